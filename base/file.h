@@ -1,0 +1,27 @@
+/* Files and folders: whole-file reads with a limit, writes that are all or nothing. Any thread may
+ * call. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The whole file, NUL-terminated behind size. ERR_NOT_FOUND, ERR_IO, or ERR_DATA when larger than
+ * the limit. *bytes: returns owned (mem_free). */
+MUST_CHECK enum err file_read(const char *path, size_t limit_bytes, char **bytes,
+                              size_t *size_bytes);
+
+/* Written beside, synced, renamed: either the old file or the new one is there. ERR_IO, ERR_FULL.
+ */
+MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_bytes);
+
+MUST_CHECK enum err file_make_folders(const char *path);  /* as mkdir -p */
+MUST_CHECK enum err file_remove_folder(const char *path); /* as rm -r; a missing folder is fine */
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+/* "folder/name"; returns owned. */
+char *file_join(const char *folder, const char *name);
+
+#endif

@@ -1,0 +1,29 @@
+/* A growing string: formatted pieces are appended; the memory is ours until text_fini(). One thread
+ * at a time. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/err.h"
+#include <stddef.h>
+
+struct text {
+    char *bytes; /* always NUL-terminated once something was added; NULL before */
+    size_t size; /* without the NUL */
+    size_t room;
+};
+
+void text_init(struct text *text);
+void text_fini(struct text *text);
+void text_add(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes);
+const char *text_get(const struct text *text); /* "" when empty; borrowed */
+
+/* Distance of two words in single-character edits, for "did you mean". */
+int text_distance(const char *left, const char *right);
+
+/* strtol and strtod with the whole string checked: ERR_DATA naming the text when it is not a number
+ * in [low, high]. */
+MUST_CHECK enum err text_to_int(const char *text, long low, long high, long *value);
+MUST_CHECK enum err text_to_double(const char *text, double low, double high, double *value);
+
+#endif

@@ -1,0 +1,61 @@
+# The few functions the rooms' CMakeLists share.
+
+set(GLOWWORM_WARNINGS -Wall -Wextra -Wpedantic -Wvla -Wshadow -Wmissing-prototypes -Wstrict-prototypes)
+if(GLOWWORM_WERROR)
+  list(APPEND GLOWWORM_WARNINGS -Werror)
+endif()
+
+function(glowworm_compile target)
+  target_compile_options(${target} PRIVATE ${GLOWWORM_WARNINGS} -ffp-contract=off -fno-math-errno)
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  if(GLOWWORM_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${GLOWWORM_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${GLOWWORM_SANITIZE})
+  endif()
+endfunction()
+
+# glowworm_room(name SOURCES a.c b.c LINK libs...): a static library "gw_<name>".
+function(glowworm_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;LINK" ${ARGN})
+  add_library(gw_${name} STATIC ${ROOM_SOURCES})
+  glowworm_compile(gw_${name})
+  target_link_libraries(gw_${name} PUBLIC ${ROOM_LINK})
+endfunction()
+
+# glowworm_protobuf(target file.proto): generated code is compiled without our warnings.
+function(glowworm_protobuf target proto)
+  get_filename_component(stem ${proto} NAME_WE)
+  get_filename_component(folder ${proto} DIRECTORY)
+  file(RELATIVE_PATH where ${CMAKE_SOURCE_DIR} ${folder})
+  set(out ${CMAKE_BINARY_DIR}/${where})
+  file(MAKE_DIRECTORY ${out})
+  add_custom_command(OUTPUT ${out}/${stem}.pb-c.c ${out}/${stem}.pb-c.h
+    COMMAND protoc-c --c_out=${out} --proto_path=${folder} ${stem}.proto
+    DEPENDS ${proto} VERBATIM)
+  add_library(${target} STATIC ${out}/${stem}.pb-c.c ${out}/${stem}.pb-c.h)
+  target_include_directories(${target} PUBLIC ${CMAKE_BINARY_DIR} PRIVATE ${out})
+  pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+  target_link_libraries(${target} PUBLIC PkgConfig::PROTOBUF_C)
+  if(GLOWWORM_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${GLOWWORM_SANITIZE})
+  endif()
+endfunction()
+
+# glowworm_test(name SOURCES test_x.c LINK gw_base ... [LABELS quick|full] [TIMEOUT seconds]): a cmocka program under
+# CTest. quick (the default) runs always, full only with tests/run.sh --all.
+function(glowworm_test name)
+  cmake_parse_arguments(TEST "" "LABELS;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS quick)
+  endif()
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 120)
+  endif()
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+  add_executable(test_${name} ${TEST_SOURCES})
+  glowworm_compile(test_${name})
+  target_link_libraries(test_${name} PRIVATE ${TEST_LINK} PkgConfig::CMOCKA m)
+  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABELS} TIMEOUT ${TEST_TIMEOUT})
+endfunction()

@@ -1,0 +1,91 @@
+/* Checkpoints: one LMDB environment per run. Tensors are content-addressed blobs in chunks; a
+ * manifest (protobuf) and the names that point to it are written in the same transaction, after the
+ * blobs. One writer (rank 0's saver thread); readers at any time. A checkpoint's content hash
+ * covers name, type, shape and blob hash of its tensors and the training position; lease epoch,
+ * times, host, ranks and attempts stay outside it. */
+#ifndef TRAINER_CHECKPOINT_CHECKPOINT_H
+#define TRAINER_CHECKPOINT_CHECKPOINT_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tensor { /* fp32, dense, in the outside (PyTorch) order and shape */
+    char name[112];
+    int rank;
+    int64_t shape[4];
+    float *values; /* host */
+    uint64_t count;
+};
+
+struct position {   /* where training stands; part of the content hash */
+    char stage[64]; /* "teacher", "kernel", ...; "import" */
+    uint64_t step;  /* steps done in this stage */
+    uint64_t epoch; /* of the next step */
+    bool is_final;  /* the stage is done */
+};
+
+struct checkpoint_meta { /* about it, outside the content hash */
+    char *campaign;      /* resolved campaign text, or "" */
+    char *space;         /* the space file's text: what rebuilds the supernet */
+    double width_multiplier;
+    int classes, channels;
+    char *stage_key; /* hex, or "" */
+    char *parent;    /* content hash (hex) of the checkpoint the stage started from, or "" */
+    char *dataset;   /* content hash (hex), or "" */
+    char *lineage;   /* device lineage, program version */
+    int64_t lease_epoch;
+    int64_t saved_ms; /* wall time */
+    int ranks;
+    bool has_statistics; /* running statistics are among the tensors and may be used */
+};
+
+struct checkpoint { /* in memory, loaded or to be saved */
+    struct position position;
+    struct checkpoint_meta meta;
+    struct tensor *tensors;
+    int tensor_count;
+    struct hash content; /* filled by save and load */
+};
+void checkpoint_fini(
+    struct checkpoint *checkpoint); /* frees what load allocated; accepts a zeroed one */
+const struct tensor *checkpoint_find(const struct checkpoint *checkpoint,
+                                     const char *name); /* NULL: none */
+
+struct checkpoint_store;
+struct checkpoint_store_cfg {
+    const char *path; /* folder of the environment */
+    bool is_writer;   /* takes the writer's lock: ERR_AGAIN names the process that holds it */
+    int keep;         /* newest checkpoints kept per stage beside named ones (retention), >= 1 */
+};
+MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
+                                          struct checkpoint_store **store);
+void checkpoint_store_close(
+    struct checkpoint_store **store); /* waits for the saver; accepts NULL */
+
+/* Copies tensors and meta, returns; a background thread writes blobs, manifest and names in one
+ * transaction: "latest", "<stage>/latest", and "<stage>/final" when position.is_final. Waits only
+ * while an earlier save is still being written. The content hash is in checkpoint->content when
+ * this returns. */
+MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store, struct checkpoint *checkpoint);
+/* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO): the previous one
+ * is intact. */
+MUST_CHECK enum err checkpoint_wait(struct checkpoint_store *store);
+
+/* By name ("teacher/final", "latest") or content hash (hex). Every blob's hash is verified:
+ * ERR_DATA names the tensor. ERR_NOT_FOUND lists the names there are. The caller calls
+ * checkpoint_fini. */
+MUST_CHECK enum err checkpoint_load(struct checkpoint_store *store, const char *name,
+                                    struct checkpoint *checkpoint);
+/* Position, meta and content hash only; no tensors' values are read. */
+MUST_CHECK enum err checkpoint_peek(struct checkpoint_store *store, const char *name,
+                                    struct checkpoint *checkpoint);
+MUST_CHECK enum err checkpoint_name(struct checkpoint_store *store, const char *name,
+                                    const struct hash *content);
+
+/* "PATH" or "PATH@NAME" as people write it; a run's folder stands for its checkpoints/ folder. NAME
+ * defaults to "latest". Both results: returns owned. */
+MUST_CHECK enum err checkpoint_reference(const char *text, char **path, char **name);
+
+#endif

@@ -1,0 +1,54 @@
+/* A dataset on disk: one LMDB environment with the images (raw u8 or JPEG), labels, class names,
+ * mean and deviation, and a content hash over all of it. Written once by dataset_import() (all or
+ * nothing), read-only afterwards. Splits: train, holdout (cut out of train, deterministically, by
+ * the reader's choice of size and seed), test. */
+#ifndef TRAINER_DATA_DATASET_H
+#define TRAINER_DATA_DATASET_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum image_format { IMAGE_RAW, IMAGE_JPEG }; /* raw: u8 (H,W,C) */
+
+struct dataset_info {
+    char source[256];
+    int classes;
+    char **class_names;               /* (classes) borrowed from the dataset */
+    int channels;                     /* 1 or 3 */
+    uint32_t train_count, test_count; /* test_count 0: the source had none */
+    int max_height, max_width;
+    enum image_format format;
+    double mean[3], deviation[3]; /* of the training images, pixel values 0..255 */
+    struct hash content;
+};
+
+struct dataset;
+
+/* ERR_NOT_FOUND, ERR_DATA (not a dataset, a newer version, cut short), ERR_IO. Returns owned. */
+MUST_CHECK enum err dataset_open(const char *path, struct dataset **dataset);
+void dataset_close(struct dataset **dataset); /* accepts NULL */
+const struct dataset_info *dataset_info(const struct dataset *dataset);
+
+enum split { SPLIT_TRAIN, SPLIT_HOLDOUT, SPLIT_TEST };
+
+/* The images of a split as record numbers. Of the imported training images `holdout` are held out:
+ * the first of rng_permute(0, RNG_HOLDOUT, 0, n), the same whoever asks. ERR_CONFIG when holdout >=
+ * n. *records: returns owned. */
+MUST_CHECK enum err dataset_split(const struct dataset *dataset, enum split split, uint32_t holdout,
+                                  uint32_t **records, uint32_t *count);
+
+struct image {
+    int H, W, C;
+    int32_t label;
+    uint8_t *pixels; /* (H,W,C); owned by the caller's buffer below */
+    size_t room;
+};
+
+/* Decodes a record into image->pixels (grown as needed; free with mem_free). Any thread may call at
+ * once. */
+MUST_CHECK enum err dataset_read(const struct dataset *dataset, uint32_t record,
+                                 struct image *image);
+
+#endif

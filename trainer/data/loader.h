@@ -1,0 +1,60 @@
+/* The loader: threads that stay ahead of training and turn records into normalised batches. What is
+ * in a batch is a function of (seed, epoch, step, record) alone, never of threads or ranks. One
+ * consumer thread per loader. */
+#ifndef TRAINER_DATA_LOADER_H
+#define TRAINER_DATA_LOADER_H
+
+#include "trainer/data/dataset.h"
+
+struct augment_cfg { /* OFA's: random resized crop 0.08..1, ratio 3/4..4/3, flip 0.5, brightness
+                        32/255, saturation 0.5 */
+    double crop_min; /* least area of a random resized crop; 1: no crop (resized whole) */
+    bool has_flip;
+    bool has_colour; /* brightness and saturation jitter in random order */
+    double brightness, saturation;
+};
+
+struct batch { /* one micro-batch */
+    int N, resolution, C;
+    float *images;     /* host (N,R,R,C): (pixel - mean) / deviation per channel, borrowed until
+                          loader_release */
+    int32_t *labels;   /* host (N) */
+    uint32_t *records; /* host (N) */
+};
+
+struct loader_cfg {
+    const struct dataset *dataset; /* borrowed */
+    const uint32_t *records;       /* (count) borrowed: the split */
+    uint32_t count;
+    uint64_t seed;
+    const struct augment_cfg *augment; /* NULL: evaluation transform (short side to ceil(R / 0.875),
+                                          centre crop; images no bigger than R are resized whole) */
+    int threads;                       /* >= 1 */
+    int max_batch, max_resolution;
+};
+
+/* What the consumer will ask for next, in order: a plan of micro-batches. */
+struct batch_request {
+    uint64_t epoch; /* for the augmentation's draws */
+    int resolution;
+    int N;
+    uint32_t *positions; /* (N) indices into `records`; copied by loader_ask */
+};
+
+struct loader;
+MUST_CHECK enum err loader_create(const struct loader_cfg *cfg, struct loader **loader);
+void loader_destroy(struct loader **loader); /* accepts NULL; joins the threads */
+
+/* Queues a request (threads start on it at once; at most 8 are queued, then this waits for
+ * loader_take). */
+MUST_CHECK enum err loader_ask(struct loader *loader, const struct batch_request *request);
+/* The oldest request's batch, waiting for it if need be. ERR_DATA names the image that cannot be
+ * decoded. */
+MUST_CHECK enum err loader_take(struct loader *loader, struct batch *batch);
+void loader_release(struct loader *loader, struct batch *batch);
+
+/* The permutation of an epoch: order[0..count) (mem_array'd by the caller), rng_permute(seed,
+ * RNG_SHUFFLE, epoch). */
+void loader_shuffle(uint64_t seed, uint64_t epoch, uint32_t count, uint32_t *order);
+
+#endif

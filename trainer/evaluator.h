@@ -1,0 +1,22 @@
+/* The border between search and measurement: search asks for a batch of candidates, somebody
+ * measures them (this gang: trainer/evaluate.c; later: the cluster). Accuracies are of the hold-out
+ * images, batch norms calibrated for each. */
+#ifndef TRAINER_EVALUATOR_H
+#define TRAINER_EVALUATOR_H
+
+#include "trainer/spec/subnet.h"
+
+struct candidate {
+    struct subnet subnet;
+    int64_t macs;
+    double accuracy; /* 0..1 hold-out top-1, filled by the evaluator */
+    double loss;     /* mean cross entropy */
+};
+
+struct evaluator {
+    void *own;
+    /* Measures every candidate; the same numbers on every rank. Any error stops the search. */
+    enum err (*measure)(struct evaluator *, struct candidate *candidates, int count);
+};
+
+#endif

@@ -1,0 +1,140 @@
+/* A campaign file: everything a run depends on, every default written out, const after
+ * campaign_load(). The schema (campaign.c) has one row per knob: name, type, default, range, unit,
+ * whether it affects results, help. One walk reports every error with file, line, column and the
+ * nearest valid key. The resolved text is what a run's folder and every checkpoint keep. */
+#ifndef TRAINER_SPEC_CAMPAIGN_H
+#define TRAINER_SPEC_CAMPAIGN_H
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "trainer/spec/schedule.h"
+#include "trainer/spec/target.h"
+
+#define CAMPAIGN_MAX_TARGETS 16
+#define CAMPAIGN_TEXT        256
+
+/* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
+ * stage key. */
+#define TRAINING_VERSION 1
+
+struct target { /* one row of search.targets */
+    char name[32];
+    struct camera_device device; /* resolved from configs/devices/<device>.yaml */
+    double macs_max;             /* 0: no bound */
+    double latency_ms_max;       /* 0: no bound */
+};
+
+struct campaign {
+    char name[64];
+    char path[CAMPAIGN_TEXT]; /* the file it came from */
+
+    struct { /* dataset */
+        char path[CAMPAIGN_TEXT];
+        uint32_t holdout; /* images */
+        double crop_min;  /* augment.crop: least area, 1: off */
+        bool flip, colour;
+    } dataset;
+
+    char space_path[CAMPAIGN_TEXT];
+    double width;         /* multiplier */
+    int resolution_count; /* resolutions trained and searched; default: the space's */
+    int resolutions[SPACE_MAX_RESOLUTIONS];
+    uint64_t seed;
+
+    struct {
+        int global, micro;
+    } batch; /* global = micro * leaves */
+    struct {
+        double momentum, decay, smoothing, dropout;
+    } optimiser; /* 0.9, 3e-5, 0.1, the space's */
+
+    struct {                      /* teacher: {epochs, warmup, rate} or {from: CHECKPOINT} */
+        char from[CAMPAIGN_TEXT]; /* "" : trained here */
+        double epochs, warmup_epochs, rate;
+    } teacher;
+    char schedule_name[32];
+    double epochs_scale, rate_scale;
+    struct {
+        double ratio;
+    } distil; /* weight of the soft cross entropy; loss: soft_cross_entropy */
+
+    struct {
+        int calibration_images;
+        double every_epochs;
+    } evaluate;
+    struct {
+        double every_seconds;
+        int keep;
+    } checkpoint;
+    struct {
+        int evaluations;
+        int population;
+        double mutation;
+    } search;
+    int target_count;
+    struct target targets[CAMPAIGN_MAX_TARGETS];
+    struct {
+        bool tensorflow, caffe, onnx;
+    } compile;
+    struct {
+        char launcher[16]; /* "local" */
+        int ranks, threads, loader_threads;
+        char device[16]; /* "auto", "cpu" */
+        char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4" */
+    } resources;
+    char run_folder[CAMPAIGN_TEXT]; /* default runs/<campaign> */
+};
+
+struct campaign_override { /* --set key=value */
+    const char *key;       /* "teacher.epochs" */
+    const char *value;
+};
+
+/* ERR_CONFIG with every error in one text, ERR_NOT_FOUND, ERR_IO. Overrides are applied before
+ * checking. */
+MUST_CHECK enum err campaign_load(const char *path, const struct campaign_override *overrides,
+                                  int override_count, struct campaign *campaign);
+/* The resolved file: loads back to the same campaign. */
+void campaign_write(const struct campaign *campaign, struct text *yaml);
+
+/* The space with this campaign's width, for a dataset of so many classes and channels; narrowed to
+ * its resolutions. ERR_CONFIG. Also checks what needs both (camera targets need choices the space
+ * has, ...). */
+MUST_CHECK enum err campaign_space(const struct campaign *campaign, int classes, int channels,
+                                   struct space *space);
+
+/* Teacher row (unless teacher.from) and the shrinking rows, scaled and overridden. */
+void campaign_schedule(const struct campaign *campaign, const struct space *space,
+                       struct schedule *schedule);
+
+enum stage_kind { STAGE_TRAIN, STAGE_EVALUATE, STAGE_SEARCH, STAGE_COMPILE, STAGE_REPORT };
+
+struct stage_plan { /* one stage of the graph */
+    char name[64];  /* a phase's name, "evaluate", "search", "compile-<target>", "report" */
+    enum stage_kind kind;
+    int phase;  /* index in the schedule, STAGE_TRAIN */
+    int target; /* index in targets, STAGE_COMPILE */
+    int dependency_count;
+    int dependencies[CAMPAIGN_MAX_TARGETS + 4]; /* indices of earlier stages */
+};
+
+#define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + CAMPAIGN_MAX_TARGETS + 4)
+struct plan {
+    int stage_count;
+    struct stage_plan stages[PLAN_MAX_STAGES]; /* in a valid order */
+};
+void campaign_expand(const struct campaign *campaign, const struct schedule *schedule,
+                     struct plan *plan);
+
+/* What a stage's result depends on, one "knob=value" line each (so that `plan` can say which knob
+ * changed), and its key: BLAKE2b of those lines, of training_version, of the keys of the stages it
+ * depends on, of the dataset's content hash and of an imported teacher's content hash ("" when
+ * there is none). keys: of the plan's earlier stages. */
+void campaign_stage_inputs(const struct campaign *campaign, const struct space *space,
+                           const struct schedule *schedule, const struct plan *plan, int stage,
+                           struct text *lines);
+struct hash campaign_stage_key(const char *input_lines, const struct plan *plan, int stage,
+                               const struct hash *keys, const struct hash *dataset,
+                               const char *teacher_content);
+
+#endif

@@ -1,0 +1,27 @@
+/* A device sub-networks are searched for (configs/devices/<name>.yaml): its latency model and what
+ * its converter takes. Plain data. Firefly DL: reference figures published by the maker, replaced
+ * by measured ones later. */
+#ifndef TRAINER_SPEC_TARGET_H
+#define TRAINER_SPEC_TARGET_H
+
+#include "trainer/spec/subnet.h"
+
+struct camera_device {
+    char name[32];
+    double latency_fixed_ms;    /* 19.3 */
+    double latency_ms_per_mmac; /* 0.105 */
+    struct choices kernels;     /* what it can run; count 0: anything */
+    bool allows_se, allows_hswish;
+    int channel_multiple; /* every channel count must divide by it; 1: anything */
+};
+
+/* A path to a .yaml file, or a name looked up as configs/devices/<name>.yaml beside the space, the
+ * campaign or the program's data folder. ERR_CONFIG, ERR_NOT_FOUND. */
+MUST_CHECK enum err camera_device_load(const char *name_or_path, struct camera_device *device);
+double camera_device_latency_ms(const struct camera_device *device, double macs);
+/* Narrows `open` to what the device runs. ERR_CONFIG with the reason when nothing is left
+ * (squeeze-excite, ...). */
+MUST_CHECK enum err camera_device_narrow(const struct camera_device *device,
+                                         const struct space *space, struct open_choices *open);
+
+#endif

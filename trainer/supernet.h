@@ -1,0 +1,128 @@
+/* The supernet: every weight at full size in one flat device array, and one forward and backward
+ * pass of any sub-network of it (Cai et al., OFA, ICLR 2020, sec. 3). A sub-network is a prefix:
+ * the first C channels of every width, the first D blocks of every stage, the centre of every
+ * kernel. No weight is copied to activate one, and its gradient lands in the prefix. One thread at
+ * a time; the device does the parallel work. */
+#ifndef TRAINER_SUPERNET_H
+#define TRAINER_SUPERNET_H
+
+#include "base/hash.h"
+#include "kernels/device.h"
+#include "trainer/spec/subnet.h"
+
+enum param_kind {
+    PARAM_CONV,      /* pointwise (K,C) as (K,C,1,1) outside */
+    PARAM_STEM,      /* kept (R*R*C,K); outside (K,C,R,R) */
+    PARAM_DEPTHWISE, /* kept tap-major (R*R,C); outside (C,1,R,R) */
+    PARAM_MATRIX,    /* kernel transform (25,25) or (9,9) */
+    PARAM_SE_WEIGHT, /* (K,C) as (K,C,1,1) outside */
+    PARAM_LINEAR,    /* (K,C) */
+    PARAM_BIAS,      /* (K): squeeze-excite and classifier */
+    PARAM_GAMMA,     /* (C) batch norm weight */
+    PARAM_BETA       /* (C) batch norm bias */
+};
+
+struct param { /* one trainable tensor, under the reference implementation's name */
+    char name[96];
+    enum param_kind kind;
+    int rank;
+    int shape[4];  /* as outside (PyTorch order) */
+    size_t offset; /* first element in supernet.weights; all decayed tensors come first */
+    size_t count;
+    bool decays; /* weight decay applies: neither batch norm nor bias */
+};
+
+struct norm_slot { /* one batch norm layer at full width */
+    char name[96]; /* prefix: "<name>.running_mean", "<name>.weight" */
+    int C;
+    size_t gamma, beta; /* offsets in weights */
+    size_t statistic; /* offset of its mean in supernet.means and variance in supernet.variances */
+};
+
+struct supernet {
+    const struct space *space; /* borrowed */
+    struct device *device;     /* borrowed */
+    struct param *params;
+    int param_count;
+    struct norm_slot *norms;
+    int norm_count;
+    size_t weight_count;  /* floats in weights */
+    size_t decayed_count; /* the first so many decay */
+    size_t statistic_count;
+    float *weights;      /* device (weight_count) */
+    float *means;        /* device (statistic_count): running or calibrated statistics */
+    float *variances;    /* device (statistic_count) */
+    bool has_statistics; /* false until imported or calibrated; evaluation refuses then */
+};
+
+/* Builds the table and allocates zeroed weights. ERR_MEMORY. Returns owned in *net. */
+MUST_CHECK enum err supernet_create(const struct space *space, struct device *device,
+                                    struct supernet **net);
+void supernet_destroy(struct supernet **net); /* accepts NULL */
+
+/* He fan-out for convolutions, U(+-1/sqrt(fan_in)) for linear layers, identity matrices, BN 1 and 0
+ * (OFA sec. 4.1 of the reference): a function of seed, parameter and element, independent of
+ * everything else. */
+void supernet_init_weights(struct supernet *net, uint64_t seed);
+
+const struct param *supernet_find(const struct supernet *net,
+                                  const char *name); /* NULL when there is none */
+/* One tensor in the outside order and shape (PyTorch's), host memory of param->count floats. */
+void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
+                        float *host);
+void supernet_set_param(const struct supernet *net, float *to, const struct param *param,
+                        const float *host);
+
+enum pass_mode {
+    PASS_TRAIN,      /* batch statistics; keeps what backward needs */
+    PASS_BATCH_NORM, /* batch statistics, nothing kept: teacher, and calibration (statistics added
+                        to `calibration`) */
+    PASS_FIXED       /* stored statistics, nothing kept: evaluation */
+};
+
+struct pass; /* the activations of one forward pass: one block of memory, reused for every step */
+
+/* Room for micro-batches of up to N images of the biggest resolution, for training or for forward
+ * only. ERR_MEMORY. Returns owned. */
+MUST_CHECK enum err pass_create(const struct supernet *net, int N, int resolution,
+                                enum pass_mode mode, struct pass **pass);
+void pass_destroy(struct pass **pass); /* accepts NULL */
+
+struct forward {
+    const struct subnet *subnet; /* borrowed; resolution is that of the images */
+    const float
+        *weights; /* device: net->weights, or another copy of the same layout (a frozen teacher) */
+    const float *images; /* device (N,R,R,channels) normalised */
+    int N;
+    enum pass_mode mode;
+    float dropout;       /* 0: off. Only PASS_TRAIN */
+    uint64_t seed, step; /* of the dropout masks */
+    uint64_t
+        first_image; /* index of image 0 in the global batch: the same mask whoever computes it */
+    double
+        *calibration; /* host (2 * statistic_count) or NULL: per batch norm sum z at [slot.statistic
+                         + c], sum z^2 at [statistic_count + slot.statistic + c], added to */
+};
+
+/* logits: device (N,classes), inside the pass, valid until its next forward. ERR_CONFIG for a
+ * sub-network that is not of the space or larger than the pass; ERR_DATA when PASS_FIXED and there
+ * are no statistics. */
+MUST_CHECK enum err supernet_forward(struct supernet *net, struct pass *pass,
+                                     const struct forward *forward, const float **logits);
+
+/* After a PASS_TRAIN forward: gradients are added to gradient (device, weight_count floats).
+ * dlogits (N,classes). */
+void supernet_backward(struct supernet *net, struct pass *pass, const struct forward *forward,
+                       const float *dlogits, float *gradient);
+
+/* The name of the first layer whose raw output or statistics are not finite in the last forward, or
+ * NULL. */
+const char *supernet_find_nonfinite(struct supernet *net, struct pass *pass);
+
+/* Sorts the middle channels of every block by the L1 norm of the projecting convolution's columns,
+ * nested by width group: channels never cross the borders of expansions open (descending from the
+ * biggest; the smallest group is first). Momentum (same layout; may be NULL) is permuted alike. The
+ * function of the full network is unchanged. OFA sec. 3.3. */
+void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *expansions);
+
+#endif
