@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the Debian packages Glowworm builds, runs and tests with; does nothing when they are all there.
+# usage: cluster/setup.sh [--tests] [--bench]
+set -euo pipefail
+
+packages=(build-essential cmake pkg-config git ca-certificates
+    openmpi-bin libopenmpi-dev libdnnl-dev libopenblas-dev libzmq3-dev
+    libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libonnx-dev
+    liblmdb-dev libfyaml-dev libjansson-dev libsodium-dev
+    libvips-dev libjpeg62-turbo-dev zlib1g-dev dataset-fashion-mnist)
+for option in "$@"; do
+    case $option in
+    --tests) packages+=(libcmocka-dev clang clang-format lmdb-utils python3-numpy python3-opencv) ;;
+    --bench) packages+=(python3-torch libopenblas0-pthread) ;;
+    *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;
+    esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "Glowworm needs these Debian packages. Ask an administrator to run:" >&2
+    echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 69
+fi
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q >/dev/null || echo "setup.sh: package lists could not be refreshed; trying with the old ones" >&2
+apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
