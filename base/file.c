@@ -1,0 +1,181 @@
+#include "base/file.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ERR_IO, or ERR_FULL when the disk is, with the sentence for errno. */
+static enum err failed(const char *verb, const char *path)
+{
+    int number = errno;
+    enum err code = ERR_IO;
+    if (number == ENOSPC || number == EDQUOT)
+        code = ERR_FULL;
+    return err_set(code, "cannot %s %s: %s", verb, path, strerror(number));
+}
+
+static enum err read_all(int file, const char *path, size_t limit_bytes, char **bytes,
+                         size_t *size_bytes)
+{
+    struct stat status;
+    if (fstat(file, &status) != 0)
+        return failed("read", path);
+    /* The size is a hint: files of /proc say 0, and a file may grow meanwhile. */
+    size_t room = (size_t)(status.st_size > 0 ? status.st_size : 0) + 2, size = 0;
+    if (room > limit_bytes + 2)
+        room = limit_bytes + 2;
+    char *buffer = mem_alloc(room);
+    for (;;) {
+        ssize_t got = read(file, buffer + size, room - 1 - size);
+        if (got == 0)
+            break;
+        if (got < 0 && errno == EINTR)
+            continue;
+        size += got > 0 ? (size_t)got : 0;
+        if (got < 0 || size > limit_bytes) {
+            mem_free(buffer);
+            return got < 0 ? failed("read", path)
+                           : err_set(ERR_DATA, "%s is larger than the %zu bytes it may have", path,
+                                     limit_bytes);
+        }
+        if (size == room - 1) {
+            buffer = mem_grow(buffer, size, 2 * room);
+            room *= 2;
+        }
+    }
+    buffer[size] = '\0';
+    *bytes = buffer;
+    *size_bytes = size;
+    return ERR_OK;
+}
+
+enum err file_read(const char *path, size_t limit_bytes, char **bytes, size_t *size_bytes)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return err_set(ERR_NOT_FOUND, "there is no file %s", path);
+    if (file < 0)
+        return failed("open", path);
+    enum err err = read_all(file, path, limit_bytes, bytes, size_bytes);
+    close(file);
+    return err;
+}
+
+static enum err write_all(int file, const char *path, const char *bytes, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    TRY(FAULT("file.write"));
+    for (size_t done = 0; done < size_bytes;) {
+        ssize_t put = write(file, bytes + done, size_bytes - done);
+        if (put < 0 && errno != EINTR)
+            TRY(failed("write", path));
+        done += put > 0 ? (size_t)put : 0;
+    }
+    TRY(FAULT("file.sync"));
+    if (fsync(file) != 0)
+        TRY(failed("sync", path));
+out:
+    return err;
+}
+
+/* Makes a rename durable. Some file systems refuse to sync a folder: not an error. */
+static void sync_folder_of(const char *path)
+{
+    char *folder = mem_string(path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder ? 1 : 0] = '\0';
+    int handle = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (handle >= 0) {
+        fsync(handle);
+        close(handle);
+    }
+    mem_free(folder);
+}
+
+enum err file_write(const char *path, const void *bytes, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    static atomic_uint serial; /* two threads may write files of the same name */
+    char beside[4096];
+    int file = -1, length = snprintf(beside, sizeof beside, "%s.part-%ld-%u", path, (long)getpid(),
+                                     atomic_fetch_add(&serial, 1));
+    if (length >= (int)sizeof beside)
+        return err_set(ERR_IO, "a path of %d characters is too long", length);
+    file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0)
+        return failed("create", beside);
+    TRY(write_all(file, beside, bytes, size_bytes));
+    TRY(FAULT("file.rename"));
+    if (rename(beside, path) != 0)
+        TRY(failed("rename to", path));
+    sync_folder_of(path);
+out:
+    close(file);
+    if (err != ERR_OK)
+        unlink(beside);
+    return err;
+}
+
+enum err file_make_folders(const char *path)
+{
+    char *folder = mem_string(path);
+    enum err err = ERR_OK;
+    for (char *end = folder; *end; end++) {
+        char *stop = end + 1;
+        if (*stop != '/' && *stop != '\0')
+            continue;
+        char kept = *stop;
+        *stop = '\0';
+        if (mkdir(folder, 0777) != 0 && !file_is_folder(folder))
+            TRY(failed("make the folder", folder));
+        *stop = kept;
+    }
+out:
+    mem_free(folder);
+    return err;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status, (void)kind, (void)where;
+    return remove(path);
+}
+
+enum err file_remove_folder(const char *path)
+{
+    if (!file_exists(path))
+        return ERR_OK;
+    /* Deepest first, never through a link. */
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return failed("remove", path);
+    return ERR_OK;
+}
+
+bool file_exists(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+bool file_is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+char *file_join(const char *folder, const char *name)
+{
+    size_t length = strlen(folder);
+    const char *slash = length == 0 || folder[length - 1] == '/' ? "" : "/";
+    size_t size = length + strlen(name) + 2;
+    char *path = mem_alloc(size);
+    snprintf(path, size, "%s%s%s", folder, slash, name);
+    return path;
+}

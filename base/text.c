@@ -1,0 +1,121 @@
+#include "base/text.h"
+#include "base/mem.h"
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_init(struct text *text)
+{
+    *text = (struct text){0};
+}
+
+void text_fini(struct text *text)
+{
+    mem_free(text->bytes);
+    text_init(text);
+}
+
+/* Room for `more` bytes and the NUL. */
+static void make_room(struct text *text, size_t more)
+{
+    size_t needed = text->size + more + 1;
+    if (needed <= text->room)
+        return;
+    size_t room = 2 * text->room > needed ? 2 * text->room : needed;
+    if (room < 256)
+        room = 256;
+    text->bytes = mem_grow(text->bytes, text->size, room);
+    text->room = room;
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        BUG("a format that cannot be printed: %s", format);
+    make_room(text, (size_t)length);
+    va_start(arguments, format);
+    vsnprintf(text->bytes + text->size, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    text->size += (size_t)length;
+}
+
+void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes)
+{
+    make_room(text, size_bytes);
+    if (size_bytes > 0)
+        memcpy(text->bytes + text->size, bytes, size_bytes);
+    text->size += size_bytes;
+    text->bytes[text->size] = '\0';
+}
+
+const char *text_get(const struct text *text)
+{
+    return text->bytes ? text->bytes : "";
+}
+
+static int min_of_3(int a, int b, int c)
+{
+    int least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein's distance, one row of the table at a time. */
+int text_distance(const char *left, const char *right)
+{
+    int columns = (int)strlen(right);
+    int *row = mem_array((size_t)columns + 1, sizeof *row);
+    for (int j = 0; j <= columns; j++)
+        row[j] = j;
+    for (int i = 1; left[i - 1] != '\0'; i++) {
+        int diagonal = row[0]; /* of the row above */
+        row[0] = i;
+        for (int j = 1; j <= columns; j++) {
+            int above = row[j];
+            int replaced = diagonal + (left[i - 1] != right[j - 1]);
+            row[j] = min_of_3(above + 1, row[j - 1] + 1, replaced);
+            diagonal = above;
+        }
+    }
+    int distance = row[columns];
+    mem_free(row);
+    return distance;
+}
+
+static bool starts_a_number(const char *text)
+{
+    return text[0] != '\0' && !isspace((unsigned char)text[0]);
+}
+
+enum err text_to_int(const char *text, long low, long high, long *value)
+{
+    char *end = NULL;
+    errno = 0;
+    long number = starts_a_number(text) ? strtol(text, &end, 10) : 0;
+    if (!end || end == text || *end != '\0')
+        return err_set(ERR_DATA, "\"%s\" is not a whole number", text);
+    if (errno == ERANGE || number < low || number > high)
+        return err_set(ERR_DATA, "%s is not between %ld and %ld", text, low, high);
+    *value = number;
+    return ERR_OK;
+}
+
+enum err text_to_double(const char *text, double low, double high, double *value)
+{
+    char *end = NULL;
+    double number = starts_a_number(text) ? strtod(text, &end) : 0.0;
+    if (!end || end == text || *end != '\0' || isnan(number))
+        return err_set(ERR_DATA, "\"%s\" is not a number", text);
+    if (number < low || number > high)
+        return err_set(ERR_DATA, "%s is not between %g and %g", text, low, high);
+    *value = number;
+    return ERR_OK;
+}
