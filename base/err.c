@@ -50,8 +50,8 @@ enum err err_prefix(enum err code, const char *format, ...)
     int length = vsnprintf(made, sizeof made, format, arguments);
     va_end(arguments);
     size_t used = length < 0 ? 0 : (size_t)length;
-    if (used < sizeof made)
-        snprintf(made + used, sizeof made - used, ": %s", text);
+    if (used < sizeof made && snprintf(made + used, sizeof made - used, ": %s", text) < 0)
+        made[used] = '\0';
     memcpy(text, made, strlen(made) + 1);
     return code;
 }
