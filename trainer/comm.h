@@ -30,6 +30,11 @@ struct comm {
 
 void comm_alone(struct comm *comm); /* a gang of one, no MPI */
 
+/* Collective: ERR_OK when every rank says ERR_OK; otherwise every rank returns the code of the
+ * lowest rank that failed, with its text, so that all leave a stage by the same door. A rank that
+ * says ERR_PEER returns at once: its gang is gone. */
+MUST_CHECK enum err comm_agree(struct comm *comm, enum err mine);
+
 /* First leaf of a rank when M leaves are dealt to `size` ranks in contiguous runs; comm_first(M,
  * size, size) = M. */
 int comm_first(int leaves, int size, int rank);
@@ -45,6 +50,9 @@ void tree_sum_destroy(struct tree_sum **sum); /* accepts NULL */
 void *tree_sum_leaf(struct tree_sum *sum);
 /* The leaf is complete: folds it into the subtree it closes. */
 void tree_sum_close_leaf(struct tree_sum *sum);
+/* Drops what was summed so far, an open leaf too: after an error the next leaf is the first again.
+ */
+void tree_sum_forget(struct tree_sum *sum);
 /* Collective: the total, the same bits on every rank and for every number of ranks. Borrowed until
  * the next leaf. */
 MUST_CHECK enum err tree_sum_total(struct tree_sum *sum, const void **total);

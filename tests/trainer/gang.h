@@ -1,0 +1,11 @@
+/* A gang of threads in this process that speaks through trainer/comm.h: for tests of what must not
+ * depend on the number of ranks. */
+#ifndef TESTS_TRAINER_GANG_H
+#define TESTS_TRAINER_GANG_H
+
+#include "trainer/comm.h"
+
+/* Runs work(comm, own) on `size` threads at once and waits for all of them. */
+void gang_run(int size, void (*work)(struct comm *comm, void *own), void *own);
+
+#endif
