@@ -1,0 +1,165 @@
+#include "base/fault.h"
+#include "tests/scratch.h"
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h> /* needs the four above */
+
+static void assert_holds(const char *path, const char *expected)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size), ERR_OK);
+    assert_string_equal(bytes, expected);
+    assert_int_equal(size, strlen(expected));
+    mem_free(bytes);
+}
+
+static int entries_in(const char *folder)
+{
+    int count = 0;
+    DIR *listing = opendir(folder);
+    assert_non_null(listing);
+    for (struct dirent *entry; (entry = readdir(listing));)
+        count += entry->d_name[0] != '.';
+    closedir(listing);
+    return count;
+}
+
+static void what_was_written_is_read(void **state)
+{
+    char *path = file_join(*state, "file");
+    assert_int_equal(file_write(path, "hello", 5), ERR_OK);
+    assert_holds(path, "hello");
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    assert_holds(path, "");
+    assert_int_equal(entries_in(*state), 1);
+    mem_free(path);
+}
+
+static void a_read_stops_at_its_limit(void **state)
+{
+    char *path = file_join(*state, "file"), *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(file_write(path, "123456", 6), ERR_OK);
+    assert_int_equal(file_read(path, 6, &bytes, &size), ERR_OK);
+    assert_int_equal(size, 6);
+    mem_free(bytes);
+    assert_int_equal(file_read(path, 5, &bytes, &size), ERR_DATA);
+    assert_non_null(strstr(err_text(), path));
+    assert_int_equal(file_read(*state, 5, &bytes, &size), ERR_IO); /* a folder */
+    mem_free(path);
+    path = file_join(*state, "missing");
+    assert_int_equal(file_read(path, 5, &bytes, &size), ERR_NOT_FOUND);
+    mem_free(path);
+}
+
+static void a_file_without_a_size_is_read_whole(void **state)
+{
+    (void)state;
+    char *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(file_read("/proc/self/status", 1 << 20, &bytes, &size), ERR_OK);
+    assert_memory_equal(bytes, "Name:", 5);
+    assert_true(size > 100);
+    mem_free(bytes);
+}
+
+static void a_failed_write_leaves_the_old_file(void **state)
+{
+    static const char *const points[] = {"file.write:1", "file.sync:1:full", "file.rename:1"};
+    char *path = file_join(*state, "file");
+    assert_int_equal(file_write(path, "old", 3), ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        setenv("GLOWWORM_FAULT", points[i], 1);
+        fault_reset();
+        assert_int_equal(file_write(path, "new!", 4), i == 1 ? ERR_FULL : ERR_IO);
+        assert_holds(path, "old");
+        assert_int_equal(entries_in(*state), 1);
+    }
+    unsetenv("GLOWWORM_FAULT");
+    fault_reset();
+    mem_free(path);
+}
+
+static void a_writer_killed_in_the_middle_leaves_the_old_file(void **state)
+{
+    static const char *const points[] = {"file.write:1:kill", "file.sync:1:kill",
+                                         "file.rename:1:kill"};
+    char *path = file_join(*state, "file");
+    assert_int_equal(file_write(path, "old", 3), ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            setenv("GLOWWORM_FAULT", points[i], 1);
+            fault_reset();
+            _exit(file_write(path, "new!", 4) == ERR_OK);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_holds(path, "old");
+    }
+    mem_free(path);
+}
+
+static void writing_into_a_missing_folder_says_where(void **state)
+{
+    char *path = file_join(*state, "no/such/file");
+    assert_int_equal(file_write(path, "x", 1), ERR_IO);
+    assert_non_null(strstr(err_text(), path));
+    mem_free(path);
+}
+
+static void folders_are_made_and_removed_whole(void **state)
+{
+    char *deep = file_join(*state, "a/b//c/"), *top = file_join(*state, "a");
+    char *link = file_join(deep, "link"), *kept = file_join(*state, "kept");
+    assert_int_equal(file_write(kept, "kept", 4), ERR_OK);
+    assert_int_equal(file_make_folders(deep), ERR_OK);
+    assert_int_equal(file_make_folders(deep), ERR_OK);
+    assert_true(file_is_folder(deep));
+    assert_int_equal(symlink(kept, link), 0);
+    assert_int_equal(file_remove_folder(top), ERR_OK);
+    assert_false(file_exists(top));
+    assert_holds(kept, "kept"); /* a link is removed, not what it points to */
+    assert_int_equal(file_remove_folder(top), ERR_OK);
+    assert_int_equal(file_make_folders(kept), ERR_IO);
+    mem_free(deep), mem_free(top), mem_free(link), mem_free(kept);
+}
+
+static void paths_are_joined_with_one_slash(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"", "b", "b"}, {"/", "b", "/b"}};
+    for (int i = 0; i < 4; i++) {
+        char *path = file_join(cases[i][0], cases[i][1]);
+        assert_string_equal(path, cases[i][2]);
+        mem_free(path);
+    }
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_was_written_is_read),
+        T(a_read_stops_at_its_limit),
+        T(a_file_without_a_size_is_read_whole),
+        T(a_failed_write_leaves_the_old_file),
+        T(a_writer_killed_in_the_middle_leaves_the_old_file),
+        T(writing_into_a_missing_folder_says_where),
+        T(folders_are_made_and_removed_whole),
+        T(paths_are_joined_with_one_slash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
