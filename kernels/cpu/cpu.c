@@ -1,0 +1,169 @@
+#include "kernels/cpu/cpu.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct block { /* grows, never shrinks */
+    void *memory;
+    size_t size_bytes;
+};
+
+struct cpu {
+    struct team *team;
+    struct block *scratch; /* one per thread */
+    struct block shared;
+};
+
+static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+
+static const struct device_ops *const isa_ops[] = {NULL, &cpu_ops_v2, &cpu_ops_v3, &cpu_ops_v4};
+
+static enum isa best_isa(void)
+{
+    __builtin_cpu_init();
+    bool has_v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+    bool has_v3 = has_v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    bool has_v4 = has_v3 && __builtin_cpu_supports("avx512f") &&
+                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return has_v4 ? ISA_V4 : has_v3 ? ISA_V3 : has_v2 ? ISA_V2 : ISA_AUTO;
+}
+
+static enum err choose_isa(enum isa wanted, enum isa *isa)
+{
+    enum isa best = best_isa();
+    if (best == ISA_AUTO)
+        return err_set(ERR_UNAVAILABLE, "this processor lacks SSE4.2: x86-64-v2 is the least");
+    if (wanted > best)
+        return err_set(ERR_UNAVAILABLE, "isa %s is pinned but this machine has only %s",
+                       isa_names[wanted], isa_names[best]);
+    *isa = wanted == ISA_AUTO ? best : wanted;
+    return ERR_OK;
+}
+
+enum err cpu_open(const struct device_cfg *cfg, struct device **out)
+{
+    enum err err = ERR_OK;
+    enum isa isa = ISA_AUTO;
+    struct device *device = mem_alloc(sizeof *device);
+    struct cpu *cpu = mem_alloc(sizeof *cpu);
+    device->own = cpu;
+    if (cfg->threads < 1)
+        BUG("a CPU device of %d threads", cfg->threads);
+    TRY(choose_isa(cfg->isa, &isa));
+    device->ops = isa_ops[isa];
+    snprintf(device->lineage, sizeof device->lineage, "cpu %s", isa_names[isa]);
+    TRY(team_create(cfg->threads, &cpu->team));
+    cpu->scratch = mem_array((size_t)cfg->threads, sizeof *cpu->scratch);
+    *out = device;
+    device = NULL;
+out:
+    if (device)
+        cpu_close(device);
+    return err;
+}
+
+void cpu_close(struct device *device)
+{
+    struct cpu *cpu = device->own;
+    int threads = cpu->team ? team_threads(cpu->team) : 0;
+    team_destroy(&cpu->team);
+    for (int t = 0; cpu->scratch && t < threads; t++)
+        mem_free(cpu->scratch[t].memory);
+    mem_free(cpu->scratch);
+    mem_free(cpu->shared.memory);
+    mem_free(cpu);
+    mem_free(device);
+}
+
+void cpu_run(struct device *device, int jobs, void (*job)(void *context, int i, int thread),
+             void *context)
+{
+    struct cpu *cpu = device->own;
+    team_run(cpu->team, jobs, job, context);
+}
+
+static void block_reserve(struct block *block, size_t size_bytes)
+{
+    if (block->size_bytes >= size_bytes)
+        return;
+    mem_free(block->memory);
+    block->memory = mem_alloc(size_bytes);
+    block->size_bytes = size_bytes;
+}
+
+void cpu_reserve_scratch(struct device *device, size_t size_bytes, size_t activated_bytes)
+{
+    struct cpu *cpu = device->own;
+    for (int t = 0; t < team_threads(cpu->team); t++)
+        block_reserve(&cpu->scratch[t], size_bytes);
+    if (device->traffic.scratch_peak_bytes < activated_bytes)
+        device->traffic.scratch_peak_bytes = activated_bytes;
+}
+
+void *cpu_scratch(const struct device *device, int thread)
+{
+    const struct cpu *cpu = device->own;
+    return cpu->scratch[thread].memory;
+}
+
+void *cpu_reserve_shared(struct device *device, size_t size_bytes)
+{
+    struct cpu *cpu = device->own;
+    block_reserve(&cpu->shared, size_bytes);
+    return cpu->shared.memory;
+}
+
+void cpu_add_partial_sums(int parts, size_t count, const double *partial, double *sums)
+{
+    memcpy(sums, partial, count * sizeof *sums);
+    for (int part = 1; part < parts; part++) {
+        const double *row = partial + (size_t)part * count;
+        for (size_t i = 0; i < count; i++)
+            sums[i] += row[i];
+    }
+}
+
+enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory)
+{
+    (void)device;
+    size_t padded = cpu_aligned(size_bytes ? size_bytes : 1);
+    void *block = aligned_alloc(64, padded);
+    if (!block)
+        return err_set(ERR_MEMORY, "no memory for a tensor block of %zu bytes", size_bytes);
+    memset(block, 0, padded);
+    *memory = block;
+    return ERR_OK;
+}
+
+void cpu_free(struct device *device, void *memory)
+{
+    (void)device;
+    free(memory);
+}
+
+void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes)
+{
+    (void)device;
+    memcpy(to, host, size_bytes);
+}
+
+void cpu_download(struct device *device, void *host, const void *from, size_t size_bytes)
+{
+    (void)device;
+    memcpy(host, from, size_bytes);
+}
+
+void cpu_zero(struct device *device, size_t size_bytes, void *memory)
+{
+    (void)device;
+    memset(memory, 0, size_bytes);
+}
+
+void cpu_sync(struct device *device)
+{
+    (void)device; /* every operation is done when it returns */
+}

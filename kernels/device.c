@@ -1,0 +1,38 @@
+#include "kernels/device.h"
+#include "base/text.h"
+#include "kernels/cpu/cpu.h"
+#include <string.h>
+
+struct dims conv_out(const struct conv *conv)
+{
+    return (struct dims){conv->in.N, (conv->in.H - 1) / conv->S + 1, (conv->in.W - 1) / conv->S + 1,
+                         conv->K};
+}
+
+enum err device_open(const struct device_cfg *cfg, struct device **device)
+{
+    if (strcmp(cfg->name, "auto") == 0 || strcmp(cfg->name, "cpu") == 0)
+        return cpu_open(cfg, device);
+    return err_set(ERR_UNAVAILABLE, "there is no device \"%s\" in this build; use auto or cpu",
+                   cfg->name);
+}
+
+void device_close(struct device **device)
+{
+    if (!device || !*device)
+        return;
+    (*device)->ops->close(*device);
+    *device = NULL;
+}
+
+enum err isa_parse(const char *name, enum isa *isa)
+{
+    static const char *const names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *isa = (enum isa)i;
+            return ERR_OK;
+        }
+    }
+    return err_set(ERR_CONFIG, "isa \"%s\" is none of auto, x86-64-v2, x86-64-v3, x86-64-v4", name);
+}

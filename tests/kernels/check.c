@@ -1,0 +1,139 @@
+#include "tests/kernels/check.h"
+#include "base/err.h"
+#include "base/rng.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static enum isa process_isa = ISA_AUTO;
+
+static int run_isa(const char *name, int (*run_group)(void))
+{
+    struct device *device = NULL;
+    if (isa_parse(name, &process_isa) != ERR_OK) {
+        fprintf(stderr, "%s\n", err_text());
+        return 1;
+    }
+    struct device_cfg cfg = {"cpu", 1, process_isa};
+    if (device_open(&cfg, &device) != ERR_OK) {
+        fprintf(stderr, "skipped: %s\n", err_text());
+        return 0;
+    }
+    fprintf(stderr, "device: %s\n", device->lineage);
+    device_close(&device);
+    return run_group() == 0 ? 0 : 1;
+}
+
+int check_main(int argc, char **argv, int (*run_group)(void))
+{
+    static const char *const names[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+    int failures = 0;
+    if (argc > 1)
+        return run_isa(argv[1], run_group);
+    for (int i = 0; i < 3; i++) {
+        int status = 0;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            exit(run_isa(names[i], run_group));
+        if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+            WEXITSTATUS(status) != 0) {
+            fprintf(stderr, "%s failed, wait status %d\n", names[i], status);
+            failures++;
+        }
+    }
+    return failures;
+}
+
+struct device *check_open(int threads)
+{
+    struct device *device = NULL;
+    struct device_cfg cfg = {"cpu", threads, process_isa};
+    if (device_open(&cfg, &device) != ERR_OK)
+        fail_msg("device of %d threads: %s", threads, err_text());
+    return device;
+}
+
+static void *allocate(size_t size_bytes)
+{
+    void *memory = malloc(size_bytes ? size_bytes : 1);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+float *check_random(size_t count, uint64_t seed, double mean, double deviation)
+{
+    float *values = allocate(count * sizeof *values);
+    for (size_t i = 0; i < count; i++) {
+        double normal =
+            rng_normal(rng(seed, RNG_TEST, 0, 0, 2 * i), rng(seed, RNG_TEST, 0, 0, 2 * i + 1));
+        values[i] = (float)(mean + deviation * normal);
+    }
+    return values;
+}
+
+float *check_filled(size_t count, float value)
+{
+    float *values = allocate(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = value;
+    return values;
+}
+
+double *check_filled_double(size_t count, double value)
+{
+    double *values = allocate(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = value;
+    return values;
+}
+
+float *check_copy(const float *from, size_t count)
+{
+    float *values = allocate(count * sizeof *values);
+    memcpy(values, from, count * sizeof *values);
+    return values;
+}
+
+void check_near_double(const char *what, const double *got, const double *want, size_t count,
+                       double tolerance)
+{
+    double largest = 1e-30, worst = -1;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(want[i]));
+    for (size_t i = 0; i < count; i++) {
+        double difference = isnan(got[i]) || isnan(want[i]) ? INFINITY : fabs(got[i] - want[i]);
+        if (difference > worst) {
+            worst = difference;
+            at = i;
+        }
+    }
+    if (worst > tolerance * largest)
+        fail_msg("%s: element %zu of %zu is %.9g, should be %.9g (largest %.9g, tolerance %g)",
+                 what, at, count, got[at], want[at], largest, tolerance);
+}
+
+void check_near(const char *what, const float *got, const double *want, size_t count,
+                double tolerance)
+{
+    double *wide = allocate(count * sizeof *wide);
+    for (size_t i = 0; i < count; i++)
+        wide[i] = got[i];
+    check_near_double(what, wide, want, count, tolerance);
+    free(wide);
+}
+
+void check_same(const char *what, const void *got, const void *want, size_t size_bytes)
+{
+    const unsigned char *left = got, *right = want;
+    for (size_t i = 0; i < size_bytes; i++) {
+        if (left[i] != right[i])
+            fail_msg("%s: byte %zu of %zu is %02x, should be %02x", what, i, size_bytes, left[i],
+                     right[i]);
+    }
+}

@@ -1,0 +1,43 @@
+/* What every kernel test shares: the whole group runs once for every instruction set this machine
+ * has (each in a process of its own, because a GEMM library is pinned once per process), every
+ * operation on devices of 1, 2 and 3 threads, and results are compared with both sides printed.
+ * `test_x x86-64-v3` runs one instruction set in the foreground. */
+#ifndef TESTS_KERNELS_CHECK_H
+#define TESTS_KERNELS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernels/device.h"
+
+/* Body of main(): return check_main(argc, argv, run_group), where run_group() is
+ * cmocka_run_group_tests(). */
+int check_main(int argc, char **argv, int (*run_group)(void));
+
+enum { CHECK_THREADS = 3 }; /* devices of 1, 2, ... CHECK_THREADS threads */
+
+/* A device of the process's instruction set. Returns owned (device_close). */
+struct device *check_open(int threads);
+
+/* count floats of mean + deviation * normal(), a function of (seed, index). Returns owned
+ * (free()). */
+float *check_random(size_t count, uint64_t seed, double mean, double deviation);
+/* count floats of `value`, NaN to show that an operation overwrites. Returns owned (free()). */
+float *check_filled(size_t count, float value);
+float *check_copy(const float *from, size_t count);
+double *check_filled_double(size_t count, double value);
+
+/* |got - want| <= tolerance * (the largest |want|, at least floor) for every element, else fails
+ * with the first element of the largest difference. NaN never passes. */
+void check_near(const char *what, const float *got, const double *want, size_t count,
+                double tolerance);
+void check_near_double(const char *what, const double *got, const double *want, size_t count,
+                       double tolerance);
+/* Bit for bit. */
+void check_same(const char *what, const void *got, const void *want, size_t size_bytes);
+
+#endif
