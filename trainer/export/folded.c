@@ -1,0 +1,22 @@
+/* Life cycle and shapes of a folded network; how one is made stands in fold.c, how one runs in
+ * folded_run.c. */
+#include "trainer/export/folded.h"
+#include <string.h>
+
+void folded_fini(struct folded *folded)
+{
+    arena_destroy(folded->arena);
+    memset(folded, 0, sizeof *folded);
+}
+
+int folded_side(const struct folded_layer *layer)
+{
+    if (layer->kind == FOLDED_POOL || layer->kind == FOLDED_LINEAR)
+        return 1;
+    return layer->kind == FOLDED_CONV ? (layer->H - 1) / layer->S + 1 : layer->H;
+}
+
+int folded_channels(const struct folded_layer *layer)
+{
+    return layer->kind == FOLDED_CONV || layer->kind == FOLDED_LINEAR ? layer->K : layer->C;
+}
