@@ -21,7 +21,7 @@
 #define LIMIT  4096
 
 struct place {
-    char folder[64], endpoint[96], path[96];
+    char folder[64], endpoint[128], path[96];
 };
 
 static int make_place(void **state)
@@ -223,19 +223,31 @@ static void an_oversized_frame_costs_the_peer_its_connection(void **state)
     if (!raw_is_closed(fd))
         fail_msg("the connection is still open");
     close(fd);
-    fd = raw_connect(place->path); /* not ZeroMQ at all */
+    wire_close(&server);
+}
+
+/* ZeroMQ takes bytes that are not its own for its oldest protocol, which had no greeting: noise may
+ * keep its connection and even arrive as messages, but none that is accepted. */
+static void a_stranger_that_speaks_something_else_is_not_heard(void **state)
+{
+    struct place *place = *state;
+    struct wire *server = open_wire(plain(WIRE_SERVER, place->endpoint));
+    struct wire_message message;
+    int fd = raw_connect(place->path);
     char noise[256];
     memset(noise, 'A', sizeof noise);
-    raw_send(fd, noise, sizeof noise);
-    if (!raw_is_closed(fd))
-        fail_msg("noise kept its connection");
-    close(fd);
+    assert_true(raw_send(fd, noise, sizeof noise));
     struct wire *client = open_wire(plain(WIRE_CLIENT, place->endpoint));
     send_text(client, NULL, "still there?");
-    expect_text(server, "still there?", NULL);
-    struct wire_message message;
+    enum err err = ERR_DATA;
+    while (err == ERR_DATA) /* the rest of the noise */
+        err = wire_receive(server, 5000, &message);
+    assert_int_equal(err, ERR_OK);
+    assert_int_equal(message.size_bytes, 12);
+    assert_memory_equal(message.payload, "still there?", 12);
+    close(fd);
     for (double end = clock_seconds() + 5; wire_connections(server) != 1 && clock_seconds() < end;)
-        assert_int_equal(wire_receive(server, 20, &message), ERR_AGAIN);
+        err = wire_receive(server, 20, &message);
     assert_int_equal(wire_connections(server), 1);
     wire_close(&client);
     wire_close(&server);
@@ -336,6 +348,7 @@ int main(void)
         TEST(another_format_is_refused_and_the_next_message_is_read),
         TEST(malformed_messages_are_refused_and_the_server_lives),
         TEST(an_oversized_frame_costs_the_peer_its_connection),
+        TEST(a_stranger_that_speaks_something_else_is_not_heard),
         TEST(the_frame_reader_accepts_only_exact_frames),
         TEST(curve_lets_in_the_listed_key_and_nobody_else),
         TEST(bad_endpoints_and_keys_are_configuration_errors),
