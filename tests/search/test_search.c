@@ -1,0 +1,238 @@
+/* Search on a made-up accuracy that is a function of the genes: every gene has its own worth, with
+ * diminishing returns and a little interaction between neighbours, so that knowing good candidates
+ * helps to find better ones. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "trainer/search/genes.h"
+#include "trainer/search/search.h"
+#include "trainer/spec/cost.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct made_up {
+    struct evaluator evaluator;
+    const struct space *space;
+    uint64_t seed;
+    int measured, calls;
+};
+
+static double worth(const struct made_up *made_up, int gene)
+{
+    double unit = rng_unit(rng(made_up->seed, RNG_TEST, 0, (uint64_t)gene, 0));
+    return 0.2 + unit * unit;
+}
+
+static enum err measure(struct evaluator *evaluator, struct candidate *candidates, int count)
+{
+    struct made_up *made_up = evaluator->own;
+    for (int i = 0; i < count; i++) {
+        const struct subnet *subnet = &candidates[i].subnet;
+        double score = 0, before = 0;
+        for (int b = 0; b < made_up->space->block_count; b++) {
+            if (!subnet_has_block(made_up->space, subnet, b))
+                continue;
+            double mine = worth(made_up, 2 * b) * sqrt(subnet->expansion[b]) +
+                          worth(made_up, 2 * b + 1) * log(subnet->kernel[b]);
+            score += mine + 0.2 * sqrt(mine * before);
+            before = mine;
+        }
+        candidates[i].accuracy = score / (score + 10) * (1 - 4.0 / subnet->resolution);
+        candidates[i].loss = 1 - candidates[i].accuracy;
+    }
+    made_up->measured += count;
+    made_up->calls++;
+    return ERR_OK;
+}
+
+static struct space space;
+
+static int load_space(void **state)
+{
+    (void)state;
+    if (space_load("configs/spaces/mbv3.yaml", 1.0, 10, 3, &space) == ERR_OK)
+        return 0;
+    print_error("%s\n", err_text());
+    return -1;
+}
+
+static struct target make_target(const char *name, double macs_max, double latency_ms_max)
+{
+    struct target target = {.macs_max = macs_max, .latency_ms_max = latency_ms_max};
+    strncpy(target.name, name, sizeof target.name - 1);
+    strncpy(target.device.name, "test", sizeof target.device.name - 1);
+    target.device.latency_fixed_ms = 10;
+    target.device.latency_ms_per_mmac = 0.1;
+    target.device.allows_se = target.device.allows_hswish = true;
+    target.device.channel_multiple = 1;
+    return target;
+}
+
+static struct made_up make_up(uint64_t seed)
+{
+    return (struct made_up){.evaluator = {.measure = measure}, .space = &space, .seed = seed};
+}
+
+static void run(struct made_up *made_up, struct search_cfg cfg, struct search_result *result)
+{
+    made_up->evaluator.own = made_up;
+    cfg.space = &space;
+    enum err err = search_run(&cfg, &made_up->evaluator, NULL, NULL, result);
+    if (err != ERR_OK)
+        print_error("%s\n", err_text());
+    assert_int_equal(err, ERR_OK);
+}
+
+static void evolution_beats_random_search_on_three_seeds(void **state)
+{
+    (void)state;
+    struct target target = make_target("mid", 150e6, 0);
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        double best[2];
+        for (int is_random = 0; is_random < 2; is_random++) {
+            struct made_up made_up = make_up(seed);
+            struct search_result result = {0};
+            run(&made_up,
+                (struct search_cfg){.targets = &target,
+                                    .target_count = 1,
+                                    .evaluations = 128,
+                                    .population = 16,
+                                    .mutation = 0.1,
+                                    .seed = seed,
+                                    .is_random = is_random},
+                &result);
+            assert_int_equal(made_up.measured, 128);
+            best[is_random] = result.candidates[result.winners[0].candidate].accuracy;
+            search_result_fini(&result);
+        }
+        print_message("seed %d: evolution %.4f, random %.4f\n", (int)seed, best[0], best[1]);
+        assert_true(best[0] > best[1]);
+    }
+}
+
+static void winners_meet_their_bounds_and_the_budget_is_kept(void **state)
+{
+    (void)state;
+    struct target targets[2] = {make_target("macs", 60e6, 0), make_target("latency", 0, 25)};
+    struct made_up made_up = make_up(7);
+    struct search_result result = {0};
+    run(&made_up,
+        (struct search_cfg){.targets = targets,
+                            .target_count = 2,
+                            .evaluations = 40,
+                            .population = 8,
+                            .mutation = 0.1},
+        &result);
+    assert_true(made_up.measured <= 40);
+    assert_int_equal(result.candidate_count, made_up.measured);
+    const struct candidate *first = &result.candidates[result.winners[0].candidate];
+    const struct candidate *second = &result.candidates[result.winners[1].candidate];
+    assert_true((double)first->macs <= 60e6);
+    assert_true(result.winners[1].latency_ms <= 25);
+    for (int i = 0; i < result.candidate_count; i++) {
+        if ((double)result.candidates[i].macs <= 60e6)
+            assert_true(result.candidates[i].accuracy <= first->accuracy);
+        if (10 + (double)result.candidates[i].macs * 1e-7 <= 25)
+            assert_true(result.candidates[i].accuracy <= second->accuracy);
+        for (int j = 0; j < i; j++)
+            assert_false(
+                subnet_equal(&space, &result.candidates[i].subnet, &result.candidates[j].subnet));
+    }
+    search_result_fini(&result);
+}
+
+static void a_target_nothing_fits_names_the_smallest_possible(void **state)
+{
+    (void)state;
+    struct target target = make_target("tiny", 1e6, 0);
+    struct made_up made_up = make_up(1);
+    struct search_result result = {0};
+    made_up.evaluator.own = &made_up;
+    struct search_cfg cfg = {
+        .space = &space, .targets = &target, .target_count = 1, .evaluations = 10, .population = 4};
+    assert_int_equal(search_run(&cfg, &made_up.evaluator, NULL, NULL, &result), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "target tiny"));
+    struct subnet least;
+    char macs[32];
+    subnet_smallest(&space, space.resolutions[0], &least);
+    snprintf(macs, sizeof macs, "%.3f M MACs", (double)cost_of(&space, &least).macs / 1e6);
+    assert_non_null(strstr(err_text(), macs));
+    assert_int_equal(made_up.measured, 0);
+}
+
+static void a_camera_of_3x3_kernels_is_offered_nothing_else(void **state)
+{
+    (void)state;
+    struct target target = make_target("camera", 120e6, 0);
+    target.device.kernels = (struct choices){1, {3}};
+    struct made_up made_up = make_up(3);
+    struct search_result result = {0};
+    run(&made_up,
+        (struct search_cfg){.targets = &target,
+                            .target_count = 1,
+                            .evaluations = 30,
+                            .population = 8,
+                            .mutation = 0.2},
+        &result);
+    for (int i = 0; i < result.candidate_count; i++)
+        for (int b = 0; b < space.block_count; b++)
+            assert_int_equal(result.candidates[i].subnet.kernel[b], 3);
+    search_result_fini(&result);
+}
+
+static void the_same_seed_measures_the_same_candidates(void **state)
+{
+    (void)state;
+    struct target target = make_target("mid", 100e6, 0);
+    struct search_result results[2] = {{0}, {0}};
+    struct search_cfg cfg = {.targets = &target,
+                             .target_count = 1,
+                             .evaluations = 32,
+                             .population = 8,
+                             .mutation = 0.1,
+                             .seed = 5};
+    for (int i = 0; i < 2; i++) {
+        struct made_up made_up = make_up(2);
+        run(&made_up, cfg, &results[i]);
+    }
+    assert_int_equal(results[0].candidate_count, results[1].candidate_count);
+    for (int i = 0; i < results[0].candidate_count; i++)
+        assert_true(subnet_equal(&space, &results[0].candidates[i].subnet,
+                                 &results[1].candidates[i].subnet));
+    search_result_fini(&results[0]);
+    search_result_fini(&results[1]);
+}
+
+static void the_front_has_no_candidate_that_another_beats(void **state)
+{
+    (void)state;
+    struct candidate candidates[4] = {{.macs = 10, .accuracy = 0.5},
+                                      {.macs = 20, .accuracy = 0.4},
+                                      {.macs = 20, .accuracy = 0.7},
+                                      {.macs = 5, .accuracy = 0.1}};
+    struct search_result result = {.candidates = candidates, .candidate_count = 4};
+    bool on_front[4];
+    search_front(&result, on_front);
+    assert_true(on_front[0]);
+    assert_false(on_front[1]);
+    assert_true(on_front[2]);
+    assert_true(on_front[3]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(evolution_beats_random_search_on_three_seeds),
+        cmocka_unit_test(winners_meet_their_bounds_and_the_budget_is_kept),
+        cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),
+        cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
+        cmocka_unit_test(the_same_seed_measures_the_same_candidates),
+        cmocka_unit_test(the_front_has_no_candidate_that_another_beats),
+    };
+    return cmocka_run_group_tests(tests, load_space, NULL);
+}

@@ -1,0 +1,117 @@
+#include "trainer/search/genes.h"
+#include "base/rng.h"
+#include "trainer/spec/cost.h"
+#include <math.h>
+
+static uint64_t draw(struct gene_draws *draws)
+{
+    return rng(draws->seed, RNG_SEARCH, draws->generation, draws->candidate, draws->next++);
+}
+
+static int draw_choice(struct gene_draws *draws, const struct choices *choices)
+{
+    return choices->value[rng_below(draw(draws), (uint32_t)choices->count)];
+}
+
+static int draw_resolution(const struct space *space, struct gene_draws *draws)
+{
+    return space->resolutions[rng_below(draw(draws), (uint32_t)space->resolution_count)];
+}
+
+void genes_random(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
+{
+    subnet_smallest(pool->space, pool->space->resolutions[0], subnet);
+    genes_mutate(pool, draws, 1.0, subnet);
+}
+
+void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double rate,
+                  struct subnet *subnet)
+{
+    const struct space *space = pool->space;
+    if (rng_unit(draw(draws)) < rate)
+        subnet->resolution = draw_resolution(space, draws);
+    for (int b = 0; b < space->block_count; b++) {
+        if (rng_unit(draw(draws)) < rate)
+            subnet->kernel[b] = (int8_t)draw_choice(draws, &pool->open.kernels);
+        if (rng_unit(draw(draws)) < rate)
+            subnet->expansion[b] = (int8_t)draw_choice(draws, &pool->open.expansions);
+    }
+    for (int s = 0; s < space->elastic_stage_count; s++)
+        if (rng_unit(draw(draws)) < rate)
+            subnet->depth[s] = (int8_t)draw_choice(draws, &pool->open.depths);
+    subnet_canonical(space, subnet);
+}
+
+void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const struct subnet *left,
+                 const struct subnet *right, struct subnet *child)
+{
+    const struct space *space = pool->space;
+    *child = *left;
+    if (draw(draws) & 1)
+        child->resolution = right->resolution;
+    for (int b = 0; b < space->block_count; b++) {
+        if (draw(draws) & 1)
+            child->kernel[b] = right->kernel[b];
+        if (draw(draws) & 1)
+            child->expansion[b] = right->expansion[b];
+    }
+    for (int s = 0; s < space->elastic_stage_count; s++)
+        if (draw(draws) & 1)
+            child->depth[s] = right->depth[s];
+    subnet_canonical(space, child);
+}
+
+void genes_smallest(const struct gene_pool *pool, struct subnet *subnet)
+{
+    const struct space *space = pool->space;
+    subnet_smallest(space, space->resolutions[0], subnet);
+    for (int b = 0; b < space->block_count; b++) {
+        subnet->kernel[b] = (int8_t)choices_min(&pool->open.kernels);
+        subnet->expansion[b] = (int8_t)choices_min(&pool->open.expansions);
+    }
+    for (int s = 0; s < space->elastic_stage_count; s++)
+        subnet->depth[s] = (int8_t)choices_min(&pool->open.depths);
+    subnet_canonical(space, subnet);
+}
+
+/* The next smaller choice, or the same when there is none. */
+static int8_t smaller(const struct choices *choices, int8_t value)
+{
+    int position = choices_find(choices, value);
+    return position > 0 ? (int8_t)choices->value[position - 1] : value;
+}
+
+static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *draws,
+                            struct subnet *subnet)
+{
+    const struct space *space = pool->space;
+    int genes = 2 * space->block_count + space->elastic_stage_count + 1;
+    int gene = (int)rng_below(draw(draws), (uint32_t)genes);
+    if (gene < space->block_count) {
+        subnet->kernel[gene] = smaller(&pool->open.kernels, subnet->kernel[gene]);
+    } else if (gene < 2 * space->block_count) {
+        gene -= space->block_count;
+        subnet->expansion[gene] = smaller(&pool->open.expansions, subnet->expansion[gene]);
+    } else if (gene < genes - 1) {
+        gene -= 2 * space->block_count;
+        subnet->depth[gene] = smaller(&pool->open.depths, subnet->depth[gene]);
+    } else {
+        for (int i = space->resolution_count - 1; i > 0; i--)
+            if (space->resolutions[i] == subnet->resolution) {
+                subnet->resolution = space->resolutions[i - 1];
+                break;
+            }
+    }
+}
+
+bool genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
+{
+    struct subnet least;
+    genes_smallest(pool, &least);
+    if ((double)cost_of(pool->space, &least).macs > pool->macs_max)
+        return false;
+    while ((double)cost_of(pool->space, subnet).macs > pool->macs_max)
+        shrink_one_gene(pool, draws, subnet);
+    subnet_canonical(pool->space, subnet);
+    return true;
+}

@@ -1,0 +1,31 @@
+/* A candidate's genes: drawing, mutating, crossing, and shrinking until a target's bounds are met.
+ * What a target's device cannot run is never drawn. Every draw is rng(seed, RNG_SEARCH, generation,
+ * candidate, draw). Pure. */
+#ifndef TRAINER_SEARCH_GENES_H
+#define TRAINER_SEARCH_GENES_H
+
+#include "trainer/spec/subnet.h"
+
+struct gene_pool { /* what may be drawn */
+    const struct space *space;
+    struct open_choices open; /* narrowed to the device */
+    double macs_max;          /* the tighter of both bounds, in MACs; infinity: none */
+};
+
+struct gene_draws { /* a stream of draws for one candidate */
+    uint64_t seed, generation, candidate, next;
+};
+
+void genes_random(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet);
+/* Every gene is drawn again with probability `rate`. */
+void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double rate,
+                  struct subnet *subnet);
+void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const struct subnet *left,
+                 const struct subnet *right, struct subnet *child);
+/* The cheapest sub-network of the pool. */
+void genes_smallest(const struct gene_pool *pool, struct subnet *subnet);
+/* Makes random genes smaller, one step at a time, until the bound is met; false when even the
+ * smallest is too big. */
+bool genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet);
+
+#endif
