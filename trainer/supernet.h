@@ -49,10 +49,11 @@ struct supernet {
     size_t weight_count;  /* floats in weights */
     size_t decayed_count; /* the first so many decay */
     size_t statistic_count;
-    float *weights;      /* device (weight_count) */
-    float *means;        /* device (statistic_count): running or calibrated statistics */
-    float *variances;    /* device (statistic_count) */
-    bool has_statistics; /* false until imported or calibrated; evaluation refuses then */
+    float *weights;        /* device (weight_count) */
+    float *means;          /* device (statistic_count): running or calibrated statistics */
+    float *variances;      /* device (statistic_count) */
+    bool has_statistics;   /* false until imported or calibrated; evaluation refuses then */
+    struct wiring *wiring; /* which offsets each layer reads; trainer/wiring.h, for the pass only */
 };
 
 /* Builds the table and allocates zeroed weights. ERR_MEMORY. Returns owned in *net. */
@@ -67,11 +68,31 @@ void supernet_init_weights(struct supernet *net, uint64_t seed);
 
 const struct param *supernet_find(const struct supernet *net,
                                   const char *name); /* NULL when there is none */
-/* One tensor in the outside order and shape (PyTorch's), host memory of param->count floats. */
+/* One tensor in the outside order and shape (PyTorch's), host memory of param->count floats. `from`
+ * and `to` are any device array of the weights' layout: weights, a gradient, the momentum. */
 void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
                         float *host);
 void supernet_set_param(const struct supernet *net, float *to, const struct param *param,
                         const float *host);
+
+/* Everything a checkpoint holds of a supernet, one by one under the outside names: the params, then
+ * "<norm>.running_mean" and "<norm>.running_var" of each norm. */
+struct supernet_tensor {
+    char name[112];
+    int rank;
+    int shape[4];
+    size_t count;
+    const struct param *param;    /* NULL: a statistic */
+    const struct norm_slot *norm; /* NULL: a param */
+    bool is_variance;             /* of a statistic */
+};
+int supernet_tensor_count(const struct supernet *net);
+void supernet_tensor_at(const struct supernet *net, int index, struct supernet_tensor *tensor);
+void supernet_get_tensor(const struct supernet *net, const struct supernet_tensor *tensor,
+                         float *host);
+/* Does not touch has_statistics: the caller knows whether all of them came. */
+void supernet_set_tensor(struct supernet *net, const struct supernet_tensor *tensor,
+                         const float *host);
 
 enum pass_mode {
     PASS_TRAIN,      /* batch statistics; keeps what backward needs */
@@ -82,26 +103,28 @@ enum pass_mode {
 
 struct pass; /* the activations of one forward pass: one block of memory, reused for every step */
 
-/* Room for micro-batches of up to N images of the biggest resolution, for training or for forward
- * only. ERR_MEMORY. Returns owned. */
+/* Room for micro-batches of up to N images of up to `resolution` pixels. A pass made for PASS_TRAIN
+ * serves every mode, one made for another mode serves the two that keep nothing. ERR_MEMORY.
+ * Returns owned. */
 MUST_CHECK enum err pass_create(const struct supernet *net, int N, int resolution,
                                 enum pass_mode mode, struct pass **pass);
 void pass_destroy(struct pass **pass); /* accepts NULL */
 
 struct forward {
     const struct subnet *subnet; /* borrowed; resolution is that of the images */
-    const float
-        *weights; /* device: net->weights, or another copy of the same layout (a frozen teacher) */
-    const float *images; /* device (N,R,R,channels) normalised */
+    const float *weights;        /* device: net->weights, or a copy of their layout (a teacher) */
+    const float *images;         /* device (N,R,R,channels) normalised */
     int N;
     enum pass_mode mode;
-    float dropout;       /* 0: off. Only PASS_TRAIN */
-    uint64_t seed, step; /* of the dropout masks */
-    uint64_t
-        first_image; /* index of image 0 in the global batch: the same mask whoever computes it */
-    double
-        *calibration; /* host (2 * statistic_count) or NULL: per batch norm sum z at [slot.statistic
-                         + c], sum z^2 at [statistic_count + slot.statistic + c], added to */
+    float dropout;        /* 0: off. Only PASS_TRAIN */
+    uint64_t seed, step;  /* of the dropout masks */
+    uint64_t first_image; /* image 0's index in the global batch: whoever computes it, same mask */
+    /* Host, added to, or NULL; untouched with PASS_FIXED, which takes no sums. Per active channel c
+     * of a norm: calibration[slot.statistic + c] += sum z,
+     * calibration[statistic_count + slot.statistic + c] += sum z^2 (2 * statistic_count), and
+     * calibration_counts[norm] += elements per channel (norm_count). */
+    double *calibration;
+    double *calibration_counts;
 };
 
 /* logits: device (N,classes), inside the pass, valid until its next forward. ERR_CONFIG for a
@@ -115,14 +138,21 @@ MUST_CHECK enum err supernet_forward(struct supernet *net, struct pass *pass,
 void supernet_backward(struct supernet *net, struct pass *pass, const struct forward *forward,
                        const float *dlogits, float *gradient);
 
+/* Bytes of device memory a pass holds (for plans and tests). */
+size_t pass_size_bytes(const struct pass *pass);
+
 /* The name of the first layer whose raw output or statistics are not finite in the last forward, or
- * NULL. */
+ * NULL. Works after the backward too. PASS_FIXED takes no sums: there only the logits are looked
+ * at. */
 const char *supernet_find_nonfinite(struct supernet *net, struct pass *pass);
 
 /* Sorts the middle channels of every block by the L1 norm of the projecting convolution's columns,
- * nested by width group: channels never cross the borders of expansions open (descending from the
- * biggest; the smallest group is first). Momentum (same layout; may be NULL) is permuted alike. The
- * function of the full network is unchanged. OFA sec. 3.3. */
+ * biggest first. `expansions` are those open in the phase that is about to start; its smallest is
+ * the one being opened, so only the others are borders that no channel crosses: with {4,6} all
+ * channels are sorted, with {3,4,6} those of the 4-fold width and those beyond it apart, so that
+ * 4-fold sub-networks stay what they are (but for squeeze-excite, whose hidden units the reference
+ * sorts without borders). Momentum (same layout; may be NULL) and statistics are permuted alike.
+ * The function of the full network is unchanged. OFA sec. 3.3. */
 void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *expansions);
 
 #endif

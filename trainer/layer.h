@@ -1,0 +1,58 @@
+/* One convolution with the batch norm behind it, in a pass: it reads a view, writes its raw output
+ * z and the sums, and stands for its own normalised output as a view. Backward turns the gradient
+ * of that output into the gradients of its norm, its weight and what it read. Internal to the
+ * supernet's files. */
+#ifndef TRAINER_LAYER_H
+#define TRAINER_LAYER_H
+
+#include "trainer/layout.h"
+#include "trainer/wiring.h"
+
+enum layer_kind { LAYER_STEM, LAYER_POINTWISE, LAYER_DEPTHWISE };
+
+struct layer {
+    enum layer_kind kind;
+    const struct conv_slot *slot;
+    enum act act;
+    struct conv conv; /* at the active sizes */
+    float *z;
+    double *sums;      /* (2,C) forward: sum z, sum z^2 */
+    double *grad_sums; /* (2,C) backward: sum g, sum g (z - mean); written by whoever writes q */
+    struct norm norm;
+    const float *gate; /* (N,C) or NULL: behind squeeze-excite */
+    const float *p; /* (N,C) or NULL: the part of the gradient that is the same for a whole map */
+};
+
+/* What all layers of one forward or backward share. */
+struct run {
+    struct supernet *net;
+    struct device *device;
+    const struct device_ops *ops;
+    const struct forward *forward;
+    float *gradient;           /* (weight_count), backward only */
+    float *a, *b, *c;          /* (widest) coefficients of the gradient in hand */
+    float *kernel_grad;        /* (25, widest) gradient of a transformed kernel */
+    double *gate_sums;         /* (N,3,widest) */
+    const float *zeros, *ones; /* (widest) */
+};
+
+/* A map between layers, as its reader sees it. Its gradient goes through the batch norm of
+ * `branch`: the layer itself, or behind a residual sum the branch added last. */
+struct map {
+    struct dims dims;
+    struct view view;
+    struct layer *branch;
+};
+
+/* Asks for the small vectors of a layer `width` channels wide. */
+void layer_lay_out(struct layer *layer, struct layout *layout, int width, int end);
+struct view layer_view(const struct layer *layer);
+/* layer->conv is set; w: the active weight, with conv.ld. */
+void layer_forward(struct run *run, struct layer *layer, struct view x, const float *w);
+/* q: gradient of the layer's output map (NULL: 0). dw: (K,ld) +=. sink NULL: nobody in front. */
+void layer_backward(struct run *run, struct layer *layer, const float *q, struct view x,
+                    const float *w, float *dw, const struct grad_sink *sink);
+/* The sink for the gradient of a map. add: the shortcut's part or NULL. */
+struct grad_sink map_sink(const struct map *map, float *q, const float *add);
+
+#endif

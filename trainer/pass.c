@@ -1,0 +1,298 @@
+#include "trainer/pass.h"
+#include "base/mem.h"
+#include <string.h>
+
+/* Moments: the stem is 0, block i's three convolutions 3i+1..3i+3, the head's convolution follows,
+ * then the pool; the backward walks the same moments down from 2 T. */
+struct plan {
+    struct pass *pass;
+    const struct wiring *wiring;
+    const struct space *space;
+    struct layout layout;
+    int turn; /* T: the moment of the pool */
+    int widest;
+};
+
+static int moment(int block, int conv)
+{
+    return 3 * block + conv;
+}
+
+static int end_of(const struct plan *plan)
+{
+    return plan->pass->mode == PASS_TRAIN ? 2 * plan->turn : plan->turn;
+}
+
+static int backward_of(const struct plan *plan, int forward)
+{
+    return 2 * plan->turn - forward;
+}
+
+static size_t map_bytes(struct dims dims)
+{
+    return (size_t)dims.N * (size_t)dims.H * (size_t)dims.W * (size_t)dims.C * sizeof(float);
+}
+
+/* A raw output: kept until its own backward in training, else until `last`. */
+static float *ask_raw(struct plan *plan, struct dims dims, int first, int last)
+{
+    if (plan->pass->mode == PASS_TRAIN)
+        last = backward_of(plan, first);
+    return layout_ask(&plan->layout, map_bytes(dims), first, last);
+}
+
+static float *ask_vector(struct plan *plan, size_t count)
+{
+    return layout_ask(&plan->layout, count * sizeof(float), 0, end_of(plan));
+}
+
+static double *ask_sums(struct plan *plan, size_t count)
+{
+    return layout_ask(&plan->layout, count * sizeof(double), 0, end_of(plan));
+}
+
+/* Index of the first block behind block b's stage (block_count: the head). Blocks in between may be
+ * skipped, so it may be the next reader of b's output. */
+static int next_stage(const struct plan *plan, int b)
+{
+    int next = b + 1;
+    while (next < plan->wiring->block_count &&
+           plan->wiring->blocks[next].stage == plan->wiring->blocks[b].stage)
+        next++;
+    return next;
+}
+
+/* The last moment at which somebody reads the output of block b in the forward. */
+static int last_read(const struct plan *plan, int b)
+{
+    int next = next_stage(plan, b);
+    return next < plan->wiring->block_count ? moment(next, 3) : plan->turn;
+}
+
+static void lay_out_excite(struct plan *plan, struct block *block)
+{
+    const struct block_slot *slot = block->slot;
+    size_t N = (size_t)plan->pass->N, C = (size_t)slot->middle;
+    block->pooled = ask_vector(plan, N * C);
+    block->hidden = ask_vector(plan, N * (size_t)slot->hidden);
+    block->gate = ask_vector(plan, N * C);
+    if (plan->pass->mode == PASS_TRAIN) {
+        block->p = ask_vector(plan, N * C);
+        block->pool_sums = ask_sums(plan, 2 * N * C);
+    }
+}
+
+static void lay_out_vectors(struct plan *plan, struct block *block)
+{
+    const struct block_slot *slot = block->slot;
+    if (slot->has_expand)
+        layer_lay_out(&block->expand, &plan->layout, slot->middle, end_of(plan));
+    layer_lay_out(&block->depthwise, &plan->layout, slot->middle, end_of(plan));
+    layer_lay_out(&block->project, &plan->layout, slot->K, end_of(plan));
+    if (slot->side == 7)
+        block->kernel = ask_vector(plan, 25 * (size_t)slot->middle);
+    if (slot->has_se)
+        lay_out_excite(plan, block);
+}
+
+/* The gradient of the output of b's stage: written by whoever reads that output, updated in place
+ * by the blocks with a shortcut, read by the stage's first block to the end. */
+static float *ask_stage_gradient(struct plan *plan, int b, struct dims out)
+{
+    int next = next_stage(plan, b);
+    int head = plan->space->expand_width ? plan->turn - 1 : plan->turn;
+    int writer = next < plan->wiring->block_count ? moment(next, 1) : head;
+    return layout_ask(&plan->layout, map_bytes(out), backward_of(plan, writer),
+                      backward_of(plan, moment(b, 1)));
+}
+
+static void lay_out_gradients(struct plan *plan, int b, struct dims in, struct dims wide,
+                              struct dims out)
+{
+    struct block *block = &plan->pass->blocks[b];
+    if (plan->pass->mode != PASS_TRAIN)
+        return;
+    block->q_depthwise = layout_ask(&plan->layout, map_bytes(wide), backward_of(plan, moment(b, 3)),
+                                    backward_of(plan, moment(b, 2)));
+    if (block->slot->has_expand)
+        block->q_expand = layout_ask(&plan->layout, map_bytes(in), backward_of(plan, moment(b, 2)),
+                                     backward_of(plan, moment(b, 1)));
+    bool opens_stage = b == 0 || plan->wiring->blocks[b - 1].stage != block->slot->stage;
+    block->q = opens_stage ? ask_stage_gradient(plan, b, out) : plan->pass->blocks[b - 1].q;
+}
+
+static struct dims lay_out_block(struct plan *plan, int b, struct dims in)
+{
+    struct block *block = &plan->pass->blocks[b];
+    const struct block_slot *slot = &plan->wiring->blocks[b];
+    block->slot = slot;
+    block->expand.slot = &slot->expand;
+    block->expand.act = slot->act;
+    block->expand.kind = LAYER_POINTWISE;
+    block->depthwise.slot = &slot->depthwise;
+    block->depthwise.act = slot->act;
+    block->depthwise.kind = LAYER_DEPTHWISE;
+    block->project.slot = &slot->project;
+    block->project.act = ACT_NONE;
+    block->project.kind = LAYER_POINTWISE;
+
+    in.C = slot->middle;
+    struct conv depthwise = {.in = in, .K = slot->middle, .R = slot->side, .S = slot->stride};
+    struct dims wide = conv_out(&depthwise);
+    struct dims out = wide;
+    out.C = slot->K;
+    if (slot->has_expand)
+        block->expand.z = ask_raw(plan, in, moment(b, 1), moment(b, 2));
+    block->depthwise.z = ask_raw(plan, wide, moment(b, 2), moment(b, 3));
+    block->project.z =
+        ask_raw(plan, out, moment(b, 3), slot->has_shortcut ? moment(b, 3) : last_read(plan, b));
+    if (slot->has_shortcut)
+        block->sum = ask_raw(plan, out, moment(b, 3), last_read(plan, b));
+    lay_out_vectors(plan, block);
+    lay_out_gradients(plan, b, in, wide, out);
+    return out;
+}
+
+static void lay_out_head(struct plan *plan, struct dims in)
+{
+    struct head *head = &plan->pass->head;
+    size_t N = (size_t)in.N, pooled = (size_t)plan->wiring->pooled;
+    bool is_training = plan->pass->mode == PASS_TRAIN;
+    if (plan->space->expand_width) {
+        head->expand.slot = &plan->wiring->expand;
+        head->expand.act = plan->space->expand_act;
+        head->expand.kind = LAYER_POINTWISE;
+        in.C = plan->space->expand_width;
+        head->expand.z = ask_raw(plan, in, plan->turn - 1, plan->turn);
+        layer_lay_out(&head->expand, &plan->layout, in.C, end_of(plan));
+    }
+    head->pool = ask_vector(plan, N * pooled);
+    head->mixed = ask_vector(plan, N * (size_t)plan->space->mix_width);
+    head->logits = ask_vector(plan, N * (size_t)plan->space->classes);
+    if (!is_training)
+        return;
+    head->branch_pool = ask_vector(plan, N * pooled);
+    head->pool_sums = ask_sums(plan, 2 * N * pooled);
+    head->mask = ask_vector(plan, N * (size_t)plan->wiring->features);
+    head->dfeatures = ask_vector(plan, N * (size_t)plan->wiring->features);
+    head->dpool = ask_vector(plan, N * pooled);
+    head->p = ask_vector(plan, N * pooled);
+}
+
+static void lay_out_shared(struct plan *plan)
+{
+    struct run *shared = &plan->pass->shared;
+    size_t widest = (size_t)plan->widest;
+    shared->zeros = ask_vector(plan, widest);
+    shared->ones = ask_vector(plan, widest);
+    if (plan->pass->mode != PASS_TRAIN)
+        return;
+    shared->a = ask_vector(plan, widest);
+    shared->b = ask_vector(plan, widest);
+    shared->c = ask_vector(plan, widest);
+    shared->kernel_grad = ask_vector(plan, 25 * widest);
+    shared->gate_sums = ask_sums(plan, 3 * (size_t)plan->pass->N * widest);
+}
+
+/* Asks for every buffer, in a fixed order: run once to measure and once to hand out. */
+static void lay_out(struct plan *plan)
+{
+    struct pass *pass = plan->pass;
+    const struct space *space = plan->space;
+    struct conv stem = {
+        .in = {.N = pass->N, .H = pass->resolution, .W = pass->resolution, .C = space->channels},
+        .K = space->stem_width,
+        .R = 3,
+        .S = space->stem_stride};
+    struct dims dims = conv_out(&stem);
+    pass->stem.slot = &plan->wiring->stem;
+    pass->stem.act = space->stem_act;
+    pass->stem.kind = LAYER_STEM;
+    pass->stem.z = ask_raw(plan, dims, 0, moment(0, 3));
+    layer_lay_out(&pass->stem, &plan->layout, space->stem_width, end_of(plan));
+    if (pass->mode == PASS_TRAIN)
+        pass->q_stem = layout_ask(&plan->layout, map_bytes(dims), backward_of(plan, moment(0, 2)),
+                                  backward_of(plan, 0));
+    for (int b = 0; b < plan->wiring->block_count; b++)
+        dims = lay_out_block(plan, b, dims);
+    lay_out_head(plan, dims);
+    lay_out_shared(plan);
+}
+
+static int widest_layer(const struct wiring *wiring)
+{
+    int widest = wiring->pooled;
+    for (int b = 0; b < wiring->block_count; b++) {
+        const struct block_slot *slot = &wiring->blocks[b];
+        if (slot->middle > widest)
+            widest = slot->middle;
+        if (slot->K > widest)
+            widest = slot->K;
+    }
+    return widest;
+}
+
+enum err pass_create(const struct supernet *net, int N, int resolution, enum pass_mode mode,
+                     struct pass **result)
+{
+    enum err err = ERR_OK;
+    struct pass *pass = mem_alloc(sizeof *pass); /* ours until it is whole */
+    struct plan plan = {.pass = pass,
+                        .wiring = net->wiring,
+                        .space = net->space,
+                        .turn = moment(net->wiring->block_count, 2),
+                        .widest = widest_layer(net->wiring)};
+    float *ones = mem_array((size_t)plan.widest, sizeof *ones);
+    pass->device = net->device;
+    pass->N = N;
+    pass->resolution = resolution;
+    pass->mode = mode;
+    pass->block_count = net->wiring->block_count;
+    lay_out(&plan);
+    layout_place(&plan.layout);
+    pass->size_bytes = plan.layout.total_bytes;
+    TRY(net->device->ops->alloc(net->device, pass->size_bytes, &pass->memory));
+    layout_hand_out(&plan.layout, pass->memory);
+    lay_out(&plan);
+    for (int c = 0; c < plan.widest; c++)
+        ones[c] = 1.0f;
+    net->device->ops->upload(net->device, (float *)pass->shared.ones, ones,
+                             (size_t)plan.widest * sizeof *ones);
+    net->device->ops->sync(net->device);
+    pass->host_sums = mem_array(2 * (size_t)plan.widest, sizeof *pass->host_sums);
+    *result = pass;
+    pass = NULL;
+out:
+    mem_free(ones);
+    layout_fini(&plan.layout);
+    pass_destroy(&pass);
+    return err;
+}
+
+void pass_destroy(struct pass **pass)
+{
+    if (!pass || !*pass)
+        return;
+    (*pass)->device->ops->free((*pass)->device, (*pass)->memory);
+    mem_free((*pass)->host_sums);
+    mem_free(*pass);
+    *pass = NULL;
+}
+
+size_t pass_size_bytes(const struct pass *pass)
+{
+    return pass->size_bytes;
+}
+
+void pass_visit_layers(struct pass *pass, const struct space *space,
+                       bool (*visit)(void *user, struct layer *layer), void *user)
+{
+    bool goes_on = visit(user, &pass->stem);
+    for (int i = 0; i < pass->active_count && goes_on; i++) {
+        struct block *block = &pass->blocks[pass->active[i]];
+        goes_on = (!block->slot->has_expand || visit(user, &block->expand)) &&
+                  visit(user, &block->depthwise) && visit(user, &block->project);
+    }
+    if (goes_on && space->expand_width)
+        visit(user, &pass->head.expand);
+}

@@ -1,0 +1,36 @@
+/* The memory of a forward and backward pass, planned once for the biggest sub-network at the
+ * biggest size: any smaller one uses the beginnings of the same buffers, so a step allocates
+ * nothing. In the backward the gradient maps take the place of raw outputs that are no longer
+ * needed. Internal to the supernet's files. */
+#ifndef TRAINER_PASS_H
+#define TRAINER_PASS_H
+
+#include "trainer/head.h"
+
+struct pass {
+    struct device *device; /* borrowed */
+    int N, resolution;     /* the most it has room for */
+    enum pass_mode mode;
+    void *memory; /* device: everything below is carved from it */
+    size_t size_bytes;
+    struct layer stem;
+    struct view image;
+    float *q_stem;
+    int block_count;
+    struct block blocks[SPACE_MAX_BLOCKS + 1];
+    struct head head;
+    struct run shared; /* its vectors only; the rest is filled for each run */
+    double *host_sums; /* host copy of one layer's sums */
+    int active_count;  /* blocks of the last forward, in order */
+    int active[SPACE_MAX_BLOCKS + 1];
+    enum pass_mode last; /* mode and batch of the last forward */
+    int N_last;
+    bool has_maps; /* a training forward whose backward has not run yet */
+};
+
+/* Calls visit(user, layer) for every active layer of the last forward, in order; stops when it
+ * returns false. */
+void pass_visit_layers(struct pass *pass, const struct space *space,
+                       bool (*visit)(void *user, struct layer *layer), void *user);
+
+#endif
