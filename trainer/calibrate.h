@@ -1,0 +1,35 @@
+/* Batch-norm statistics of one sub-network: the weights are shared, the statistics cannot be (OFA
+ * reference file, sec. 3.7). Every micro-batch of a fixed set of training images is normalised by
+ * its own statistics, as in training; mean and variance come from the sums over all of them (law of
+ * total variance). The set is shared by the ranks; the answer does not depend on how many. */
+#ifndef TRAINER_CALIBRATE_H
+#define TRAINER_CALIBRATE_H
+
+#include "trainer/comm.h"
+#include "trainer/gallery.h"
+#include "trainer/supernet.h"
+
+struct calibrate_cfg { /* all borrowed */
+    struct comm *comm;
+    struct supernet *net;
+    const struct dataset *dataset;
+    const uint32_t *train; /* records, without the hold-out */
+    uint32_t train_count;
+    int images; /* how many of them; at most all */
+    int micro;
+    uint64_t seed;
+    const struct augment_cfg *augment;
+    int loader_threads;
+    size_t keep_bytes; /* memory for prepared batches */
+};
+
+struct calibrate;
+MUST_CHECK enum err calibrate_create(const struct calibrate_cfg *cfg, struct calibrate **calibrate);
+void calibrate_destroy(struct calibrate **calibrate); /* accepts NULL */
+
+/* Collective. Sets net->means, variances and has_statistics for this sub-network at its resolution;
+ * channels it does not use keep what they had. `pass`: forward only, of at least `micro` images. */
+MUST_CHECK enum err calibrate_subnet(struct calibrate *calibrate, struct pass *pass,
+                                     const struct subnet *subnet);
+
+#endif

@@ -1,0 +1,53 @@
+#include "trainer/distil.h"
+#include "base/mem.h"
+#include "trainer/memory.h"
+
+struct distil {
+    struct supernet *net;
+    struct pass *pass;
+    float *weights; /* device */
+};
+
+enum err distil_create(struct supernet *net, float **weights, int N, int resolution,
+                       struct distil **result)
+{
+    enum err err = ERR_OK;
+    struct distil *distil = mem_alloc(sizeof *distil);
+    *distil = (struct distil){.net = net, .weights = *weights};
+    *weights = NULL;
+    TRY(pass_create(net, N, resolution, PASS_BATCH_NORM, &distil->pass));
+    *result = distil;
+    distil = NULL;
+out:
+    distil_destroy(&distil);
+    return err;
+}
+
+void distil_destroy(struct distil **pointer)
+{
+    struct distil *distil = *pointer;
+    if (!distil)
+        return;
+    pass_destroy(&distil->pass);
+    memory_free(distil->net->device, distil->weights);
+    mem_free(distil);
+    *pointer = NULL;
+}
+
+enum err distil_logits(struct distil *distil, const float *images, int N, int resolution,
+                       const float **logits)
+{
+    struct subnet biggest;
+    subnet_biggest(distil->net->space, resolution, &biggest);
+    struct forward forward = {.subnet = &biggest,
+                              .weights = distil->weights,
+                              .images = images,
+                              .N = N,
+                              .mode = PASS_BATCH_NORM};
+    return supernet_forward(distil->net, distil->pass, &forward, logits);
+}
+
+const char *distil_find_nonfinite(struct distil *distil)
+{
+    return supernet_find_nonfinite(distil->net, distil->pass);
+}
