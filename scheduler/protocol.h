@@ -1,0 +1,17 @@
+/* The numbers and names both ends of scheduler/protocol.proto agree on. */
+#ifndef SCHEDULER_PROTOCOL_H
+#define SCHEDULER_PROTOCOL_H
+
+#define PROTOCOL_FORMAT    1     /* raised when an old reader would misunderstand a new writer */
+#define PROTOCOL_MAX_BYTES 65536 /* of one message; the texts inside are cut to fit */
+#define PROTOCOL_MAX_TEXT  4096  /* of an error's text */
+
+/* What the scheduler sets in the environment of a gang. */
+#define PROTOCOL_ENDPOINT "GLOWWORM_ENDPOINT"
+#define PROTOCOL_TOKEN    "GLOWWORM_TOKEN"
+#define PROTOCOL_LEASE    "GLOWWORM_LEASE"
+
+#define PROTOCOL_PULSE_S   1.0 /* each side is heard at least so often */
+#define PROTOCOL_SILENCE_S 30.0
+
+#endif
