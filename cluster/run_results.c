@@ -1,0 +1,142 @@
+/* Reads a run's folder for the report and the closing table. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cluster/report.h"
+#include "trainer/spec/campaign.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_FILE = 256 * 1024 * 1024 };
+
+/* A JSON file; a missing one leaves *json NULL. */
+static enum err load_json(const char *folder, const char *name, json_t **json)
+{
+    char path[4096];
+    json_error_t error;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (!file_exists(path))
+        return ERR_OK;
+    *json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    return *json ? ERR_OK : err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text);
+}
+
+/* One object a line. The last line may be cut short when the run is still going on. */
+static enum err load_lines(const char *folder, const char *stage, json_t **events)
+{
+    enum err err = ERR_OK;
+    char path[4096], *bytes = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/metrics/%s.jsonl", folder, stage);
+    if (!file_exists(path))
+        return ERR_OK;
+    TRY(file_read(path, MAX_FILE, &bytes, &size));
+    *events = json_array();
+    int number = 0;
+    for (char *line = bytes; *line; number++) {
+        char *end = strchr(line, '\n');
+        if (!end)
+            break;
+        json_t *event = json_loadb(line, (size_t)(end - line), 0, NULL);
+        if (!event)
+            TRY(err_set(ERR_DATA, "%s:%d: not a JSON object", path, number + 1));
+        json_array_append_new(*events, event);
+        line = end + 1;
+    }
+out:
+    mem_free(bytes);
+    return err;
+}
+
+static enum err load_bundles(const struct run_results *results, json_t **bundles)
+{
+    enum err err = ERR_OK;
+    size_t i = 0;
+    json_t *target = NULL;
+    *bundles = json_array();
+    json_array_foreach(json_object_get(results->search, "targets"), i, target)
+    {
+        char name[256];
+        json_t *bundle = NULL;
+        snprintf(name, sizeof name, "bundles/%s/bundle.json", report_string(target, "name"));
+        TRY(load_json(results->folder, name, &bundle));
+        if (bundle)
+            json_array_append_new(*bundles, bundle);
+    }
+out:
+    return err;
+}
+
+/* The training stages are the campaign's own, in its order. */
+static enum err load_stages(struct run_results *results, const char *campaign_path)
+{
+    enum err err = ERR_OK;
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    struct space *space = mem_alloc(sizeof *space);
+    struct schedule *schedule = mem_alloc(sizeof *schedule);
+    TRY(campaign_load(campaign_path, NULL, 0, campaign));
+    TRY(campaign_space(campaign, 2, 1,
+                       space)); /* the schedule does not depend on classes or channels */
+    campaign_schedule(campaign, space, schedule);
+    for (int p = 0; p < schedule->phase_count; p++) {
+        const char *stage = schedule->phases[p].name;
+        char name[128];
+        snprintf(results->stages[p].name, sizeof results->stages[p].name, "%s", stage);
+        snprintf(name, sizeof name, "results/%s.json", stage);
+        results->stage_count++;
+        TRY(load_json(results->folder, name, &results->stages[p].result));
+        TRY(load_lines(results->folder, stage, &results->stages[p].metrics));
+    }
+out:
+    mem_free(schedule);
+    mem_free(space);
+    mem_free(campaign);
+    return err;
+}
+
+enum err run_results_load(const char *folder, struct run_results *results)
+{
+    enum err err = ERR_OK;
+    size_t size = 0;
+    memset(results, 0, sizeof *results);
+    results->folder = mem_string(folder);
+    char *path = file_join(folder, "campaign.yaml");
+    if (!file_exists(path))
+        TRY(err_set(ERR_NOT_FOUND, "%s is not a run's folder: it has no campaign.yaml", folder));
+    TRY(file_read(path, MAX_FILE, &results->campaign, &size));
+    TRY(load_stages(results, path));
+    TRY(load_json(folder, "results/evaluate.json", &results->evaluate));
+    TRY(load_json(folder, "results/search.json", &results->search));
+    TRY(load_bundles(results, &results->bundles));
+out:
+    mem_free(path);
+    if (err != ERR_OK)
+        run_results_fini(results);
+    return err;
+}
+
+void run_results_fini(struct run_results *results)
+{
+    for (int i = 0; i < results->stage_count; i++) {
+        json_decref(results->stages[i].metrics);
+        json_decref(results->stages[i].result);
+    }
+    json_decref(results->evaluate);
+    json_decref(results->search);
+    json_decref(results->bundles);
+    mem_free(results->campaign);
+    mem_free(results->folder);
+    memset(results, 0, sizeof *results);
+}
+
+double report_number(const json_t *object, const char *key, double missing)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : missing;
+}
+
+const char *report_string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
