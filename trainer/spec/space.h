@@ -10,6 +10,9 @@
 #include "base/err.h"
 #include <stdbool.h>
 
+struct yaml_errors;
+struct text;
+
 #define SPACE_MAX_STAGES      12
 #define SPACE_MAX_BLOCKS      64
 #define SPACE_MAX_CHOICES     8
@@ -78,6 +81,12 @@ struct space {
  * ERR_CONFIG. */
 MUST_CHECK enum err space_load(const char *path, double width_multiplier, int classes, int channels,
                                struct space *space);
+/* Everything results depend on, one "name=value" line each: part of every stage key. */
+void space_lines(const struct space *space, struct text *lines);
+/* The number of sub-networks as exact decimal digits, resolutions not counted: (kernels x
+ * expansions)^depth summed over a stage's depths, multiplied over stages. Skipped blocks do not
+ * count. */
+void space_count(const struct space *space, struct text *digits);
 
 /* max(8, round v to a multiple of 8), never below 0.9 v. */
 int space_round(double channels);
