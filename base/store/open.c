@@ -1,0 +1,244 @@
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/store/env.h"
+#include "base/store/place.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_MAP_BYTES ((size_t)64 << 20)
+#define MAX_READERS     510
+/* Pages at the end of the file that a transaction took and gave back unwritten; see extend_file()
+ * in store.c. */
+#define UNWRITTEN_PAGES 16
+
+struct format {
+    struct store *store;
+    const struct store_cfg *cfg;
+};
+
+#define FORMAT_TABLE "store"
+#define FORMAT_KEY   "format"
+
+/* "glowworm checkpoints 1" */
+static int print_format(const struct store_cfg *cfg, char text[128])
+{
+    return snprintf(text, 128, "glowworm %s %u", cfg->kind, (unsigned)cfg->version);
+}
+
+static enum err compare_format(const struct format *format, MDB_val found)
+{
+    char expected[128], record[128];
+    print_format(format->cfg, expected);
+    size_t size = found.mv_size < sizeof record ? found.mv_size : sizeof record - 1;
+    memcpy(record, found.mv_data, size);
+    record[size] = '\0';
+    if (strcmp(record, expected) == 0)
+        return ERR_OK;
+    return err_set(ERR_DATA, "%s holds \"%s\", but this program expected \"%s\"",
+                   format->store->folder, record, expected);
+}
+
+static enum err write_format(const struct format *format, MDB_txn *txn, MDB_dbi table)
+{
+    char text[128];
+    MDB_val key = {strlen(FORMAT_KEY), FORMAT_KEY};
+    MDB_val value = {(size_t)print_format(format->cfg, text), text};
+    return store_translate(format->store, mdb_put(txn, table, &key, &value, 0), "write");
+}
+
+/* Nothing is in it but the table that was just made. */
+static bool is_new(MDB_txn *txn)
+{
+    MDB_dbi table_of_tables;
+    MDB_stat stat;
+    return mdb_dbi_open(txn, NULL, 0, &table_of_tables) == MDB_SUCCESS &&
+           mdb_stat(txn, table_of_tables, &stat) == MDB_SUCCESS && stat.ms_entries <= 1;
+}
+
+static enum err check_format(const struct format *format, struct store_txn *txn)
+{
+    MDB_dbi table;
+    MDB_val key = {strlen(FORMAT_KEY), FORMAT_KEY}, found;
+    int code = mdb_dbi_open(txn->mdb, FORMAT_TABLE, txn->is_writing ? MDB_CREATE : 0, &table);
+    if (code == MDB_SUCCESS)
+        code = mdb_get(txn->mdb, table, &key, &found);
+    if (code == MDB_SUCCESS)
+        return compare_format(format, found);
+    if (code == MDB_NOTFOUND && txn->is_writing && is_new(txn->mdb))
+        return write_format(format, txn->mdb, table);
+    if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
+        return err_set(ERR_DATA, "%s is no store of %s", format->store->folder, format->cfg->kind);
+    return store_translate(format->store, code, "open");
+}
+
+static enum err open_tables(struct store_txn *txn, void *argument)
+{
+    const struct format *format = argument;
+    struct store *store = format->store;
+    enum err err = ERR_OK;
+    TRY(check_format(format, txn));
+    for (int i = 0; format->cfg->tables[i]; i++) {
+        int code = mdb_dbi_open(txn->mdb, format->cfg->tables[i], txn->is_writing ? MDB_CREATE : 0,
+                                &store->tables[i]);
+        if (code == MDB_NOTFOUND)
+            TRY(err_set(ERR_DATA, "%s has no table \"%s\"", store->folder, format->cfg->tables[i]));
+        TRY(store_translate(store, code, "open"));
+    }
+out:
+    return err;
+}
+
+/* Reading tables keeps their handles only when the transaction is committed. */
+static enum err open_tables_to_read(struct store *store, struct format *format)
+{
+    struct store_txn txn;
+    enum err err = store_begin(store, MDB_RDONLY, &txn);
+    if (err != ERR_OK)
+        return err;
+    err = open_tables(&txn, format);
+    if (err == ERR_OK) {
+        err = store_translate(store, mdb_txn_commit(txn.mdb), "open");
+        txn.mdb = NULL;
+    }
+    store_abort(&txn);
+    return err;
+}
+
+static enum err open_env(struct store *store, const struct store_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    bool is_reader = cfg->mode == STORE_READ;
+    unsigned flags = MDB_NOTLS | (is_reader ? MDB_RDONLY : 0);
+    for (bool is_locked = true;; is_locked = false) {
+        TRY(store_translate(store, mdb_env_create(&store->env), "open"));
+        mdb_env_set_maxdbs(store->env, STORE_MAX_TABLES + 1);
+        mdb_env_set_maxreaders(store->env, MAX_READERS);
+        mdb_env_set_mapsize(store->env, cfg->map_bytes ? cfg->map_bytes : FIRST_MAP_BYTES);
+        int code =
+            mdb_env_open(store->env, store->folder, flags | (is_locked ? 0 : MDB_NOLOCK), 0666);
+        if (code == MDB_SUCCESS)
+            break;
+        mdb_env_close(store->env);
+        store->env = NULL;
+        /* A folder that we may only read has no place for the readers' table; nobody who shares it
+         * can be writing without one, so do without. */
+        if (!is_reader || !is_locked || (code != EACCES && code != EROFS && code != EPERM))
+            TRY(store_translate(store, code, "open"));
+    }
+out:
+    return err;
+}
+
+static enum err check_length(struct store *store)
+{
+    enum err err = ERR_OK;
+    uint64_t used_bytes, file_bytes;
+    TRY(store_measure(store, &used_bytes, &file_bytes));
+    if (file_bytes + UNWRITTEN_PAGES * 4096u < used_bytes)
+        TRY(err_set(ERR_DATA, "%s is cut short: it has %llu bytes of %llu", store->file,
+                    (unsigned long long)file_bytes, (unsigned long long)used_bytes));
+out:
+    return err;
+}
+
+static void init_store(struct store *store, const struct store_cfg *cfg)
+{
+    store->folder = mem_string(cfg->path);
+    store->file = file_join(cfg->path, "data.mdb");
+    store->mode = cfg->mode;
+    store->lock = -1;
+    for (; cfg->tables[store->table_count]; store->table_count++) {
+        if (store->table_count == STORE_MAX_TABLES)
+            BUG("more than %d tables in %s", STORE_MAX_TABLES, cfg->path);
+        store->table_names[store->table_count] = mem_string(cfg->tables[store->table_count]);
+    }
+    pthread_rwlockattr_t map;
+    pthread_rwlockattr_init(&map);
+    /* Growing must not starve behind readers that come one after the other. */
+    pthread_rwlockattr_setkind_np(&map, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&store->map, &map);
+    pthread_rwlockattr_destroy(&map);
+    pthread_mutexattr_t updating;
+    pthread_mutexattr_init(&updating);
+    pthread_mutexattr_settype(&updating, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&store->updating, &updating);
+    pthread_mutexattr_destroy(&updating);
+}
+
+static enum err find_folder(struct store *store)
+{
+    enum err err = ERR_OK;
+    bool is_writer = store->mode == STORE_WRITE;
+    if (is_writer)
+        TRY(file_make_folders(store->folder));
+    else if (!file_exists(store->file))
+        TRY(err_set(ERR_NOT_FOUND, "there is no store in %s", store->folder));
+    TRY(place_check_local(store->folder, is_writer));
+    TRY(place_check_open_once(store->file));
+    if (is_writer)
+        TRY(place_lock(store->folder, &store->lock));
+out:
+    return err;
+}
+
+enum err store_open(const struct store_cfg *cfg, struct store **opened)
+{
+    enum err err = ERR_OK;
+    struct store *store = mem_alloc(sizeof *store);
+    struct format format = {.store = store, .cfg = cfg};
+    init_store(store, cfg);
+    TRY(find_folder(store));
+    TRY(open_env(store, cfg));
+    TRY(check_length(store));
+    if (cfg->mode == STORE_WRITE)
+        TRY(store_update(store, open_tables, &format));
+    else
+        TRY(open_tables_to_read(store, &format));
+    *opened = store;
+    store = NULL;
+out:
+    store_close(&store);
+    return err;
+}
+
+void store_close(struct store **closed)
+{
+    if (!closed || !*closed)
+        return;
+    struct store *store = *closed;
+    if (store->env)
+        mdb_env_close(store->env);
+    place_unlock(&store->lock);
+    pthread_rwlock_destroy(&store->map);
+    pthread_mutex_destroy(&store->updating);
+    for (int i = 0; i < store->table_count; i++)
+        mem_free(store->table_names[i]);
+    mem_free(store->folder);
+    mem_free(store->file);
+    mem_free(store);
+    *closed = NULL;
+}
+
+static int count_reader(const char *line, void *argument)
+{
+    int *count = argument;
+    *count += strncmp(line, "(no", 3) != 0; /* "(no active readers)" */
+    return 0;
+}
+
+enum err store_info(struct store *store, struct store_info *info)
+{
+    enum err err = ERR_OK;
+    MDB_envinfo env;
+    struct store_info made = {0};
+    int lines = 0;
+    TRY(store_translate(store, mdb_env_info(store->env, &env), "look at"));
+    TRY(store_measure(store, &made.used_bytes, &made.file_bytes));
+    made.map_bytes = env.me_mapsize;
+    (void)mdb_reader_list(store->env, count_reader, &lines);
+    made.readers = lines > 1 ? lines - 1 : 0; /* the first line is the heading */
+    *info = made;
+out:
+    return err;
+}

@@ -1,0 +1,121 @@
+#include "base/store/place.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* statfs(2): the types of file systems that several machines can have mounted at once. */
+static const struct {
+    unsigned long type;
+    const char *name;
+} network_types[] = {
+    {0x6969, "NFS"},        {0x517B, "SMB"},      {0xFF534D42, "CIFS"},   {0xFE534D42, "SMB2"},
+    {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x00C36400, "Ceph"},
+    {0x5346414F, "AFS"},    {0x73757245, "Coda"}, {0x7461636F, "OCFS2"},  {0x01161970, "GFS2"},
+    {0xAAD7AAEA, "PanFS"},
+};
+
+enum err place_check_local(const char *folder, bool is_writer)
+{
+    struct statfs status;
+    if (statfs(folder, &status) != 0)
+        return err_set(ERR_IO, "cannot look at the file system of %s: %s", folder, strerror(errno));
+    for (size_t i = 0; i < sizeof network_types / sizeof *network_types; i++) {
+        if (((unsigned long)status.f_type & 0xFFFFFFFFul) != network_types[i].type)
+            continue;
+        if (is_writer)
+            return err_set(ERR_CONFIG,
+                           "%s is on a network file system (%s), where a store can be damaged by a "
+                           "second machine; choose a folder on a local disk",
+                           folder, network_types[i].name);
+        log_warn("store=%s file_system=%s a store should be read from a local disk", folder,
+                 network_types[i].name);
+    }
+    return ERR_OK;
+}
+
+enum err place_check_open_once(const char *file)
+{
+    struct stat wanted, open_file;
+    if (stat(file, &wanted) != 0)
+        return ERR_OK; /* about to be made */
+    DIR *listing = opendir("/proc/self/fd");
+    enum err err = ERR_OK;
+    for (struct dirent *entry; listing && err == ERR_OK && (entry = readdir(listing));) {
+        if (fstatat(dirfd(listing), entry->d_name, &open_file, 0) == 0 &&
+            open_file.st_dev == wanted.st_dev && open_file.st_ino == wanted.st_ino)
+            err = err_set(ERR_AGAIN, "%s is open in this process already", file);
+    }
+    if (listing)
+        closedir(listing);
+    return err;
+}
+
+/* "process 123 on host", as the holder wrote it. */
+static void read_holder(int lock, char *holder, size_t room)
+{
+    ssize_t got = pread(lock, holder, room - 1, 0);
+    holder[got > 0 ? got : 0] = '\0';
+    holder[strcspn(holder, "\n")] = '\0';
+    if (holder[0] == '\0')
+        snprintf(holder, room, "another process");
+}
+
+static void write_holder(int lock)
+{
+    char host[64] = "this machine", text[128];
+    gethostname(host, sizeof host - 1);
+    int size = snprintf(text, sizeof text, "process %ld on %s\n", (long)getpid(), host);
+    /* For people only: the lock holds without it, on a full disk too. */
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, text, (size_t)size, 0) != size)
+        log_debug("store=lock the holder could not be written down: %s", strerror(errno));
+}
+
+enum err place_lock(const char *folder, int *lock)
+{
+    enum err err = ERR_OK;
+    char *path = file_join(folder, "writer.lock");
+    char holder[128];
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0)
+        TRY(err_set(errno == ENOSPC ? ERR_FULL : ERR_IO, "cannot open %s: %s", path,
+                    strerror(errno)));
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+        enum err code = errno == EWOULDBLOCK ? ERR_AGAIN : ERR_IO;
+        read_holder(file, holder, sizeof holder);
+        TRY(err_set(code, "%s is being written by %s", folder, holder));
+    }
+    write_holder(file);
+    *lock = file;
+    file = -1;
+out:
+    if (file >= 0)
+        close(file);
+    mem_free(path);
+    return err;
+}
+
+void place_unlock(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
+}
+
+unsigned long long place_free_bytes(const char *folder)
+{
+    struct statvfs status;
+    if (statvfs(folder, &status) != 0)
+        return 0;
+    return (unsigned long long)status.f_bavail * status.f_frsize;
+}

@@ -1,0 +1,101 @@
+/* A store: one LMDB environment in a folder of a local file system, with named tables of ordered
+ * keys and values. The only room that includes lmdb.h. One process writes (a lock says which), any
+ * number read, and readers never wait for the writer. What a transaction wrote is durable and whole
+ * once store_update() returns ERR_OK, and was never there otherwise, whatever happens to process or
+ * power.
+ *
+ * Any thread may call everything; one process opens a folder once and shares the handle (ERR_AGAIN
+ * otherwise). A store is not used across fork(). Inside the callback of store_view() or
+ * store_update() no other transaction of the same store may be started. */
+#ifndef BASE_STORE_STORE_H
+#define BASE_STORE_STORE_H
+
+#include "base/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_MAX_TABLES    8
+#define STORE_MAX_KEY_BYTES 511
+
+enum store_mode {
+    STORE_READ, /* ERR_NOT_FOUND when it is not there; works on read-only media too */
+    STORE_WRITE /* made when it is not there; takes the writer's lock */
+};
+
+struct store_cfg {
+    const char *path; /* the folder */
+    enum store_mode mode;
+    const char *kind; /* what is in it, for people and the format record: "checkpoints" */
+    uint32_t version; /* of the format of keys and values; a store of another one is refused */
+    const char *const *tables; /* names, NULL at the end; a table is known by its index */
+    size_t map_bytes;          /* address space at first; 0: 64 MiB. It grows by itself */
+};
+
+struct store;
+struct store_txn; /* lives inside a callback only */
+
+struct store_bytes { /* a key or a value; borrowed from the store where a function returns it */
+    const void *data;
+    size_t size;
+};
+
+/* Errors: ERR_NOT_FOUND (mode STORE_READ), ERR_AGAIN (another process writes: named; or this one
+ * has it open already), ERR_DATA (not such a store, another format, cut short, damaged), ERR_CONFIG
+ * (writing on a network file system), ERR_IO, ERR_FULL. Returns owned. */
+MUST_CHECK enum err store_open(const struct store_cfg *cfg, struct store **store);
+void store_close(struct store **store); /* accepts NULL; no transaction may be running */
+
+/* Runs `body` in a read transaction: one unchanging snapshot. Returns what body returned. */
+MUST_CHECK enum err store_view(struct store *store,
+                               enum err (*body)(struct store_txn *, void *argument),
+                               void *argument);
+
+/* Runs `body` in a write transaction and commits it; when body or the commit fails nothing was
+ * written. When the map is full it is grown and body runs AGAIN from the start, so body must not
+ * change anything of its own that it cannot set anew. ERR_FULL: disk or address space; what was
+ * there is intact. */
+MUST_CHECK enum err store_update(struct store *store,
+                                 enum err (*body)(struct store_txn *, void *argument),
+                                 void *argument);
+
+/* The value is borrowed: until the transaction ends or, when writing, until the next put or delete.
+ * ERR_NOT_FOUND. */
+MUST_CHECK enum err store_get(struct store_txn *txn, int table, struct store_bytes key,
+                              struct store_bytes *value);
+/* The greatest key of a table. ERR_NOT_FOUND when it is empty. */
+MUST_CHECK enum err store_last(struct store_txn *txn, int table, struct store_bytes *key,
+                               struct store_bytes *value);
+MUST_CHECK enum err store_count(struct store_txn *txn, int table, uint64_t *count);
+
+/* Visits, in byte order, the keys that begin with `prefix` (size 0: all), or those not below
+ * `first`. An error of the visitor ends the walk and is returned. The visitor must not change the
+ * table. */
+MUST_CHECK enum err store_each(struct store_txn *txn, int table, struct store_bytes prefix,
+                               enum err (*visit)(struct store_bytes key, struct store_bytes value,
+                                                 void *argument),
+                               void *argument);
+MUST_CHECK enum err store_each_from(struct store_txn *txn, int table, struct store_bytes first,
+                                    enum err (*visit)(struct store_bytes key,
+                                                      struct store_bytes value, void *argument),
+                                    void *argument);
+
+/* Inside store_update() only. */
+MUST_CHECK enum err store_put(struct store_txn *txn, int table, struct store_bytes key,
+                              struct store_bytes value); /* replaces */
+MUST_CHECK enum err store_delete(struct store_txn *txn, int table,
+                                 struct store_bytes key); /* a missing key is fine */
+
+/* Keys: a text without its NUL, and a number that sorts as it counts (8 bytes, big-endian). */
+struct store_bytes store_text(const char *text);
+struct store_bytes store_number(uint64_t number, uint8_t room[8]);
+uint64_t store_to_number(struct store_bytes key); /* BUG() unless 8 bytes */
+
+struct store_info {
+    uint64_t map_bytes;  /* address space */
+    uint64_t used_bytes; /* of the file, free pages included */
+    uint64_t file_bytes;
+    int readers; /* transactions of all processes */
+};
+MUST_CHECK enum err store_info(struct store *store, struct store_info *info);
+
+#endif
