@@ -1,0 +1,293 @@
+#include "trainer/export/bundle.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "trainer/data/image_file.h"
+#include "trainer/data/image_png.h"
+#include "trainer/export/onnx_run.h"
+#include "trainer/export/writers.h"
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The bundle while it is being written. */
+struct bundle {
+    const struct bundle_cfg *cfg;
+    char *aside; /* the folder it grows in */
+    json_t *files, *refused;
+    double worst_difference; /* relative to the largest logit */
+};
+
+void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values)
+{
+    int count = image->H * image->W * image->C;
+    for (int i = 0; i < count; i++) {
+        int c = i % image->C;
+        values[i] = (float)((image->pixels[i] - dataset->mean[c]) / dataset->deviation[c]);
+    }
+}
+
+static enum err add_file(struct bundle *bundle, const char *name, const char *what,
+                         const void *bytes, size_t size)
+{
+    char hex[HASH_HEX_BYTES];
+    char *path = file_join(bundle->aside, name);
+    enum err err = file_write(path, bytes, size);
+    struct hash hash = hash_of(bytes, size);
+    hash_hex(&hash, hex);
+    json_array_append_new(bundle->files, json_pack("{s:s, s:s, s:I, s:s}", "name", name, "what",
+                                                   what, "bytes", (json_int_t)size, "hash", hex));
+    mem_free(path);
+    return err;
+}
+
+static enum err add_json(struct bundle *bundle, const char *name, const char *what, json_t *json)
+{
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    enum err err = text ? add_file(bundle, name, what, text, strlen(text))
+                        : err_set(ERR_FAILED, "%s: no JSON", name);
+    free(text);
+    return err;
+}
+
+/* A format's refusal is a line in the bundle, not its end. */
+static enum err add_refusal(struct bundle *bundle, const char *format, enum err err)
+{
+    if (err != ERR_CONFIG)
+        return err;
+    json_array_append_new(bundle->refused,
+                          json_pack("{s:s, s:s}", "format", format, "reason", err_text()));
+    return ERR_OK;
+}
+
+static enum err add_tensorflow(struct bundle *bundle)
+{
+    struct bytes bytes = {0};
+    enum err err = tensorflow_write(bundle->cfg->folded, &bytes);
+    if (err == ERR_OK)
+        err = add_file(bundle, "network.pb", "TensorFlow GraphDef", bytes.data, bytes.size);
+    else
+        err = add_refusal(bundle, "tensorflow", err);
+    mem_free(bytes.data);
+    return err;
+}
+
+static enum err add_caffe(struct bundle *bundle)
+{
+    struct bytes bytes = {0};
+    struct text prototxt;
+    text_init(&prototxt);
+    enum err err = caffe_write(bundle->cfg->folded, bundle->cfg->target, &prototxt, &bytes);
+    if (err == ERR_OK)
+        err = add_file(bundle, "network.prototxt", "Caffe network", text_get(&prototxt),
+                       prototxt.size);
+    else
+        err = add_refusal(bundle, "caffe", err);
+    if (err == ERR_OK && bytes.data)
+        err = add_file(bundle, "network.caffemodel", "Caffe weights", bytes.data, bytes.size);
+    text_fini(&prototxt);
+    mem_free(bytes.data);
+    return err;
+}
+
+/* Runs the written ONNX over the samples and compares with the supernet. */
+static enum err check_onnx(struct bundle *bundle, const struct bytes *bytes)
+{
+    enum err err = ERR_OK;
+    const struct bundle_cfg *cfg = bundle->cfg;
+    int classes = cfg->folded->classes, side = cfg->folded->side;
+    struct onnx_net *net = NULL;
+    float *image = mem_array((size_t)(side * side * cfg->folded->channels), sizeof *image);
+    float *logits = mem_array(2 * (size_t)classes, sizeof *logits);
+    TRY(onnx_open(bytes->data, bytes->size, &net));
+    for (int i = 0; i < cfg->sample_count; i++) {
+        double largest = 0, difference = 0;
+        bundle_normalise(cfg->dataset, &cfg->samples[i].image, image);
+        TRY(onnx_run(net, image, logits, logits + classes));
+        for (int k = 0; k < classes; k++) {
+            largest = fmax(largest, fabs(cfg->samples[i].logits[k]));
+            difference = fmax(difference, fabs(cfg->samples[i].logits[k] - logits[k]));
+        }
+        double relative = difference / fmax(largest, 1e-30);
+        bundle->worst_difference = fmax(bundle->worst_difference, relative);
+        if (!(relative <= BUNDLE_TOLERANCE))
+            TRY(err_set(
+                ERR_FAILED,
+                "bundle %s: the compiled network differs from the supernet by %.2g of the largest "
+                "logit on image %u",
+                cfg->target, relative, cfg->samples[i].record));
+    }
+out:
+    onnx_close(&net);
+    mem_free(logits);
+    mem_free(image);
+    return err;
+}
+
+static enum err add_onnx(struct bundle *bundle)
+{
+    enum err err = ERR_OK;
+    struct bytes bytes = {0};
+    TRY(onnx_write(bundle->cfg->folded, bundle->cfg->target, &bytes));
+    TRY(check_onnx(bundle, &bytes));
+    TRY(add_file(bundle, "network.onnx", "ONNX, opset 11", bytes.data, bytes.size));
+out:
+    mem_free(bytes.data);
+    return err;
+}
+
+static enum err add_labels(struct bundle *bundle)
+{
+    struct text labels;
+    text_init(&labels);
+    for (int k = 0; k < bundle->cfg->dataset->classes; k++)
+        text_add(&labels, "%s\n", bundle->cfg->dataset->class_names[k]);
+    enum err err =
+        add_file(bundle, "labels.txt", "class names, one a line", text_get(&labels), labels.size);
+    text_fini(&labels);
+    return err;
+}
+
+static json_t *channel_values(const double *values, int channels)
+{
+    json_t *array = json_array();
+    for (int c = 0; c < channels; c++)
+        json_array_append_new(array, json_real(values[c]));
+    return array;
+}
+
+/* What has to be set on the camera, under its GenICam names where they are known. */
+static enum err add_camera(struct bundle *bundle)
+{
+    const struct bundle_cfg *cfg = bundle->cfg;
+    const struct folded *folded = cfg->folded;
+    double latency = camera_device_latency_ms(cfg->device, (double)cfg->macs);
+    json_t *input = json_pack("{s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "width", folded->side,
+                              "height", folded->side, "channels", folded->channels, "pixel_format",
+                              folded->channels == 1 ? "Mono8" : "RGB8", "mean",
+                              channel_values(cfg->dataset->mean, folded->channels), "scale",
+                              channel_values(cfg->dataset->deviation, folded->channels), "formula",
+                              "(pixel - mean) / scale");
+    json_t *nodes = json_pack("{s:s, s:b, s:s}", "InferenceNetworkTypeSelector", "Classification",
+                              "InferenceEnable", 1, "InferencePreprocessBppSelector",
+                              folded->channels == 1 ? "Mono8" : "RGB8");
+    json_t *camera =
+        json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:f, s:o}", "device", cfg->device->name,
+                  "network_type", "Classification", "input", input, "classes", folded->classes,
+                  "labels", "labels.txt", "input_node", "input", "output_node", "probabilities",
+                  "predicted_latency_ms", latency, "genicam", nodes);
+    enum err err = add_json(bundle, "camera.json", "camera settings", camera);
+    json_decref(camera);
+    return err;
+}
+
+/* The converter's own command line, for a machine that has NCSDK 2.05. */
+static enum err add_convert_script(struct bundle *bundle)
+{
+    struct text script;
+    text_init(&script);
+    text_add(
+        &script,
+        "#!/bin/sh\n# Converts the network for the camera on a machine that has NCSDK 2.05.00.02.\n"
+        "set -e\ncd \"$(dirname \"$0\")\"\n");
+    if (bundle->cfg->formats.tensorflow)
+        text_add(&script,
+                 "mvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph network.pb\n");
+    else
+        text_add(&script,
+                 "mvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\n");
+    enum err err =
+        add_file(bundle, "convert.sh", "command for NCSDK", text_get(&script), script.size);
+    text_fini(&script);
+    return err;
+}
+
+static json_t *float_array(const float *values, int count)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(array, json_real(values[i]));
+    return array;
+}
+
+static enum err add_samples(struct bundle *bundle)
+{
+    enum err err = ERR_OK;
+    const struct bundle_cfg *cfg = bundle->cfg;
+    json_t *samples = json_array();
+    uint8_t *png = NULL;
+    char *folder = file_join(bundle->aside, "samples");
+    TRY(file_make_folders(folder));
+    TRY(image_file_start());
+    for (int i = 0; i < cfg->sample_count; i++) {
+        char name[64];
+        size_t size = 0;
+        snprintf(name, sizeof name, "samples/%02d.png", i);
+        TRY(image_png(&cfg->samples[i].image, &png, &size));
+        TRY(add_file(bundle, name, "hold-out image", png, size));
+        mem_free(png);
+        png = NULL;
+        json_array_append_new(samples,
+                              json_pack("{s:s, s:I, s:i, s:o}", "file", name, "record",
+                                        (json_int_t)cfg->samples[i].record, "label",
+                                        (int)cfg->samples[i].image.label, "logits",
+                                        float_array(cfg->samples[i].logits, cfg->folded->classes)));
+    }
+    TRY(add_json(bundle, "samples.json", "outputs the samples must give", samples));
+out:
+    mem_free(png);
+    mem_free(folder);
+    json_decref(samples);
+    return err;
+}
+
+static enum err add_everything(struct bundle *bundle)
+{
+    enum err err = ERR_OK;
+    const struct bundle_cfg *cfg = bundle->cfg;
+    TRY(add_onnx(bundle));
+    if (cfg->formats.tensorflow)
+        TRY(add_tensorflow(bundle));
+    if (cfg->formats.caffe)
+        TRY(add_caffe(bundle));
+    TRY(add_labels(bundle));
+    TRY(add_camera(bundle));
+    TRY(add_convert_script(bundle));
+    TRY(add_samples(bundle));
+    json_t *json =
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:i, s:O, s:O}", "version", 1, "target",
+                  cfg->target, "device", cfg->device->name, "subnet", cfg->subnet, "macs",
+                  (json_int_t)cfg->macs, "parameters", (json_int_t)cfg->parameters, "checkpoint",
+                  cfg->checkpoint, "worst_difference", bundle->worst_difference, "samples",
+                  cfg->sample_count, "files", bundle->files, "refused", bundle->refused);
+    err = add_json(bundle, "bundle.json", "this list", json);
+    json_decref(json);
+out:
+    return err;
+}
+
+enum err bundle_write(const struct bundle_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    struct bundle bundle = {.cfg = cfg, .files = json_array(), .refused = json_array()};
+    struct text aside;
+    text_init(&aside);
+    text_add(&aside, "%s.new", cfg->folder);
+    bundle.aside = mem_string(text_get(&aside));
+    TRY(file_remove_folder(bundle.aside));
+    TRY(file_make_folders(bundle.aside));
+    TRY(add_everything(&bundle));
+    TRY(file_remove_folder(cfg->folder));
+    if (rename(bundle.aside, cfg->folder) != 0)
+        TRY(err_set(ERR_IO, "%s cannot be renamed to %s: %s", bundle.aside, cfg->folder,
+                    strerror(errno)));
+out:
+    mem_free(bundle.aside);
+    text_fini(&aside);
+    json_decref(bundle.files);
+    json_decref(bundle.refused);
+    return err;
+}

@@ -1,0 +1,43 @@
+/* A bundle: the folder that goes to a camera. The network in every format its converter takes,
+ * labels, the camera's settings, hold-out images with the outputs they must give, and a list of it
+ * all with hashes. Written aside and renamed: there is a whole bundle or none. What was written is
+ * read back and held to the supernet's own outputs. */
+#ifndef TRAINER_EXPORT_BUNDLE_H
+#define TRAINER_EXPORT_BUNDLE_H
+
+#include "trainer/data/dataset.h"
+#include "trainer/export/fold.h"
+#include "trainer/spec/target.h"
+
+#define BUNDLE_TOLERANCE 1e-4 /* of the largest logit */
+
+struct bundle_sample {  /* one hold-out image as the network takes it */
+    struct image image; /* (R,R,C), 8 bits */
+    uint32_t record;
+    const float *logits; /* (classes) what the supernet answers */
+};
+
+struct bundle_cfg {     /* all borrowed */
+    const char *folder; /* made anew: bundles/<target> */
+    const char *target; /* name */
+    const struct camera_device *device;
+    const struct folded *folded;
+    const char *subnet; /* text form */
+    int64_t macs, parameters;
+    const struct dataset_info *dataset;
+    struct {
+        bool tensorflow, caffe, onnx;
+    } formats; /* ONNX is always written: predict and the check read it */
+    const struct bundle_sample *samples;
+    int sample_count;
+    const char *checkpoint; /* content hash, hex */
+};
+
+/* image (R,R,C) of 8 bits as the network sees it: (pixel - mean) / deviation per channel. */
+void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values);
+
+/* A format that cannot hold this network is left out and its reason listed in bundle.json.
+ * ERR_FAILED when what was written answers differently from the supernet; ERR_IO, ERR_FULL. */
+MUST_CHECK enum err bundle_write(const struct bundle_cfg *cfg);
+
+#endif
