@@ -18,17 +18,9 @@ struct bundle {
     const struct bundle_cfg *cfg;
     char *aside; /* the folder it grows in */
     json_t *files, *refused;
-    double worst_difference; /* relative to the largest logit */
+    bool has_tensorflow, has_caffe; /* written */
+    double worst_difference;        /* relative to the largest logit */
 };
-
-void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values)
-{
-    int count = image->H * image->W * image->C;
-    for (int i = 0; i < count; i++) {
-        int c = i % image->C;
-        values[i] = (float)((image->pixels[i] - dataset->mean[c]) / dataset->deviation[c]);
-    }
-}
 
 static enum err add_file(struct bundle *bundle, const char *name, const char *what,
                          const void *bytes, size_t size)
@@ -67,6 +59,7 @@ static enum err add_tensorflow(struct bundle *bundle)
 {
     struct bytes bytes = {0};
     enum err err = tensorflow_write(bundle->cfg->folded, &bytes);
+    bundle->has_tensorflow = err == ERR_OK;
     if (err == ERR_OK)
         err = add_file(bundle, "network.pb", "TensorFlow GraphDef", bytes.data, bytes.size);
     else
@@ -81,6 +74,7 @@ static enum err add_caffe(struct bundle *bundle)
     struct text prototxt;
     text_init(&prototxt);
     enum err err = caffe_write(bundle->cfg->folded, bundle->cfg->target, &prototxt, &bytes);
+    bundle->has_caffe = err == ERR_OK;
     if (err == ERR_OK)
         err = add_file(bundle, "network.prototxt", "Caffe network", text_get(&prototxt),
                        prototxt.size);
@@ -188,12 +182,14 @@ static enum err add_camera(struct bundle *bundle)
 static enum err add_convert_script(struct bundle *bundle)
 {
     struct text script;
+    if (!bundle->has_tensorflow && !bundle->has_caffe)
+        return ERR_OK;
     text_init(&script);
     text_add(
         &script,
         "#!/bin/sh\n# Converts the network for the camera on a machine that has NCSDK 2.05.00.02.\n"
         "set -e\ncd \"$(dirname \"$0\")\"\n");
-    if (bundle->cfg->formats.tensorflow)
+    if (bundle->has_tensorflow)
         text_add(&script,
                  "mvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph network.pb\n");
     else

@@ -36,6 +36,10 @@ struct bundle_cfg {     /* all borrowed */
 /* image (R,R,C) of 8 bits as the network sees it: (pixel - mean) / deviation per channel. */
 void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values);
 
+/* Any image as the network takes it: grey or colour made to fit, evaluation transform, 8 bits. `to`
+ * grows as needed. */
+void bundle_fit_image(const struct image *from, int side, int channels, struct image *to);
+
 /* A format that cannot hold this network is left out and its reason listed in bundle.json.
  * ERR_FAILED when what was written answers differently from the supernet; ERR_IO, ERR_FULL. */
 MUST_CHECK enum err bundle_write(const struct bundle_cfg *cfg);

@@ -1,0 +1,51 @@
+/* Images on their way into a compiled network. */
+#include "base/mem.h"
+#include "trainer/data/augment.h"
+#include "trainer/data/image_file.h"
+#include "trainer/export/bundle.h"
+#include <math.h>
+
+void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values)
+{
+    int count = image->H * image->W * image->C;
+    for (int i = 0; i < count; i++) {
+        int c = i % image->C;
+        values[i] = (float)((image->pixels[i] - dataset->mean[c]) / dataset->deviation[c]);
+    }
+}
+
+/* Grey from colour by the luma weights of BT.601, colour from grey by copying. */
+static uint8_t get_channel(const struct image *from, size_t pixel, int channels, int c)
+{
+    const uint8_t *at = from->pixels + pixel * (size_t)from->C;
+    if (from->C == channels)
+        return at[c];
+    if (from->C == 1)
+        return at[0];
+    return (uint8_t)lround(0.299 * at[0] + 0.587 * at[1] + 0.114 * at[2]);
+}
+
+void bundle_fit_image(const struct image *from, int side, int channels, struct image *to)
+{
+    size_t pixels = (size_t)from->H * (size_t)from->W, row = (size_t)from->W * (size_t)channels;
+    uint8_t *source = mem_array(pixels, (size_t)channels);
+    float *fitted = mem_array((size_t)side * (size_t)side, (size_t)channels * sizeof *fitted);
+    struct resampler resampler;
+    for (size_t i = 0; i < pixels; i++)
+        for (int c = 0; c < channels; c++)
+            source[i * (size_t)channels + (size_t)c] = get_channel(from, i, channels, c);
+    struct pixels view = {
+        .data = source, .row_bytes = row, .H = from->H, .W = from->W, .C = channels};
+    struct transform transform = augment_evaluate(from->H, from->W, side);
+    resampler_init(&resampler);
+    resample(&resampler, &view, &transform.area, RESAMPLE_AS_IS, side, fitted);
+    resampler_fini(&resampler);
+    image_reserve(to, (size_t)(side * side * channels));
+    to->H = to->W = side;
+    to->C = channels;
+    to->label = from->label;
+    for (int i = 0; i < side * side * channels; i++)
+        to->pixels[i] = (uint8_t)lround(fmin(fmax(fitted[i], 0), 255));
+    mem_free(fitted);
+    mem_free(source);
+}
