@@ -29,6 +29,8 @@ enum err store_translate(const struct store *store, int code, const char *verb)
         if (free_bytes < FULL_BELOW_BYTES)
             return store_translate(store, ENOSPC, verb);
         break;
+    case ENOMEM:
+        return err_set(ERR_MEMORY, "cannot %s %s: out of memory", verb, folder);
     case MDB_MAP_FULL:
         return err_set(ERR_FULL, "cannot %s %s: the map is full", verb, folder);
     case MDB_CORRUPTED:

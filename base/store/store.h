@@ -53,7 +53,7 @@ MUST_CHECK enum err store_view(struct store *store,
 /* Runs `body` in a write transaction and commits it; when body or the commit fails nothing was
  * written. When the map is full it is grown and body runs AGAIN from the start, so body must not
  * change anything of its own that it cannot set anew. ERR_FULL: disk or address space; what was
- * there is intact. */
+ * there is intact. ERR_MEMORY. */
 MUST_CHECK enum err store_update(struct store *store,
                                  enum err (*body)(struct store_txn *, void *argument),
                                  void *argument);
