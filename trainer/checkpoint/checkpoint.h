@@ -1,8 +1,9 @@
 /* Checkpoints: one LMDB environment per run. Tensors are content-addressed blobs in chunks; a
  * manifest (protobuf) and the names that point to it are written in the same transaction, after the
- * blobs. One writer (rank 0's saver thread); readers at any time. A checkpoint's content hash
- * covers name, type, shape and blob hash of its tensors and the training position; lease epoch,
- * times, host, ranks and attempts stay outside it. */
+ * blobs. One writer (rank 0's saver thread); readers at any time, in other processes or through the
+ * same handle (a process opens a store once and shares it). Any thread may load; one thread saves.
+ * A checkpoint's content hash covers name, type, shape and blob hash of its tensors and the
+ * training position; lease epoch, times, host, ranks and attempts stay outside it. */
 #ifndef TRAINER_CHECKPOINT_CHECKPOINT_H
 #define TRAINER_CHECKPOINT_CHECKPOINT_H
 
@@ -46,7 +47,7 @@ struct checkpoint { /* in memory, loaded or to be saved */
     struct checkpoint_meta meta;
     struct tensor *tensors;
     int tensor_count;
-    struct hash content; /* filled by save and load */
+    struct hash content; /* filled by load and peek */
 };
 void checkpoint_fini(
     struct checkpoint *checkpoint); /* frees what load allocated; accepts a zeroed one */
@@ -64,25 +65,58 @@ MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg
 void checkpoint_store_close(
     struct checkpoint_store **store); /* waits for the saver; accepts NULL */
 
-/* Copies tensors and meta, returns; a background thread writes blobs, manifest and names in one
- * transaction: "latest", "<stage>/latest", and "<stage>/final" when position.is_final. Waits only
- * while an earlier save is still being written. The content hash is in checkpoint->content when
- * this returns. */
-MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store, struct checkpoint *checkpoint);
-/* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO): the previous one
- * is intact. */
+/* Copies tensors and meta and returns; a background thread hashes them, writes the blobs, and then,
+ * in one transaction, manifest, names ("latest", "<stage>/latest", and "<stage>/final" when
+ * position.is_final) and retention. Waits only while an earlier save is still being written.
+ * The content hash is NOT known yet when this returns: hashing 100 MB takes longer than the 50 ms a
+ * step may stall. checkpoint_saved() and checkpoint_wait() + checkpoint_saved() give it.
+ * An error is that of the earlier save (told once; nothing was started), or ERR_MEMORY. */
+MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
+                                    const struct checkpoint *checkpoint);
+/* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO) and nobody was
+ * told yet: the previous checkpoint is intact. */
 MUST_CHECK enum err checkpoint_wait(struct checkpoint_store *store);
 
-/* By name ("teacher/final", "latest") or content hash (hex). Every blob's hash is verified:
- * ERR_DATA names the tensor. ERR_NOT_FOUND lists the names there are. The caller calls
- * checkpoint_fini. */
+struct checkpoint_saved { /* the newest save of this handle that is durable */
+    uint64_t count;       /* durable saves so far: a change means there is a newer one */
+    struct position position;
+    struct hash content;
+    uint64_t written_bytes; /* of blobs that were not there yet */
+    double seconds;         /* hashing and writing */
+};
+/* Never waits: what a worker reports at a step boundary. False when nothing is durable yet. */
+bool checkpoint_saved(struct checkpoint_store *store, struct checkpoint_saved *saved);
+
+/* By name ("teacher/final", "latest") or content hash (hex; its first 8 digits or more do when only
+ * one begins so). Every blob's hash is verified: ERR_DATA names the tensor. ERR_NOT_FOUND lists the
+ * names there are. The caller calls checkpoint_fini. */
 MUST_CHECK enum err checkpoint_load(struct checkpoint_store *store, const char *name,
                                     struct checkpoint *checkpoint);
-/* Position, meta and content hash only; no tensors' values are read. */
+/* The same without tensors' values (NULL). */
 MUST_CHECK enum err checkpoint_peek(struct checkpoint_store *store, const char *name,
                                     struct checkpoint *checkpoint);
+/* Points a name at a checkpoint; named ones are kept. ERR_NOT_FOUND when there is no such content,
+ * ERR_USAGE when the name is not 1 to 100 letters, digits and ._/-. Writers only. */
 MUST_CHECK enum err checkpoint_name(struct checkpoint_store *store, const char *name,
                                     const struct hash *content);
+
+struct checkpoint_entry { /* one line of `checkpoint list` */
+    struct hash content;
+    struct position position;
+    int64_t saved_ms;
+    uint64_t size_bytes; /* of its tensors */
+    int tensor_count;
+    char *names; /* "latest teacher/latest", "" when none */
+};
+/* Everything in the store, oldest save first. *entries: returns owned (checkpoint_entries_free). */
+MUST_CHECK enum err checkpoint_list(struct checkpoint_store *store,
+                                    struct checkpoint_entry **entries, int *count);
+void checkpoint_entries_free(struct checkpoint_entry *entries, int count); /* accepts NULL */
+
+/* Reads every blob of one checkpoint, or of all (name NULL), and hashes it. ERR_DATA lists every
+ * tensor that is damaged, not the first only. */
+MUST_CHECK enum err checkpoint_verify(struct checkpoint_store *store, const char *name,
+                                      uint64_t *read_bytes);
 
 /* "PATH" or "PATH@NAME" as people write it; a run's folder stands for its checkpoints/ folder. NAME
  * defaults to "latest". Both results: returns owned. */
