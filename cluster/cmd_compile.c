@@ -1,0 +1,145 @@
+/* glowworm compile: camera bundles from a run's final weights. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cluster/command.h"
+#include "trainer/export/compile.h"
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+struct compile_options {
+    const char *run;    /* the folder */
+    const char *target; /* NULL: every target of the campaign */
+    const char *subnet; /* NULL: what the search chose */
+    const char *device; /* of --subnet; NULL: the first target's */
+    const char *folder; /* of --subnet */
+};
+
+static enum err parse_options(int argc, char **argv, struct compile_options *options)
+{
+    static const struct option known[] = {{"target", required_argument, NULL, 't'},
+                                          {"subnet", required_argument, NULL, 's'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"to", required_argument, NULL, 'o'},
+                                          {NULL, 0, NULL, 0}};
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        const char **value = option == 't'   ? &options->target
+                             : option == 's' ? &options->subnet
+                             : option == 'd' ? &options->device
+                             : option == 'o' ? &options->folder
+                                             : NULL;
+        if (!value)
+            return err_set(ERR_USAGE, "unknown option");
+        *value = optarg;
+    }
+    if (argc - optind != 1)
+        return err_set(ERR_USAGE, "name one run's folder");
+    options->run = argv[optind];
+    if ((options->subnet != NULL) != (options->folder != NULL))
+        return err_set(ERR_USAGE, "--subnet and --to FOLDER go together");
+    return ERR_OK;
+}
+
+/* The sub-network the search chose for a target. */
+static enum err find_choice(const struct run *run, const char *target, struct subnet *subnet)
+{
+    enum err err = ERR_OK;
+    json_error_t error;
+    char *path = file_join(run->folder, "results/search.json");
+    const char *found = NULL;
+    size_t i = 0;
+    json_t *row = NULL, *search = json_load_file(path, 0, &error);
+    if (!search)
+        TRY(err_set(ERR_NOT_FOUND, "%s: %s; the search has to be done before a target is compiled",
+                    path, error.text));
+    json_array_foreach(json_object_get(search, "targets"), i,
+                       row) if (strcmp(json_string_value(json_object_get(row, "name")), target) ==
+                                0) found = json_string_value(json_object_get(row, "subnet"));
+    if (!found)
+        TRY(err_set(ERR_NOT_FOUND, "%s has no target %s", path, target));
+    TRY(subnet_parse(&run->space, found, subnet));
+out:
+    json_decref(search);
+    mem_free(path);
+    return err;
+}
+
+static enum err compile_target(struct run *run, const struct target *target)
+{
+    enum err err = ERR_OK;
+    struct subnet subnet;
+    char *bundles = file_join(run->folder, "bundles"), *folder = file_join(bundles, target->name);
+    TRY(find_choice(run, target->name, &subnet));
+    TRY(file_make_folders(bundles));
+    struct compile_request request = {target->name, folder, &target->device, &subnet};
+    TRY(compile_subnet(run, &request));
+    printf("%s\n", folder);
+out:
+    mem_free(folder);
+    mem_free(bundles);
+    return err;
+}
+
+static enum err compile_given(struct run *run, const struct compile_options *options)
+{
+    enum err err = ERR_OK;
+    struct subnet subnet;
+    struct camera_device device;
+    if (options->device)
+        TRY(camera_device_load(options->device, &device));
+    else if (run->campaign->target_count > 0)
+        device = run->campaign->targets[0].device;
+    else
+        TRY(err_set(ERR_USAGE, "the campaign has no targets: say --device NAME"));
+    TRY(subnet_parse(&run->space, options->subnet, &subnet));
+    if (subnet.resolution == 0)
+        subnet.resolution = run->space.resolutions[run->space.resolution_count - 1];
+    struct compile_request request = {options->target ? options->target : "subnet", options->folder,
+                                      &device, &subnet};
+    TRY(compile_subnet(run, &request));
+    printf("%s\n", options->folder);
+out:
+    return err;
+}
+
+static enum err compile_targets(struct run *run, const char *only)
+{
+    enum err err = ERR_OK;
+    int done = 0;
+    for (int t = 0; t < run->campaign->target_count; t++) {
+        if (only && strcmp(only, run->campaign->targets[t].name) != 0)
+            continue;
+        TRY(compile_target(run, &run->campaign->targets[t]));
+        done++;
+    }
+    if (done == 0)
+        TRY(err_set(ERR_USAGE, "the campaign has no target %s", only ? only : "at all"));
+out:
+    return err;
+}
+
+enum err cmd_compile(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct compile_options options = {0};
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    struct comm comm;
+    struct run *run = NULL;
+    char *path = NULL;
+    comm_alone(&comm);
+    TRY(parse_options(argc, argv, &options));
+    path = file_join(options.run, "campaign.yaml");
+    TRY(campaign_load(path, NULL, 0, campaign));
+    struct run_cfg cfg = {.campaign = campaign, .folder = options.run, .comm = &comm};
+    TRY(run_open(&cfg, &run));
+    if (options.subnet)
+        TRY(compile_given(run, &options));
+    else
+        TRY(compile_targets(run, options.target));
+out:
+    run_close(&run);
+    mem_free(path);
+    mem_free(campaign);
+    return err;
+}

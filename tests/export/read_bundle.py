@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+"""Reads bundles with OpenCV's dnn module, which knows nothing of Glowworm: every format must give the logits the
+supernet gave, within 1e-4 of the largest. usage: read_bundle.py BUNDLE... (prints a line each; exit 1 on a difference)"""
+import json
+import os
+import sys
+
+import cv2
+import numpy as np
+
+TOLERANCE = 1e-4
+
+
+def read_samples(bundle):
+    with open(os.path.join(bundle, "camera.json")) as file:
+        camera = json.load(file)["input"]
+    with open(os.path.join(bundle, "samples.json")) as file:
+        samples = json.load(file)
+    flag = cv2.IMREAD_GRAYSCALE if camera["channels"] == 1 else cv2.IMREAD_COLOR
+    for sample in samples:
+        pixels = cv2.imread(os.path.join(bundle, sample["file"]), flag)
+        if camera["channels"] == 1:
+            pixels = pixels[:, :, None]
+        else:
+            pixels = pixels[:, :, ::-1]
+        values = (pixels.astype(np.float64) - camera["mean"]) / camera["scale"]
+        yield values.transpose(2, 0, 1)[None].astype(np.float32), np.array(sample["logits"])
+
+
+def open_networks(bundle):
+    """(format, network, name of the logits) of everything in the folder."""
+    path = lambda name: os.path.join(bundle, name)
+    yield "onnx", cv2.dnn.readNetFromONNX(path("network.onnx")), "logits"
+    if os.path.exists(path("network.pb")):
+        yield "tensorflow", cv2.dnn.readNetFromTensorflow(path("network.pb")), "logits"
+    if os.path.exists(path("network.prototxt")):
+        yield "caffe", cv2.dnn.readNetFromCaffe(path("network.prototxt"), path("network.caffemodel")), "logits"
+
+
+def main():
+    failures = 0
+    for bundle in sys.argv[1:]:
+        samples = list(read_samples(bundle))
+        assert samples, f"{bundle} has no samples"
+        for form, network, output in open_networks(bundle):
+            worst = 0.0
+            for image, expected in samples:
+                network.setInput(image)
+                logits = network.forward(output).reshape(-1)
+                worst = max(worst, np.abs(logits - expected).max() / np.abs(expected).max())
+            verdict = "ok" if worst <= TOLERANCE else "DIFFERS"
+            failures += worst > TOLERANCE
+            print(f"{bundle} {form}: {verdict}, {worst:.2e} of the largest logit over {len(samples)} images")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

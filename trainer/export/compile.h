@@ -1,0 +1,21 @@
+/* From a run's final weights to a camera bundle: calibrates a sub-network, folds it, writes and
+ * checks the bundle. Needs no gang. */
+#ifndef TRAINER_EXPORT_COMPILE_H
+#define TRAINER_EXPORT_COMPILE_H
+
+#include "trainer/run.h"
+
+#define COMPILE_SAMPLES 32 /* hold-out images with expected outputs in a bundle */
+
+struct compile_request { /* borrowed */
+    const char *name;    /* the bundle's */
+    const char *folder;  /* where it is made */
+    const struct camera_device *device;
+    const struct subnet *subnet;
+};
+
+/* The weights of the last training stage are loaded into run->net. ERR_CONFIG when the device
+ * cannot run the sub-network; ERR_NOT_FOUND when training is not done. */
+MUST_CHECK enum err compile_subnet(struct run *run, const struct compile_request *request);
+
+#endif
