@@ -1,6 +1,6 @@
 #include "kernels/cpu/cpu.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "kernels/cpu/gemm.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,10 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
         BUG("a CPU device of %d threads", cfg->threads);
     TRY(choose_isa(cfg->isa, &isa));
     device->ops = isa_ops[isa];
-    snprintf(device->lineage, sizeof device->lineage, "cpu %s", isa_names[isa]);
+    TRY(gemm_open(isa));
+    char library[64];
+    gemm_lineage(library, sizeof library);
+    snprintf(device->lineage, sizeof device->lineage, "cpu %s %s", isa_names[isa], library);
     TRY(team_create(cfg->threads, &cpu->team));
     cpu->scratch = mem_array((size_t)cfg->threads, sizeof *cpu->scratch);
     *out = device;
@@ -157,10 +160,25 @@ void cpu_download(struct device *device, void *host, const void *from, size_t si
     memcpy(host, from, size_bytes);
 }
 
+struct zero {
+    char *memory;
+    size_t size_bytes;
+};
+
+enum { ZERO_CHUNK = 1 << 18 };
+
+static void zero_job(void *context, int i, int thread)
+{
+    const struct zero *op = context;
+    size_t start = (size_t)i * ZERO_CHUNK, left = op->size_bytes - start;
+    (void)thread;
+    memset(op->memory + start, 0, left < ZERO_CHUNK ? left : ZERO_CHUNK);
+}
+
 void cpu_zero(struct device *device, size_t size_bytes, void *memory)
 {
-    (void)device;
-    memset(memory, 0, size_bytes);
+    struct zero op = {memory, size_bytes};
+    cpu_run(device, (int)((size_bytes + ZERO_CHUNK - 1) / ZERO_CHUNK), zero_job, &op);
 }
 
 void cpu_sync(struct device *device)

@@ -7,10 +7,20 @@
 
 extern const struct device_ops ISA_NAME(ops);
 
+void ISA_NAME(stem_forward)(struct device *, const struct conv *, struct view x, const float *w,
+                            float *z, double *sums);
+void ISA_NAME(stem_backward)(struct device *, const struct conv *, const struct grad *dz,
+                             struct view x, float *dw);
 void ISA_NAME(pw_forward)(struct device *, const struct conv *, struct view x, const float *w,
                           float *z, double *sums);
 void ISA_NAME(pw_backward)(struct device *, const struct conv *, const struct grad *dz,
                            struct view x, const float *w, const struct grad_sink *sink, float *dw);
+void ISA_NAME(dw_forward)(struct device *, const struct conv *, struct view x, const float *w,
+                          float *z, double *sums);
+void ISA_NAME(dw_backward)(struct device *, const struct conv *, const struct grad *dz,
+                           struct view x, const float *w, const struct grad_sink *sink, float *dw);
+void ISA_NAME(residual_forward)(struct device *, struct dims, struct view x, struct view y,
+                                float *sum);
 void ISA_NAME(pool_forward)(struct device *, struct dims, struct view x, const float *mean,
                             float *pooled, double *pool_sums);
 void ISA_NAME(pool_backward)(struct device *, struct dims, const float *dpooled,

@@ -1,0 +1,107 @@
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/ops.h"
+#include <string.h>
+
+/* The centre of a kernel of side `from`: to (side*side,C) dense = rows of `wide`. OFA sec. 3.2. */
+static void crop(int from, int side, int C, const float *wide, int ld, float *to)
+{
+    int border = (from - side) / 2;
+    for (int row = 0; row < side; row++)
+        for (int col = 0; col < side; col++) {
+            int tap = (row + border) * from + col + border;
+            memcpy(to + (size_t)(row * side + col) * (size_t)C, wide + (size_t)tap * (size_t)ld,
+                   (size_t)C * sizeof *to);
+        }
+}
+
+/* The reverse: rows of `wide` += the small kernel's. */
+static void add_to_centre(int from, int side, int C, const float *small, float *wide, int ld)
+{
+    int border = (from - side) / 2;
+    for (int row = 0; row < side; row++)
+        for (int col = 0; col < side; col++) {
+            const float *add = small + (size_t)(row * side + col) * (size_t)C;
+            float *to = wide + (size_t)((row + border) * from + col + border) * (size_t)ld;
+            for (int c = 0; c < C; c++)
+                to[c] += add[c];
+        }
+}
+
+/* to (taps,C) = matrix (taps,taps) from, or from itself without a matrix. */
+static void transform(int taps, int C, const float *matrix, const float *from, float *to)
+{
+    struct gemm gemm = {.m = taps, .n = C, .k = taps, .a = matrix, .lda = taps, .b = from};
+    gemm.ldb = gemm.ldc = C;
+    gemm.c = to;
+    if (matrix)
+        gemm_nn(&gemm);
+    else
+        memcpy(to, from, (size_t)taps * (size_t)C * sizeof *to);
+}
+
+/* dfrom = matrix^T dto; dmatrix += dto from^T. */
+static void transform_back(int taps, int C, const float *matrix, const float *from,
+                           const float *dto, float *dfrom, float *dmatrix)
+{
+    struct gemm data = {.m = taps, .n = C, .k = taps, .a = matrix, .lda = taps, .b = dto};
+    struct gemm weight = {.m = taps, .n = taps, .k = C, .a = dto, .lda = C, .b = from, .ldb = C};
+    data.ldb = data.ldc = C;
+    data.c = dfrom;
+    weight.c = dmatrix;
+    weight.ldc = taps;
+    weight.accumulates = true;
+    if (matrix)
+        gemm_tn(&data);
+    else
+        memcpy(dfrom, dto, (size_t)taps * (size_t)C * sizeof *dfrom);
+    if (matrix && dmatrix)
+        gemm_nt(&weight);
+}
+
+struct stages { /* dense (taps,C): the kernel before and after each matrix, and gradients */
+    float *crop5, *five, *crop3, *dfive, *dcrop5, *dcrop3;
+};
+
+static struct stages stages_carve(struct device *device, int C)
+{
+    size_t taps25 = 25 * (size_t)C * sizeof(float), taps9 = 9 * (size_t)C * sizeof(float);
+    char *shared = cpu_reserve_shared(device, 4 * cpu_aligned(taps25) + 2 * cpu_aligned(taps9));
+    struct stages stages;
+    stages.crop5 = cpu_carve(&shared, taps25);
+    stages.five = cpu_carve(&shared, taps25);
+    stages.dfive = cpu_carve(&shared, taps25);
+    stages.dcrop5 = cpu_carve(&shared, taps25);
+    stages.crop3 = cpu_carve(&shared, taps9);
+    stages.dcrop3 = cpu_carve(&shared, taps9);
+    return stages;
+}
+
+void ISA_NAME(kernel_forward)(struct device *device, const struct kernel_matrices *k, int R,
+                              float *w)
+{
+    struct stages stages = stages_carve(device, k->C);
+    crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
+    transform(25, k->C, k->m75, stages.crop5, R == 5 ? w : stages.five);
+    if (R == 5)
+        return;
+    crop(5, 3, k->C, stages.five, k->C, stages.crop3);
+    transform(9, k->C, k->m53, stages.crop3, w);
+}
+
+void ISA_NAME(kernel_backward)(struct device *device, const struct kernel_matrices *k, int R,
+                               const float *dw, float *dw7, float *dm75, float *dm53)
+{
+    struct stages stages = stages_carve(device, k->C);
+    const float *dfive = dw;
+    crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
+    if (R == 3) {
+        transform(25, k->C, k->m75, stages.crop5, stages.five);
+        crop(5, 3, k->C, stages.five, k->C, stages.crop3);
+        transform_back(9, k->C, k->m53, stages.crop3, dw, stages.dcrop3, dm53);
+        memset(stages.dfive, 0, 25 * (size_t)k->C * sizeof *stages.dfive);
+        add_to_centre(5, 3, k->C, stages.dcrop3, stages.dfive, k->C);
+        dfive = stages.dfive;
+    }
+    transform_back(25, k->C, k->m75, stages.crop5, dfive, stages.dcrop5, dm75);
+    add_to_centre(7, 5, k->C, stages.dcrop5, dw7, k->ld);
+}

@@ -1,0 +1,131 @@
+#include "kernels/cpu/ops.h"
+#include "kernels/cpu/run.h"
+
+enum { TILE_ROWS = 256, CHANNEL_BLOCK = 64 };
+
+struct pool {
+    struct device *device;
+    struct dims dims;
+    struct tile_plan plan; /* a tile is a piece of one image */
+    struct view x;
+    struct channels channels;
+    const float *mean; /* (C) */
+    float *pooled;
+    double *pool_sums;
+};
+
+/* totals: sum y, sum act', sum act' (z - mean). */
+VEC_INLINE void pool_body(enum act act, const struct run *run, int row, const int rows, int c,
+                          const int lanes)
+{
+    struct view_vec k = view_vec_load(run->channels, run->c0 + c);
+    vec mean = vec_load_part(run->mean + c, lanes);
+    float *totals = run->totals + c;
+    const int step = vec_round(run->columns);
+    vec sum = vec_load(totals), slope = vec_load(totals + step),
+        moment = vec_load(totals + 2 * step);
+    for (int r = row; r < row + rows; r++) {
+        vec z = vec_load_part(run->z + (size_t)r * run->C + c, lanes);
+        vec x = z * k.scale + k.shift, d = act_slope(act, x);
+        sum += act_value(act, x);
+        slope += d;
+        moment += d * (z - mean);
+    }
+    vec_store(totals, sum);
+    vec_store(totals + step, slope);
+    vec_store(totals + 2 * step, moment);
+}
+
+static void pool_tile(const struct pool *op, const struct tile_columns *at, float *totals,
+                      double *sums)
+{
+    struct run run = run_make(at, 0, op->x.z, NULL, 0);
+    size_t step = (size_t)vec_round(run.columns);
+    run.channels = &op->channels;
+    run.mean = op->mean + at->c0;
+    run.totals = totals;
+    memset(totals, 0, 3 * step * sizeof *totals);
+    ACT_SWITCH(op->x.act, run_walk, pool_body, &run);
+    for (size_t i = 0; i < 3 * step; i++)
+        sums[i] += (double)totals[i];
+}
+
+/* One image, one block of columns. */
+static void pool_job(void *context, int i, int thread)
+{
+    const struct pool *op = context;
+    int C = op->dims.C, image = i / op->plan.blocks, c0 = i % op->plan.blocks * op->plan.width;
+    int c1 = c0 + op->plan.width < C ? c0 + op->plan.width : C;
+    size_t step = (size_t)vec_round(c1 - c0);
+    char *memory = cpu_scratch(op->device, thread);
+    double *sums = cpu_carve(&memory, 3 * step * sizeof *sums);
+    float *totals = cpu_carve(&memory, 3 * step * sizeof *totals);
+    struct tile tile = tile_first(&op->plan, image);
+    struct tile_columns at = {&op->plan, &tile, C, c0, c1};
+    memset(sums, 0, 3 * step * sizeof *sums);
+    do
+        pool_tile(op, &at, totals, sums);
+    while (tile_next(&op->plan, image, &tile));
+    for (int c = c0; c < c1; c++) {
+        double *pool_sums =
+            op->pool_sums ? op->pool_sums + (size_t)image * 2 * (size_t)C + c : NULL;
+        op->pooled[(size_t)image * (size_t)C + c] = (float)(sums[c - c0] / op->plan.HW);
+        if (pool_sums) {
+            pool_sums[0] = sums[step + (size_t)(c - c0)];
+            pool_sums[C] = sums[2 * step + (size_t)(c - c0)];
+        }
+    }
+}
+
+void ISA_NAME(pool_forward)(struct device *device, struct dims dims, struct view x,
+                            const float *mean, float *pooled, double *pool_sums)
+{
+    struct pool op = {
+        .device = device, .dims = dims, .x = x, .pooled = pooled, .pool_sums = pool_sums};
+    size_t step = (size_t)vec_round(dims.C);
+    float *shared = cpu_reserve_shared(device, channels_bytes(dims.C));
+    op.channels = channels_init(shared, dims.C, &x, NULL);
+    op.mean = mean ? mean : op.channels.zeros;
+    op.plan = tile_plan_make(dims, TILE_ROWS, dims.C, dims.N);
+    op.plan.images = 1; /* an image is one job, whatever its size */
+    op.plan.groups = dims.N;
+    tile_plan_cut(&op.plan, dims.C, 16);
+    cpu_reserve_scratch(
+        device, cpu_aligned(3 * step * sizeof(double)) + cpu_aligned(3 * step * sizeof(float)), 0);
+    cpu_run(device, tile_plan_jobs(&op.plan), pool_job, &op);
+}
+
+struct pool_backward {
+    struct dims dims;
+    const float *dpooled;
+    const double *pool_sums;
+    float *p;
+    double *sums;
+};
+
+static void pool_backward_job(void *context, int i, int thread)
+{
+    const struct pool_backward *op = context;
+    size_t C = (size_t)op->dims.C, c0 = (size_t)i * CHANNEL_BLOCK;
+    size_t c1 = c0 + CHANNEL_BLOCK < C ? c0 + CHANNEL_BLOCK : C;
+    float share = 1.0f / (float)(op->dims.H * op->dims.W);
+    (void)thread;
+    memset(op->sums + c0, 0, (c1 - c0) * sizeof *op->sums);
+    memset(op->sums + C + c0, 0, (c1 - c0) * sizeof *op->sums);
+    for (size_t n = 0; n < (size_t)op->dims.N; n++) {
+        const double *slope = op->pool_sums + n * 2 * C, *moment = slope + C;
+        for (size_t c = c0; c < c1; c++) {
+            float p = op->dpooled[n * C + c] * share;
+            op->p[n * C + c] = p;
+            op->sums[c] += (double)p * slope[c];
+            op->sums[C + c] += (double)p * moment[c];
+        }
+    }
+}
+
+void ISA_NAME(pool_backward)(struct device *device, struct dims dims, const float *dpooled,
+                             const double *pool_sums, float *p, double *sums)
+{
+    struct pool_backward op = {dims, dpooled, pool_sums, p, sums};
+    cpu_run(device, (dims.C + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK, pool_backward_job, &op);
+}

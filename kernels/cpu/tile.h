@@ -1,0 +1,88 @@
+/* A tile is a run of rows (pixels) of a map: some rows of one image, or several whole images. It is
+ * the unit in which 1x1 convolutions load views, form gradients, and add up in fp32. The plan cuts
+ * a map into tiles and groups of tiles by its shape alone; a group is one job's work, in order, and
+ * groups end where images end. */
+#ifndef KERNELS_CPU_TILE_H
+#define KERNELS_CPU_TILE_H
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/view.h"
+
+struct tile {
+    int image, images; /* images > 1: all their rows */
+    int first, rows;   /* rows within each image */
+};
+
+struct tile_plan {
+    int N, HW;
+    int rows;          /* of a tile inside an image; HW when a tile takes whole images */
+    int images;        /* of a tile */
+    int groups;        /* group g: images [N g / groups, N (g + 1) / groups) */
+    int blocks, width; /* columns are cut into `blocks` of `width`, the last may be narrower */
+};
+
+/* rows_per_tile and jobs (groups * blocks) are aims; `columns` is what blocks cut. */
+struct tile_plan tile_plan_make(struct dims map, int rows_per_tile, int columns, int jobs);
+/* Cuts the columns again, for groups * blocks to reach `jobs`. */
+void tile_plan_cut(struct tile_plan *plan, int columns, int jobs);
+
+static inline int tile_plan_jobs(const struct tile_plan *plan)
+{
+    return plan->groups * plan->blocks;
+}
+
+/* The most rows a tile has. */
+static inline int tile_plan_rows(const struct tile_plan *plan)
+{
+    return plan->rows * plan->images;
+}
+
+/* The first tile of a group, and the next one; false behind the group's last. */
+struct tile tile_first(const struct tile_plan *plan, int group);
+bool tile_next(const struct tile_plan *plan, int group, struct tile *tile);
+
+static inline size_t tile_row(const struct tile_plan *plan, const struct tile *tile)
+{
+    return (size_t)tile->image * (size_t)plan->HW + (size_t)tile->first;
+}
+
+static inline int tile_rows(const struct tile *tile)
+{
+    return tile->images * tile->rows;
+}
+
+/* Columns [c0,c1) of a tile of a map of C channels, between memory and scratch (rows,ld), whose
+ * column 0 is c0. c0 is a multiple of VEC_WIDTH. */
+struct tile_columns {
+    const struct tile_plan *plan;
+    const struct tile *tile;
+    int C, c0, c1;
+};
+
+#ifdef ISA_SUFFIX
+
+static inline size_t tile_room_floats(int columns)
+{
+    return 3 * (size_t)vec_round(columns);
+}
+
+/* to = the view. */
+void ISA_NAME(tile_load_view)(const struct tile_columns *at, const struct view *view,
+                              const struct channels *channels, float *to, int ld);
+
+/* to = dz. */
+void ISA_NAME(tile_load_grad)(const struct tile_columns *at, const struct grad *grad,
+                              const struct channels *channels, float *to, int ld);
+
+/* z = from, and adds sum z and sum z^2 of these columns to sums (2,C). from NULL: z is there
+ * already. room: tile_room_floats(c1 - c0). */
+void ISA_NAME(tile_store)(const struct tile_columns *at, const float *from, int ld, float *z,
+                          double *sums, float *room);
+
+/* q = from + add; adds to `sums`, shaped as the sink's sums (2,C) or gate_sums (N,3,C). */
+void ISA_NAME(tile_store_sink)(const struct tile_columns *at, const float *from, int ld,
+                               const struct grad_sink *sink, const struct channels *of,
+                               double *sums, float *room);
+
+#endif
+#endif
