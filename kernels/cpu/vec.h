@@ -19,6 +19,14 @@
 
 #define VEC_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of a constant count: unrolled, so that an array indexed in it lives in registers.
+ */
+#if defined __clang__
+#define VEC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define VEC_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 typedef float vec __attribute__((vector_size(4 * VEC_WIDTH)));
 typedef int32_t vec_int __attribute__((vector_size(4 * VEC_WIDTH)));
 typedef float vec_unaligned __attribute__((vector_size(4 * VEC_WIDTH), aligned(4), may_alias));

@@ -1,0 +1,60 @@
+/* Depthwise backward in one pass. Two rings hold the rows around the current output row: dz, formed
+ * while loading, and the input through its view. Each output row adds to dw; each input row whose
+ * gradients are all there goes to the sink. Split in two files: what a job does (dw_backward.c) and
+ * what a row does (dw_backward_rows.c). */
+#ifndef KERNELS_CPU_DW_BACKWARD_H
+#define KERNELS_CPU_DW_BACKWARD_H
+
+#include "kernels/cpu/dw.h"
+
+/* Input rows (and columns) of one parity meet the same taps: for stride 1 all of them, for stride 2
+ * every other one. */
+struct dw_parity {
+    int taps; /* how many */
+    int last; /* the last of them: last, last - S, ... */
+};
+
+struct dw_backward { /* the whole operation, read only */
+    struct device *device;
+    struct dw_plan plan;
+    struct dw_parity parity[2];
+    struct dw_correlate correlate[2]; /* by parity of the column */
+    struct dw_weigh weigh;
+    struct grad dz;
+    struct view x;
+    const struct grad_sink *sink; /* NULL: weights only */
+    struct channels dz_channels, x_channels, of_channels;
+    const float *mean; /* (C) padded */
+    const float *w;
+    int ld;
+    bool streams;
+    int dz_width;         /* of a ring row: tiles of dw_weigh, zeros behind the map */
+    double *weight_parts; /* (groups,R*R,C) */
+    double *sum_parts;    /* (groups,2,C) */
+    size_t x_floats, dz_floats, weight_floats, row_floats;
+};
+
+struct dw_backward_sums { /* of the current tile and one vector */
+    vec total[3];
+};
+
+struct dw_backward_job { /* one block of channels over a run of images */
+    const struct dw_backward *op;
+    int group, block, vectors;
+    float *x_ring, *dz_ring, *row;
+    float *w;  /* per vector: parity of the row, of the column, taps in the order of dz */
+    float *dw; /* per vector (R*R) taps: sums of the current tile */
+    struct dw_backward_sums *sums;
+};
+
+void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job);
+void ISA_NAME(dw_backward_load_x)(const struct dw_backward_job *job, int v, int n, int ih);
+void ISA_NAME(dw_backward_load_dz)(const struct dw_backward_job *job, int v, int n, int oh);
+/* dw of the tile += output row oh. */
+void ISA_NAME(dw_backward_weigh)(const struct dw_backward_job *job, int v, int oh);
+/* The gradient of input row ih, into the sink. */
+void ISA_NAME(dw_backward_row)(const struct dw_backward_job *job, int v, int n, int ih);
+/* The last output row that input row ih needs, inside the map or not. */
+int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih);
+
+#endif

@@ -1,0 +1,81 @@
+/* One row of a map, one vector of channels at a time: between memory (NHWC, pixels a stride apart)
+ * and a packed row (pixel after pixel, VEC_WIDTH floats each, the lanes behind the last channel 0).
+ * Loading applies a view or forms a gradient; storing adds up what the next pass needs. Depthwise
+ * and stem convolutions are built from these. Pure. */
+#ifndef KERNELS_CPU_ROWS_H
+#define KERNELS_CPU_ROWS_H
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/view.h"
+
+struct row_shape {
+    int W;              /* pixels */
+    int stride;         /* floats from pixel to pixel in memory */
+    int lanes;          /* channels of this vector, 1..VEC_WIDTH */
+    ptrdiff_t prefetch; /* a load asks for the line this many floats ahead: the next row */
+};
+
+struct view_row {
+    const float *z;
+    struct view_vec k;
+    vec gate;
+    enum act act;
+};
+
+struct grad_row {
+    const float *z;
+    const float *q; /* zeros with q_stride 0 where there is none */
+    int q_stride;
+    struct grad_vec k;
+    vec s, p;
+    enum act act;
+};
+
+/* Sums over a tile: about `shift`, a value from the tile, so that large means cost no digits. */
+struct row_sums {
+    vec shift, sum, square;
+};
+
+enum sink_kind { SINK_PLAIN, SINK_SUMS, SINK_GATE };
+
+struct sink_row {
+    float *q;
+    const float *add; /* zeros with add_stride 0 where there is none */
+    int add_stride;
+    const float *z; /* of sink->of; unused by SINK_PLAIN */
+    struct view_vec k;
+    vec mean;
+    vec total[3]; /* SINK_SUMS: g, g (z - mean). SINK_GATE: q y, q act', q act' (z - mean) */
+    enum act act;
+    enum sink_kind kind;
+    bool streams; /* past the caches */
+};
+
+void ISA_NAME(row_load_view)(const struct row_shape *shape, const struct view_row *row, float *to);
+void ISA_NAME(row_load_grad)(const struct row_shape *shape, const struct grad_row *row, float *to);
+
+/* Stores a packed row to z and adds it to the sums. */
+void ISA_NAME(row_store)(const struct row_shape *shape, const float *from, float *z, bool streams,
+                         struct row_sums *sums);
+
+/* q = from + add; adds up what sink->kind asks for. */
+void ISA_NAME(row_store_sink)(const struct row_shape *shape, const float *from,
+                              struct sink_row *sink);
+
+/* May this (N,H,W,C) map be written past the caches? It must be too big to be read back from them,
+ * and whole vectors must stay aligned. */
+static inline bool row_can_stream(const float *z, struct dims map)
+{
+    const size_t cache_bytes = (size_t)16 << 20;
+    size_t bytes = sizeof *z * (size_t)map.N * (size_t)map.H * (size_t)map.W * (size_t)map.C;
+    return bytes > cache_bytes && map.C % VEC_WIDTH == 0 && (uintptr_t)z % sizeof(vec) == 0;
+}
+
+/* total[i] += value's lanes, as fp64: the end of a tile. */
+static inline void row_add_lanes(double *total, vec value, int lanes)
+{
+    for (int i = 0; i < lanes; i++)
+        total[i] += (double)value[i];
+}
+
+#endif

@@ -1,0 +1,70 @@
+#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/check.h"
+#include "tests/kernels/reference_dw.h"
+#include <math.h>
+#include <stdlib.h>
+
+void fixture_fini(struct fixture *fixture)
+{
+    while (fixture->count > 0)
+        free(fixture->all[--fixture->count]);
+}
+
+void *fixture_keep(struct fixture *fixture, void *memory)
+{
+    if (fixture->count == (int)(sizeof fixture->all / sizeof *fixture->all))
+        abort();
+    return fixture->all[fixture->count++] = memory;
+}
+
+float *fixture_random(struct fixture *fixture, size_t count, double mean, double deviation)
+{
+    return fixture_keep(fixture, check_random(count, ++fixture->seed, mean, deviation));
+}
+
+double *fixture_widen(struct fixture *fixture, const float *from, size_t count)
+{
+    return fixture_keep(fixture, reference_widen(from, count));
+}
+
+struct view fixture_view(struct fixture *fixture, struct dims map, enum act act, double mean,
+                         bool is_gated)
+{
+    size_t C = (size_t)map.C;
+    float *scale = fixture_random(fixture, C, 1.2, 0.2);
+    float *shift = fixture_random(fixture, C, 0.3, 0.5);
+    for (size_t c = 0; c < C; c++)
+        shift[c] -= (float)(mean * (double)scale[c]);
+    struct view view = {.z = fixture_random(fixture, reference_count(map), mean, 1),
+                        .scale = scale,
+                        .shift = shift,
+                        .act = act};
+    if (is_gated)
+        view.gate = fixture_random(fixture, (size_t)map.N * C, 0.5, 0.2);
+    return view;
+}
+
+struct grad fixture_grad(struct fixture *fixture, struct dims map, enum act act, int parts)
+{
+    size_t C = (size_t)map.C, rows = (size_t)map.N * C;
+    struct grad grad = {.of = fixture_view(fixture, map, act, 0, parts & GRAD_HAS_GATE)};
+    if (parts & GRAD_HAS_Q)
+        grad.q = fixture_random(fixture, reference_count(map), 0, 1);
+    if (parts & GRAD_HAS_P)
+        grad.p = fixture_random(fixture, rows, 0, 0.5);
+    if (parts & GRAD_HAS_NORM) {
+        grad.a = fixture_random(fixture, C, 1, 0.3);
+        grad.b = fixture_random(fixture, C, 0, 0.3);
+        grad.c = fixture_random(fixture, C, 0, 0.3);
+    }
+    return grad;
+}
+
+float *fixture_weights(struct fixture *fixture, int rows, int C, int ld)
+{
+    float *w = fixture_random(fixture, (size_t)rows * (size_t)ld, 0, 0.5);
+    for (int i = 0; i < rows * ld; i++)
+        if (i % ld >= C)
+            w[i] = NAN;
+    return w;
+}
