@@ -1,32 +1,151 @@
-/* From a person to everything else: finds the command's row and runs it; turns an error into an exit code. */
+/* From a person to everything else: finds the command's row and runs it; turns an error into an
+ * exit code. */
 #include "base/log.h"
+#include "base/text.h"
+#include "base/version/version.h"
 #include "cluster/command.h"
+#include "cluster/interrupt.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+/* In the order a person meets them; each row is one command, its function in cmd_<noun>.c. */
 static const struct command commands[] = {
-    {NULL, NULL, NULL, NULL, NULL} /* rows are added by the file that implements them */
-};
+    {"compile", NULL, "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME]",
+     "write camera bundles from a run's final weights", cmd_compile},
+    {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
+    {"report", NULL, "RUN [--output FILE]", "write a run's page, report.html", cmd_report},
+    {"dataset", "import",
+     "SOURCE... DEST [--side N] [--format raw|jpeg] [--quality Q] [--labels FILE] [--max-pixels N] "
+     "[--threads N] [--force] [--json]",
+     "make a dataset from class folders of JPEG and PNG, or from IDX files", cmd_dataset_import},
+    {"dataset", "info", "PATH [--json]", "what is in a dataset", cmd_dataset_info},
+    {"dataset", "verify", "PATH [--threads N] [--json]",
+     "read, decode and hash every image of a dataset again", cmd_dataset_verify},
+    {NULL, NULL, NULL, NULL, NULL}};
 
-static void print_usage(FILE *out)
+static void full_name(const struct command *command, char name[64])
 {
-    fprintf(out, "usage: glowworm COMMAND [OPTIONS]\n\n");
-    for (const struct command *c = commands; c->noun; c++)
-        fprintf(out, "  glowworm %s%s%s %s\n      %s\n", c->noun, c->verb ? " " : "",
-                c->verb ? c->verb : "", c->usage, c->help);
+    snprintf(name, 64, "%s%s%s", command->noun, command->verb ? " " : "",
+             command->verb ? command->verb : "");
 }
 
+static void print_commands(FILE *out)
+{
+    fprintf(out, "usage: glowworm COMMAND [OPTIONS]\n\n");
+    for (const struct command *c = commands; c->noun; c++) {
+        char name[64];
+        full_name(c, name);
+        fprintf(out, "  %-18s  %s\n", name, c->help);
+    }
+    fprintf(out, "\n\"glowworm COMMAND --help\" shows a command's options, \"glowworm --version\" "
+                 "what this is.\n"
+                 "Exit codes: 0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, "
+                 "70 our bug,\n74 input or output, 75 try again, 78 bad configuration, 130 "
+                 "interrupted.\n");
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+    char name[64];
+    full_name(command, name);
+    fprintf(out, "usage: glowworm %s %s\n  %s\n", name, command->usage, command->help);
+}
+
+static void print_version(void)
+{
+    printf("glowworm %s\n%s", version_text(), version_libraries());
+}
+
+/* The row whose words argv begins with; *words: how many they are. */
 static const struct command *find_command(int argc, char **argv, int *words)
 {
     for (const struct command *c = commands; c->noun; c++) {
         *words = c->verb ? 2 : 1;
-        if (argc > *words - 1 + 0 && argc > *words && strcmp(argv[1], c->noun) == 0 &&
+        if (argc > *words && strcmp(argv[1], c->noun) == 0 &&
             (!c->verb || strcmp(argv[2], c->verb) == 0))
-            return c;
-        if (!c->verb && argc == 2 && strcmp(argv[1], c->noun) == 0)
             return c;
     }
     return NULL;
+}
+
+static const struct command *find_nearest(const char *words)
+{
+    const struct command *nearest = NULL;
+    int best = (int)strlen(words) / 2 + 1; /* further off is another word */
+    for (const struct command *c = commands; c->noun; c++) {
+        char name[64];
+        full_name(c, name);
+        int distance = text_distance(words, name);
+        if (distance < best) {
+            best = distance;
+            nearest = c;
+        }
+    }
+    return nearest;
+}
+
+/* A noun alone: its verbs. False when it is no noun. */
+static bool print_verbs(const char *noun)
+{
+    bool is_noun = false;
+    for (const struct command *c = commands; c->noun; c++)
+        if (c->verb && strcmp(noun, c->noun) == 0) {
+            print_command(stderr, c);
+            is_noun = true;
+        }
+    return is_noun;
+}
+
+static int refuse(int argc, char **argv)
+{
+    char words[128], name[64];
+    if (argc < 2) {
+        print_commands(stderr);
+        return err_exit_code(ERR_USAGE);
+    }
+    if (print_verbs(argv[1]) && argc == 2)
+        return err_exit_code(ERR_USAGE);
+    bool has_verb = argc > 2 && argv[2][0] != '-';
+    snprintf(words, sizeof words, "%s%s%s", argv[1], has_verb ? " " : "", has_verb ? argv[2] : "");
+    const struct command *nearest = find_nearest(words);
+    if (!nearest)
+        nearest = find_nearest(argv[1]);
+    fprintf(stderr, "glowworm: there is no command \"%s\"", words);
+    if (nearest) {
+        full_name(nearest, name);
+        fprintf(stderr, "; did you mean \"%s\"?\n", name);
+    } else {
+        fprintf(stderr, "; \"glowworm --help\" lists them\n");
+    }
+    return err_exit_code(ERR_USAGE);
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    char name[64];
+    full_name(command, name);
+    argv[0] = name;
+    if (wants_help(argc, argv)) {
+        print_command(stdout, command);
+        return 0;
+    }
+    enum err err = command->run(argc, argv);
+    if (err != ERR_OK && err_text()[0])
+        fprintf(stderr, "glowworm %s: %s\n", name, err_text());
+    if (err == ERR_USAGE)
+        print_command(stderr, command);
+    if (err == ERR_INTERRUPTED && interrupt_signal() == SIGTERM)
+        return 128 + SIGTERM;
+    return err_exit_code(err);
 }
 
 int main(int argc, char **argv)
@@ -34,18 +153,14 @@ int main(int argc, char **argv)
     int words = 0;
     log_open(LOG_WARN, -1);
     const struct command *command = find_command(argc, argv, &words);
-    if (!command) {
-        print_usage(argc > 1 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
-        return argc > 1 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
-    }
-    char name[64];
-    snprintf(name, sizeof name, "%s%s%s", command->noun, command->verb ? " " : "",
-             command->verb ? command->verb : "");
-    argv[words] = name;
-    enum err err = command->run(argc - words, argv + words);
-    if (err != ERR_OK)
-        fprintf(stderr, "glowworm %s: %s\n", name, err_text());
-    if (err == ERR_USAGE)
-        fprintf(stderr, "usage: glowworm %s %s\n", name, command->usage);
-    return err_exit_code(err);
+    if (command)
+        return run_command(command, argc - words, argv + words);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0)
+        print_version();
+    else if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+                          strcmp(argv[1], "help") == 0))
+        print_commands(stdout);
+    else
+        return refuse(argc, argv);
+    return 0;
 }

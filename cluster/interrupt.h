@@ -1,0 +1,16 @@
+/* Ctrl-C and its relatives (INT, TERM, HUP), counted: the first asks for an orderly stop, and what
+ * the next ones mean is the command's choice. One per process; the handler only counts. */
+#ifndef CLUSTER_INTERRUPT_H
+#define CLUSTER_INTERRUPT_H
+
+#include <signal.h>
+
+/* From now on the three are counted instead of ending the process; one that was ignored when the
+ * program started (nohup) stays ignored. */
+void interrupt_watch(void);
+/* How many came; the address is good for ever. */
+const volatile sig_atomic_t *interrupt_count(void);
+/* The first that came, 0: none. */
+int interrupt_signal(void);
+
+#endif
