@@ -135,6 +135,12 @@ void metrics_text(struct metrics *metrics, const char *name, const char *value)
     text_add(&metrics->line, "\"");
 }
 
+void metrics_json(struct metrics *metrics, const char *name, const char *json)
+{
+    if (metrics)
+        text_add(&metrics->line, ",\"%s\":%s", name, json);
+}
+
 void metrics_end(struct metrics *metrics)
 {
     if (!metrics)

@@ -23,6 +23,7 @@ bool metrics_has(const struct metrics *metrics, const char *event, uint64_t step
 void metrics_begin(struct metrics *metrics, const char *event, uint64_t step);
 void metrics_number(struct metrics *metrics, const char *name, double value);
 void metrics_text(struct metrics *metrics, const char *name, const char *value);
+void metrics_json(struct metrics *metrics, const char *name, const char *json); /* as it is */
 void metrics_end(struct metrics *metrics);
 
 /* Everything so far is on the disk: called before a checkpoint that counts on it. ERR_IO, ERR_FULL.

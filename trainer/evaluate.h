@@ -1,0 +1,38 @@
+/* Accuracy and loss of sub-networks, shared by the gang's ranks through the tree: the same numbers
+ * for any number of ranks. Each sub-network is calibrated first (trainer/calibrate.h). Works on the
+ * supernet's current weights. One thread per rank; all ranks call the same things in the same
+ * order. */
+#ifndef TRAINER_EVALUATE_H
+#define TRAINER_EVALUATE_H
+
+#include "trainer/calibrate.h"
+#include "trainer/evaluator.h"
+#include "trainer/score.h"
+
+struct evaluate_cfg {               /* all borrowed */
+    struct calibrate_cfg calibrate; /* also gang, network and data set of the evaluation */
+    const uint32_t *holdout, *test; /* records; NULL and 0 where there is no such split */
+    uint32_t holdout_count, test_count;
+    void *own;
+    bool (*wants_stop)(void *own); /* NULL: never. Asked before every sub-network */
+};
+
+struct evaluate;
+MUST_CHECK enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **evaluate);
+void evaluate_destroy(struct evaluate **evaluate); /* accepts NULL */
+
+/* Collective: batch-norm statistics for this sub-network at subnet->resolution. ERR_INTERRUPTED
+ * when any rank wants to stop. */
+MUST_CHECK enum err evaluate_calibrate(struct evaluate *evaluate, const struct subnet *subnet);
+
+/* Collective: with the statistics there are, on SPLIT_HOLDOUT or SPLIT_TEST. ERR_DATA when the
+ * split is empty, ERR_NUMERIC when the loss is not finite. On success the caller calls score_fini.
+ */
+MUST_CHECK enum err evaluate_subnet(struct evaluate *evaluate, const struct subnet *subnet,
+                                    enum split split, enum score_detail detail,
+                                    struct score *score);
+
+/* For the search: measures on the hold-out images, all ranks in lockstep. Borrows `evaluate`. */
+void evaluate_as_evaluator(struct evaluate *evaluate, struct evaluator *evaluator);
+
+#endif

@@ -1,0 +1,28 @@
+/* How a training stage is judged: its grid of sub-networks on the hold-out images, before, every so
+ * often, and after; written to the metrics and, at the end, to results/<stage>.json. All ranks call
+ * it together; rank 0 writes. */
+#ifndef TRAINER_JUDGE_H
+#define TRAINER_JUDGE_H
+
+#include "trainer/evaluate.h"
+#include "trainer/metrics.h"
+#include "trainer/timetable.h"
+#include "trainer/workbench.h"
+
+/* What workbench_open opened, as the evaluation wants it. Borrows the bench. Returns owned. */
+MUST_CHECK enum err judge_open(struct workbench *bench, struct evaluate **evaluate);
+
+struct judge;
+/* metrics: NULL on other ranks. Borrows everything. Evaluation's memory is taken when it is first
+ * needed. Returns owned. */
+struct judge *judge_create(struct workbench *bench, int stage, const struct timetable *timetable,
+                           struct metrics *metrics);
+void judge_destroy(struct judge **judge); /* accepts NULL */
+
+/* Whether the grid is to be measured now that `step` steps are done. */
+bool judge_is_due(const struct judge *judge, uint64_t step);
+/* Collective: measures the grid, writes the event "evaluate". ERR_INTERRUPTED when a stop was asked
+ * for: nothing is written then. */
+MUST_CHECK enum err judge_grid(struct judge *judge, uint64_t step);
+
+#endif

@@ -1,0 +1,45 @@
+/* A training stage between memory and the store: weights and momentum under the outside names, the
+ * position, and where a stage starts from. Rank 0 reads and writes; the others get the numbers over
+ * the gang. Nothing else needs saving, since randomness is a function. */
+#ifndef TRAINER_RESUME_H
+#define TRAINER_RESUME_H
+
+#include "trainer/timetable.h"
+#include "trainer/workbench.h"
+
+#define RESUME_MOMENTUM "momentum/" /* in front of a weight's name */
+
+struct stage_start {     /* what the scheduler says; zeroed: look into the store */
+    const char *content; /* hex of the checkpoint to start from; NULL or "": by name */
+    bool is_resume;      /* it belongs to this very stage */
+};
+
+struct resume {                  /* the same on every rank */
+    uint64_t step;               /* done in this stage */
+    bool has_begun;              /* a checkpoint of this very stage was loaded */
+    bool is_final;               /* the stage was done already: nothing to do */
+    struct hash content;         /* of what was loaded, when has_begun */
+    char parent[HASH_HEX_BYTES]; /* what the stage started from, "" for fresh weights */
+};
+
+/* Collective. Fills net->weights and `momentum` (device): from this stage's last checkpoint of the
+ * same stage key if there is one; otherwise weights of the stage before (or the imported teacher,
+ * or fresh ones) and no momentum. ERR_NOT_FOUND, ERR_DATA: what the stage starts from is missing or
+ * was made by other settings. */
+MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
+                                float *momentum, struct resume *resume);
+
+/* Collective: the frozen teacher's weights into `weights` (device): "teacher/final" of this bench,
+ * or the imported teacher. */
+MUST_CHECK enum err resume_load_teacher(struct workbench *bench, float *weights);
+
+/* Collective: the weights of a finished training stage (for evaluation and search). */
+MUST_CHECK enum err resume_load_final(struct workbench *bench, int stage);
+
+/* Rank 0: hands weights and momentum to the saver (checkpoint_saved tells when it is durable).
+ * Refuses weights that are not finite: ERR_NUMERIC. */
+MUST_CHECK enum err resume_save(struct workbench *bench, int stage,
+                                const struct timetable *timetable, const struct resume *resume,
+                                const float *momentum, bool is_final);
+
+#endif

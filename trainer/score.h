@@ -1,0 +1,45 @@
+/* How well a sub-network does on a set of images: counts, loss, and on request the confusion matrix
+ * and the images it gets most wrong. Computed on the host from logits, in double precision. One
+ * thread. */
+#ifndef TRAINER_SCORE_H
+#define TRAINER_SCORE_H
+
+#include "trainer/comm.h"
+#include "trainer/data/loader.h"
+
+#define SCORE_WORST 12
+
+struct worst_image {
+    uint32_t record;
+    int32_t label, predicted;
+    double loss; /* cross entropy in nats */
+};
+
+struct score {
+    uint64_t images;
+    double accuracy;   /* top-1, 0..1 */
+    double loss;       /* mean cross entropy, no smoothing */
+    int classes;       /* 0: the rest was not asked for */
+    double *confusion; /* (classes,classes): true by predicted, images. Owned */
+    int worst_count;
+    struct worst_image worst[SCORE_WORST]; /* highest loss first */
+};
+void score_fini(struct score *score); /* accepts a zeroed one */
+
+/* Of what was predicted as class c, the part that is c; of what is c, the part that was found. 0 /
+ * 0 is 0. */
+double score_precision(const struct score *score, int c);
+double score_recall(const struct score *score, int c);
+
+enum score_detail { SCORE_PLAIN, SCORE_DETAILED };
+
+struct scorer; /* one walk over the images: this rank's leaves, then the total */
+MUST_CHECK enum err scorer_create(struct comm *comm, int leaves, int classes,
+                                  enum score_detail detail, struct scorer **scorer);
+void scorer_destroy(struct scorer **scorer); /* accepts NULL */
+/* The next leaf of this rank: logits in host memory (batch->N,classes). */
+void scorer_add(struct scorer *scorer, const struct batch *batch, const float *logits);
+/* Collective: the same numbers on every rank and for every number of ranks. */
+MUST_CHECK enum err scorer_total(struct scorer *scorer, struct score *score);
+
+#endif

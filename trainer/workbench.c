@@ -1,0 +1,218 @@
+#include "trainer/workbench.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SPACE_FILE_BYTES ((size_t)1 << 20)
+
+/* OFA's colour jitter, where it is switched on (reference file, sec. 4.5). */
+static void fill_augment(struct workbench *bench)
+{
+    const struct campaign *campaign = bench->campaign;
+    bench->augment = (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
+                                          .has_flip = campaign->dataset.flip,
+                                          .has_colour = campaign->dataset.colour,
+                                          .brightness = 32.0 / 255.0,
+                                          .saturation = 0.5};
+}
+
+static enum err open_data(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    const struct campaign *campaign = bench->campaign;
+    uint32_t holdout = campaign->dataset.holdout;
+    TRY(dataset_open(campaign->dataset.path, &bench->dataset));
+    TRY(dataset_split(bench->dataset, SPLIT_TRAIN, holdout, &bench->train, &bench->train_count));
+    TRY(dataset_split(bench->dataset, SPLIT_HOLDOUT, holdout, &bench->holdout,
+                      &bench->holdout_count));
+    TRY(dataset_split(bench->dataset, SPLIT_TEST, holdout, &bench->test, &bench->test_count));
+    fill_augment(bench);
+out:
+    return err;
+}
+
+static enum err open_device(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    const struct campaign *campaign = bench->campaign;
+    struct device_cfg cfg = {.name = campaign->resources.device,
+                             .threads = campaign->resources.threads};
+    TRY(isa_parse(campaign->resources.isa, &cfg.isa));
+    TRY(device_open(&cfg, &bench->device));
+    TRY(supernet_create(&bench->space, bench->device, &bench->net));
+out:
+    return err;
+}
+
+/* A teacher trained elsewhere is part of what a stage depends on. */
+static enum err find_teacher_content(const struct workbench *bench, char hex[HASH_HEX_BYTES])
+{
+    enum err err = ERR_OK;
+    char *path = NULL, *name = NULL;
+    struct checkpoint_store *store = NULL;
+    struct checkpoint teacher = {0};
+    hex[0] = '\0';
+    if (bench->campaign->teacher.from[0] == '\0')
+        return ERR_OK;
+    TRY(checkpoint_reference(bench->campaign->teacher.from, &path, &name));
+    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
+    TRY(checkpoint_store_open(&cfg, &store));
+    TRY(checkpoint_peek(store, name, &teacher));
+    hash_hex(&teacher.content, hex);
+out:
+    checkpoint_fini(&teacher);
+    checkpoint_store_close(&store);
+    mem_free(path);
+    mem_free(name);
+    return err;
+}
+
+static enum err compute_keys(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    char teacher[HASH_HEX_BYTES];
+    struct text lines;
+    text_init(&lines);
+    TRY(find_teacher_content(bench, teacher));
+    for (int stage = 0; stage < bench->plan.stage_count; stage++) {
+        campaign_stage_inputs(bench->campaign, &bench->space, &bench->schedule, &bench->plan, stage,
+                              &lines);
+        bench->keys[stage] = campaign_stage_key(text_get(&lines), &bench->plan, stage, bench->keys,
+                                                &dataset_info(bench->dataset)->content, teacher);
+        text_fini(&lines);
+        text_init(&lines);
+    }
+out:
+    text_fini(&lines);
+    return err;
+}
+
+/* What only rank 0 needs: the store, the keys, the texts that go into checkpoints. */
+static enum err open_store(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    char *path = file_join(bench->folder, "checkpoints");
+    struct text text;
+    size_t size_bytes = 0;
+    text_init(&text);
+    TRY(compute_keys(bench));
+    TRY(file_make_folders(path));
+    struct checkpoint_store_cfg cfg = {
+        .path = path, .is_writer = true, .keep = bench->campaign->checkpoint.keep};
+    TRY(checkpoint_store_open(&cfg, &bench->store));
+    TRY(file_read(bench->campaign->space_path, SPACE_FILE_BYTES, &bench->space_text, &size_bytes));
+    campaign_write(bench->campaign, &text);
+    bench->campaign_text = mem_string(text_get(&text));
+    text_fini(&text);
+    text_init(&text);
+    text_add(&text, "%s; %s", bench->cfg.version ? bench->cfg.version : "unversioned",
+             bench->device->lineage);
+    bench->lineage = mem_string(text_get(&text));
+out:
+    text_fini(&text);
+    mem_free(path);
+    return err;
+}
+
+static enum err open_everything(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    TRY(open_data(bench));
+    const struct dataset_info *info = dataset_info(bench->dataset);
+    TRY(campaign_space(bench->campaign, info->classes, info->channels, &bench->space));
+    campaign_schedule(bench->campaign, &bench->space, &bench->schedule);
+    campaign_expand(bench->campaign, &bench->schedule, &bench->plan);
+    TRY(open_device(bench));
+    if (bench->comm->rank == 0)
+        TRY(open_store(bench));
+out:
+    return err;
+}
+
+enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **result)
+{
+    enum err err = ERR_OK;
+    struct workbench *bench = mem_alloc(sizeof *bench);
+    bench->cfg = *cfg;
+    bench->campaign = cfg->campaign;
+    bench->comm = cfg->comm;
+    bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
+    err = open_everything(bench);
+    TRY(comm_agree(bench->comm, err));
+    if (bench->comm->rank == 0)
+        log_info(
+            "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",
+            bench->campaign->name, bench->comm->size, bench->train_count, bench->holdout_count,
+            bench->test_count, bench->net->weight_count, bench->device->lineage);
+    *result = bench;
+    bench = NULL;
+out:
+    workbench_close(&bench);
+    return err;
+}
+
+void workbench_close(struct workbench **pointer)
+{
+    struct workbench *bench = *pointer;
+    if (!bench)
+        return;
+    checkpoint_store_close(&bench->store);
+    supernet_destroy(&bench->net);
+    device_close(&bench->device);
+    dataset_close(&bench->dataset);
+    mem_free(bench->train);
+    mem_free(bench->holdout);
+    mem_free(bench->test);
+    mem_free(bench->campaign_text);
+    mem_free(bench->space_text);
+    mem_free(bench->lineage);
+    mem_free(bench->folder);
+    mem_free(bench);
+    *pointer = NULL;
+}
+
+int workbench_find_stage(const struct workbench *bench, const char *name)
+{
+    for (int stage = 0; stage < bench->plan.stage_count; stage++)
+        if (strcmp(bench->plan.stages[stage].name, name) == 0)
+            return stage;
+    return -1;
+}
+
+enum err workbench_path(const struct workbench *bench, const char *sub, const char *name,
+                        const char *ending, char **path)
+{
+    enum err err = ERR_OK;
+    struct text text;
+    char *folder = file_join(bench->folder, sub);
+    text_init(&text);
+    TRY(file_make_folders(folder));
+    text_add(&text, "%s/%s%s", folder, name, ending);
+    *path = mem_string(text_get(&text));
+out:
+    text_fini(&text);
+    mem_free(folder);
+    return err;
+}
+
+bool workbench_wants_stop(const struct workbench *bench)
+{
+    const struct observer *observer = bench->cfg.observer;
+    return observer && observer->wants_stop && observer->wants_stop(observer->own);
+}
+
+void workbench_progress(const struct workbench *bench, const struct progress *progress)
+{
+    const struct observer *observer = bench->cfg.observer;
+    if (bench->comm->rank == 0 && observer && observer->progress)
+        observer->progress(observer->own, progress);
+}
+
+void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content)
+{
+    const struct observer *observer = bench->cfg.observer;
+    if (bench->comm->rank == 0 && observer && observer->saved)
+        observer->saved(observer->own, step, content);
+}
