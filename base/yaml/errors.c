@@ -1,6 +1,7 @@
 /* The list of everything that is wrong with a file, in the order of the file. */
 #include "base/mem.h"
 #include "base/yaml/schema.h"
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,6 @@
 #define SHOWN_BYTES 7168 /* of one err_set() text; what does not fit is counted */
 
 struct complaint {
-    const char *source;
     int line, column, order;
     char *sentence;
 };
@@ -39,6 +39,25 @@ int yaml_errors_count(const struct yaml_errors *errors)
     return errors->count;
 }
 
+/* Takes the sentence. line: INT_MAX sorts it behind everything with a position. */
+static void add_complaint(struct yaml_errors *errors, int line, int column, char *sentence)
+{
+    if (errors->count == errors->room) {
+        int room = errors->room ? 2 * errors->room : 16;
+        size_t item = sizeof *errors->complaints;
+        errors->complaints =
+            mem_grow(errors->complaints, (size_t)errors->room * item, (size_t)room * item);
+        errors->room = room;
+    }
+    errors->complaints[errors->count] = (struct complaint){line, column, errors->count, sentence};
+    errors->count++;
+}
+
+void yaml_complain_text(struct yaml_errors *errors, const char *lines)
+{
+    add_complaint(errors, INT_MAX, 0, mem_string(lines));
+}
+
 void yaml_complain(struct yaml_errors *errors, const struct yaml_node *where, const char *path,
                    const char *format, ...)
 {
@@ -56,16 +75,7 @@ void yaml_complain(struct yaml_errors *errors, const struct yaml_node *where, co
     if (path)
         text_add(&sentence, "key '%s': ", path);
     text_add(&sentence, "%s", why);
-    if (errors->count == errors->room) {
-        int room = errors->room ? 2 * errors->room : 16;
-        size_t item = sizeof *errors->complaints;
-        errors->complaints =
-            mem_grow(errors->complaints, (size_t)errors->room * item, (size_t)room * item);
-        errors->room = room;
-    }
-    errors->complaints[errors->count] = (struct complaint){
-        where->source, where->line, where->column, errors->count, mem_string(text_get(&sentence))};
-    errors->count++;
+    add_complaint(errors, where->line, where->column, mem_string(text_get(&sentence)));
     text_fini(&sentence);
 }
 

@@ -74,6 +74,8 @@ int yaml_errors_count(const struct yaml_errors *errors);
 /* "file:line:column: key 'path': sentence". path NULL: no key. */
 void yaml_complain(struct yaml_errors *errors, const struct yaml_node *where, const char *path,
                    const char *format, ...) PRINTF_LIKE(4, 5);
+/* Takes over the list of another file, as it stands (err_text() of its load). */
+void yaml_complain_text(struct yaml_errors *errors, const char *lines);
 /* ERR_OK when there are none, else ERR_CONFIG with all of them in one text, one a line. */
 MUST_CHECK enum err yaml_errors_end(const struct yaml_errors *errors);
 

@@ -19,9 +19,32 @@
 
 struct target { /* one row of search.targets */
     char name[32];
-    struct camera_device device; /* resolved from configs/devices/<device>.yaml */
-    double macs_max;             /* 0: no bound */
-    double latency_ms_max;       /* 0: no bound */
+    char device_name[CAMPAIGN_TEXT]; /* as written; "": any device */
+    struct camera_device device;     /* resolved from configs/devices/<device>.yaml */
+    double macs_max;                 /* 0: no bound */
+    double latency_ms_max;           /* 0: no bound */
+    int line;                        /* where it was written, for messages; 0: not in a file */
+};
+
+struct row_override {                   /* one row of shrink.rows: what replaces the table's */
+    char name[32];                      /* the phase's */
+    double epochs, warmup_epochs, rate; /* -1: keep; else taken as given, not scaled */
+    int subnets;                        /* -1: keep */
+    int distil, sort;                   /* enum keep_no_yes */
+    struct choices kernels, expansions, depths; /* count 0: keep */
+};
+enum keep_no_yes { KEEP, KEEP_NO, KEEP_YES };
+
+/* Whose result a knob changes: the mask in the schema's rows. */
+enum campaign_affects {
+    AFFECTS_TRAINING = 1, /* every training stage */
+    AFFECTS_SPACE = 2,    /* through the space made with it */
+    AFFECTS_PHASE = 4,    /* through the rows of the schedule made with it */
+    AFFECTS_DISTIL = 8,   /* training stages that distil */
+    AFFECTS_EVALUATE = 16,
+    AFFECTS_SEARCH = 32,
+    AFFECTS_COMPILE = 64,
+    AFFECTS_REPORT = 128
 };
 
 struct campaign {
@@ -54,9 +77,12 @@ struct campaign {
     } teacher;
     char schedule_name[32];
     double epochs_scale, rate_scale;
+    int row_count;
+    struct row_override rows[SCHEDULE_MAX_PHASES];
     struct {
-        double ratio;
-    } distil; /* weight of the soft cross entropy; loss: soft_cross_entropy */
+        double ratio; /* weight of the soft cross entropy */
+        char loss[32];
+    } distil;
 
     struct {
         int calibration_images;
@@ -97,6 +123,11 @@ MUST_CHECK enum err campaign_load(const char *path, const struct campaign_overri
 /* The resolved file: loads back to the same campaign. */
 void campaign_write(const struct campaign *campaign, struct text *yaml);
 
+struct schema;
+/* The rows of a campaign file: for the help, and for tests that must see every knob. */
+const struct schema *campaign_schema(void);
+void campaign_help(struct text *text);
+
 /* The space with this campaign's width, for a dataset of so many classes and channels; narrowed to
  * its resolutions. ERR_CONFIG. Also checks what needs both (camera targets need choices the space
  * has, ...). */
@@ -107,6 +138,16 @@ MUST_CHECK enum err campaign_space(const struct campaign *campaign, int classes,
 void campaign_schedule(const struct campaign *campaign, const struct space *space,
                        struct schedule *schedule);
 
+/* The choices a search for this target draws from: the space's, narrowed to what its device runs.
+ * ERR_CONFIG as camera_device_narrow. */
+MUST_CHECK enum err campaign_target_choices(const struct target *target, const struct space *space,
+                                            struct open_choices *open);
+
+/* Training costs that no target can use (kernels no device runs, resolutions beyond every budget),
+ * one sentence a line; nothing when there are no targets. */
+void campaign_hints(const struct campaign *campaign, const struct space *space,
+                    const struct schedule *schedule, struct text *lines);
+
 enum stage_kind { STAGE_TRAIN, STAGE_EVALUATE, STAGE_SEARCH, STAGE_COMPILE, STAGE_REPORT };
 
 struct stage_plan { /* one stage of the graph */
@@ -115,7 +156,9 @@ struct stage_plan { /* one stage of the graph */
     int phase;  /* index in the schedule, STAGE_TRAIN */
     int target; /* index in targets, STAGE_COMPILE */
     int dependency_count;
-    int dependencies[CAMPAIGN_MAX_TARGETS + 4]; /* indices of earlier stages */
+    /* indices of earlier stages; the first is the stage whose checkpoint this one starts from, a
+     * distilling stage's second (if any) is the teacher */
+    int dependencies[CAMPAIGN_MAX_TARGETS + 4];
 };
 
 #define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + CAMPAIGN_MAX_TARGETS + 4)

@@ -26,4 +26,20 @@ struct schedule {
     struct phase phases[SCHEDULE_MAX_PHASES];
 };
 
+/* The named tables: "ofa" (progressive shrinking) and "random" (everything open at once). */
+#define SCHEDULE_NAMES "ofa|random"
+
+/* Has the named table a row of this name? */
+bool schedule_has_row(const char *schedule, const char *row);
+/* The row names of a table as "kernel, depth-1, ..."; appended. */
+void schedule_list_rows(const char *schedule, struct text *names);
+/* Appends the shrinking rows of a named table to a schedule, opened for this space: epochs times
+ * epochs_scale, rates times rate_scale and global / 2048. "The two largest" are all where there are
+ * only two; a row that would open nothing, or nothing that the next does not open as well, is left
+ * out. BUG on an unknown name. */
+void schedule_append(const char *name, const struct space *space, double epochs_scale,
+                     double rate_scale, int global_batch, struct schedule *schedule);
+/* The open choices of the biggest sub-network alone. */
+void schedule_open_biggest(const struct space *space, struct open_choices *open);
+
 #endif

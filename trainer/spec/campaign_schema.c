@@ -1,0 +1,167 @@
+/* Every knob of a campaign file, one row each. The order is that of the resolved file. */
+#include "base/yaml/schema.h"
+#include "trainer/spec/campaign.h"
+#include <stddef.h>
+
+#define MANY 1e12
+
+static const struct knob row_knobs[] = {
+    {"epochs", KNOB_REAL, KNOB_FIELD(row_override, epochs), .fallback = "keep", .low = 0,
+     .high = 1e6, .unit = UNIT_EPOCHS, .words = "keep=-1", .help = "epochs after the warm-up"},
+    {"warmup", KNOB_REAL, KNOB_FIELD(row_override, warmup_epochs), .fallback = "keep", .low = 0,
+     .high = 1e6, .unit = UNIT_EPOCHS, .words = "keep=-1", .help = "epochs of warm-up"},
+    {"rate", KNOB_REAL, KNOB_FIELD(row_override, rate), .fallback = "keep", .low = 0, .high = 1000,
+     .words = "keep=-1", .help = "learning rate at batch.global"},
+    {"subnets", KNOB_INT, KNOB_FIELD(row_override, subnets), .fallback = "keep", .low = 1,
+     .high = 64, .words = "keep=-1", .help = "sub-networks a step samples"},
+    {"distil", KNOB_ENUM, KNOB_FIELD(row_override, distil), .fallback = "keep",
+     .words = "keep|no|yes", .help = "soft targets from the full network"},
+    {"sort", KNOB_ENUM, KNOB_FIELD(row_override, sort), .fallback = "keep", .words = "keep|no|yes",
+     .help = "sort channels by importance before the first step"},
+    {"kernels", KNOB_INTS, KNOB_LIST(row_override, kernels.value, kernels.count), .fallback = "[]",
+     .low = 3, .high = 7, .help = "kernels open in this phase; empty: the table's"},
+    {"depths", KNOB_INTS, KNOB_LIST(row_override, depths.value, depths.count), .fallback = "[]",
+     .low = 1, .high = 16, .help = "depths open in this phase; empty: the table's"},
+    {"expansions", KNOB_INTS, KNOB_LIST(row_override, expansions.value, expansions.count),
+     .fallback = "[]", .low = 1, .high = 16,
+     .help = "expansions open in this phase; empty: the table's"},
+};
+static const struct schema row_schema = {row_knobs, sizeof row_knobs / sizeof *row_knobs,
+                                         sizeof(struct row_override)};
+
+static const struct knob target_knobs[] = {
+    {"name", KNOB_TEXT, KNOB_FIELD(target, name), .help = "name of the target and its bundle"},
+    {"device", KNOB_TEXT, KNOB_FIELD(target, device_name), .fallback = "\"\"",
+     .help = "configs/devices/<device>.yaml or a path; empty: any device"},
+    {"macs", KNOB_REAL, KNOB_FIELD(target, macs_max), .fallback = "any", .low = 1, .high = MANY,
+     .unit = UNIT_COUNT, .words = "any=0", .help = "most multiply-accumulates per image"},
+    {"latency_ms", KNOB_REAL, KNOB_FIELD(target, latency_ms_max), .fallback = "any", .low = 1e-6,
+     .high = 1e6, .unit = UNIT_MS, .words = "any=0", .help = "longest predicted time per image"},
+};
+static const struct schema target_schema = {
+    target_knobs, sizeof target_knobs / sizeof *target_knobs, sizeof(struct target)};
+
+#define FIELD(member)       KNOB_FIELD(campaign, member)
+#define LIST(member, count) KNOB_LIST(campaign, member, count)
+
+static const struct knob campaign_knobs[] = {
+    {"campaign", KNOB_TEXT, FIELD(name), .affects = AFFECTS_REPORT,
+     .help = "name of the campaign and of its run folder"},
+    {"dataset.path", KNOB_TEXT, FIELD(dataset.path),
+     .help = "an imported dataset; its content counts, not its place"},
+    {"dataset.holdout", KNOB_UINT32, FIELD(dataset.holdout), .fallback = "5000", .low = 0,
+     .high = 1e9, .unit = UNIT_COUNT, .affects = AFFECTS_TRAINING,
+     .help = "training images kept for measuring sub-networks"},
+    {"dataset.augment.crop", KNOB_REAL, FIELD(dataset.crop_min), .fallback = "0.08", .low = 0.01,
+     .high = 1, .words = "no=1", .affects = AFFECTS_TRAINING,
+     .help = "least area of a random resized crop"},
+    {"dataset.augment.flip", KNOB_BOOL, FIELD(dataset.flip), .fallback = "yes",
+     .affects = AFFECTS_TRAINING, .help = "mirror half of the images"},
+    {"dataset.augment.colour", KNOB_BOOL, FIELD(dataset.colour), .fallback = "yes",
+     .affects = AFFECTS_TRAINING, .help = "jitter brightness and saturation"},
+    {"space", KNOB_TEXT, FIELD(space_path), .affects = AFFECTS_SPACE,
+     .help = "a search space: configs/spaces/<name>.yaml by name or path"},
+    {"width", KNOB_REAL, FIELD(width), .fallback = "1", .low = 0.1, .high = 4,
+     .affects = AFFECTS_SPACE, .help = "multiplier of every width of the space"},
+    {"resolutions", KNOB_INTS, LIST(resolutions, resolution_count), .fallback = "[]", .low = 8,
+     .high = 2048, .unit = UNIT_PIXELS, .affects = AFFECTS_SPACE,
+     .help = "input sides trained and searched: a list or 128..224 step 4; empty: the space's"},
+    {"seed", KNOB_UINT64, FIELD(seed), .fallback = "1",
+     .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH,
+     .help = "of every random choice"},
+    {"batch.global", KNOB_INT, FIELD(batch.global), .fallback = "2048", .low = 2, .high = 1048576,
+     .affects = AFFECTS_TRAINING, .help = "images per update"},
+    {"batch.micro", KNOB_INT, FIELD(batch.micro), .fallback = "64", .low = 2, .high = 65536,
+     .affects = AFFECTS_TRAINING,
+     .help = "images computed at once; batch statistics are those of a micro-batch"},
+    {"optimiser.momentum", KNOB_REAL, FIELD(optimiser.momentum), .fallback = "0.9", .low = 0,
+     .high = 0.999, .affects = AFFECTS_TRAINING, .help = "Nesterov momentum"},
+    {"optimiser.decay", KNOB_REAL, FIELD(optimiser.decay), .fallback = "3e-5", .low = 0, .high = 1,
+     .affects = AFFECTS_TRAINING, .help = "weight decay, not on batch norm and biases"},
+    {"optimiser.smoothing", KNOB_REAL, FIELD(optimiser.smoothing), .fallback = "0.1", .low = 0,
+     .high = 0.9, .affects = AFFECTS_TRAINING, .help = "label smoothing"},
+    {"optimiser.dropout", KNOB_REAL, FIELD(optimiser.dropout), .fallback = "space", .low = 0,
+     .high = 0.9, .words = "space=-1", .affects = AFFECTS_SPACE,
+     .help = "dropout in front of the classifier"},
+    {"teacher.from", KNOB_TEXT, FIELD(teacher.from), .fallback = "\"\"",
+     .help = "start from this checkpoint (PATH or PATH@NAME) instead of training a full network"},
+    {"teacher.epochs", KNOB_REAL, FIELD(teacher.epochs), .fallback = "auto", .low = 0, .high = 1e6,
+     .unit = UNIT_EPOCHS, .words = "auto=-1", .affects = AFFECTS_PHASE,
+     .help = "epochs of the full network after the warm-up; auto: 180"},
+    {"teacher.warmup", KNOB_REAL, FIELD(teacher.warmup_epochs), .fallback = "auto", .low = 0,
+     .high = 1e6, .unit = UNIT_EPOCHS, .words = "auto=-1", .affects = AFFECTS_PHASE,
+     .help = "epochs of its warm-up; auto: a 36th of its epochs"},
+    {"teacher.rate", KNOB_REAL, FIELD(teacher.rate), .fallback = "auto", .low = 0, .high = 1000,
+     .words = "auto=-1", .affects = AFFECTS_PHASE,
+     .help = "its learning rate at batch.global; auto: 2.6 at a batch of 2048"},
+    {"shrink.schedule", KNOB_WORD, FIELD(schedule_name), .fallback = "ofa", .words = SCHEDULE_NAMES,
+     .affects = AFFECTS_PHASE, .help = "table of phases"},
+    {"shrink.epochs_scale", KNOB_REAL, FIELD(epochs_scale), .fallback = "1", .low = 1e-6,
+     .high = 1000, .affects = AFFECTS_PHASE, .help = "times the table's epochs"},
+    {"shrink.rate_scale", KNOB_REAL, FIELD(rate_scale), .fallback = "1", .low = 1e-6, .high = 1000,
+     .affects = AFFECTS_PHASE, .help = "times the table's rates (already scaled to batch.global)"},
+    {"shrink.rows", KNOB_NAMED, LIST(rows, row_count), .fallback = "{}", .rows = &row_schema,
+     .affects = AFFECTS_PHASE, .help = "by phase: fields that replace the table's, taken as given"},
+    {"distil.ratio", KNOB_REAL, FIELD(distil.ratio), .fallback = "1", .low = 0, .high = 1000,
+     .affects = AFFECTS_DISTIL, .help = "weight of the teacher's soft targets"},
+    {"distil.loss", KNOB_WORD, FIELD(distil.loss), .fallback = "soft_cross_entropy",
+     .words = "soft_cross_entropy", .affects = AFFECTS_DISTIL, .help = "how they are compared"},
+    {"evaluate.calibration_images", KNOB_INT, FIELD(evaluate.calibration_images),
+     .fallback = "2000", .low = 2, .high = 1e7, .unit = UNIT_COUNT,
+     .affects = AFFECTS_EVALUATE | AFFECTS_SEARCH,
+     .help = "images that set a sub-network's batch norm statistics"},
+    {"evaluate.every_epochs", KNOB_REAL, FIELD(evaluate.every_epochs), .fallback = "1", .low = 0,
+     .high = 1e6, .unit = UNIT_EPOCHS,
+     .help = "how often training measures its grid of sub-networks; 0: at a phase's end only"},
+    {"checkpoint.every", KNOB_REAL, FIELD(checkpoint.every_seconds), .fallback = "5m", .low = 0.1,
+     .high = 1e7, .unit = UNIT_SECONDS, .help = "time between checkpoints"},
+    {"checkpoint.keep", KNOB_INT, FIELD(checkpoint.keep), .fallback = "3", .low = 1, .high = 10000,
+     .help = "checkpoints kept besides the last of every stage"},
+    {"search.evaluations", KNOB_INT, FIELD(search.evaluations), .fallback = "256", .low = 2,
+     .high = 1e7, .unit = UNIT_COUNT, .affects = AFFECTS_SEARCH,
+     .help = "most sub-networks measured for a target"},
+    {"search.population", KNOB_INT, FIELD(search.population), .fallback = "auto", .low = 2,
+     .high = 1e6, .words = "auto=0", .affects = AFFECTS_SEARCH,
+     .help = "sub-networks of a generation; auto: a quarter of the evaluations, at most 50"},
+    {"search.mutation", KNOB_REAL, FIELD(search.mutation), .fallback = "0.1", .low = 0, .high = 1,
+     .affects = AFFECTS_SEARCH, .help = "chance that a block, a depth or the resolution changes"},
+    {"search.targets", KNOB_ROWS, LIST(targets, target_count), .fallback = "[]",
+     .rows = &target_schema, .affects = AFFECTS_SEARCH,
+     .help = "what to find: the most accurate sub-network within each row's budget"},
+    {"compile.formats", KNOB_WORDS, KNOB_FIELD(campaign, compile), .fallback = "[tensorflow, onnx]",
+     .words = "tensorflow|caffe|onnx", .affects = AFFECTS_COMPILE,
+     .help = "files written for every target; caffe only for spaces of relu"},
+    {"resources.launcher", KNOB_WORD, FIELD(resources.launcher), .fallback = "local",
+     .words = "local", .help = "who starts the ranks"},
+    {"resources.ranks", KNOB_INT, FIELD(resources.ranks), .fallback = "1", .low = 1, .high = 65536,
+     .help = "processes; at most batch.global / batch.micro"},
+    {"resources.threads", KNOB_INT, FIELD(resources.threads), .fallback = "1", .low = 1,
+     .high = 1024, .help = "compute threads of a rank"},
+    {"resources.loader_threads", KNOB_INT, FIELD(resources.loader_threads), .fallback = "1",
+     .low = 1, .high = 1024, .help = "threads of a rank that load and augment images"},
+    {"resources.device", KNOB_WORD, FIELD(resources.device), .fallback = "auto",
+     .words = "auto|cpu|cuda", .help = "where a rank computes"},
+    {"resources.isa", KNOB_WORD, FIELD(resources.isa), .fallback = "auto",
+     .words = "auto|x86-64-v2|x86-64-v3|x86-64-v4",
+     .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH,
+     .help = "pin the instruction set, so that every machine gives the same bits"},
+    {"run_folder", KNOB_TEXT, FIELD(run_folder), .fallback = "\"\"",
+     .help = "where everything is kept; empty: runs/<campaign>"},
+};
+static const struct schema schema = {campaign_knobs, sizeof campaign_knobs / sizeof *campaign_knobs,
+                                     sizeof(struct campaign)};
+
+const struct schema *campaign_schema(void)
+{
+    return &schema;
+}
+
+void campaign_help(struct text *text)
+{
+    schema_help(&schema, text);
+}
+
+void campaign_write(const struct campaign *campaign, struct text *yaml)
+{
+    schema_write(&schema, campaign, yaml);
+}

@@ -1,0 +1,166 @@
+/* A campaign made concrete for its dataset: the space, the rows of the schedule, and whether the
+ * targets can be met at all. */
+#include "base/text.h"
+#include "trainer/spec/campaign.h"
+#include "trainer/spec/cost.h"
+#include <stdio.h>
+#include <string.h>
+
+/* The cheapest sub-network a target's search could draw at a resolution. */
+static int64_t least_macs(const struct space *space, const struct open_choices *open,
+                          int resolution)
+{
+    struct subnet subnet;
+    subnet_uniform(space, choices_min(&open->kernels), choices_min(&open->expansions),
+                   choices_min(&open->depths), resolution, &subnet);
+    return cost_of(space, &subnet).macs;
+}
+
+static bool fits(const struct target *target, int64_t macs)
+{
+    double latency_ms = camera_device_latency_ms(&target->device, (double)macs);
+    return (target->macs_max == 0 || (double)macs <= target->macs_max) &&
+           (target->latency_ms_max == 0 || latency_ms <= target->latency_ms_max);
+}
+
+static enum err check_target(const struct campaign *campaign, const struct space *space,
+                             const struct target *target)
+{
+    enum err err = ERR_OK;
+    struct open_choices open;
+    err = campaign_target_choices(target, space, &open);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "%s:%d: target '%s'", campaign->path, target->line, target->name));
+    int64_t macs = least_macs(space, &open, space->resolutions[0]);
+    if (!fits(target, macs))
+        TRY(err_set(ERR_CONFIG,
+                    "%s:%d: target '%s': nothing fits: the smallest sub-network (%d px) has %.4g "
+                    "million MACs and a predicted latency of %.4g ms; raise the budget, or train "
+                    "a smaller space or resolution",
+                    campaign->path, target->line, target->name, space->resolutions[0],
+                    (double)macs / 1e6, camera_device_latency_ms(&target->device, (double)macs)));
+out:
+    return err;
+}
+
+enum err campaign_space(const struct campaign *campaign, int classes, int channels,
+                        struct space *space)
+{
+    enum err err = ERR_OK;
+    struct space made;
+    TRY(space_load(campaign->space_path, campaign->width, classes, channels, &made));
+    made.dropout = campaign->optimiser.dropout;
+    made.resolution_count = campaign->resolution_count;
+    memset(made.resolutions, 0, sizeof made.resolutions);
+    memcpy(made.resolutions, campaign->resolutions,
+           (size_t)campaign->resolution_count * sizeof *made.resolutions);
+    for (int i = 0; i < campaign->target_count; i++)
+        TRY(check_target(campaign, &made, &campaign->targets[i]));
+    *space = made;
+out:
+    return err;
+}
+
+static void override_phase(const struct row_override *row, struct phase *phase)
+{
+    if (row->epochs >= 0)
+        phase->epochs = row->epochs;
+    if (row->warmup_epochs >= 0)
+        phase->warmup_epochs = row->warmup_epochs;
+    if (row->rate >= 0)
+        phase->rate = row->rate;
+    if (row->subnets >= 0)
+        phase->subnets_per_step = row->subnets;
+    if (row->distil != KEEP)
+        phase->has_distillation = row->distil == KEEP_YES;
+    if (row->sort != KEEP)
+        phase->sorts_channels = row->sort == KEEP_YES;
+    if (row->kernels.count > 0)
+        phase->open.kernels = row->kernels;
+    if (row->depths.count > 0)
+        phase->open.depths = row->depths;
+    if (row->expansions.count > 0)
+        phase->open.expansions = row->expansions;
+}
+
+void campaign_schedule(const struct campaign *campaign, const struct space *space,
+                       struct schedule *schedule)
+{
+    memset(schedule, 0, sizeof *schedule);
+    if (campaign->teacher.from[0] == 0) {
+        struct phase *phase = &schedule->phases[schedule->phase_count++];
+        snprintf(phase->name, sizeof phase->name, "teacher");
+        schedule_open_biggest(space, &phase->open);
+        phase->subnets_per_step = 1;
+        phase->epochs = campaign->teacher.epochs;
+        phase->warmup_epochs = campaign->teacher.warmup_epochs;
+        phase->rate = campaign->teacher.rate;
+    }
+    schedule_append(campaign->schedule_name, space, campaign->epochs_scale, campaign->rate_scale,
+                    campaign->batch.global, schedule);
+    for (int i = 0; i < campaign->row_count; i++)
+        for (int p = 0; p < schedule->phase_count; p++)
+            if (strcmp(campaign->rows[i].name, schedule->phases[p].name) == 0)
+                override_phase(&campaign->rows[i], &schedule->phases[p]);
+}
+
+/* Values of `trained` that no target's `used` has. */
+static void hint_choices(const char *name, const struct choices *trained, const bool *used,
+                         struct text *lines)
+{
+    struct text values;
+    int count = 0;
+    text_init(&values);
+    for (int i = 0; i < trained->count; i++)
+        if (!used[i])
+            text_add(&values, "%s%d", count++ ? ", " : "", trained->value[i]);
+    if (count > 0)
+        text_add(lines,
+                 "%s %s: trained, but no target's device runs %s; leave %s out of the space unless "
+                 "other devices will use this network\n",
+                 name, text_get(&values), count > 1 ? "them" : "it", count > 1 ? "them" : "it");
+    text_fini(&values);
+}
+
+static void hint_resolutions(const struct campaign *campaign, const struct space *space,
+                             const struct open_choices *opens, struct text *lines)
+{
+    for (int r = 0; r < space->resolution_count; r++) {
+        bool is_used = false;
+        for (int i = 0; i < campaign->target_count; i++)
+            is_used = is_used || fits(&campaign->targets[i],
+                                      least_macs(space, &opens[i], space->resolutions[r]));
+        if (!is_used) {
+            text_add(lines,
+                     "resolutions from %d px: trained, but even the smallest sub-network there is "
+                     "over every target's budget; leave them out of resolutions\n",
+                     space->resolutions[r]);
+            return; /* cost grows with resolution */
+        }
+    }
+}
+
+void campaign_hints(const struct campaign *campaign, const struct space *space,
+                    const struct schedule *schedule, struct text *lines)
+{
+    struct open_choices opens[CAMPAIGN_MAX_TARGETS];
+    bool kernels[SPACE_MAX_CHOICES] = {false}, expansions[SPACE_MAX_CHOICES] = {false};
+    struct open_choices trained = {0};
+    if (campaign->target_count == 0 || schedule->phase_count == 0)
+        return;
+    for (int i = 0; i < campaign->target_count; i++)
+        if (campaign_target_choices(&campaign->targets[i], space, &opens[i]) != ERR_OK)
+            return; /* campaign_space() has refused this already */
+    trained = schedule->phases[schedule->phase_count - 1].open; /* the last opens the most */
+    for (int i = 0; i < campaign->target_count; i++) {
+        for (int k = 0; k < trained.kernels.count; k++)
+            kernels[k] =
+                kernels[k] || choices_find(&opens[i].kernels, trained.kernels.value[k]) >= 0;
+        for (int e = 0; e < trained.expansions.count; e++)
+            expansions[e] = expansions[e] ||
+                            choices_find(&opens[i].expansions, trained.expansions.value[e]) >= 0;
+    }
+    hint_choices("kernels", &trained.kernels, kernels, lines);
+    hint_choices("expansions", &trained.expansions, expansions, lines);
+    hint_resolutions(campaign, space, opens, lines);
+}

@@ -1,0 +1,83 @@
+#include "trainer/spec/lookup.h"
+#include "base/file.h"
+#include "base/text.h"
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The folder of a path, with its slash; "" for a bare name. */
+static void folder_of(const char *path, char *folder, size_t room)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    snprintf(folder, room, "%.*s", slash ? (int)(slash - path + 1) : 0, path ? path : "");
+}
+
+/* $GLOWWORM_DATA/ or the nearest folder above the program with configs/ in it; "" when there is
+ * none. */
+static void data_folder(char *folder, size_t room)
+{
+    const char *named = getenv("GLOWWORM_DATA");
+    if (named && named[0]) {
+        snprintf(folder, room, "%s/", named);
+        return;
+    }
+    char probe[PATH_MAX + 16];
+    ssize_t size = readlink("/proc/self/exe", folder, room - 1);
+    folder[size > 0 ? size : 0] = 0;
+    for (char *slash = strrchr(folder, '/'); slash; slash = strrchr(folder, '/')) {
+        slash[1] = 0;
+        snprintf(probe, sizeof probe, "%.*sconfigs/spaces", PATH_MAX, folder);
+        if (file_is_folder(probe))
+            return;
+        slash[0] = 0;
+    }
+    folder[0] = 0;
+}
+
+/* One place: true when the file is there; the place is noted either way. */
+static bool try_place(const char *folder, const char *name, char *found, size_t room,
+                      struct text *tried)
+{
+    char path[PATH_MAX];
+    int size = snprintf(path, sizeof path, "%s%s", folder, name);
+    if (size < 0 || (size_t)size >= sizeof path || (size_t)size >= room)
+        return false;
+    if (file_exists(path) && !file_is_folder(path)) {
+        snprintf(found, room, "%s", path);
+        return true;
+    }
+    text_add(tried, "%s%s", tried->size ? ", " : "", path);
+    return false;
+}
+
+enum err lookup_find(const char *name, const char *kind, const char *beside, char *found,
+                     size_t room)
+{
+    enum err err = ERR_OK;
+    struct text tried;
+    char folders[3][PATH_MAX] = {"", "", ""}, file[PATH_MAX], bare[PATH_MAX];
+    size_t size = strlen(name);
+    bool is_path = strchr(name, '/') || (size > 5 && strcmp(name + size - 5, ".yaml") == 0);
+    text_init(&tried);
+    folder_of(beside, folders[1], sizeof folders[1]);
+    data_folder(folders[2], sizeof folders[2]);
+    if (is_path)
+        snprintf(file, sizeof file, "%s", name);
+    else
+        snprintf(file, sizeof file, "configs/%s/%s.yaml", kind, name);
+    snprintf(bare, sizeof bare, "%s.yaml", name);
+    for (int i = 0; i < 3; i++) {
+        bool is_again = i > 0 && (name[0] == '/' || folders[i][0] == 0);
+        if (!is_again && try_place(folders[i], file, found, room, &tried))
+            goto out;
+        if (i == 1 && !is_path && folders[1][0] && try_place(folders[1], bare, found, room, &tried))
+            goto out;
+    }
+    err = err_set(ERR_NOT_FOUND, "'%s' is not there; looked for %s", name, text_get(&tried));
+out:
+    text_fini(&tried);
+    return err;
+}

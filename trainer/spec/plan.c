@@ -1,0 +1,156 @@
+/* From a campaign to stages, and from a stage to its key. */
+#include "base/yaml/schema.h"
+#include "trainer/spec/campaign.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct stage_plan *add_stage(struct plan *plan, const char *name, enum stage_kind kind)
+{
+    if (plan->stage_count == PLAN_MAX_STAGES)
+        BUG("more than %d stages", PLAN_MAX_STAGES);
+    struct stage_plan *stage = &plan->stages[plan->stage_count++];
+    snprintf(stage->name, sizeof stage->name, "%s", name);
+    stage->kind = kind;
+    stage->phase = stage->target = -1;
+    return stage;
+}
+
+static void depend(struct stage_plan *stage, int on)
+{
+    stage->dependencies[stage->dependency_count++] = on;
+}
+
+void campaign_expand(const struct campaign *campaign, const struct schedule *schedule,
+                     struct plan *plan)
+{
+    memset(plan, 0, sizeof *plan);
+    bool has_teacher = campaign->teacher.from[0] == 0;
+    for (int i = 0; i < schedule->phase_count; i++) {
+        struct stage_plan *stage = add_stage(plan, schedule->phases[i].name, STAGE_TRAIN);
+        stage->phase = i;
+        if (i > 0)
+            depend(stage, i - 1);
+        if (i > 1 && has_teacher && schedule->phases[i].has_distillation)
+            depend(stage, 0);
+    }
+    int trained = plan->stage_count - 1;
+    struct stage_plan *evaluate = add_stage(plan, "evaluate", STAGE_EVALUATE);
+    if (trained >= 0)
+        depend(evaluate, trained);
+    int first_bundle = plan->stage_count + 1;
+    if (campaign->target_count > 0) {
+        struct stage_plan *search = add_stage(plan, "search", STAGE_SEARCH);
+        if (trained >= 0)
+            depend(search, trained);
+    }
+    for (int i = 0; i < campaign->target_count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "compile-%s", campaign->targets[i].name);
+        struct stage_plan *compile = add_stage(plan, name, STAGE_COMPILE);
+        compile->target = i;
+        depend(compile, first_bundle - 1);
+    }
+    int report_at = plan->stage_count;
+    struct stage_plan *report = add_stage(plan, "report", STAGE_REPORT);
+    for (int i = trained + 1; i < report_at; i++)
+        depend(report, i);
+}
+
+/* "knob=value" of every knob that changes results of this kind. */
+static void add_knobs(const struct campaign *campaign, unsigned affects, struct text *lines)
+{
+    const struct schema *schema = campaign_schema();
+    for (int i = 0; i < schema->knob_count; i++) {
+        const struct knob *knob = &schema->knobs[i];
+        if (!(knob->affects & affects) || knob->type == KNOB_ROWS || knob->type == KNOB_NAMED)
+            continue;
+        text_add(lines, "%s=", knob->path);
+        schema_value(knob, campaign, lines);
+        text_add(lines, "\n");
+    }
+}
+
+static void add_choices(const char *name, const struct choices *choices, struct text *lines)
+{
+    text_add(lines, "phase.%s=", name);
+    for (int i = 0; i < choices->count; i++)
+        text_add(lines, "%s%d", i ? "," : "", choices->value[i]);
+    text_add(lines, "\n");
+}
+
+static void add_phase(const struct phase *phase, struct text *lines)
+{
+    add_choices("kernels", &phase->open.kernels, lines);
+    add_choices("expansions", &phase->open.expansions, lines);
+    add_choices("depths", &phase->open.depths, lines);
+    text_add(lines, "phase.subnets=%d\nphase.epochs=%.17g\nphase.warmup=%.17g\n",
+             phase->subnets_per_step, phase->epochs, phase->warmup_epochs);
+    text_add(lines, "phase.rate=%.17g\nphase.distil=%d\nphase.sort=%d\n", phase->rate,
+             phase->has_distillation, phase->sorts_channels);
+}
+
+static void add_target(const struct target *target, struct text *lines)
+{
+    const struct camera_device *device = &target->device;
+    text_add(lines, "target.%s=macs %.17g latency %.17g device %.17g %.17g se %d hswish %d of %d",
+             target->name, target->macs_max, target->latency_ms_max, device->latency_fixed_ms,
+             device->latency_ms_per_mmac, device->allows_se, device->allows_hswish,
+             device->channel_multiple);
+    for (int i = 0; i < device->kernels.count; i++)
+        text_add(lines, "%s%d", i ? "," : " kernels ", device->kernels.value[i]);
+    text_add(lines, "\n");
+}
+
+void campaign_stage_inputs(const struct campaign *campaign, const struct space *space,
+                           const struct schedule *schedule, const struct plan *plan, int stage,
+                           struct text *lines)
+{
+    const struct stage_plan *row = &plan->stages[stage];
+    switch (row->kind) {
+    case STAGE_TRAIN:
+        add_knobs(campaign, AFFECTS_TRAINING, lines);
+        if (schedule->phases[row->phase].has_distillation)
+            add_knobs(campaign, AFFECTS_DISTIL, lines);
+        space_lines(space, lines);
+        add_phase(&schedule->phases[row->phase], lines);
+        return;
+    case STAGE_EVALUATE:
+        add_knobs(campaign, AFFECTS_EVALUATE, lines);
+        space_lines(space, lines); /* a campaign from an imported teacher may train nothing */
+        return;
+    case STAGE_SEARCH:
+        add_knobs(campaign, AFFECTS_SEARCH, lines);
+        space_lines(space, lines);
+        for (int i = 0; i < campaign->target_count; i++)
+            add_target(&campaign->targets[i], lines);
+        return;
+    case STAGE_COMPILE:
+        add_knobs(campaign, AFFECTS_COMPILE, lines);
+        add_target(&campaign->targets[row->target], lines);
+        return;
+    case STAGE_REPORT:
+        add_knobs(campaign, AFFECTS_REPORT, lines);
+        return;
+    }
+    BUG("stage '%s' is of no kind", row->name);
+}
+
+struct hash campaign_stage_key(const char *input_lines, const struct plan *plan, int stage,
+                               const struct hash *keys, const struct hash *dataset,
+                               const char *teacher_content)
+{
+    const struct stage_plan *row = &plan->stages[stage];
+    struct hasher hasher;
+    hasher_init(&hasher);
+    hasher_add_text(&hasher, "glowworm stage key 1");
+    hasher_add_u64(&hasher, TRAINING_VERSION);
+    hasher_add_u64(&hasher, (uint64_t)row->kind);
+    hasher_add_text(&hasher, row->name);
+    hasher_add_text(&hasher, input_lines);
+    hasher_add_u64(&hasher, (uint64_t)row->dependency_count);
+    for (int i = 0; i < row->dependency_count; i++)
+        hasher_add(&hasher, keys[row->dependencies[i]].bytes, HASH_BYTES);
+    hasher_add(&hasher, dataset->bytes, HASH_BYTES);
+    hasher_add_text(&hasher, teacher_content);
+    return hasher_end(&hasher);
+}
