@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum image_format { IMAGE_RAW, IMAGE_JPEG }; /* raw: u8 (H,W,C) */
@@ -22,20 +23,25 @@ struct dataset_info {
     enum image_format format;
     double mean[3], deviation[3]; /* of the training images, pixel values 0..255 */
     struct hash content;
+    uint32_t *train_per_class, *test_per_class; /* (classes) images, borrowed from the dataset */
+    uint64_t record_bytes;                      /* of all records */
 };
 
 struct dataset;
 
-/* ERR_NOT_FOUND, ERR_DATA (not a dataset, a newer version, cut short), ERR_IO. Returns owned. */
+/* ERR_NOT_FOUND, ERR_DATA (not a dataset, a newer version, cut short), ERR_IO. A process opens a
+ * dataset once and shares it among its threads (ERR_AGAIN otherwise); any number of processes may
+ * read at once. Returns owned. */
 MUST_CHECK enum err dataset_open(const char *path, struct dataset **dataset);
 void dataset_close(struct dataset **dataset); /* accepts NULL */
 const struct dataset_info *dataset_info(const struct dataset *dataset);
+const char *dataset_path(const struct dataset *dataset); /* borrowed */
 
 enum split { SPLIT_TRAIN, SPLIT_HOLDOUT, SPLIT_TEST };
 
 /* The images of a split as record numbers. Of the imported training images `holdout` are held out:
- * the first of rng_permute(0, RNG_HOLDOUT, 0, n), the same whoever asks. ERR_CONFIG when holdout >=
- * n. *records: returns owned. */
+ * the first of rng_permute(0, RNG_HOLDOUT, 0, n), the same whoever asks. Listed in ascending order.
+ * ERR_CONFIG when holdout >= n. *records: returns owned. */
 MUST_CHECK enum err dataset_split(const struct dataset *dataset, enum split split, uint32_t holdout,
                                   uint32_t **records, uint32_t *count);
 
@@ -50,5 +56,33 @@ struct image {
  * once. */
 MUST_CHECK enum err dataset_read(const struct dataset *dataset, uint32_t record,
                                  struct image *image);
+
+/* What people call a record: the source's file ("cats/3.png"), or "train[17]", "test[3]" where it
+ * had none of its own. Written to `name`, cut at `room`. */
+MUST_CHECK enum err dataset_record_name(const struct dataset *dataset, uint32_t record, char *name,
+                                        size_t room);
+
+/* For readers of many records (the loader): visits them in the given order within one transaction,
+ * undecoded; `index` counts from 0. An error of the visitor ends the walk and is returned with the
+ * record and the dataset in front. Any thread may call at once. */
+struct record;
+MUST_CHECK enum err
+dataset_visit(const struct dataset *dataset, const uint32_t *records, uint32_t count,
+              enum err (*visit)(uint32_t index, const struct record *record, void *own), void *own);
+
+struct dataset_fault { /* one record that is not as it was written */
+    uint32_t record;
+    char name[160];
+    char reason[160];
+};
+struct dataset_check {
+    struct dataset_fault *faults; /* owned: mem_free */
+    uint32_t fault_count;
+    bool content_agrees;       /* the content hash, computed anew, is the stored one */
+    struct hash content_found; /* as computed; records that cannot be read left out */
+};
+/* Reads and decodes every record with `threads` threads, compares its digest, and computes the
+ * content hash anew. What is wrong is in the check: not being able to read is such a finding. */
+void dataset_verify(const struct dataset *dataset, int threads, struct dataset_check *check);
 
 #endif

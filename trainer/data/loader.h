@@ -43,15 +43,22 @@ struct batch_request {
 
 struct loader;
 MUST_CHECK enum err loader_create(const struct loader_cfg *cfg, struct loader **loader);
-void loader_destroy(struct loader **loader); /* accepts NULL; joins the threads */
+void loader_destroy(struct loader **loader); /* accepts NULL; stops within a few images */
 
-/* Queues a request (threads start on it at once; at most 8 are queued, then this waits for
- * loader_take). */
+#define LOADER_QUEUE   8  /* requests asked and not yet taken */
+#define LOADER_BATCHES 12 /* queued, or taken and not yet released */
+
+/* Queues a request; threads start on it at once. Memory for a batch is allocated when as many
+ * batches are queued or held for the first time (ERR_MEMORY), and never again. ERR_AGAIN:
+ * LOADER_QUEUE requests are queued (the one consumer must take first: waiting would be for ever) or
+ * LOADER_BATCHES batches are out. ERR_CONFIG: a bigger batch, resolution or position than agreed.
+ */
 MUST_CHECK enum err loader_ask(struct loader *loader, const struct batch_request *request);
-/* The oldest request's batch, waiting for it if need be. ERR_DATA names the image that cannot be
- * decoded. */
+/* The oldest request's batch, waiting for it if need be. ERR_DATA names the first record that
+ * cannot be decoded, and the dataset; the request is then done with, and the next one can be taken.
+ */
 MUST_CHECK enum err loader_take(struct loader *loader, struct batch *batch);
-void loader_release(struct loader *loader, struct batch *batch);
+void loader_release(struct loader *loader, struct batch *batch); /* accepts a zeroed batch */
 
 /* The permutation of an epoch: order[0..count) (mem_array'd by the caller), rng_permute(seed,
  * RNG_SHUFFLE, epoch). */

@@ -1,0 +1,264 @@
+#include "trainer/data/dataset.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "trainer/data/dataset.pb-c.h"
+#include "trainer/data/dataset_store.h"
+#include "trainer/data/image_file.h"
+#include "trainer/data/jpeg.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dataset {
+    char *path;
+    struct store *store;
+    struct dataset_info info;
+    Glowworm__DatasetManifest *manifest; /* owns what info borrows */
+};
+
+static enum err check_manifest(const Glowworm__DatasetManifest *manifest)
+{
+    if (manifest->version > MANIFEST_VERSION)
+        return err_set(ERR_DATA, "its layout has version %u, this program reads up to %d",
+                       manifest->version, MANIFEST_VERSION);
+    size_t classes = manifest->n_class_names, channels = manifest->channels;
+    bool is_sound = (channels == 1 || channels == 3) && manifest->n_mean == channels &&
+                    manifest->n_deviation == channels && classes > 0 && classes <= INT32_MAX &&
+                    manifest->n_train_per_class == classes &&
+                    manifest->n_test_per_class == classes && manifest->train_count > 0 &&
+                    manifest->content.len == HASH_BYTES && manifest->format <= IMAGE_JPEG &&
+                    manifest->test_count <= UINT32_MAX - manifest->train_count;
+    for (size_t c = 0; is_sound && c < channels; c++)
+        is_sound = isfinite(manifest->mean[c]) && manifest->deviation[c] > 0.0 &&
+                   isfinite(manifest->deviation[c]);
+    return is_sound ? ERR_OK : err_set(ERR_DATA, "its manifest is damaged");
+}
+
+static void take_info(struct dataset *dataset)
+{
+    Glowworm__DatasetManifest *manifest = dataset->manifest;
+    struct dataset_info *info = &dataset->info;
+    snprintf(info->source, sizeof info->source, "%s", manifest->source);
+    info->classes = (int)manifest->n_class_names;
+    info->class_names = manifest->class_names;
+    info->channels = (int)manifest->channels;
+    info->train_count = manifest->train_count;
+    info->test_count = manifest->test_count;
+    info->max_height = (int)manifest->max_height;
+    info->max_width = (int)manifest->max_width;
+    info->format = (enum image_format)manifest->format;
+    info->train_per_class = manifest->train_per_class;
+    info->test_per_class = manifest->test_per_class;
+    info->record_bytes = manifest->record_bytes;
+    memcpy(info->content.bytes, manifest->content.data, HASH_BYTES);
+    for (size_t c = 0; c < manifest->n_mean; c++) {
+        info->mean[c] = manifest->mean[c];
+        info->deviation[c] = manifest->deviation[c];
+    }
+}
+
+static enum err read_manifest(struct store_txn *txn, void *own)
+{
+    enum err err = ERR_OK;
+    struct dataset *dataset = own;
+    struct store_bytes value;
+    err = store_get(txn, TABLE_MANIFEST, store_text(MANIFEST_KEY), &value);
+    if (err == ERR_NOT_FOUND)
+        err = err_set(ERR_DATA, "its import was not finished");
+    TRY(err);
+    dataset->manifest = glowworm__dataset_manifest__unpack(NULL, value.size, value.data);
+    if (!dataset->manifest)
+        TRY(err_set(ERR_DATA, "its manifest is damaged"));
+    TRY(check_manifest(dataset->manifest));
+out:
+    return err;
+}
+
+enum err dataset_open(const char *path, struct dataset **dataset)
+{
+    enum err err = ERR_OK;
+    struct dataset *opened = mem_alloc(sizeof *opened);
+    opened->path = mem_string(path);
+    TRY(dataset_store_open(path, STORE_READ, &opened->store));
+    err = store_view(opened->store, read_manifest, opened);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "the dataset %s", path));
+    take_info(opened);
+    *dataset = opened;
+    opened = NULL;
+out:
+    dataset_close(&opened);
+    return err;
+}
+
+void dataset_close(struct dataset **dataset)
+{
+    struct dataset *closed = *dataset;
+    if (!closed)
+        return;
+    store_close(&closed->store);
+    if (closed->manifest)
+        glowworm__dataset_manifest__free_unpacked(closed->manifest, NULL);
+    mem_free(closed->path);
+    mem_free(closed);
+    *dataset = NULL;
+}
+
+const struct dataset_info *dataset_info(const struct dataset *dataset)
+{
+    return &dataset->info;
+}
+
+const char *dataset_path(const struct dataset *dataset)
+{
+    return dataset->path;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    uint32_t l = *(const uint32_t *)left, r = *(const uint32_t *)right;
+    return l < r ? -1 : l > r;
+}
+
+enum err dataset_split(const struct dataset *dataset, enum split split, uint32_t holdout,
+                       uint32_t **records, uint32_t *count)
+{
+    uint32_t train = dataset->info.train_count, first = 0, n = dataset->info.test_count;
+    if (holdout >= train)
+        return err_set(ERR_CONFIG, "%u images cannot be held out of the %u training images of %s",
+                       holdout, train, dataset->path);
+    uint32_t *order = mem_array(split == SPLIT_TEST ? n : train, sizeof *order);
+    if (split == SPLIT_TEST) {
+        for (uint32_t i = 0; i < n; i++)
+            order[i] = train + i;
+    } else {
+        rng_permute(0, RNG_HOLDOUT, 0, train, order);
+        first = split == SPLIT_HOLDOUT ? 0 : holdout;
+        n = split == SPLIT_HOLDOUT ? holdout : train - holdout;
+        memmove(order, order + first, n * sizeof *order);
+        qsort(order, n, sizeof *order, compare_numbers); /* neighbours on the disk stay so */
+    }
+    *records = order;
+    *count = n;
+    return ERR_OK;
+}
+
+struct visit { /* store_view()'s argument */
+    const struct dataset *dataset;
+    const uint32_t *records;
+    uint32_t count;
+    enum err (*visit)(uint32_t index, const struct record *record, void *own);
+    void *own;
+};
+
+static enum err find_record(const struct dataset *dataset, struct store_txn *txn, uint32_t number,
+                            struct record *record)
+{
+    enum err err = ERR_OK;
+    struct store_bytes pack;
+    const uint8_t *bytes;
+    size_t size;
+    uint8_t room[8];
+    err = store_get(txn, TABLE_PACKS, store_number(number / PACK_RECORDS, room), &pack);
+    if (err == ERR_NOT_FOUND)
+        err = err_set(ERR_DATA, "the record is missing");
+    TRY(err);
+    TRY(pack_find(pack.data, pack.size, number % PACK_RECORDS, &bytes, &size));
+    TRY(record_parse(bytes, size, record));
+    record->stored = bytes;
+    record->stored_bytes = size;
+    if (record->C != dataset->info.channels || record->label >= dataset->info.classes)
+        TRY(err_set(ERR_DATA, "%d channels and label %d in a dataset of %d channels, %d classes",
+                    record->C, record->label, dataset->info.channels, dataset->info.classes));
+out:
+    return err;
+}
+
+static enum err visit_records(struct store_txn *txn, void *own)
+{
+    struct visit *visit = own;
+    for (uint32_t i = 0; i < visit->count; i++) {
+        struct record record;
+        enum err err = find_record(visit->dataset, txn, visit->records[i], &record);
+        if (err == ERR_OK)
+            err = visit->visit(i, &record, visit->own);
+        if (err != ERR_OK)
+            return err_prefix(err, "record %u of the dataset %s", visit->records[i],
+                              visit->dataset->path);
+    }
+    return ERR_OK;
+}
+
+enum err dataset_visit(const struct dataset *dataset, const uint32_t *records, uint32_t count,
+                       enum err (*visit)(uint32_t index, const struct record *record, void *own),
+                       void *own)
+{
+    struct visit body = {dataset, records, count, visit, own};
+    return store_view(dataset->store, visit_records, &body);
+}
+
+static enum err decode_jpeg(const struct record *record, struct image *image)
+{
+    struct jpeg_decoder *decoder = jpeg_decoder_create();
+    struct jpeg_request request = {.bytes = record->picture,
+                                   .size_bytes = record->picture_bytes,
+                                   .H = record->H,
+                                   .W = record->W,
+                                   .C = record->C,
+                                   .shrink = 1,
+                                   .area = {0, 0, record->H, record->W}};
+    struct pixels pixels;
+    struct area area;
+    enum err err = jpeg_decode(decoder, &request, &pixels, &area);
+    if (err == ERR_OK)
+        memcpy(image->pixels, pixels.data, pixels.row_bytes * (size_t)pixels.H);
+    jpeg_decoder_destroy(&decoder);
+    return err;
+}
+
+static enum err decode(uint32_t index, const struct record *record, void *own)
+{
+    struct image *image = own;
+    (void)index;
+    image->H = record->H;
+    image->W = record->W;
+    image->C = record->C;
+    image->label = record->label;
+    image_reserve(image, (size_t)record->H * (size_t)record->W * (size_t)record->C);
+    if (record->format == IMAGE_JPEG)
+        return decode_jpeg(record, image);
+    memcpy(image->pixels, record->picture, record->picture_bytes);
+    return ERR_OK;
+}
+
+enum err dataset_read(const struct dataset *dataset, uint32_t record, struct image *image)
+{
+    return dataset_visit(dataset, &record, 1, decode, image);
+}
+
+struct naming {
+    char *name;
+    size_t room;
+};
+
+static enum err copy_name(uint32_t index, const struct record *record, void *own)
+{
+    struct naming *naming = own;
+    (void)index;
+    snprintf(naming->name, naming->room, "%.*s", (int)record->name_bytes, record->name);
+    return ERR_OK;
+}
+
+enum err dataset_record_name(const struct dataset *dataset, uint32_t record, char *name,
+                             size_t room)
+{
+    struct naming naming = {name, room};
+    enum err err = dataset_visit(dataset, &record, 1, copy_name, &naming);
+    if (err == ERR_OK && name[0] == '\0') {
+        bool is_train = record < dataset->info.train_count;
+        snprintf(name, room, "%s[%u]", is_train ? "train" : "test",
+                 is_train ? record : record - dataset->info.train_count);
+    }
+    return err;
+}

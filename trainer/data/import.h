@@ -1,0 +1,81 @@
+/* Import: images of the outside world become a dataset. All or nothing: the dataset is written
+ * beside its destination and renamed at the end; what an interrupted import left is removed by the
+ * next one. The result, content hash included, depends on the images and the options alone, never
+ * on the order of a folder's entries, threads or time. One import per process at a time. */
+#ifndef TRAINER_DATA_IMPORT_H
+#define TRAINER_DATA_IMPORT_H
+
+#include "trainer/data/dataset.h"
+#include <stddef.h>
+
+enum import_format { IMPORT_AUTO, IMPORT_RAW, IMPORT_JPEG }; /* auto: raw up to 64 pixels */
+
+#define IMPORT_RAW_SIDE     64  /* auto: short sides up to this are kept raw */
+#define IMPORT_DEFAULT_SIDE 256 /* short side of what is stored */
+#define IMPORT_QUALITY      90
+
+struct import_progress {
+    uint32_t done, total, skipped;
+    double seconds; /* since the pass began */
+    int pass;       /* 1; more when a later image showed that the dataset needs colour or JPEG */
+};
+
+struct import_cfg {
+    const char *const *sources; /* (source_count) one folder, or IDX files */
+    int source_count;
+    const char *destination;
+    const char *labels_path; /* class names, one a line; NULL: folders' names, or numbers */
+    int side;                /* short side; images are never enlarged; 0: IMPORT_DEFAULT_SIDE */
+    enum import_format format;
+    int quality;         /* 1..100; 0: IMPORT_QUALITY */
+    uint64_t max_pixels; /* of a source image; 0: IMAGE_MAX_PIXELS */
+    int threads;         /* >= 1 */
+    bool replaces;       /* an existing dataset at the destination */
+    /* Called about ten times a second and at the end; false stops the import: ERR_INTERRUPTED. May
+     * be NULL. */
+    bool (*progress)(void *own, const struct import_progress *progress);
+    void *own;
+};
+
+enum skip_kind {
+    SKIP_UNREADABLE,
+    SKIP_EMPTY,
+    SKIP_OVERSIZED,
+    SKIP_WRONG_TYPE,
+    SKIP_DUPLICATE, /* the pixels of an earlier image of the same class; the first is kept */
+    SKIP_CONFLICT,  /* the pixels of an earlier image of another class; the first is kept */
+    SKIP_MISPLACED, /* in no class folder, or of a class that has no training folder */
+    SKIP_KINDS
+};
+const char *skip_name(enum skip_kind kind); /* "unreadable" */
+
+struct skip {   /* one file that is not in the dataset */
+    char *name; /* relative to the source */
+    enum skip_kind kind;
+    char *reason; /* a sentence's part, without the name */
+};
+
+struct import_report {
+    struct skip *skips; /* in the order of the source */
+    uint32_t skip_count;
+    uint32_t kinds[SKIP_KINDS];
+    uint32_t train_count, test_count;
+    uint64_t record_bytes;
+    enum image_format format;
+    int channels;
+    struct hash content;
+    double seconds;
+};
+
+/* The report is filled in any case (skips tell what was wrong when no image was left); free it with
+ * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file. ERR_CONFIG: the
+ * destination exists. ERR_AGAIN: another import is writing to it. ERR_IO, ERR_FULL,
+ * ERR_INTERRUPTED: nothing is left behind. */
+MUST_CHECK enum err dataset_import(const struct import_cfg *cfg, struct import_report *report);
+void import_report_fini(struct import_report *report);
+
+/* For the parts of the import: adds a skip. Copies the texts. */
+void import_report_skip(struct import_report *report, enum skip_kind kind, const char *name,
+                        const char *reason);
+
+#endif

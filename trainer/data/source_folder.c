@@ -1,0 +1,226 @@
+/* Class folders: SOURCE/<class>/..., or SOURCE/train/<class>/... with test/ or val/ beside it.
+ * Names are compared byte by byte, so the order is the same everywhere; hidden entries are not
+ * there. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "trainer/data/source.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_DEPTH 32 /* of folders in folders: a link that leads back up ends there */
+
+struct listing { /* the entries of one folder, sorted */
+    char **names;
+    size_t count, room;
+};
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static void listing_fini(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++)
+        mem_free(listing->names[i]);
+    mem_free(listing->names);
+    *listing = (struct listing){NULL, 0, 0};
+}
+
+static enum err list(const char *folder, struct listing *listing)
+{
+    DIR *entries = opendir(folder);
+    if (!entries)
+        return err_set(ERR_IO, "cannot list the folder %s", folder);
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (listing->count == listing->room) {
+            size_t room = 2 * listing->room + 64;
+            listing->names =
+                mem_grow(listing->names, listing->room * sizeof(char *), room * sizeof(char *));
+            listing->room = room;
+        }
+        listing->names[listing->count++] = mem_string(entry->d_name);
+    }
+    closedir(entries);
+    if (listing->count > 0)
+        qsort(listing->names, listing->count, sizeof *listing->names, compare_names);
+    return ERR_OK;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    return folder[0] ? file_join(folder, name) : mem_string(name);
+}
+
+struct walk { /* where files go as they are found */
+    struct source *source;
+    struct import_report *report;
+    int32_t label;
+};
+
+static void add_item(struct walk *walk, const char *name)
+{
+    struct source *source = walk->source;
+    if (source->item_count == source->item_room) {
+        size_t room = 2 * source->item_room + 1024;
+        source->items = mem_grow(source->items, source->item_room * sizeof *source->items,
+                                 room * sizeof *source->items);
+        source->item_room = room;
+    }
+    source->items[source->item_count++] =
+        (struct source_item){.name = mem_string(name), .label = walk->label};
+}
+
+/* Every file below a class folder belongs to the class. `below`: relative to the root. */
+static void walk_class(struct walk *walk, const char *below, int depth)
+{
+    struct listing listing = {NULL, 0, 0};
+    char *folder = file_join(walk->source->root, below);
+    if (depth > MAX_DEPTH)
+        import_report_skip(walk->report, SKIP_UNREADABLE, below, "folders nested too deep");
+    else if (list(folder, &listing) != ERR_OK)
+        import_report_skip(walk->report, SKIP_UNREADABLE, below, "a folder that cannot be listed");
+    mem_free(folder);
+    for (size_t i = 0; i < listing.count; i++) {
+        char *name = join(below, listing.names[i]);
+        char *path = file_join(walk->source->root, name);
+        if (file_is_folder(path))
+            walk_class(walk, name, depth + 1);
+        else
+            add_item(walk, name);
+        mem_free(path);
+        mem_free(name);
+    }
+    listing_fini(&listing);
+}
+
+static int compare_items(const void *left, const void *right)
+{
+    return strcmp(((const struct source_item *)left)->name,
+                  ((const struct source_item *)right)->name);
+}
+
+static int32_t find_class(const struct source *source, const char *name)
+{
+    for (int i = 0; i < source->classes; i++)
+        if (strcmp(source->class_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static void add_class(struct source *source, const char *name)
+{
+    size_t old = (size_t)source->classes * sizeof(char *);
+    source->class_names = mem_grow(source->class_names, old, old + sizeof(char *));
+    source->class_names[source->classes++] = mem_string(name);
+}
+
+/* One split: `below` is "" or "train". The training split makes the classes. */
+static enum err walk_split(struct walk *walk, const char *below, bool makes_classes)
+{
+    enum err err = ERR_OK;
+    struct source *source = walk->source;
+    struct listing listing = {NULL, 0, 0};
+    char *folder = join(source->root, below), *path = NULL, *name = NULL;
+    size_t first = source->item_count;
+    TRY(list(below[0] ? folder : source->root, &listing));
+    for (size_t i = 0; i < listing.count; i++) {
+        mem_free(name);
+        mem_free(path);
+        name = join(below, listing.names[i]);
+        path = file_join(source->root, name);
+        if (!file_is_folder(path)) {
+            import_report_skip(walk->report, SKIP_MISPLACED, name, "a file outside class folders");
+            continue;
+        }
+        if (makes_classes)
+            add_class(source, listing.names[i]);
+        walk->label = find_class(source, listing.names[i]);
+        if (walk->label < 0)
+            import_report_skip(walk->report, SKIP_MISPLACED, name,
+                               "a class without training images");
+        else
+            walk_class(walk, name, 0);
+    }
+    if (source->item_count > first)
+        qsort(source->items + first, source->item_count - first, sizeof *source->items,
+              compare_items);
+out:
+    mem_free(name);
+    mem_free(path);
+    mem_free(folder);
+    listing_fini(&listing);
+    return err;
+}
+
+static bool has_folders(const char *folder)
+{
+    struct listing listing = {NULL, 0, 0};
+    bool found = false;
+    if (list(folder, &listing) == ERR_OK)
+        for (size_t i = 0; i < listing.count && !found; i++) {
+            char *path = file_join(folder, listing.names[i]);
+            found = file_is_folder(path);
+            mem_free(path);
+        }
+    listing_fini(&listing);
+    return found;
+}
+
+static const char *const test_folders[] = {"test", "val", "valid", "validation"};
+
+/* train/ with class folders in it decides; otherwise "train" may well be a class of vehicles. */
+static enum err walk_splits(struct walk *walk)
+{
+    enum err err = ERR_OK;
+    struct source *source = walk->source;
+    struct listing listing = {NULL, 0, 0};
+    const char *test = NULL;
+    TRY(walk_split(walk, "train", true));
+    source->train_count = (uint32_t)source->item_count;
+    for (size_t i = 0; i < sizeof test_folders / sizeof *test_folders && !test; i++) {
+        char *path = file_join(source->root, test_folders[i]);
+        test = file_is_folder(path) ? test_folders[i] : NULL;
+        mem_free(path);
+    }
+    if (test)
+        TRY(walk_split(walk, test, false));
+    TRY(list(source->root, &listing));
+    for (size_t i = 0; i < listing.count; i++)
+        if (strcmp(listing.names[i], "train") != 0 &&
+            (!test || strcmp(listing.names[i], test) != 0))
+            import_report_skip(walk->report, SKIP_MISPLACED, listing.names[i],
+                               "beside train/ and the test images");
+out:
+    listing_fini(&listing);
+    return err;
+}
+
+enum err source_open_folder(const struct import_cfg *cfg, struct import_report *report,
+                            struct source *source)
+{
+    enum err err = ERR_OK;
+    struct walk walk = {.source = source, .report = report};
+    source->root = mem_string(cfg->sources[0]);
+    char *train = file_join(source->root, "train");
+    if (has_folders(train)) {
+        TRY(walk_splits(&walk));
+    } else {
+        TRY(walk_split(&walk, "", true));
+        source->train_count = (uint32_t)source->item_count;
+    }
+    source->test_count = (uint32_t)(source->item_count - source->train_count);
+    if (source->classes == 0 || source->train_count == 0)
+        TRY(err_set(ERR_DATA,
+                    "%s holds neither class folders with images nor IDX files (such as "
+                    "train-images-idx3-ubyte.gz)",
+                    source->root));
+out:
+    mem_free(train);
+    return err;
+}
