@@ -37,7 +37,7 @@ struct checkpoint_meta { /* about it, outside the content hash */
     char *dataset;   /* content hash (hex), or "" */
     char *lineage;   /* device lineage, program version */
     int64_t lease_epoch;
-    int64_t saved_ms; /* wall time */
+    int64_t saved_ms; /* wall time; save fills it in when 0 */
     int ranks;
     bool has_statistics; /* running statistics are among the tensors and may be used */
 };

@@ -1,0 +1,109 @@
+#include "trainer/checkpoint/blob.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "trainer/checkpoint/own.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_BYTES (HASH_BYTES + 4)
+
+static struct store_bytes chunk_key(const struct hash *hash, uint32_t chunk,
+                                    uint8_t room[KEY_BYTES])
+{
+    memcpy(room, hash->bytes, HASH_BYTES);
+    for (int i = 0; i < 4; i++)
+        room[HASH_BYTES + i] = (uint8_t)(chunk >> (24 - 8 * i));
+    return (struct store_bytes){.data = room, .size = KEY_BYTES};
+}
+
+enum err blob_exists(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
+                     bool *is_there)
+{
+    uint8_t room[KEY_BYTES];
+    struct store_bytes chunk;
+    if (size_bytes == 0) { /* has no chunks */
+        *is_there = true;
+        return ERR_OK;
+    }
+    uint32_t last = (uint32_t)((size_bytes - 1) / BLOB_CHUNK_BYTES);
+    enum err err = store_get(txn, TABLE_BLOBS, chunk_key(hash, last, room), &chunk);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return err;
+    *is_there = err == ERR_OK;
+    return ERR_OK;
+}
+
+enum err blob_put_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
+                        struct store_bytes bytes)
+{
+    enum err err = ERR_OK;
+    uint8_t room[KEY_BYTES];
+    TRY(FAULT("checkpoint.blob"));
+    TRY(store_put(txn, TABLE_BLOBS, chunk_key(hash, chunk, room), bytes));
+out:
+    return err;
+}
+
+enum err blob_read(struct store_txn *txn, const struct hash *hash, size_t size_bytes, void *bytes)
+{
+    struct hasher hasher;
+    uint8_t room[KEY_BYTES];
+    hasher_init(&hasher);
+    uint32_t number = 0;
+    for (size_t done = 0; done < size_bytes; number++) {
+        struct store_bytes chunk;
+        enum err err = store_get(txn, TABLE_BLOBS, chunk_key(hash, number, room), &chunk);
+        if (err == ERR_NOT_FOUND)
+            return err_set(ERR_DATA, "chunk %u is missing", number);
+        if (err != ERR_OK)
+            return err;
+        size_t left = size_bytes - done;
+        if (chunk.size != (left < BLOB_CHUNK_BYTES ? left : BLOB_CHUNK_BYTES))
+            return err_set(ERR_DATA, "chunk %u has %zu bytes", number, chunk.size);
+        hasher_add(&hasher, chunk.data, chunk.size);
+        if (bytes)
+            memcpy((char *)bytes + done, chunk.data, chunk.size);
+        done += chunk.size;
+    }
+    struct hash found = hasher_end(&hasher);
+    if (!hash_equal(&found, hash))
+        return err_set(ERR_DATA, "its bytes have changed since they were written");
+    return ERR_OK;
+}
+
+int blob_compare(const void *left, const void *right)
+{
+    return memcmp(left, right, sizeof(struct hash));
+}
+
+struct sweep {
+    const struct hash *kept;
+    size_t kept_count;
+    struct text keys; /* of chunks to delete, KEY_BYTES each: the walk must not change the table */
+};
+
+static enum err judge_chunk(struct store_bytes key, struct store_bytes value, void *argument)
+{
+    struct sweep *sweep = argument;
+    (void)value;
+    if (key.size != KEY_BYTES)
+        return err_set(ERR_DATA, "a blob with a key of %zu bytes", key.size);
+    if (!bsearch(key.data, sweep->kept, sweep->kept_count, sizeof(struct hash), blob_compare))
+        text_add_bytes(&sweep->keys, key.data, key.size);
+    return ERR_OK;
+}
+
+enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count)
+{
+    enum err err = ERR_OK;
+    struct sweep sweep = {.kept = kept, .kept_count = kept_count};
+    text_init(&sweep.keys);
+    TRY(store_each(txn, TABLE_BLOBS, store_text(""), judge_chunk, &sweep));
+    for (size_t at = 0; at < sweep.keys.size; at += KEY_BYTES)
+        TRY(store_delete(txn, TABLE_BLOBS,
+                         (struct store_bytes){.data = sweep.keys.bytes + at, .size = KEY_BYTES}));
+out:
+    text_fini(&sweep.keys);
+    return err;
+}

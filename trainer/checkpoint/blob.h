@@ -1,0 +1,26 @@
+/* Blobs: the bytes of a tensor under their hash, in chunks. Inside a transaction of the store. */
+#ifndef TRAINER_CHECKPOINT_BLOB_H
+#define TRAINER_CHECKPOINT_BLOB_H
+
+#include "base/hash.h"
+#include "base/store/store.h"
+#include <stdbool.h>
+
+/* With LMDB's 16 bytes in front a chunk fills 256 pages exactly, and so fits where one was. */
+#define BLOB_CHUNK_BYTES (((size_t)1 << 20) - 16)
+
+/* Chunks are put in order, so that the last one says that all are there. */
+MUST_CHECK enum err blob_exists(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
+                                bool *is_there);
+MUST_CHECK enum err blob_put_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
+                                   struct store_bytes bytes);
+/* Reads the blob, into `bytes` unless that is NULL, and hashes it. ERR_DATA: a chunk is missing or
+ * too long, or the hash is another. */
+MUST_CHECK enum err blob_read(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
+                              void *bytes);
+
+/* Deletes every chunk whose hash is not among `kept`, which is sorted by blob_compare(). */
+MUST_CHECK enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count);
+int blob_compare(const void *left, const void *right); /* of two struct hash, for qsort() */
+
+#endif

@@ -1,0 +1,158 @@
+#include "trainer/checkpoint/checkpoint.h"
+#include "base/mem.h"
+#include "trainer/checkpoint/manifest.h"
+#include "trainer/checkpoint/names.h"
+#include "trainer/checkpoint/own.h"
+#include "trainer/checkpoint/saver.h"
+#include <string.h>
+
+#define FORMAT_VERSION 1
+
+void checkpoint_fini(struct checkpoint *checkpoint)
+{
+    struct checkpoint_meta *meta = &checkpoint->meta;
+    char *texts[] = {meta->campaign, meta->space,   meta->stage_key,
+                     meta->parent,   meta->dataset, meta->lineage};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        mem_free(texts[i]);
+    for (int i = 0; i < checkpoint->tensor_count; i++)
+        mem_free(checkpoint->tensors[i].values);
+    mem_free(checkpoint->tensors);
+    *checkpoint = (struct checkpoint){0};
+}
+
+const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name)
+{
+    for (int i = 0; i < checkpoint->tensor_count; i++)
+        if (strcmp(checkpoint->tensors[i].name, name) == 0)
+            return &checkpoint->tensors[i];
+    return NULL;
+}
+
+static enum err see_serial(struct store_bytes key, struct store_bytes value, void *argument)
+{
+    enum err err = ERR_OK;
+    uint64_t *next = argument;
+    struct manifest manifest = {0};
+    struct hash content;
+    if (key.size != HASH_BYTES)
+        return err_set(ERR_DATA, "a manifest with a key of %zu bytes", key.size);
+    memcpy(content.bytes, key.data, HASH_BYTES);
+    TRY(manifest_unpack(value.data, value.size, &content, &manifest));
+    if (manifest.serial >= *next)
+        *next = manifest.serial + 1;
+out:
+    manifest_fini(&manifest);
+    return err;
+}
+
+static enum err find_next_serial(struct store_txn *txn, void *argument)
+{
+    return store_each(txn, TABLE_MANIFESTS, store_text(""), see_serial, argument);
+}
+
+static enum err start_saver(struct checkpoint_store *store)
+{
+    enum err err = ERR_OK;
+    uint64_t next_serial = 1;
+    TRY(store_view(store->store, find_next_serial, &next_serial));
+    TRY(saver_create(store->store, next_serial, store->keep, &store->saver));
+out:
+    return err;
+}
+
+enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
+                               struct checkpoint_store **opened)
+{
+    enum err err = ERR_OK;
+    static const char *const tables[] = {
+        [TABLE_BLOBS] = "blobs", [TABLE_MANIFESTS] = "manifests", [TABLE_NAMES] = "names", NULL};
+    struct checkpoint_store *store = mem_alloc(sizeof *store);
+    store->path = mem_string(cfg->path);
+    store->keep = cfg->keep > 0 ? cfg->keep : 1;
+    struct store_cfg store_cfg = {.path = cfg->path,
+                                  .mode = cfg->is_writer ? STORE_WRITE : STORE_READ,
+                                  .kind = "checkpoints",
+                                  .version = FORMAT_VERSION,
+                                  .tables = tables};
+    TRY(store_open(&store_cfg, &store->store));
+    if (cfg->is_writer)
+        TRY(start_saver(store));
+    *opened = store;
+    store = NULL;
+out:
+    checkpoint_store_close(&store);
+    return err;
+}
+
+void checkpoint_store_close(struct checkpoint_store **closed)
+{
+    struct checkpoint_store *store = closed ? *closed : NULL;
+    if (!store)
+        return;
+    saver_destroy(&store->saver);
+    store_close(&store->store);
+    mem_free(store->path);
+    mem_free(store);
+    *closed = NULL;
+}
+
+static void check_writer(const struct checkpoint_store *store)
+{
+    if (!store->saver)
+        BUG("%s is open for reading only", store->path);
+}
+
+enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    check_writer(store);
+    TRY(name_check(checkpoint->position.stage));
+    TRY(manifest_check(checkpoint));
+    TRY(saver_ask(store->saver, checkpoint));
+out:
+    return err;
+}
+
+enum err checkpoint_wait(struct checkpoint_store *store)
+{
+    check_writer(store);
+    return saver_wait(store->saver);
+}
+
+bool checkpoint_saved(struct checkpoint_store *store, struct checkpoint_saved *saved)
+{
+    check_writer(store);
+    return saver_look(store->saver, saved);
+}
+
+struct naming {
+    const char *name;
+    const struct hash *content;
+};
+
+static enum err point_name(struct store_txn *txn, void *argument)
+{
+    const struct naming *naming = argument;
+    char hex[HASH_HEX_BYTES];
+    struct store_bytes manifest;
+    hash_hex(naming->content, hex);
+    enum err err = store_get(txn, TABLE_MANIFESTS, hash_key(naming->content), &manifest);
+    if (err == ERR_NOT_FOUND)
+        return err_set(err, "there is no checkpoint %s to call %s", hex, naming->name);
+    if (err != ERR_OK)
+        return err;
+    return store_put(txn, TABLE_NAMES, store_text(naming->name), hash_key(naming->content));
+}
+
+enum err checkpoint_name(struct checkpoint_store *store, const char *name,
+                         const struct hash *content)
+{
+    enum err err = ERR_OK;
+    struct naming naming = {.name = name, .content = content};
+    check_writer(store);
+    TRY(name_check(name));
+    TRY(store_update(store->store, point_name, &naming));
+out:
+    return err;
+}

@@ -1,0 +1,93 @@
+#include "trainer/checkpoint/host_copy.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "trainer/checkpoint/manifest.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static size_t room_of(const struct tensor *tensor)
+{
+    return (tensor_bytes(tensor) + 63) / 64 * 64;
+}
+
+static void release_block(struct host_copy *copy)
+{
+    if (copy->block)
+        munmap(copy->block, copy->room_bytes);
+    copy->block = NULL;
+    copy->room_bytes = 0;
+}
+
+static enum err make_room(struct host_copy *copy, size_t size_bytes)
+{
+    if (size_bytes <= copy->room_bytes)
+        return ERR_OK;
+    release_block(copy);
+    void *block =
+        mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED)
+        return err_set(ERR_MEMORY, "no memory for a copy of a checkpoint of %zu MiB: %s",
+                       size_bytes >> 20, strerror(errno));
+    (void)madvise(block, size_bytes, MADV_HUGEPAGE); /* fewer faults in the first copy */
+    copy->block = block;
+    copy->room_bytes = size_bytes;
+    return ERR_OK;
+}
+
+static char *copy_text(const char *text)
+{
+    return mem_string(text ? text : "");
+}
+
+static void copy_meta(struct checkpoint_meta *to, const struct checkpoint_meta *from)
+{
+    *to = *from;
+    to->campaign = copy_text(from->campaign);
+    to->space = copy_text(from->space);
+    to->stage_key = copy_text(from->stage_key);
+    to->parent = copy_text(from->parent);
+    to->dataset = copy_text(from->dataset);
+    to->lineage = copy_text(from->lineage);
+    if (to->saved_ms == 0)
+        to->saved_ms = clock_wall_ms();
+}
+
+/* checkpoint_fini() would free the values, which are pieces of the block. */
+static void clear(struct host_copy *copy)
+{
+    for (int i = 0; i < copy->checkpoint.tensor_count; i++)
+        copy->checkpoint.tensors[i].values = NULL;
+    checkpoint_fini(&copy->checkpoint);
+}
+
+enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    size_t size_bytes = 0, at = 0;
+    clear(copy);
+    for (int i = 0; i < checkpoint->tensor_count; i++)
+        size_bytes += room_of(&checkpoint->tensors[i]);
+    TRY(make_room(copy, size_bytes));
+    struct checkpoint *mine = &copy->checkpoint;
+    mine->position = checkpoint->position;
+    copy_meta(&mine->meta, &checkpoint->meta);
+    mine->tensor_count = checkpoint->tensor_count;
+    mine->tensors = mem_array((size_t)mine->tensor_count, sizeof *mine->tensors);
+    for (int i = 0; i < mine->tensor_count; i++) {
+        mine->tensors[i] = checkpoint->tensors[i];
+        mine->tensors[i].values = (float *)(void *)((char *)copy->block + at);
+        if (mine->tensors[i].count > 0)
+            memcpy(mine->tensors[i].values, checkpoint->tensors[i].values,
+                   tensor_bytes(&mine->tensors[i]));
+        at += room_of(&mine->tensors[i]);
+    }
+out:
+    return err;
+}
+
+void host_copy_fini(struct host_copy *copy)
+{
+    clear(copy);
+    release_block(copy);
+}

@@ -1,0 +1,18 @@
+/* A copy of a checkpoint that the saver works on while training goes on. Its memory is kept from
+ * save to save, so that only the first one pays for the pages. */
+#ifndef TRAINER_CHECKPOINT_HOST_COPY_H
+#define TRAINER_CHECKPOINT_HOST_COPY_H
+
+#include "trainer/checkpoint/checkpoint.h"
+
+struct host_copy {
+    struct checkpoint checkpoint; /* values point into block */
+    void *block;
+    size_t room_bytes;
+};
+
+/* Replaces what the copy held. ERR_MEMORY: it is empty then. */
+MUST_CHECK enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint);
+void host_copy_fini(struct host_copy *copy); /* accepts a zeroed one */
+
+#endif

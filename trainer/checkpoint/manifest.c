@@ -1,0 +1,260 @@
+#include "trainer/checkpoint/manifest.h"
+#include "base/mem.h"
+#include "trainer/checkpoint/checkpoint.pb-c.h"
+#include "trainer/checkpoint/own.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPE      "f32"
+#define MOST_RANK 4
+/* Larger than any network here; keeps products of sizes far from overflow. */
+#define MOST_ELEMENTS ((uint64_t)1 << 40)
+
+size_t tensor_bytes(const struct tensor *tensor)
+{
+    return (size_t)tensor->count * sizeof(float);
+}
+
+void manifest_fini(struct manifest *manifest)
+{
+    checkpoint_fini(&manifest->checkpoint);
+    mem_free(manifest->blobs);
+    *manifest = (struct manifest){0};
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    const struct tensor *const *l = left, *const *r = right;
+    return strcmp((*l)->name, (*r)->name);
+}
+
+/* Pointers to the tensors, ordered by name. Returns owned. */
+static const struct tensor **sort_tensors(const struct checkpoint *checkpoint)
+{
+    size_t count = (size_t)checkpoint->tensor_count;
+    const struct tensor **order = mem_array(count, sizeof *order);
+    for (size_t i = 0; i < count; i++)
+        order[i] = &checkpoint->tensors[i];
+    qsort(order, count, sizeof *order, compare_names);
+    return order;
+}
+
+static enum err check_tensor(const struct tensor *tensor)
+{
+    uint64_t count = 1;
+    if (tensor->name[0] == '\0' || !memchr(tensor->name, '\0', sizeof tensor->name))
+        return err_set(ERR_DATA, "a tensor without a name");
+    if (tensor->rank < 0 || tensor->rank > MOST_RANK)
+        return err_set(ERR_DATA, "the tensor %s has %d dimensions", tensor->name, tensor->rank);
+    for (int d = 0; d < tensor->rank; d++)
+        count *= (uint64_t)tensor->shape[d];
+    if (count != tensor->count || count > MOST_ELEMENTS)
+        return err_set(ERR_DATA, "the tensor %s has %llu elements, its shape %llu", tensor->name,
+                       (unsigned long long)tensor->count, (unsigned long long)count);
+    return ERR_OK;
+}
+
+enum err manifest_check(const struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    const struct tensor **order = NULL;
+    for (int i = 0; i < checkpoint->tensor_count; i++)
+        TRY(check_tensor(&checkpoint->tensors[i]));
+    order = sort_tensors(checkpoint);
+    for (int i = 1; i < checkpoint->tensor_count; i++)
+        if (strcmp(order[i - 1]->name, order[i]->name) == 0)
+            TRY(err_set(ERR_DATA, "two tensors are called %s", order[i]->name));
+out:
+    mem_free(order);
+    return err;
+}
+
+struct hash manifest_content(const struct checkpoint *checkpoint, const struct hash *blobs)
+{
+    const struct position *position = &checkpoint->position;
+    struct hasher hasher;
+    hasher_init(&hasher);
+    hasher_add_text(&hasher, "glowworm checkpoint 1");
+    hasher_add_text(&hasher, position->stage);
+    hasher_add_u64(&hasher, position->step);
+    hasher_add_u64(&hasher, position->epoch);
+    hasher_add_u64(&hasher, position->is_final);
+    hasher_add_u64(&hasher, (uint64_t)checkpoint->tensor_count);
+    const struct tensor **order = sort_tensors(checkpoint);
+    for (int i = 0; i < checkpoint->tensor_count; i++) {
+        hasher_add_text(&hasher, order[i]->name);
+        hasher_add_text(&hasher, TYPE);
+        hasher_add_u64(&hasher, (uint64_t)order[i]->rank);
+        for (int d = 0; d < order[i]->rank; d++)
+            hasher_add_u64(&hasher, (uint64_t)order[i]->shape[d]);
+        hasher_add(&hasher, blobs[order[i] - checkpoint->tensors].bytes, HASH_BYTES);
+    }
+    mem_free(order);
+    return hasher_end(&hasher);
+}
+
+/* Packing: the messages point into the checkpoint, all in one arena. */
+
+static char *not_null(char *text)
+{
+    static char empty[] = "";
+    return text ? text : empty;
+}
+
+static void fill_meta(Glowworm__Checkpoint__Meta *to, const struct checkpoint_meta *from)
+{
+    glowworm__checkpoint__meta__init(to);
+    to->campaign = not_null(from->campaign);
+    to->space = not_null(from->space);
+    to->width_multiplier = from->width_multiplier;
+    to->classes = from->classes;
+    to->channels = from->channels;
+    to->stage_key = not_null(from->stage_key);
+    to->parent = not_null(from->parent);
+    to->dataset = not_null(from->dataset);
+    to->lineage = not_null(from->lineage);
+    to->lease_epoch = from->lease_epoch;
+    to->saved_ms = from->saved_ms;
+    to->ranks = from->ranks;
+    to->has_statistics = from->has_statistics;
+}
+
+static Glowworm__Checkpoint__Tensor *make_tensor(struct arena *arena, const struct tensor *from,
+                                                 const struct hash *blob)
+{
+    static char type[] = TYPE;
+    Glowworm__Checkpoint__Tensor *to = arena_alloc(arena, sizeof *to);
+    glowworm__checkpoint__tensor__init(to);
+    to->name = arena_string(arena, from->name);
+    to->type = type;
+    to->n_shape = (size_t)from->rank;
+    to->shape = arena_alloc(arena, sizeof *to->shape * MOST_RANK);
+    for (int d = 0; d < from->rank; d++)
+        to->shape[d] = (uint64_t)from->shape[d];
+    to->blob.len = HASH_BYTES;
+    to->blob.data = arena_alloc(arena, HASH_BYTES);
+    memcpy(to->blob.data, blob->bytes, HASH_BYTES);
+    return to;
+}
+
+void manifest_pack(const struct manifest *manifest, struct text *packed)
+{
+    const struct checkpoint *checkpoint = &manifest->checkpoint;
+    struct arena *arena = arena_create();
+    Glowworm__Checkpoint__Manifest message = GLOWWORM__CHECKPOINT__MANIFEST__INIT;
+    Glowworm__Checkpoint__Position position = GLOWWORM__CHECKPOINT__POSITION__INIT;
+    Glowworm__Checkpoint__Meta meta;
+    fill_meta(&meta, &checkpoint->meta);
+    position.stage = arena_string(arena, checkpoint->position.stage);
+    position.step = checkpoint->position.step;
+    position.epoch = checkpoint->position.epoch;
+    position.is_final = checkpoint->position.is_final;
+    message.position = &position;
+    message.meta = &meta;
+    message.serial = manifest->serial;
+    message.n_tensors = (size_t)checkpoint->tensor_count;
+    message.tensors = arena_alloc(arena, message.n_tensors * sizeof *message.tensors);
+    for (size_t i = 0; i < message.n_tensors; i++)
+        message.tensors[i] = make_tensor(arena, &checkpoint->tensors[i], &manifest->blobs[i]);
+    size_t size = glowworm__checkpoint__manifest__get_packed_size(&message);
+    uint8_t *bytes = mem_alloc(size);
+    glowworm__checkpoint__manifest__pack(&message, bytes);
+    text_add_bytes(packed, bytes, size);
+    mem_free(bytes);
+    arena_destroy(arena);
+}
+
+static void read_meta(const Glowworm__Checkpoint__Meta *from, struct checkpoint_meta *to)
+{
+    *to = (struct checkpoint_meta){.campaign = mem_string(from->campaign),
+                                   .space = mem_string(from->space),
+                                   .width_multiplier = from->width_multiplier,
+                                   .classes = from->classes,
+                                   .channels = from->channels,
+                                   .stage_key = mem_string(from->stage_key),
+                                   .parent = mem_string(from->parent),
+                                   .dataset = mem_string(from->dataset),
+                                   .lineage = mem_string(from->lineage),
+                                   .lease_epoch = from->lease_epoch,
+                                   .saved_ms = from->saved_ms,
+                                   .ranks = from->ranks,
+                                   .has_statistics = from->has_statistics};
+}
+
+static enum err read_tensor(const Glowworm__Checkpoint__Tensor *from, struct tensor *to,
+                            struct hash *blob)
+{
+    if (strlen(from->name) >= sizeof to->name || strcmp(from->type, TYPE) != 0 ||
+        from->n_shape > MOST_RANK || from->blob.len != HASH_BYTES)
+        return err_set(ERR_DATA, "the tensor %.100s is described in a way that is not understood",
+                       from->name);
+    snprintf(to->name, sizeof to->name, "%s", from->name);
+    to->rank = (int)from->n_shape;
+    to->count = 1;
+    for (int d = 0; d < to->rank; d++) {
+        if (from->shape[d] > MOST_ELEMENTS || to->count * from->shape[d] > MOST_ELEMENTS)
+            return err_set(ERR_DATA, "the tensor %s has an impossible size", to->name);
+        to->shape[d] = (int64_t)from->shape[d];
+        to->count *= from->shape[d];
+    }
+    memcpy(blob->bytes, from->blob.data, HASH_BYTES);
+    return ERR_OK;
+}
+
+static enum err read_message(const Glowworm__Checkpoint__Manifest *message, struct manifest *made)
+{
+    enum err err = ERR_OK;
+    struct checkpoint *checkpoint = &made->checkpoint;
+    struct position *position = &checkpoint->position;
+    if (!message->position || !message->meta ||
+        strlen(message->position->stage) >= sizeof position->stage)
+        TRY(err_set(ERR_DATA, "the manifest is incomplete"));
+    snprintf(position->stage, sizeof position->stage, "%s", message->position->stage);
+    position->step = message->position->step;
+    position->epoch = message->position->epoch;
+    position->is_final = message->position->is_final;
+    read_meta(message->meta, &checkpoint->meta);
+    made->serial = message->serial;
+    checkpoint->tensors = mem_array(message->n_tensors, sizeof *checkpoint->tensors);
+    made->blobs = mem_array(message->n_tensors, sizeof *made->blobs);
+    for (size_t i = 0; i < message->n_tensors; i++, checkpoint->tensor_count++)
+        TRY(read_tensor(message->tensors[i], &checkpoint->tensors[i], &made->blobs[i]));
+out:
+    return err;
+}
+
+enum err manifest_unpack(const void *bytes, size_t size_bytes, const struct hash *content,
+                         struct manifest *manifest)
+{
+    enum err err = ERR_OK;
+    struct manifest made = {0};
+    Glowworm__Checkpoint__Manifest *message =
+        glowworm__checkpoint__manifest__unpack(NULL, size_bytes, bytes);
+    if (!message)
+        TRY(err_set(ERR_DATA, "the manifest cannot be read"));
+    TRY(read_message(message, &made));
+    made.checkpoint.content = manifest_content(&made.checkpoint, made.blobs);
+    if (!hash_equal(&made.checkpoint.content, content))
+        TRY(err_set(ERR_DATA, "the manifest has changed since it was written"));
+    *manifest = made;
+    made = (struct manifest){0};
+out:
+    if (message)
+        glowworm__checkpoint__manifest__free_unpacked(message, NULL);
+    manifest_fini(&made);
+    return err;
+}
+
+enum err manifest_read(struct store_txn *txn, const struct hash *content, struct manifest *manifest)
+{
+    char hex[HASH_HEX_BYTES];
+    struct store_bytes packed;
+    hash_hex(content, hex);
+    enum err err = store_get(txn, TABLE_MANIFESTS, hash_key(content), &packed);
+    if (err == ERR_NOT_FOUND)
+        return err_set(ERR_DATA, "the manifest of checkpoint %s is missing", hex);
+    if (err == ERR_OK)
+        err = manifest_unpack(packed.data, packed.size, content, manifest);
+    return err == ERR_OK ? ERR_OK : err_prefix(err, "checkpoint %s", hex);
+}

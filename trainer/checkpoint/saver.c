@@ -1,0 +1,155 @@
+#include "trainer/checkpoint/saver.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "trainer/checkpoint/host_copy.h"
+#include "trainer/checkpoint/write.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum saver_state { SAVER_IDLE, SAVER_BUSY, SAVER_QUIT };
+
+struct saver {
+    struct store *store;
+    int keep;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under the lock: */
+    enum saver_state state;
+    struct checkpoint_saved saved;
+    enum err failure; /* of the last save, until somebody was told */
+    char failure_text[512];
+    /* Of the asking thread while idle, of the saver while busy: */
+    struct host_copy copy;
+    uint64_t serial;
+};
+
+static void write_copy(struct saver *saver)
+{
+    struct checkpoint_saved saved = {0};
+    struct write_order order = {.store = saver->store,
+                                .checkpoint = &saver->copy.checkpoint,
+                                .serial = saver->serial++,
+                                .keep = saver->keep};
+    enum err err = checkpoint_write(&order, &saved);
+    pthread_mutex_lock(&saver->lock);
+    if (err == ERR_OK) {
+        saved.count = saver->saved.count + 1;
+        saver->saved = saved;
+    } else { /* the text is this thread's: carry it over */
+        saver->failure = err;
+        snprintf(saver->failure_text, sizeof saver->failure_text, "%s", err_text());
+    }
+    if (saver->state == SAVER_BUSY)
+        saver->state = SAVER_IDLE;
+    pthread_cond_broadcast(&saver->changed);
+    pthread_mutex_unlock(&saver->lock);
+}
+
+static void *saver_run(void *argument)
+{
+    struct saver *saver = argument;
+    for (;;) {
+        pthread_mutex_lock(&saver->lock);
+        while (saver->state == SAVER_IDLE)
+            pthread_cond_wait(&saver->changed, &saver->lock);
+        bool is_over = saver->state == SAVER_QUIT;
+        pthread_mutex_unlock(&saver->lock);
+        if (is_over)
+            return NULL;
+        write_copy(saver);
+    }
+}
+
+/* Signals are for the threads that know what to do at a step's end. */
+static int start_thread(struct saver *saver)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int code = pthread_create(&saver->thread, NULL, saver_run, saver);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
+
+enum err saver_create(struct store *store, uint64_t serial, int keep, struct saver **created)
+{
+    struct saver *saver = mem_alloc(sizeof *saver);
+    saver->store = store;
+    saver->serial = serial;
+    saver->keep = keep;
+    pthread_mutex_init(&saver->lock, NULL);
+    pthread_cond_init(&saver->changed, NULL);
+    int code = start_thread(saver);
+    if (code != 0) {
+        mem_free(saver);
+        return err_set(ERR_MEMORY, "cannot start the thread that saves checkpoints: %s",
+                       strerror(code));
+    }
+    *created = saver;
+    return ERR_OK;
+}
+
+/* Under the lock. Tells a failure once. */
+static enum err wait_until_idle(struct saver *saver)
+{
+    while (saver->state == SAVER_BUSY)
+        pthread_cond_wait(&saver->changed, &saver->lock);
+    enum err err = saver->failure;
+    saver->failure = ERR_OK;
+    if (err == ERR_OK)
+        return ERR_OK;
+    return err_set(err, "the checkpoint was not saved: %s", saver->failure_text);
+}
+
+enum err saver_wait(struct saver *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    enum err err = wait_until_idle(saver);
+    pthread_mutex_unlock(&saver->lock);
+    return err;
+}
+
+enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    TRY(saver_wait(saver));
+    TRY(host_copy_take(&saver->copy, checkpoint)); /* idle: the copy is ours */
+    pthread_mutex_lock(&saver->lock);
+    saver->state = SAVER_BUSY;
+    pthread_cond_broadcast(&saver->changed);
+    pthread_mutex_unlock(&saver->lock);
+out:
+    return err;
+}
+
+bool saver_look(struct saver *saver, struct checkpoint_saved *saved)
+{
+    pthread_mutex_lock(&saver->lock);
+    bool is_there = saver->saved.count > 0;
+    if (is_there)
+        *saved = saver->saved;
+    pthread_mutex_unlock(&saver->lock);
+    return is_there;
+}
+
+void saver_destroy(struct saver **destroyed)
+{
+    struct saver *saver = destroyed ? *destroyed : NULL;
+    if (!saver)
+        return;
+    if (saver_wait(saver) != ERR_OK)
+        log_error("msg=\"%s\"", err_text()); /* nobody else will hear of it */
+    pthread_mutex_lock(&saver->lock);
+    saver->state = SAVER_QUIT;
+    pthread_cond_broadcast(&saver->changed);
+    pthread_mutex_unlock(&saver->lock);
+    pthread_join(saver->thread, NULL);
+    pthread_mutex_destroy(&saver->lock);
+    pthread_cond_destroy(&saver->changed);
+    host_copy_fini(&saver->copy);
+    mem_free(saver);
+    *destroyed = NULL;
+}

@@ -1,0 +1,21 @@
+/* The thread that writes checkpoints while training goes on. One thread asks, waits and looks. */
+#ifndef TRAINER_CHECKPOINT_SAVER_H
+#define TRAINER_CHECKPOINT_SAVER_H
+
+#include "base/store/store.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+struct saver;
+
+/* Borrows the store. Saves are numbered from `serial` on. Returns owned. */
+MUST_CHECK enum err saver_create(struct store *store, uint64_t serial, int keep,
+                                 struct saver **saver);
+void saver_destroy(struct saver **saver); /* waits for the save in hand; accepts NULL */
+
+/* Waits for the save in hand, tells its error once, or copies the checkpoint and starts the next.
+ */
+MUST_CHECK enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint);
+MUST_CHECK enum err saver_wait(struct saver *saver);
+bool saver_look(struct saver *saver, struct checkpoint_saved *saved);
+
+#endif
