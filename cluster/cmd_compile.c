@@ -42,11 +42,12 @@ static enum err parse_options(int argc, char **argv, struct compile_options *opt
 }
 
 /* The sub-network the search chose for a target. */
-static enum err find_choice(const struct run *run, const char *target, struct subnet *subnet)
+static enum err find_choice(const struct workbench *bench, const char *target,
+                            struct subnet *subnet)
 {
     enum err err = ERR_OK;
     json_error_t error;
-    char *path = file_join(run->folder, "results/search.json");
+    char *path = file_join(bench->folder, "results/search.json");
     const char *found = NULL;
     size_t i = 0;
     json_t *row = NULL, *search = json_load_file(path, 0, &error);
@@ -58,22 +59,22 @@ static enum err find_choice(const struct run *run, const char *target, struct su
                                 0) found = json_string_value(json_object_get(row, "subnet"));
     if (!found)
         TRY(err_set(ERR_NOT_FOUND, "%s has no target %s", path, target));
-    TRY(subnet_parse(&run->space, found, subnet));
+    TRY(subnet_parse(&bench->space, found, subnet));
 out:
     json_decref(search);
     mem_free(path);
     return err;
 }
 
-static enum err compile_target(struct run *run, const struct target *target)
+static enum err compile_target(struct workbench *bench, const struct target *target)
 {
     enum err err = ERR_OK;
     struct subnet subnet;
-    char *bundles = file_join(run->folder, "bundles"), *folder = file_join(bundles, target->name);
-    TRY(find_choice(run, target->name, &subnet));
+    char *bundles = file_join(bench->folder, "bundles"), *folder = file_join(bundles, target->name);
+    TRY(find_choice(bench, target->name, &subnet));
     TRY(file_make_folders(bundles));
     struct compile_request request = {target->name, folder, &target->device, &subnet};
-    TRY(compile_subnet(run, &request));
+    TRY(compile_subnet(bench, &request));
     printf("%s\n", folder);
 out:
     mem_free(folder);
@@ -81,36 +82,36 @@ out:
     return err;
 }
 
-static enum err compile_given(struct run *run, const struct compile_options *options)
+static enum err compile_given(struct workbench *bench, const struct compile_options *options)
 {
     enum err err = ERR_OK;
     struct subnet subnet;
     struct camera_device device;
     if (options->device)
         TRY(camera_device_load(options->device, &device));
-    else if (run->campaign->target_count > 0)
-        device = run->campaign->targets[0].device;
+    else if (bench->campaign->target_count > 0)
+        device = bench->campaign->targets[0].device;
     else
         TRY(err_set(ERR_USAGE, "the campaign has no targets: say --device NAME"));
-    TRY(subnet_parse(&run->space, options->subnet, &subnet));
+    TRY(subnet_parse(&bench->space, options->subnet, &subnet));
     if (subnet.resolution == 0)
-        subnet.resolution = run->space.resolutions[run->space.resolution_count - 1];
+        subnet.resolution = bench->space.resolutions[bench->space.resolution_count - 1];
     struct compile_request request = {options->target ? options->target : "subnet", options->folder,
                                       &device, &subnet};
-    TRY(compile_subnet(run, &request));
+    TRY(compile_subnet(bench, &request));
     printf("%s\n", options->folder);
 out:
     return err;
 }
 
-static enum err compile_targets(struct run *run, const char *only)
+static enum err compile_targets(struct workbench *bench, const char *only)
 {
     enum err err = ERR_OK;
     int done = 0;
-    for (int t = 0; t < run->campaign->target_count; t++) {
-        if (only && strcmp(only, run->campaign->targets[t].name) != 0)
+    for (int t = 0; t < bench->campaign->target_count; t++) {
+        if (only && strcmp(only, bench->campaign->targets[t].name) != 0)
             continue;
-        TRY(compile_target(run, &run->campaign->targets[t]));
+        TRY(compile_target(bench, &bench->campaign->targets[t]));
         done++;
     }
     if (done == 0)
@@ -125,20 +126,20 @@ enum err cmd_compile(int argc, char **argv)
     struct compile_options options = {0};
     struct campaign *campaign = mem_alloc(sizeof *campaign);
     struct comm comm;
-    struct run *run = NULL;
+    struct workbench *bench = NULL;
     char *path = NULL;
     comm_alone(&comm);
     TRY(parse_options(argc, argv, &options));
     path = file_join(options.run, "campaign.yaml");
     TRY(campaign_load(path, NULL, 0, campaign));
-    struct run_cfg cfg = {.campaign = campaign, .folder = options.run, .comm = &comm};
-    TRY(run_open(&cfg, &run));
+    struct workbench_cfg cfg = {.campaign = campaign, .folder = options.run, .comm = &comm};
+    TRY(workbench_open(&cfg, &bench));
     if (options.subnet)
-        TRY(compile_given(run, &options));
+        TRY(compile_given(bench, &options));
     else
-        TRY(compile_targets(run, options.target));
+        TRY(compile_targets(bench, options.target));
 out:
-    run_close(&run);
+    workbench_close(&bench);
     mem_free(path);
     mem_free(campaign);
     return err;

@@ -1,28 +1,26 @@
 #include "trainer/export/compile.h"
 #include "base/mem.h"
-#include "trainer/evaluate.h"
 #include "trainer/export/bundle.h"
-#include "trainer/snapshot.h"
+#include "trainer/judge.h"
+#include "trainer/resume.h"
 #include "trainer/spec/cost.h"
 #include <stdio.h>
 #include <string.h>
 
-#define KEEP_BYTES ((size_t)256 << 20)
-
-static int last_training_stage(const struct run *run)
+static int last_training_stage(const struct workbench *bench)
 {
     int last = 0;
-    for (int s = 0; s < run->plan.stage_count; s++)
-        if (run->plan.stages[s].kind == STAGE_TRAIN)
+    for (int s = 0; s < bench->plan.stage_count; s++)
+        if (bench->plan.stages[s].kind == STAGE_TRAIN)
             last = s;
     return last;
 }
 
 /* The device runs this sub-network: every gene is among what it allows. */
-static enum err check_device(const struct run *run, const struct compile_request *request)
+static enum err check_device(const struct workbench *bench, const struct compile_request *request)
 {
     enum err err = ERR_OK;
-    const struct space *space = &run->space;
+    const struct space *space = &bench->space;
     struct open_choices open = {space->kernels, space->expansions, space->depths};
     TRY(subnet_check(space, request->subnet));
     TRY(camera_device_narrow(request->device, space, &open));
@@ -38,25 +36,11 @@ out:
     return err;
 }
 
-static enum err calibrate(struct run *run, const struct subnet *subnet)
+static enum err calibrate(struct workbench *bench, const struct subnet *subnet)
 {
     enum err err = ERR_OK;
     struct evaluate *evaluate = NULL;
-    const struct campaign *campaign = run->campaign;
-    struct evaluate_cfg cfg = {.calibrate = {.comm = run->comm,
-                                             .net = run->net,
-                                             .dataset = run->dataset,
-                                             .train = run->train,
-                                             .train_count = run->train_count,
-                                             .images = campaign->evaluate.calibration_images,
-                                             .micro = campaign->batch.micro,
-                                             .seed = campaign->seed,
-                                             .augment = &run->augment,
-                                             .loader_threads = campaign->resources.loader_threads,
-                                             .keep_bytes = KEEP_BYTES},
-                               .holdout = run->holdout,
-                               .holdout_count = run->holdout_count};
-    TRY(evaluate_create(&cfg, &evaluate));
+    TRY(judge_open(bench, &evaluate));
     TRY(evaluate_calibrate(evaluate, subnet));
 out:
     evaluate_destroy(&evaluate);
@@ -65,17 +49,17 @@ out:
 
 /* The first hold-out images as the network takes them (training images when nothing is held out).
  */
-static enum err read_samples(const struct run *run, int side, struct bundle_sample *samples,
+static enum err read_samples(const struct workbench *bench, int side, struct bundle_sample *samples,
                              int *count)
 {
     enum err err = ERR_OK;
     struct image image = {0};
-    const uint32_t *records = run->holdout_count ? run->holdout : run->train;
-    uint32_t available = run->holdout_count ? run->holdout_count : run->train_count;
+    const uint32_t *records = bench->holdout_count ? bench->holdout : bench->train;
+    uint32_t available = bench->holdout_count ? bench->holdout_count : bench->train_count;
     *count = available < COMPILE_SAMPLES ? (int)available : COMPILE_SAMPLES;
     for (int i = 0; i < *count; i++) {
-        TRY(dataset_read(run->dataset, records[i], &image));
-        bundle_fit_image(&image, side, run->space.channels, &samples[i].image);
+        TRY(dataset_read(bench->dataset, records[i], &image));
+        bundle_fit_image(&image, side, bench->space.channels, &samples[i].image);
         samples[i].record = records[i];
     }
 out:
@@ -84,30 +68,31 @@ out:
 }
 
 /* The supernet's own answers with the calibrated statistics: logits (count, classes), host. */
-static enum err answer_samples(struct run *run, const struct subnet *subnet,
+static enum err answer_samples(struct workbench *bench, const struct subnet *subnet,
                                const struct bundle_sample *samples, int count, float *logits)
 {
     enum err err = ERR_OK;
-    struct device *device = run->device;
+    struct device *device = bench->device;
     struct pass *pass = NULL;
     void *images = NULL;
     const float *answer = NULL;
     int side = subnet->resolution;
-    size_t values = (size_t)(side * side * run->space.channels);
+    size_t values = (size_t)(side * side * bench->space.channels);
     float *host = mem_array((size_t)count * values, sizeof *host);
     for (int i = 0; i < count; i++)
-        bundle_normalise(dataset_info(run->dataset), &samples[i].image, host + (size_t)i * values);
-    TRY(pass_create(run->net, count, side, PASS_FIXED, &pass));
+        bundle_normalise(dataset_info(bench->dataset), &samples[i].image,
+                         host + (size_t)i * values);
+    TRY(pass_create(bench->net, count, side, PASS_FIXED, &pass));
     TRY(device->ops->alloc(device, (size_t)count * values * sizeof *host, &images));
     device->ops->upload(device, images, host, (size_t)count * values * sizeof *host);
     struct forward forward = {.subnet = subnet,
-                              .weights = run->net->weights,
+                              .weights = bench->net->weights,
                               .images = images,
                               .N = count,
                               .mode = PASS_FIXED};
-    TRY(supernet_forward(run->net, pass, &forward, &answer));
+    TRY(supernet_forward(bench->net, pass, &forward, &answer));
     device->ops->download(device, logits, answer,
-                          (size_t)(count * run->space.classes) * sizeof *logits);
+                          (size_t)(count * bench->space.classes) * sizeof *logits);
     device->ops->sync(device);
 out:
     device->ops->free(device, images);
@@ -116,19 +101,19 @@ out:
     return err;
 }
 
-static enum err write_bundle(struct run *run, const struct compile_request *request,
+static enum err write_bundle(struct workbench *bench, const struct compile_request *request,
                              const struct folded *folded, const struct bundle_sample *samples,
                              int sample_count)
 {
     enum err err = ERR_OK;
     struct text subnet;
-    struct cost cost = cost_of(&run->space, request->subnet);
+    struct cost cost = cost_of(&bench->space, request->subnet);
     struct checkpoint checkpoint = {0};
     char name[80], content[HASH_HEX_BYTES];
     text_init(&subnet);
-    subnet_format(&run->space, request->subnet, &subnet);
-    snprintf(name, sizeof name, "%s/final", run->plan.stages[last_training_stage(run)].name);
-    TRY(checkpoint_peek(run->store, name, &checkpoint));
+    subnet_format(&bench->space, request->subnet, &subnet);
+    snprintf(name, sizeof name, "%s/final", bench->plan.stages[last_training_stage(bench)].name);
+    TRY(checkpoint_peek(bench->store, name, &checkpoint));
     hash_hex(&checkpoint.content, content);
     struct bundle_cfg cfg = {.folder = request->folder,
                              .target = request->name,
@@ -137,9 +122,10 @@ static enum err write_bundle(struct run *run, const struct compile_request *requ
                              .subnet = text_get(&subnet),
                              .macs = cost.macs,
                              .parameters = cost.parameters,
-                             .dataset = dataset_info(run->dataset),
-                             .formats = {run->campaign->compile.tensorflow,
-                                         run->campaign->compile.caffe, run->campaign->compile.onnx},
+                             .dataset = dataset_info(bench->dataset),
+                             .formats = {bench->campaign->compile.tensorflow,
+                                         bench->campaign->compile.caffe,
+                                         bench->campaign->compile.onnx},
                              .samples = samples,
                              .sample_count = sample_count,
                              .checkpoint = content};
@@ -150,23 +136,24 @@ out:
     return err;
 }
 
-enum err compile_subnet(struct run *run, const struct compile_request *request)
+enum err compile_subnet(struct workbench *bench, const struct compile_request *request)
 {
     enum err err = ERR_OK;
     struct bundle_sample samples[COMPILE_SAMPLES];
     struct folded folded = {0};
     int count = 0;
-    float *logits = mem_array((size_t)COMPILE_SAMPLES * (size_t)run->space.classes, sizeof *logits);
+    float *logits =
+        mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->space.classes, sizeof *logits);
     memset(samples, 0, sizeof samples);
-    TRY(check_device(run, request));
-    TRY(snapshot_load_final(run, last_training_stage(run)));
-    TRY(calibrate(run, request->subnet));
-    TRY(fold_subnet(run->net, request->subnet, &folded));
-    TRY(read_samples(run, request->subnet->resolution, samples, &count));
-    TRY(answer_samples(run, request->subnet, samples, count, logits));
+    TRY(check_device(bench, request));
+    TRY(resume_load_final(bench, last_training_stage(bench)));
+    TRY(calibrate(bench, request->subnet));
+    TRY(fold_subnet(bench->net, request->subnet, &folded));
+    TRY(read_samples(bench, request->subnet->resolution, samples, &count));
+    TRY(answer_samples(bench, request->subnet, samples, count, logits));
     for (int i = 0; i < count; i++)
-        samples[i].logits = logits + i * run->space.classes;
-    TRY(write_bundle(run, request, &folded, samples, count));
+        samples[i].logits = logits + i * bench->space.classes;
+    TRY(write_bundle(bench, request, &folded, samples, count));
 out:
     for (int i = 0; i < COMPILE_SAMPLES; i++)
         mem_free(samples[i].image.pixels);

@@ -3,7 +3,7 @@
 #ifndef TRAINER_EXPORT_COMPILE_H
 #define TRAINER_EXPORT_COMPILE_H
 
-#include "trainer/run.h"
+#include "trainer/workbench.h"
 
 #define COMPILE_SAMPLES 32 /* hold-out images with expected outputs in a bundle */
 
@@ -14,8 +14,8 @@ struct compile_request { /* borrowed */
     const struct subnet *subnet;
 };
 
-/* The weights of the last training stage are loaded into run->net. ERR_CONFIG when the device
+/* The weights of the last training stage are loaded into bench->net. ERR_CONFIG when the device
  * cannot run the sub-network; ERR_NOT_FOUND when training is not done. */
-MUST_CHECK enum err compile_subnet(struct run *run, const struct compile_request *request);
+MUST_CHECK enum err compile_subnet(struct workbench *bench, const struct compile_request *request);
 
 #endif
