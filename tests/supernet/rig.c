@@ -1,0 +1,170 @@
+#include "tests/supernet/rig.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CLASSES = 10, SEED = 1 };
+
+void must(enum err err)
+{
+    if (err != ERR_OK)
+        fail_msg("%s: %s", err_name(err), err_text());
+}
+
+void stir(float *host, size_t count, double scale, uint64_t seed, uint64_t tensor)
+{
+    for (size_t i = 0; i < count; i++)
+        host[i] += (float)(scale * (2.0 * rng_unit(rng(seed, RNG_TEST, 0, tensor, i)) - 1.0));
+}
+
+static void stir_weights(struct supernet *net)
+{
+    for (int t = 0; t < supernet_tensor_count(net); t++) {
+        struct supernet_tensor tensor;
+        supernet_tensor_at(net, t, &tensor);
+        float *host = mem_array(tensor.count, sizeof *host);
+        supernet_get_tensor(net, &tensor, host);
+        if (tensor.is_variance)
+            for (size_t i = 0; i < tensor.count; i++)
+                host[i] = 1.0f;
+        bool is_weight = tensor.param && tensor.param->decays;
+        if (!is_weight || tensor.param->kind == PARAM_MATRIX)
+            stir(host, tensor.count, 0.1, SEED, (uint64_t)t);
+        supernet_set_tensor(net, &tensor, host);
+        mem_free(host);
+    }
+    net->has_statistics = true;
+}
+
+static float *device_floats(struct rig *rig, size_t count)
+{
+    void *memory = NULL;
+    must(rig->device->ops->alloc(rig->device, count * sizeof(float), &memory));
+    return memory;
+}
+
+static void fill_inputs(struct rig *rig)
+{
+    const struct device_ops *ops = rig->device->ops;
+    size_t pixels = (size_t)rig->N * (size_t)rig->resolution * (size_t)rig->resolution *
+                    (size_t)rig->space.channels;
+    float *images = mem_array(pixels, sizeof *images);
+    int32_t *labels = mem_array((size_t)rig->N, sizeof *labels);
+    stir(images, pixels, 1.0, SEED, 1000000);
+    for (int n = 0; n < rig->N; n++)
+        labels[n] = (7 * n + 3) % CLASSES;
+    ops->upload(rig->device, rig->images, images, pixels * sizeof *images);
+    ops->upload(rig->device, rig->labels, labels, (size_t)rig->N * sizeof *labels);
+    ops->sync(rig->device);
+    mem_free(images);
+    mem_free(labels);
+}
+
+struct space rig_space(const char *file, int channels)
+{
+    struct space space;
+    must(space_load(file, 1.0, CLASSES, channels, &space));
+    return space;
+}
+
+void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->N = N;
+    rig->resolution = resolution;
+    rig->space = *space;
+    must(device_open(&(struct device_cfg){.name = "cpu", .threads = threads, .isa = ISA_AUTO},
+                     &rig->device));
+    must(supernet_create(&rig->space, rig->device, &rig->net));
+    supernet_init_weights(rig->net, SEED);
+    stir_weights(rig->net);
+    must(pass_create(rig->net, N, resolution, PASS_TRAIN, &rig->pass));
+    rig->images = device_floats(rig, (size_t)N * (size_t)resolution * (size_t)resolution *
+                                         (size_t)space->channels);
+    rig->dlogits = device_floats(rig, (size_t)N * CLASSES);
+    rig->gradient = device_floats(rig, rig->net->weight_count);
+    rig->labels = (int32_t *)(void *)device_floats(rig, (size_t)N);
+    fill_inputs(rig);
+}
+
+void rig_close(struct rig *rig)
+{
+    const struct device_ops *ops = rig->device->ops;
+    ops->free(rig->device, rig->images);
+    ops->free(rig->device, rig->dlogits);
+    ops->free(rig->device, rig->gradient);
+    ops->free(rig->device, rig->labels);
+    pass_destroy(&rig->pass);
+    supernet_destroy(&rig->net);
+    device_close(&rig->device);
+}
+
+struct forward rig_forward(const struct rig *rig, const struct subnet *subnet, enum pass_mode mode)
+{
+    return (struct forward){.subnet = subnet,
+                            .weights = rig->net->weights,
+                            .images = rig->images,
+                            .N = rig->N,
+                            .mode = mode};
+}
+
+float *rig_logits(struct rig *rig, const struct forward *forward)
+{
+    const float *logits = NULL;
+    size_t count = (size_t)forward->N * CLASSES;
+    float *host = mem_array(count, sizeof *host);
+    must(supernet_forward(rig->net, rig->pass, forward, &logits));
+    rig->device->ops->download(rig->device, host, logits, count * sizeof *host);
+    return host;
+}
+
+double rig_step(struct rig *rig, const struct forward *forward)
+{
+    const struct device_ops *ops = rig->device->ops;
+    const float *logits = NULL;
+    double loss_sum = 0;
+    int64_t correct = 0;
+    must(supernet_forward(rig->net, rig->pass, forward, &logits));
+    struct loss loss = {.N = forward->N,
+                        .K = CLASSES,
+                        .logits = logits,
+                        .labels = rig->labels,
+                        .smoothing = 0.1f,
+                        .label_weight = 1.0f,
+                        .divisor = (float)forward->N};
+    ops->loss_forward(rig->device, &loss, rig->dlogits, &loss_sum, &correct);
+    ops->zero(rig->device, rig->net->weight_count * sizeof(float), rig->gradient);
+    supernet_backward(rig->net, rig->pass, forward, rig->dlogits, rig->gradient);
+    ops->sync(rig->device);
+    return loss_sum / forward->N;
+}
+
+float *rig_gradient(const struct rig *rig, const struct param *param)
+{
+    float *host = mem_array(param->count, sizeof *host);
+    supernet_get_param(rig->net, rig->gradient, param, host);
+    return host;
+}
+
+double largest(const float *x, size_t count)
+{
+    double most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmax(most, fabs((double)x[i]));
+    return most;
+}
+
+double distance(const float *x, const float *y, size_t count)
+{
+    double most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmax(most, fabs((double)x[i] - (double)y[i]));
+    return most;
+}
