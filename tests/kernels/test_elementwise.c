@@ -1,0 +1,150 @@
+/* SGD, sums, zeros, the search for what is not finite, dropout masks, and device memory. */
+#include "base/rng.h"
+#include "tests/kernels/check.h"
+#include "tests/kernels/fixture_dw.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const size_t counts[] = {1, 7, 16, 1000, 65536, 200003}; /* up to several jobs */
+enum { COUNTS = sizeof counts / sizeof *counts };
+
+static void check_sgd(size_t count, bool is_nesterov)
+{
+    struct fixture fixture = {.seed = count};
+    struct sgd sgd = {.count = count, .rate = 0.1f, .momentum = 0.9f, .decay = 3e-2f};
+    sgd.w = fixture_random(&fixture, count, 0, 1);
+    sgd.v = fixture_random(&fixture, count, 0, 1);
+    sgd.g = fixture_random(&fixture, count, 0, 1);
+    sgd.is_nesterov = is_nesterov;
+    double *w = fixture_widen(&fixture, sgd.w, count), *v = fixture_widen(&fixture, sgd.v, count);
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)sgd.g[i] + (double)sgd.decay * w[i];
+        v[i] = (double)sgd.momentum * v[i] + d;
+        w[i] -= (double)sgd.rate * (is_nesterov ? d + (double)sgd.momentum * v[i] : v[i]);
+    }
+    struct device *device = check_open((int)(count % CHECK_THREADS) + 1);
+    device->ops->sgd_step(device, &sgd);
+    device_close(&device);
+    check_near("weights", sgd.w, w, count, 1e-6);
+    check_near("momentum", sgd.v, v, count, 1e-6);
+    fixture_fini(&fixture);
+}
+
+static void a_step_of_sgd_is_the_formula(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNTS; i++) {
+        check_sgd(counts[i], true);
+        check_sgd(counts[i], false);
+    }
+}
+
+static void sums_and_zeros_reach_every_element_and_no_other(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNTS; i++) {
+        struct fixture fixture = {.seed = counts[i]};
+        size_t count = counts[i];
+        float *x = fixture_random(&fixture, count, 0, 1);
+        float *sum = fixture_random(&fixture, count + 1, 0, 1), last = sum[count];
+        double *want = fixture_widen(&fixture, sum, count);
+        for (size_t j = 0; j < count; j++)
+            want[j] += (double)x[j];
+        struct device *device = check_open(3);
+        device->ops->add(device, count, x, sum);
+        check_near("sum", sum, want, count, 1e-6);
+        assert_true(sum[count] == last);
+        device->ops->zero(device, count * sizeof *sum, sum);
+        for (size_t j = 0; j < count; j++)
+            assert_true(sum[j] == 0);
+        assert_true(sum[count] == last);
+        device_close(&device);
+        fixture_fini(&fixture);
+    }
+}
+
+static void the_first_element_that_is_not_finite_is_found(void **state)
+{
+    (void)state;
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct device *device = check_open(2);
+    for (int i = 0; i < COUNTS; i++) {
+        struct fixture fixture = {.seed = counts[i]};
+        size_t count = counts[i];
+        float *x = fixture_random(&fixture, count, 0, 1e18);
+        x[0] = 3e38f; /* large is finite */
+        assert_int_equal(device->ops->find_nonfinite(device, count, x), count);
+        for (size_t at = count; at-- > 0; at -= at > 9 ? at / 3 : 0) {
+            x[at] = bad[at % 3];
+            size_t found = device->ops->find_nonfinite(device, count, x);
+            if (found != at)
+                fail_msg("of %zu: found %zu, should be %zu", count, found, at);
+        }
+        assert_int_equal(device->ops->find_nonfinite(device, 0, x), 0);
+        fixture_fini(&fixture);
+    }
+    device_close(&device);
+}
+
+static void dropout_is_a_function_of_seed_step_and_place(void **state)
+{
+    (void)state;
+    enum { N = 50, C = 40 };
+    float whole[N * C], half[N * C];
+    struct device *device = check_open(3);
+    device->ops->dropout_mask(device, N, C, 0.25f, 5, 9, 1000, whole);
+    device->ops->dropout_mask(device, N / 2, C, 0.25f, 5, 9, 1000 + N / 2 * C, half);
+    device_close(&device);
+    check_same("second half", half, whole + N / 2 * C, sizeof whole / 2);
+    int dropped = 0;
+    for (int i = 0; i < N * C; i++) {
+        double draw = rng_unit(rng(5, RNG_DROPOUT, 0, 9, 1000 + (uint64_t)i));
+        double want = draw < 0.25 ? 0 : 1 / 0.75;
+        if (fabs((double)whole[i] - want) > 1e-6)
+            fail_msg("mask[%d] is %g, should be %g", i, (double)whole[i], want);
+        dropped += whole[i] == 0;
+    }
+    assert_in_range(dropped, N * C / 5, N * C * 3 / 10);
+}
+
+static void memory_is_zeroed_and_aligned_and_keeps_what_is_put_in(void **state)
+{
+    (void)state;
+    struct device *device = check_open(1);
+    float host[300], back[300];
+    void *memory = NULL;
+    for (int i = 0; i < 300; i++)
+        host[i] = (float)i;
+    assert_int_equal(device->ops->alloc(device, sizeof host, &memory), ERR_OK);
+    assert_int_equal((uintptr_t)memory % 64, 0);
+    for (int i = 0; i < 300; i++)
+        assert_true(((float *)memory)[i] == 0);
+    device->ops->upload(device, memory, host, sizeof host);
+    device->ops->sync(device);
+    device->ops->download(device, back, memory, sizeof host);
+    check_same("download", back, host, sizeof host);
+    device->ops->free(device, memory);
+    device->ops->free(device, NULL);
+    assert_int_equal(device->ops->alloc(device, SIZE_MAX / 2, &memory), ERR_MEMORY);
+    device_close(&device);
+    device_close(&device);
+    device_close(NULL);
+}
+
+static int run_group(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_of_sgd_is_the_formula),
+        cmocka_unit_test(sums_and_zeros_reach_every_element_and_no_other),
+        cmocka_unit_test(the_first_element_that_is_not_finite_is_found),
+        cmocka_unit_test(dropout_is_a_function_of_seed_step_and_place),
+        cmocka_unit_test(memory_is_zeroed_and_aligned_and_keeps_what_is_put_in),
+    };
+    return cmocka_run_group_tests_name("elementwise", tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv, run_group);
+}
