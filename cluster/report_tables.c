@@ -97,10 +97,10 @@ static void add_confusion_cell(struct text *html, double count, double row_sum, 
     text_add(html, "</td>");
 }
 
-static const char *class_name(const json_t *names, size_t index, char number[16])
+static const char *class_name(const json_t *names, size_t index, char number[24])
 {
     const char *name = json_string_value(json_array_get(names, index));
-    snprintf(number, 16, "%zu", index);
+    snprintf(number, 24, "%zu", index);
     return name ? name : number;
 }
 
@@ -108,7 +108,7 @@ static void add_confusion(const json_t *test, const json_t *names, struct text *
 {
     const json_t *rows = json_object_get(test, "confusion"), *row = NULL, *cell = NULL;
     size_t r = 0, c = 0;
-    char number[16];
+    char number[24];
     text_add(html, "<div class=\"scroll\"><table class=\"confusion\"><tr><th></th>");
     json_array_foreach(rows, r, row)
     {
@@ -137,7 +137,7 @@ static void add_worst(const json_t *test, const json_t *names, struct text *html
 {
     const json_t *image = NULL;
     size_t i = 0;
-    char truth[16], guess[16];
+    char truth[24], guess[24];
     text_add(html, "<h3>Worst images: highest loss</h3><div class=\"worst\">");
     json_array_foreach(json_object_get(test, "worst"), i, image)
     {
