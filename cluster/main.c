@@ -22,6 +22,13 @@ static const struct command commands[] = {
     {"dataset", "info", "PATH [--json]", "what is in a dataset", cmd_dataset_info},
     {"dataset", "verify", "PATH [--threads N] [--json]",
      "read, decode and hash every image of a dataset again", cmd_dataset_verify},
+    {"space", "show", "SPACE [--width W] [--classes N] [--channels N] [--json]",
+     "the table of stages of a search space", cmd_space_show},
+    {"space", "count", "SPACE [--json]", "how many sub-networks a space has", cmd_space_count},
+    {"space", "cost",
+     "SPACE [--subnet TEXT] [--width W] [--classes N] [--channels N] [--resolution R] [--json] | "
+     "SPACE --csv FILE",
+     "multiply-accumulates and parameters of sub-networks", cmd_space_cost},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static void full_name(const struct command *command, char name[64])
