@@ -47,8 +47,9 @@ struct assignment {
     char stage[64];
     int stage_index; /* in campaign_expand()'s plan */
     char stage_key[HASH_HEX_BYTES];
-    char start[HASH_HEX_BYTES]; /* content hash of the checkpoint to start from; "": none */
-    bool is_resume;             /* `start` belongs to this stage: continue at its position */
+    char start[HASH_HEX_BYTES];   /* content hash of the checkpoint to start from; "": none */
+    bool is_resume;               /* `start` belongs to this stage: continue at its position */
+    char teacher[HASH_HEX_BYTES]; /* final checkpoint of the run's own teacher; "": none */
     int attempt;
     uint64_t lease_epoch; /* goes into checkpoint_meta.lease_epoch */
 };

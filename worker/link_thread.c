@@ -163,6 +163,7 @@ static void take_assign(struct link *link, const Gw__ToWorker *message)
     copy_text(mine->stage, sizeof mine->stage, assign->stage);
     copy_text(mine->stage_key, sizeof mine->stage_key, assign->stage_key);
     copy_text(mine->start, sizeof mine->start, assign->start);
+    copy_text(mine->teacher, sizeof mine->teacher, assign->teacher);
     mine->stage_index = (int)assign->stage_index;
     mine->is_resume = assign->is_resume;
     mine->attempt = (int)assign->attempt;

@@ -1,0 +1,107 @@
+#include "scheduler/gang.h"
+#include "scheduler/protocol.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+struct gang_limits gang_limits_default(void)
+{
+    return (struct gang_limits){
+        .hello_s = 60, .silence_s = PROTOCOL_SILENCE_S, .stall_s = 1800, .leave_s = 30};
+}
+
+void gang_heard(struct gang *gang, double now_s)
+{
+    gang->heard_s = now_s;
+}
+
+void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double now_s)
+{
+    struct gang_progress *mine = &gang->progress;
+    mine->step = progress->step;
+    mine->steps = progress->steps;
+    mine->epoch = progress->epoch;
+    mine->images_per_second = progress->images_per_second;
+    mine->loss = progress->loss;
+    mine->accuracy = progress->accuracy;
+    snprintf(mine->doing, sizeof mine->doing, "%s", progress->doing);
+    gang->has_progress = true;
+    gang->moved_s = now_s;
+}
+
+void gang_kill(struct gang *gang, enum err code, const char *why, double now_s)
+{
+    if (!gang->is_killed) {
+        gang->killed_for = code;
+        snprintf(gang->reason, sizeof gang->reason, "%s", why);
+    }
+    gang->is_killed = true;
+    if (gang->left_s == 0)
+        gang->left_s = now_s;
+    process_signal(&gang->process, SIGKILL);
+}
+
+void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s)
+{
+    char why[256];
+    if (!gang->is_running || gang->is_killed)
+        return;
+    if (gang->left_s > 0 && now_s - gang->left_s > limits->leave_s) {
+        snprintf(why, sizeof why, "its processes did not end within %.0f s", limits->leave_s);
+    } else if (gang->is_host || gang->left_s > 0) {
+        return; /* a host stage says nothing while it works */
+    } else if (!gang->has_peer && now_s - gang->started_s > limits->hello_s) {
+        snprintf(why, sizeof why, "it said nothing within %.0f s of its start", limits->hello_s);
+    } else if (gang->has_peer && now_s - gang->heard_s > limits->silence_s) {
+        snprintf(why, sizeof why, "it has been silent for %.0f s", limits->silence_s);
+    } else if (gang->has_peer && now_s - gang->moved_s > limits->stall_s) {
+        snprintf(why, sizeof why, "it has made no progress for %.0f s", limits->stall_s);
+    } else {
+        return;
+    }
+    gang_kill(gang, ERR_PEER, why, now_s);
+}
+
+/* What a program that could not say more meant by its exit code. */
+static enum err err_of_exit_code(int code)
+{
+    switch (code) {
+    case 2:
+    case 78:
+        return ERR_CONFIG;
+    case 65:
+        return ERR_DATA;
+    case 69:
+    case 126:
+    case 127:
+        return ERR_UNAVAILABLE;
+    case 74:
+        return ERR_IO;
+    default:
+        return ERR_PEER; /* a crash, a signal, 75: worth another attempt */
+    }
+}
+
+enum err gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
+                         int room)
+{
+    if (gang->is_killed) {
+        snprintf(text, (size_t)room, "ended by us: %s", gang->reason);
+        return gang->killed_for;
+    }
+    bool is_stopped = gang->is_host ? end->signal == SIGTERM : end->code == 0;
+    if (gang->is_stop_asked && is_stopped) { /* before it began, or between two files */
+        snprintf(text, (size_t)room, "stopped as asked");
+        return ERR_INTERRUPTED;
+    }
+    if (end->signal != 0) {
+        snprintf(text, (size_t)room, "ended by signal %d (%s)", end->signal,
+                 strsignal(end->signal));
+        return ERR_PEER;
+    }
+    snprintf(text, (size_t)room, "ended with exit code %d%s", end->code,
+             gang->is_host ? "" : " without a word");
+    if (gang->is_host && end->code == 1)
+        return ERR_FAILED;
+    return err_of_exit_code(end->code);
+}

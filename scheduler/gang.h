@@ -1,0 +1,60 @@
+/* One attempt of a stage while it runs: the process, what it has said, and how far its stopping has
+ * got. Knows the protocol's words and the process, not the journal. One thread. */
+#ifndef SCHEDULER_GANG_H
+#define SCHEDULER_GANG_H
+
+#include "base/wire/wire.h"
+#include "scheduler/journal.h"
+#include "scheduler/launch.h"
+#include "scheduler/protocol.pb-c.h"
+
+struct gang_limits {  /* seconds */
+    double hello_s;   /* from the start to the first word */
+    double silence_s; /* between two words of the gang */
+    double stall_s;   /* between two words of progress */
+    double leave_s;   /* from the last word to the end of its processes */
+};
+struct gang_limits gang_limits_default(void);
+
+struct gang_progress { /* the latest; texts are cut */
+    uint64_t step, steps;
+    double epoch, images_per_second, loss, accuracy;
+    char doing[32];
+};
+
+struct gang {
+    bool is_running; /* a process is there */
+    int stage;       /* index in the graph */
+    bool is_host;
+    struct lease lease;
+    struct process process;
+    char log[JOURNAL_PATH]; /* inside the run's folder */
+    struct wire_peer peer;
+    bool has_peer;
+    double started_s, heard_s, moved_s;
+    double left_s; /* when its last word was said or a kill began; 0: not yet */
+    bool is_ended; /* the journal has its outcome */
+    bool has_progress;
+    bool made_progress; /* a checkpoint of it counted */
+    bool is_stop_asked, is_killed;
+    enum err killed_for; /* why, when we killed it */
+    char reason[256];    /* in words */
+    struct gang_progress progress;
+    enum err outcome; /* of the stage, once is_ended */
+};
+
+void gang_heard(struct gang *gang, double now_s);
+void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double now_s);
+
+/* SIGKILL to the whole session; `why` and `code` are what the attempt ends with. */
+void gang_kill(struct gang *gang, enum err code, const char *why, double now_s);
+
+/* Kills a gang that broke a limit. */
+void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s);
+
+/* What the end of the process means when the gang has not said it itself: the error, and a sentence
+ * in text. Exit codes of the interface keep their meaning. */
+enum err gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
+                         int room);
+
+#endif

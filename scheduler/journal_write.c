@@ -1,0 +1,328 @@
+/* Every change is one transaction of the store: the record, the attempt and the event that tells of
+ * it, or none of them. */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "scheduler/journal_own.h"
+#include <stdio.h>
+#include <string.h>
+
+static void set_text(char *to, size_t room, const char *from)
+{
+    snprintf(to, room, "%s", from ? from : "");
+}
+#define SET(to, from) set_text((to), sizeof(to), (from))
+
+static enum err add_event(struct store_txn *txn, const char *kind, const char *stage,
+                          uint64_t lease_epoch, const char *text)
+{
+    struct store_bytes key, value;
+    struct event_record *event = mem_alloc(sizeof *event);
+    enum err err = store_last(txn, TABLE_EVENTS, &key, &value);
+    event->number = err == ERR_OK ? store_to_number(key) + 1 : 1;
+    if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
+    TRY(err);
+    event->at_ms = clock_wall_ms();
+    event->lease_epoch = lease_epoch;
+    SET(event->kind, kind);
+    SET(event->stage, stage);
+    SET(event->text, text);
+    TRY(codec_put_event(txn, event));
+out:
+    mem_free(event);
+    return err;
+}
+
+struct note {
+    const char *kind, *stage, *text;
+};
+
+static enum err write_note(struct store_txn *txn, void *argument)
+{
+    struct note *note = argument;
+    return add_event(txn, note->kind, note->stage, 0, note->text);
+}
+
+enum err journal_note(struct journal *journal, const char *kind, const char *stage,
+                      const char *text)
+{
+    struct note note = {kind, stage, text};
+    return store_update(journal->store, write_note, &note);
+}
+
+struct current_write {
+    const struct current_stage *stages;
+    int count;
+};
+
+struct name_list {
+    int count;
+    char names[64][64];
+};
+
+static enum err list_name(struct store_bytes key, struct store_bytes value, void *argument)
+{
+    struct name_list *list = argument;
+    (void)value;
+    if (list->count < 64 && key.size < 64) {
+        memcpy(list->names[list->count], key.data, key.size);
+        list->names[list->count++][key.size] = '\0';
+    }
+    return ERR_OK;
+}
+
+static enum err write_current(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    struct current_write *write = argument;
+    struct name_list *old = mem_alloc(sizeof *old);
+    TRY(store_each(txn, TABLE_CURRENT, (struct store_bytes){NULL, 0}, list_name, old));
+    for (int i = 0; i < old->count; i++)
+        TRY(store_delete(txn, TABLE_CURRENT, store_text(old->names[i])));
+    for (int i = 0; i < write->count; i++)
+        TRY(codec_put_current(txn, &write->stages[i]));
+out:
+    mem_free(old);
+    return err;
+}
+
+enum err journal_set_current(struct journal *journal, const struct current_stage *stages, int count)
+{
+    struct current_write write = {stages, count};
+    return store_update(journal->store, write_current, &write);
+}
+
+struct lease_write {
+    const struct hash *key;
+    const char *name, *inputs;
+    struct lease *lease;
+};
+
+static enum err next_epoch(struct store_txn *txn, uint64_t *epoch)
+{
+    struct store_bytes key, value;
+    enum err err = store_last(txn, TABLE_ATTEMPTS, &key, &value);
+    if (err == ERR_OK)
+        *epoch = store_to_number(key) + 1;
+    else if (err == ERR_NOT_FOUND)
+        *epoch = 1;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err write_lease(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    struct lease_write *write = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
+    struct store_bytes value;
+    uint64_t epoch = 0;
+    TRY(next_epoch(txn, &epoch));
+    err = store_get(txn, TABLE_STAGES, journal_key(write->key), &value);
+    if (err == ERR_OK)
+        err = codec_read_stage(value, record);
+    else if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
+    TRY(err);
+    SET(record->name, write->name);
+    mem_free(record->inputs);
+    record->inputs = mem_string(write->inputs);
+    record->is_leased = true;
+    record->is_done = false;
+    record->lease_epoch = epoch;
+    record->attempts++;
+    if (record->first_started_ms == 0)
+        record->first_started_ms = clock_wall_ms();
+    TRY(codec_put_stage(txn, write->key, record));
+    attempt->key = *write->key;
+    SET(attempt->name, write->name);
+    attempt->number = record->attempts;
+    attempt->lease_epoch = epoch;
+    attempt->started_ms = clock_wall_ms();
+    attempt->first_step = attempt->last_step = record->step;
+    TRY(codec_put_attempt(txn, attempt));
+    TRY(add_event(txn, "start", write->name, epoch, ""));
+    *write->lease = (struct lease){.key = *write->key, .epoch = epoch, .attempt = record->attempts};
+    SET(write->lease->name, write->name);
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    mem_free(attempt);
+    return err;
+}
+
+enum err journal_lease(struct journal *journal, const struct hash *key, const char *name,
+                       const char *inputs, struct lease *lease)
+{
+    enum err err = ERR_OK;
+    struct lease_write write = {key, name, inputs, lease};
+    TRY(FAULT("journal.lease"));
+    TRY(store_update(journal->store, write_lease, &write));
+out:
+    return err;
+}
+
+/* The attempt of a lease, changed by `change` and put back. */
+static enum err change_attempt(struct store_txn *txn, uint64_t epoch,
+                               void (*change)(struct attempt_record *, const void *),
+                               const void *argument)
+{
+    enum err err = ERR_OK;
+    uint8_t room[8];
+    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
+    struct store_bytes key = store_number(epoch, room), value;
+    TRY(store_get(txn, TABLE_ATTEMPTS, key, &value));
+    TRY(codec_read_attempt(key, value, attempt));
+    change(attempt, argument);
+    TRY(codec_put_attempt(txn, attempt));
+out:
+    mem_free(attempt);
+    return err;
+}
+
+struct started_write {
+    const struct lease *lease;
+    const struct attempt_record *process;
+};
+
+static void set_process(struct attempt_record *attempt, const void *argument)
+{
+    const struct attempt_record *process = argument;
+    attempt->pid = process->pid;
+    attempt->pid_started = process->pid_started;
+    attempt->first_step = process->first_step;
+    SET(attempt->host, process->host);
+    SET(attempt->log, process->log);
+    SET(attempt->socket_folder, process->socket_folder);
+}
+
+static enum err write_started(struct store_txn *txn, void *argument)
+{
+    struct started_write *write = argument;
+    return change_attempt(txn, write->lease->epoch, set_process, write->process);
+}
+
+enum err journal_started(struct journal *journal, const struct lease *lease,
+                         const struct attempt_record *process)
+{
+    struct started_write write = {lease, process};
+    return store_update(journal->store, write_started, &write);
+}
+
+/* The stage of a lease; ERR_PEER when another lease, or none, speaks for it now. */
+static enum err read_leased(struct store_txn *txn, const struct lease *lease,
+                            struct stage_record *record)
+{
+    enum err err = ERR_OK;
+    struct store_bytes value;
+    TRY(store_get(txn, TABLE_STAGES, journal_key(&lease->key), &value));
+    TRY(codec_read_stage(value, record));
+    if (!record->is_leased || record->lease_epoch != lease->epoch)
+        TRY(err_set(ERR_PEER, "%s: a report of lease %llu does not count, the current one is %llu",
+                    lease->name, (unsigned long long)lease->epoch,
+                    (unsigned long long)record->lease_epoch));
+out:
+    return err;
+}
+
+struct checkpoint_write {
+    const struct lease *lease;
+    uint64_t step, steps;
+    const char *content;
+};
+
+static enum err write_checkpoint(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    struct checkpoint_write *write = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    char text[96];
+    TRY(read_leased(txn, write->lease, record));
+    if (strcmp(record->checkpoint, write->content) == 0)
+        goto out; /* said twice */
+    record->step = write->step;
+    if (write->steps > 0)
+        record->steps = write->steps;
+    SET(record->checkpoint, write->content);
+    TRY(codec_put_stage(txn, &write->lease->key, record));
+    snprintf(text, sizeof text, "%llu %s", (unsigned long long)write->step, write->content);
+    TRY(add_event(txn, "checkpoint", write->lease->name, write->lease->epoch, text));
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    return err;
+}
+
+enum err journal_checkpoint(struct journal *journal, const struct lease *lease, uint64_t step,
+                            uint64_t steps, const char *content)
+{
+    enum err err = ERR_OK;
+    struct checkpoint_write write = {lease, step, steps, content};
+    TRY(FAULT("journal.checkpoint"));
+    TRY(store_update(journal->store, write_checkpoint, &write));
+out:
+    return err;
+}
+
+struct end_write {
+    const struct lease *lease;
+    const struct stage_outcome *outcome;
+};
+
+static void set_outcome(struct attempt_record *attempt, const void *argument)
+{
+    const struct stage_outcome *outcome = argument;
+    attempt->ended_ms = clock_wall_ms();
+    attempt->error = outcome->error;
+    attempt->last_step = outcome->step;
+    SET(attempt->text, outcome->text);
+}
+
+static void apply_outcome(struct stage_record *record, const struct stage_outcome *outcome)
+{
+    record->is_leased = false;
+    record->is_done = outcome->error == ERR_OK;
+    record->seconds += outcome->seconds;
+    if (outcome->images_per_second > 0)
+        record->images_per_second = outcome->images_per_second;
+    record->error = outcome->error;
+    SET(record->error_text, outcome->text);
+    if (record->is_done) {
+        record->done_ms = clock_wall_ms();
+        SET(record->content, outcome->content);
+        SET(record->results, outcome->results);
+        SET(record->results_hash, outcome->results_hash);
+    }
+}
+
+static enum err write_end(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    struct end_write *write = argument;
+    const struct stage_outcome *outcome = write->outcome;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    TRY(read_leased(txn, write->lease, record));
+    apply_outcome(record, outcome);
+    TRY(codec_put_stage(txn, &write->lease->key, record));
+    TRY(change_attempt(txn, write->lease->epoch, set_outcome, outcome));
+    const char *kind = record->is_done                     ? "done"
+                       : outcome->error == ERR_INTERRUPTED ? "stop"
+                                                           : "failed";
+    TRY(add_event(txn, kind, write->lease->name, write->lease->epoch, outcome->text));
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    return err;
+}
+
+enum err journal_end(struct journal *journal, const struct lease *lease,
+                     const struct stage_outcome *outcome)
+{
+    enum err err = ERR_OK;
+    struct end_write write = {lease, outcome};
+    TRY(FAULT("journal.end"));
+    TRY(store_update(journal->store, write_end, &write));
+out:
+    return err;
+}

@@ -1,0 +1,36 @@
+/* How a stage becomes a process: the argument list and environment of a local gang under mpirun, or
+ * of a host stage, `glowworm VERB`. Values go in as arguments, never through a shell. */
+#ifndef SCHEDULER_LAUNCH_H
+#define SCHEDULER_LAUNCH_H
+
+#include "scheduler/graph.h"
+#include "scheduler/process.h"
+
+struct launch_cfg {       /* borrowed; filled once */
+    const char *mpirun;   /* program, "mpirun"; NULL: the worker alone, without MPI */
+    const char *worker;   /* program: glowworm-worker */
+    const char *glowworm; /* program: glowworm itself, for host stages */
+    int ranks;
+    const char *run_folder;
+};
+
+struct launch { /* of one attempt; borrowed */
+    const struct graph_stage *stage;
+    const char *target; /* its name, STAGE_COMPILE */
+    const char *endpoint, *token;
+    uint64_t lease_epoch;
+    const char *log_path;
+};
+
+/* ERR_IO, ERR_UNAVAILABLE when a program is not there. */
+MUST_CHECK enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
+                                 struct process *process);
+
+/* Where a host stage's result is, inside the run's folder: what is hashed when it is done. */
+void launch_host_result(const struct graph_stage *stage, const char *target, char *path, int room);
+
+/* "GLOWWORM_ENDPOINT=<endpoint>": in the environment of everything launched, so that what a dead
+ * runner left behind can be told from other processes. */
+void launch_mark(const char *endpoint, char *mark, int room);
+
+#endif

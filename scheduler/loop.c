@@ -1,0 +1,243 @@
+#include "scheduler/loop.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "scheduler/loop_own.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define TICK_MS       100
+#define LAST_RESORT_S 10.0 /* to see the end of a killed session */
+
+/* A folder only we can enter, with a name short enough for a socket. */
+static enum err make_socket_folder(char folder[JOURNAL_PATH])
+{
+    const char *root = getenv("XDG_RUNTIME_DIR");
+    if (!root || !root[0] || strlen(root) > 60 || !file_is_folder(root))
+        root = getenv("TMPDIR");
+    if (!root || !root[0] || strlen(root) > 60)
+        root = "/tmp";
+    snprintf(folder, JOURNAL_PATH, "%s/glowworm-XXXXXX", root);
+    if (!mkdtemp(folder))
+        return err_set(ERR_IO, "no folder for the run's socket (%s): %s", folder, strerror(errno));
+    return ERR_OK;
+}
+
+static enum err make_token(const char *given, char token[65])
+{
+    unsigned char random[32];
+    if (given) {
+        snprintf(token, 65, "%s", given);
+        return ERR_OK;
+    }
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
+    for (int i = 0; i < 32; i++)
+        snprintf(token + 2 * i, 3, "%02x", random[i]);
+    return ERR_OK;
+}
+
+static enum err open_socket(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    char endpoint[JOURNAL_PATH + 16];
+    TRY(make_socket_folder(loop->socket_folder));
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", loop->socket_folder);
+    struct wire_cfg cfg = {.role = WIRE_SERVER,
+                           .endpoint = endpoint,
+                           .format = PROTOCOL_FORMAT,
+                           .max_payload_bytes = PROTOCOL_MAX_BYTES,
+                           .linger_ms = 500,
+                           .wake_fd = -1};
+    TRY(wire_open(&cfg, &loop->wire));
+out:
+    return err;
+}
+
+static void init_policy(struct loop *loop)
+{
+    const struct loop_cfg *cfg = loop->cfg;
+    policy_init(&loop->policy, cfg->graph);
+    if (cfg->backoff_ms > 0)
+        loop->policy.backoff_ms = cfg->backoff_ms;
+    for (int i = 0; i < cfg->graph->count; i++) {
+        const struct survey_stage *stage = &cfg->survey->stages[i];
+        if (stage->verdict != SURVEY_DONE)
+            continue;
+        loop->policy.stages[i].status = POLICY_DONE;
+        memcpy(loop->contents[i], stage->record.content, sizeof loop->contents[i]);
+    }
+}
+
+static void heed_stops(struct loop *loop)
+{
+    struct gang *gang = &loop->gang;
+    while (loop->cfg->stop_asked && loop->stops_seen < *loop->cfg->stop_asked) {
+        int count = ++loop->stops_seen;
+        loop->policy.is_stopping = true;
+        if (count == 1 && gang->is_running) {
+            gang->is_stop_asked = true;
+            if (gang->is_host)
+                process_signal(&gang->process, SIGTERM);
+            tell_stop(loop, "a stop was asked for");
+        }
+        if (count >= 3 && gang->is_running)
+            gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());
+        VIEW(loop, stopping, gang->is_running ? gang : NULL, count);
+    }
+}
+
+/* Hears everything there is; waits a tick for the first. */
+static enum err listen_all(struct loop *loop, int timeout_ms)
+{
+    enum err err = ERR_OK;
+    while (err == ERR_OK) {
+        err = listen_once(loop, timeout_ms);
+        timeout_ms = 0;
+    }
+    return err == ERR_AGAIN ? ERR_OK : err;
+}
+
+static enum err serve(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    heed_stops(loop);
+    TRY(listen_all(loop, TICK_MS));
+    if (gang->is_running) {
+        tell_pulse(loop);
+        gang_watch(gang, &loop->cfg->limits, clock_seconds());
+        struct process_end end = process_poll(&gang->process);
+        if (end.has_ended) {
+            TRY(listen_all(loop, 0)); /* its last words may still be in the socket */
+            TRY(attempt_reap(loop, &end));
+        }
+    }
+    if (loop->cfg->view && loop->cfg->view->tick)
+        loop->cfg->view->tick(loop->cfg->view->own);
+out:
+    return err;
+}
+
+static enum err go_on(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    for (;;) {
+        heed_stops(loop);
+        struct policy_action action = policy_next(&loop->policy, clock_wall_ms());
+        switch (action.verb) {
+        case POLICY_START:
+            TRY(attempt_start(loop, action.stage));
+            break;
+        case POLICY_WAIT:
+            TRY(serve(loop));
+            break;
+        case POLICY_FINISHED:
+            return ERR_OK;
+        case POLICY_STOPPED:
+            return err_set(ERR_INTERRUPTED, "stopped; the same command continues");
+        case POLICY_GIVE_UP:
+            return err_set(loop->first_error, "%s", loop->first_text);
+        }
+    }
+out:
+    return err;
+}
+
+/* We cannot go on (the journal fails): nothing may be left running behind us. */
+static void end_gang(struct loop *loop)
+{
+    struct gang *gang = &loop->gang;
+    double end = clock_seconds() + LAST_RESORT_S;
+    struct wire_message ignored;
+    if (!gang->is_running)
+        return;
+    while (!process_poll(&gang->process).has_ended && clock_seconds() < end) {
+        process_signal(&gang->process, SIGKILL);
+        if (wire_receive(loop->wire, TICK_MS, &ignored) == ERR_IO)
+            break;
+    }
+    process_signal(&gang->process, SIGKILL);
+}
+
+enum err loop_run(const struct loop_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    int leftovers = 0;
+    struct loop *loop = mem_alloc(sizeof *loop);
+    loop->cfg = cfg;
+    TRY(loop_clear_leftovers(cfg->journal, &leftovers));
+    init_policy(loop);
+    TRY(make_token(cfg->token, loop->token));
+    TRY(open_socket(loop));
+    TRY(go_on(loop));
+out:
+    end_gang(loop);
+    wire_close(&loop->wire);
+    if (loop->socket_folder[0] && file_remove_folder(loop->socket_folder) != ERR_OK)
+        log_warn("%s is left behind", loop->socket_folder);
+    mem_free(loop);
+    return err;
+}
+
+/* The attempts are collected first: leases are ended in transactions of their own. */
+struct leftovers {
+    int count;
+    struct attempt_record *records;
+};
+
+static enum err collect(const struct attempt_record *record, void *own)
+{
+    struct leftovers *list = own;
+    size_t bytes = (size_t)list->count * sizeof *record;
+    list->records = mem_grow(list->records, bytes, bytes + sizeof *record);
+    list->records[list->count++] = *record;
+    return ERR_OK;
+}
+
+static enum err clear(struct journal *journal, const struct attempt_record *record, int *killed)
+{
+    char place[sizeof record->host], mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
+    process_place(place, sizeof place);
+    if (strstr(record->socket_folder, "/glowworm-") && strcmp(place, record->host) == 0) {
+        snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", record->socket_folder);
+        launch_mark(endpoint, mark, sizeof mark);
+        for (int round = 0, now = 1; now > 0 && round < 100; round++) /* until none is born */
+            *killed += now = process_kill_marked(mark);
+        if (file_remove_folder(record->socket_folder) != ERR_OK)
+            log_warn("%s is left behind", record->socket_folder);
+    }
+    struct lease lease = {.key = record->key, .epoch = record->lease_epoch};
+    memcpy(lease.name, record->name, sizeof lease.name);
+    struct stage_outcome outcome = {.error = ERR_PEER,
+                                    .text = "its runner ended without a word",
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = "",
+                                    .step = record->last_step};
+    return journal_end(journal, &lease, &outcome);
+}
+
+enum err loop_clear_leftovers(struct journal *journal, int *count)
+{
+    enum err err = ERR_OK;
+    struct leftovers list = {0};
+    int killed = 0;
+    TRY(journal_unended(journal, collect, &list));
+    for (int i = 0; i < list.count; i++) {
+        err = clear(journal, &list.records[i], &killed);
+        if (err == ERR_PEER) /* a newer lease speaks for the stage already */
+            err = ERR_OK;
+        TRY(err);
+    }
+    if (killed > 0)
+        log_warn("an earlier runner of this run died; %d processes it left were ended", killed);
+    *count = killed;
+out:
+    mem_free(list.records);
+    return err;
+}

@@ -1,0 +1,53 @@
+/* The scheduler's loop as `glowworm run` embeds it: asks the policy, starts attempts, listens to
+ * them, writes down what happened, until the graph is done, cannot go on, or a person stops it. One
+ * thread, which also started the processes. */
+#ifndef SCHEDULER_LOOP_H
+#define SCHEDULER_LOOP_H
+
+#include "scheduler/gang.h"
+#include "scheduler/graph.h"
+#include "scheduler/journal.h"
+#include "scheduler/launch.h"
+#include "scheduler/policy.h"
+#include "scheduler/survey.h"
+#include <signal.h>
+
+/* What people are told, as it happens; every function may be NULL. Strings are borrowed. */
+struct loop_view {
+    void *own;
+    void (*started)(void *own, const struct gang *gang, bool is_resume, uint64_t step);
+    void (*progress)(void *own, const struct gang *gang);
+    void (*checkpoint)(void *own, const struct gang *gang, uint64_t step);
+    void (*done)(void *own, const struct gang *gang, double seconds);
+    /* retry_s < 0: it will not be tried again. tail: the last lines of the log. */
+    void (*failed)(void *own, const struct gang *gang, enum err error, const char *text,
+                   const char *tail, double retry_s);
+    /* A person asked for a stop, for the count'th time. gang: NULL when nothing runs. */
+    void (*stopping)(void *own, const struct gang *gang, int count);
+    void (*tick)(void *own); /* ten times a second */
+};
+
+struct loop_cfg {            /* all borrowed */
+    struct journal *journal; /* open for writing: that is the run's lock */
+    const struct graph *graph;
+    const struct survey *survey;
+    const struct campaign *campaign;
+    const char *run_folder;
+    const char *campaign_path; /* the resolved file workers read */
+    const char *token;         /* NULL: a random one */
+    struct launch_cfg launch;
+    struct gang_limits limits;
+    int64_t backoff_ms;                      /* before a first retry; 0: the policy's own */
+    const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
+    const struct loop_view *view;
+};
+
+/* ERR_OK: every stage is done. ERR_INTERRUPTED: stopped as asked, the same run goes on from there.
+ * Otherwise the error of the first stage that failed; ERR_FAILED when its retries are used up. */
+MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);
+
+/* Kills what runners that died have left running and ends their leases. *count: processes killed.
+ * loop_run() does it first. */
+MUST_CHECK enum err loop_clear_leftovers(struct journal *journal, int *count);
+
+#endif

@@ -1,0 +1,198 @@
+/* The life of one attempt: lease, process, outcome. The journal knows of a lease before anything
+ * runs for it, and of the outcome before anything is built on it. */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "scheduler/loop_own.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TAIL_LINES 12
+#define TAIL_BYTES 4096
+#define MAX_LOG    ((size_t)1 << 30)
+
+static const char *target_name(const struct loop *loop, int stage)
+{
+    const struct graph_stage *node = &loop->cfg->graph->stages[stage];
+    return node->kind == STAGE_COMPILE ? loop->cfg->campaign->targets[node->target].name : "";
+}
+
+/* What a later runner needs to find the processes of this attempt, should we die. */
+static enum err write_started(struct loop *loop)
+{
+    const struct gang *gang = &loop->gang;
+    struct attempt_record *record = mem_alloc(sizeof *record);
+    record->pid = gang->process.pid;
+    record->pid_started = gang->process.started_ticks;
+    process_place(record->host, sizeof record->host);
+    snprintf(record->log, sizeof record->log, "%s", gang->log);
+    snprintf(record->socket_folder, sizeof record->socket_folder, "%s", loop->socket_folder);
+    enum err err = journal_started(loop->cfg->journal, &gang->lease, record);
+    mem_free(record);
+    return err;
+}
+
+static enum err start_process(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
+    char *logs = file_join(loop->cfg->run_folder, "logs");
+    char *path = file_join(loop->cfg->run_folder, gang->log);
+    TRY(file_make_folders(logs));
+    TRY(write_started(loop));
+    struct launch launch = {.stage = stage,
+                            .target = target_name(loop, gang->stage),
+                            .endpoint = wire_endpoint(loop->wire),
+                            .token = loop->token,
+                            .lease_epoch = gang->lease.epoch,
+                            .log_path = path};
+    TRY(launch_start(&loop->cfg->launch, &launch, &gang->process));
+    gang->is_running = true;
+    TRY(FAULT("loop.launched"));
+    TRY(write_started(loop));
+out:
+    mem_free(logs);
+    mem_free(path);
+    return err;
+}
+
+static void tell_started(struct loop *loop)
+{
+    struct stage_record record = {0};
+    bool is_known = journal_stage(loop->cfg->journal, &loop->gang.lease.key, &record) == ERR_OK;
+    loop->gang.progress.step = is_known ? record.step : 0;
+    VIEW(loop, started, &loop->gang, is_known && record.checkpoint[0], record.step);
+    stage_record_fini(&record);
+}
+
+enum err attempt_start(struct loop *loop, int stage)
+{
+    enum err err = ERR_OK;
+    const struct graph_stage *node = &loop->cfg->graph->stages[stage];
+    struct gang *gang = &loop->gang;
+    memset(gang, 0, sizeof *gang);
+    gang->stage = stage;
+    gang->is_host = node->is_host;
+    TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs, &gang->lease));
+    snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
+    gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
+    loop->policy.stages[stage].status = POLICY_RUNNING;
+    tell_started(loop);
+    err = start_process(loop);
+    if (err != ERR_OK && !gang->is_running) { /* the launch failed, the run may go on */
+        struct stage_outcome outcome = {
+            .error = err, .content = "", .results = "", .results_hash = ""};
+        char text[JOURNAL_TEXT];
+        snprintf(text, sizeof text, "%s", err_text());
+        outcome.text = text;
+        TRY(attempt_end(loop, &outcome));
+        err = attempt_reap(loop, &(struct process_end){.has_ended = true});
+    }
+out:
+    return err;
+}
+
+enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    double now = clock_seconds();
+    struct stage_outcome timed = *outcome;
+    timed.seconds = now - gang->started_s;
+    TRY(journal_end(loop->cfg->journal, &gang->lease, &timed));
+    gang->is_ended = true;
+    gang->outcome = outcome->error;
+    snprintf(loop->text, sizeof loop->text, "%s", outcome->text);
+    if (gang->left_s == 0)
+        gang->left_s = now;
+    if (outcome->error == ERR_OK)
+        snprintf(loop->contents[gang->stage], sizeof loop->contents[0], "%s", outcome->content);
+out:
+    return err;
+}
+
+/* The outcome of a process that ended without a word: a host stage's exit code says it all. */
+static enum err conclude(struct loop *loop, const struct process_end *end)
+{
+    const struct gang *gang = &loop->gang;
+    const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
+    char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[512] = "";
+    struct stage_outcome outcome = {.content = "",
+                                    .results = results,
+                                    .results_hash = hash,
+                                    .text = text,
+                                    .step = gang->progress.step,
+                                    .images_per_second = gang->progress.images_per_second};
+    if (gang->is_host && end->code == 0 && !gang->is_killed) {
+        launch_host_result(stage, target_name(loop, gang->stage), results, sizeof results);
+        outcome.error = survey_hash_file(loop->cfg->run_folder, results, hash);
+        if (outcome.error != ERR_OK)
+            snprintf(text, sizeof text, "it ended well but left no %s", results);
+    } else {
+        outcome.error = gang_judge_exit(gang, end, text, sizeof text);
+    }
+    return attempt_end(loop, &outcome);
+}
+
+/* The last lines of the attempt's log: where the reason usually stands. Returns owned. */
+static char *read_tail(const struct loop *loop)
+{
+    char *path = file_join(loop->cfg->run_folder, loop->gang.log), *bytes = NULL;
+    size_t size = 0;
+    if (file_read(path, MAX_LOG, &bytes, &size) != ERR_OK)
+        size = 0;
+    size_t start = size;
+    for (int lines = 0; start > 0 && size - start < TAIL_BYTES; start--) {
+        lines += bytes[start - 1] == '\n' && start < size;
+        if (lines == TAIL_LINES)
+            break;
+    }
+    char *tail = mem_string(bytes ? bytes + start : "");
+    mem_free(bytes);
+    mem_free(path);
+    return tail;
+}
+
+static void tell_failure(struct loop *loop)
+{
+    const struct gang *gang = &loop->gang;
+    const struct policy_stage *state = &loop->policy.stages[gang->stage];
+    bool is_over = state->status == POLICY_FAILED;
+    double retry_s = (double)(state->not_before_ms - clock_wall_ms()) / 1000.0;
+    char *tail = read_tail(loop);
+    VIEW(loop, failed, gang, gang->outcome, loop->text, tail,
+         is_over ? -1.0 : (retry_s > 0 ? retry_s : 0.0));
+    mem_free(tail);
+    if (!is_over || loop->first_error != ERR_OK)
+        return;
+    bool is_used_up = policy_is_retryable(gang->outcome);
+    loop->first_error = is_used_up ? ERR_FAILED : gang->outcome;
+    snprintf(loop->first_text, sizeof loop->first_text, "stage %s failed%s: %.3000s (log: %s/%s)",
+             gang->lease.name, is_used_up ? " too often" : "", loop->text, loop->cfg->run_folder,
+             gang->log);
+}
+
+enum err attempt_reap(struct loop *loop, const struct process_end *end)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    if (!gang->is_ended)
+        TRY(conclude(loop, end));
+    int stragglers = process_signal(&gang->process, SIGKILL);
+    if (stragglers > 0)
+        log_warn("stage %s: %d processes outlived their gang and were killed", gang->lease.name,
+                 stragglers);
+    gang->is_running = false;
+    policy_ended(&loop->policy, gang->stage, gang->outcome, gang->made_progress, clock_wall_ms());
+    if (gang->outcome == ERR_OK)
+        VIEW(loop, done, gang, clock_seconds() - gang->started_s);
+    else if (gang->outcome != ERR_INTERRUPTED)
+        tell_failure(loop);
+    memset(&gang->process, 0, sizeof gang->process);
+out:
+    return err;
+}

@@ -1,0 +1,253 @@
+/* The gang's words. Whoever does not know the token is not heard; whoever holds a lease that is no
+ * longer current is told to go and changes nothing. */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "scheduler/loop_own.h"
+#include <stdio.h>
+#include <string.h>
+
+static void tell(struct loop *loop, const struct wire_peer *peer, Gw__ToWorker *message)
+{
+    message->lease_epoch = loop->gang.lease.epoch;
+    if (gw__to_worker__get_packed_size(message) > sizeof loop->bytes)
+        BUG("a message to a gang larger than %zu bytes", sizeof loop->bytes);
+    size_t size = gw__to_worker__pack(message, loop->bytes);
+    /* a peer that has gone is noticed by its process or its silence */
+    if (wire_send(loop->wire, peer, loop->bytes, size) != ERR_OK)
+        log_debug("a message to the gang was not sent: %s", err_text());
+}
+
+static void tell_accepted(struct loop *loop, const struct wire_peer *peer, uint64_t sequence)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Accepted accepted = GW__ACCEPTED__INIT;
+    accepted.sequence = sequence;
+    message.body_case = GW__TO_WORKER__BODY_ACCEPTED;
+    message.accepted = &accepted;
+    tell(loop, peer, &message);
+}
+
+static void tell_bye(struct loop *loop, const struct wire_peer *peer, const char *reason)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Bye bye = GW__BYE__INIT;
+    bye.reason = (char *)reason;
+    message.body_case = GW__TO_WORKER__BODY_BYE;
+    message.bye = &bye;
+    tell(loop, peer, &message);
+}
+
+void tell_stop(struct loop *loop, const char *reason)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Stop stop = GW__STOP__INIT;
+    stop.reason = (char *)reason;
+    message.body_case = GW__TO_WORKER__BODY_STOP;
+    message.stop = &stop;
+    if (loop->gang.has_peer)
+        tell(loop, &loop->gang.peer, &message);
+}
+
+void tell_pulse(struct loop *loop)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Pulse pulse = GW__PULSE__INIT;
+    double now = clock_seconds();
+    if (!loop->gang.has_peer || now - loop->pulse_s < PROTOCOL_PULSE_S)
+        return;
+    loop->pulse_s = now;
+    message.body_case = GW__TO_WORKER__BODY_PULSE;
+    message.pulse = &pulse;
+    tell(loop, &loop->gang.peer, &message);
+}
+
+/* Where the stage starts: its own last checkpoint that counts, else the final one of the stage
+ * before it. */
+static void tell_assign(struct loop *loop)
+{
+    const struct loop_cfg *cfg = loop->cfg;
+    const struct gang *gang = &loop->gang;
+    const struct graph_stage *stage = &cfg->graph->stages[gang->stage];
+    char key[HASH_HEX_BYTES], own[HASH_HEX_BYTES] = "";
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Assign assign = GW__ASSIGN__INIT;
+    struct stage_record record = {0};
+    if (journal_stage(cfg->journal, &stage->key, &record) == ERR_OK)
+        memcpy(own, record.checkpoint, sizeof own);
+    stage_record_fini(&record);
+    hash_hex(&stage->key, key);
+    assign.campaign = (char *)cfg->campaign_path;
+    assign.run_folder = (char *)cfg->run_folder;
+    assign.stage = (char *)stage->name;
+    assign.stage_index = (uint32_t)gang->stage;
+    assign.stage_key = key;
+    assign.is_resume = own[0] != '\0';
+    assign.start = own;
+    if (!assign.is_resume)
+        assign.start = stage->start_stage >= 0 ? loop->contents[stage->start_stage] : "";
+    assign.teacher = stage->teacher_stage >= 0 ? loop->contents[stage->teacher_stage] : "";
+    assign.attempt = (uint32_t)gang->lease.attempt;
+    message.body_case = GW__TO_WORKER__BODY_ASSIGN;
+    message.assign = &assign;
+    tell(loop, &gang->peer, &message);
+}
+
+static void hear_hello(struct loop *loop, const struct wire_peer *peer, const Gw__Hello *hello)
+{
+    struct gang *gang = &loop->gang;
+    gang->peer = *peer;
+    gang->has_peer = true;
+    gang->moved_s = clock_seconds();
+    log_info("gang of %s: %u ranks on %s, %s", gang->lease.name, hello->ranks, hello->host,
+             hello->lineage);
+    if (gang->is_stop_asked) /* before it began: nothing to save */
+        tell_stop(loop, "a stop was asked for");
+    else
+        tell_assign(loop);
+}
+
+static enum err hear_checkpoint(struct loop *loop, const Gw__CheckpointSaved *saved)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    struct hash content;
+    if (!hash_parse(saved->content, &content)) {
+        log_warn("gang of %s: a checkpoint named \"%.80s\" is refused", gang->lease.name,
+                 saved->content);
+        return ERR_OK;
+    }
+    TRY(journal_checkpoint(loop->cfg->journal, &gang->lease, saved->step, gang->progress.steps,
+                           saved->content));
+    gang->made_progress = true;
+    VIEW(loop, checkpoint, gang, saved->step);
+out:
+    return err;
+}
+
+static enum err hear_done(struct loop *loop, const Gw__Done *done)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    struct hash content;
+    char results_hash[HASH_HEX_BYTES] = "";
+    struct stage_outcome outcome = {.text = "",
+                                    .content = done->content,
+                                    .results = done->results,
+                                    .results_hash = results_hash,
+                                    .step = gang->progress.step,
+                                    .images_per_second = gang->progress.images_per_second};
+    bool is_training = loop->cfg->graph->stages[gang->stage].kind == STAGE_TRAIN;
+    if ((is_training || done->content[0]) && !hash_parse(done->content, &content)) {
+        outcome.error = ERR_DATA;
+        outcome.text = "it reports no final checkpoint";
+    } else if (strlen(done->results) >= JOURNAL_PATH || strstr(done->results, "..") ||
+               done->results[0] == '/') {
+        outcome.error = ERR_DATA;
+        outcome.text = "it reports a result outside the run's folder";
+    } else if (done->results[0] &&
+               survey_hash_file(loop->cfg->run_folder, done->results, results_hash) != ERR_OK) {
+        outcome.error = ERR_DATA;
+        outcome.text = "the result it reports cannot be read";
+    }
+    TRY(attempt_end(loop, &outcome));
+out:
+    return err;
+}
+
+static enum err err_of_worker(const Gw__Failed *failed)
+{
+    for (enum err code = ERR_FAILED; code <= ERR_INTERRUPTED; code++)
+        if (strcmp(err_name(code), failed->error_name) == 0)
+            return code;
+    return failed->retryable ? ERR_PEER : ERR_FAILED;
+}
+
+static enum err hear_failed(struct loop *loop, const Gw__Failed *failed)
+{
+    struct stage_outcome outcome = {.error = err_of_worker(failed),
+                                    .text = failed->text,
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = "",
+                                    .step = failed->step,
+                                    .images_per_second = loop->gang.progress.images_per_second};
+    /* a stop that nobody here asked for: somebody signalled the gang, which is worth a retry */
+    if (outcome.error == ERR_INTERRUPTED && !loop->gang.is_stop_asked)
+        outcome.error = ERR_PEER;
+    return attempt_end(loop, &outcome);
+}
+
+/* ERR_PEER from the journal: the lease is void. The gang is told to go; we go on. */
+static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__FromWorker *message)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &loop->gang;
+    switch (message->body_case) {
+    case GW__FROM_WORKER__BODY_HELLO:
+        hear_hello(loop, peer, message->hello);
+        break;
+    case GW__FROM_WORKER__BODY_PROGRESS:
+        gang_set_progress(gang, message->progress, clock_seconds());
+        VIEW(loop, progress, gang);
+        break;
+    case GW__FROM_WORKER__BODY_CHECKPOINT:
+        err = hear_checkpoint(loop, message->checkpoint);
+        break;
+    case GW__FROM_WORKER__BODY_DONE:
+        err = gang->is_ended ? ERR_OK : hear_done(loop, message->done);
+        break;
+    case GW__FROM_WORKER__BODY_FAILED:
+        err = gang->is_ended ? ERR_OK : hear_failed(loop, message->failed);
+        break;
+    default: /* a heartbeat */
+        break;
+    }
+    if (err == ERR_PEER) {
+        log_warn("%s", err_text());
+        tell_bye(loop, peer, "another gang has this stage");
+        return ERR_OK;
+    }
+    if (err == ERR_OK && message->sequence > 0)
+        tell_accepted(loop, peer, message->sequence);
+    if (err == ERR_OK && gang->is_ended)
+        tell_bye(loop, peer, "the stage has ended");
+    return err;
+}
+
+static bool is_token(const struct loop *loop, const char *token)
+{
+    size_t size = strlen(loop->token);
+    unsigned char differs = strlen(token) != size;
+    for (size_t i = 0; i < size && !differs; i++)
+        differs |= (unsigned char)(token[i] ^ loop->token[i]);
+    return !differs;
+}
+
+enum err listen_once(struct loop *loop, int timeout_ms)
+{
+    struct gang *gang = &loop->gang;
+    struct wire_message received;
+    enum err err = wire_receive(loop->wire, timeout_ms, &received);
+    if (err == ERR_AGAIN)
+        return err;
+    if (err != ERR_OK) {
+        log_warn("a message was refused: %s", err_text());
+        return ERR_OK;
+    }
+    Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
+    if (!message || !is_token(loop, message->token)) {
+        log_warn("a message of %zu bytes was refused: %s", received.size_bytes,
+                 message ? "it is not from a gang of this run" : "it cannot be read");
+    } else if (!gang->is_running || message->lease_epoch != gang->lease.epoch) {
+        log_warn("a gang with the old lease %llu is sent away",
+                 (unsigned long long)message->lease_epoch);
+        tell_bye(loop, &received.peer, "another gang has this stage");
+    } else {
+        gang_heard(gang, clock_seconds());
+        err = hear(loop, &received.peer, message);
+    }
+    if (message)
+        gw__from_worker__free_unpacked(message, NULL);
+    return err;
+}

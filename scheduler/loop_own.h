@@ -1,0 +1,46 @@
+/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts) and loop_listen.c
+ * (the gang's words) share. Nobody else includes it. */
+#ifndef SCHEDULER_LOOP_OWN_H
+#define SCHEDULER_LOOP_OWN_H
+
+#include "scheduler/loop.h"
+#include "scheduler/protocol.h"
+
+struct loop {
+    const struct loop_cfg *cfg;
+    struct policy_state policy;
+    struct wire *wire;
+    char token[65];
+    char socket_folder[JOURNAL_PATH];
+    struct gang gang; /* one at a time */
+    int stops_seen;
+    char text[JOURNAL_TEXT]; /* of the running attempt's outcome */
+    double pulse_s;          /* our last pulse */
+    enum err first_error;    /* of the first stage that failed for good */
+    char first_text[JOURNAL_TEXT];
+    char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
+    uint8_t bytes[PROTOCOL_MAX_BYTES];
+};
+
+/* loop_attempt.c */
+MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
+/* The gang said it, or its process ended: writes the outcome once. */
+MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);
+/* The process is gone: concludes, and makes room for the next. */
+MUST_CHECK enum err attempt_reap(struct loop *loop, const struct process_end *end);
+
+/* loop_listen.c */
+/* Hears one message, waiting for it. ERR_AGAIN: there was none; a refused one is logged and OK. */
+MUST_CHECK enum err listen_once(struct loop *loop, int timeout_ms);
+void tell_stop(struct loop *loop, const char *reason);
+void tell_pulse(struct loop *loop);
+
+/* Tells the view, where it listens. */
+#define VIEW(loop, what, ...)                                                                      \
+    do {                                                                                           \
+        const struct loop_view *view_ = (loop)->cfg->view;                                         \
+        if (view_ && view_->what)                                                                  \
+            view_->what(view_->own, __VA_ARGS__);                                                  \
+    } while (0)
+
+#endif

@@ -1,0 +1,52 @@
+/* What to do next: pure functions of the stages' states and the time. No lock, no clock, no socket;
+ * the loop asks, acts, and writes down what happened. One thread. */
+#ifndef SCHEDULER_POLICY_H
+#define SCHEDULER_POLICY_H
+
+#include "scheduler/graph.h"
+#include <stdint.h>
+
+enum policy_status { POLICY_PENDING, POLICY_RUNNING, POLICY_DONE, POLICY_FAILED };
+
+struct policy_stage {
+    enum policy_status status;
+    int failures;          /* retryable ones since it last made progress */
+    int64_t not_before_ms; /* backing off until then */
+    enum err error;        /* of the last failure */
+};
+
+struct policy_state {
+    const struct graph *graph; /* borrowed */
+    struct policy_stage stages[PLAN_MAX_STAGES];
+    int max_failures;   /* so many retryable failures in a row without progress end a stage */
+    int64_t backoff_ms; /* before the first retry; doubles, capped at backoff_max_ms */
+    int64_t backoff_max_ms;
+    bool is_stopping; /* a person asked for a stop: start nothing more */
+};
+
+/* Budget and backoff as shipped: 5 failures, 1 s doubling to 60 s. */
+void policy_init(struct policy_state *state, const struct graph *graph);
+
+enum policy_verb {
+    POLICY_START,    /* start `stage` */
+    POLICY_WAIT,     /* something runs, or backs off until `until_ms` (0: no time known) */
+    POLICY_FINISHED, /* every stage is done */
+    POLICY_GIVE_UP,  /* nothing can go on: `stage` is the first that failed */
+    POLICY_STOPPED   /* a stop was asked for and nothing runs */
+};
+
+struct policy_action {
+    enum policy_verb verb;
+    int stage;
+    int64_t until_ms;
+};
+struct policy_action policy_next(const struct policy_state *state, int64_t now_ms);
+
+/* How an attempt of a stage ended. made_progress: a checkpoint of it counted. Failures worth a
+ * retry: ERR_PEER and ERR_AGAIN; 65, 78 and the like never are. A stop that was asked for leaves
+ * the stage pending. */
+void policy_ended(struct policy_state *state, int stage, enum err error, bool made_progress,
+                  int64_t now_ms);
+bool policy_is_retryable(enum err error);
+
+#endif

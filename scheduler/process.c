@@ -1,0 +1,187 @@
+#include "scheduler/process.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_ENVIRONMENT (1024 * 1024)
+
+extern char **environ;
+
+struct proc_stat { /* of /proc/PID/stat */
+    long long session;
+    unsigned long long started_ticks;
+    char state;
+};
+
+static bool read_stat(long long pid, struct proc_stat *stat)
+{
+    char path[64], *bytes = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "/proc/%lld/stat", pid);
+    if (file_read(path, 4096, &bytes, &size) != ERR_OK)
+        return false;
+    char *at = strrchr(bytes, ')'); /* the name in parentheses may hold anything */
+    /* state ppid pgrp session, then 15 fields, then the start time: proc(5), fields 3 to 22 */
+    bool is_sound = at && sscanf(at + 1, " %c %*d %*d %lld", &stat->state, &stat->session) == 2;
+    for (int field = 3; is_sound && field <= 22; field++) {
+        at = strchr(at + 1, ' ');
+        is_sound = at != NULL;
+    }
+    is_sound = is_sound && sscanf(at, " %llu", &stat->started_ticks) == 1;
+    mem_free(bytes);
+    return is_sound;
+}
+
+/* Ours with the given ones set over it; the strings are borrowed. Returns owned. */
+static char **make_environment(const char *const *extra)
+{
+    size_t ours = 0, added = 0, count = 0;
+    while (environ && environ[ours])
+        ours++;
+    while (extra && extra[added])
+        added++;
+    char **list = mem_array(ours + added + 1, sizeof *list);
+    for (size_t i = 0; i < ours; i++) {
+        bool is_replaced = false;
+        for (size_t j = 0; j < added; j++) {
+            size_t name = strcspn(extra[j], "=") + 1;
+            is_replaced = is_replaced || strncmp(environ[i], extra[j], name) == 0;
+        }
+        if (!is_replaced)
+            list[count++] = environ[i];
+    }
+    for (size_t j = 0; j < added; j++)
+        list[count++] = (char *)extra[j];
+    return list;
+}
+
+/* Between fork and exec: only what is safe in a signal handler. */
+static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log,
+                             pid_t parent)
+{
+    static const char text[] = ": cannot be executed\n";
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) /* it died before the line above */
+        _exit(143);
+    int empty = open("/dev/null", O_RDONLY);
+    if (empty < 0 || dup2(empty, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+        _exit(126);
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    execvpe(cfg->argv[0], (char *const *)cfg->argv, environment);
+    ssize_t written = write(2, cfg->argv[0], strlen(cfg->argv[0]));
+    written = write(2, text, sizeof text - 1);
+    (void)written;
+    _exit(127);
+}
+
+enum err process_start(const struct process_cfg *cfg, struct process *process)
+{
+    enum err err = ERR_OK;
+    char **environment = make_environment(cfg->environment);
+    struct proc_stat stat;
+    pid_t parent = getpid();
+    int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (log < 0)
+        TRY(err_set(ERR_IO, "%s: %s", cfg->log_path, strerror(errno)));
+    TRY(FAULT("process.start"));
+    pid_t pid = fork();
+    if (pid == 0)
+        become(cfg, environment, log, parent);
+    if (pid < 0)
+        TRY(err_set(ERR_IO, "no new process for %s: %s", cfg->argv[0], strerror(errno)));
+    process->pid = pid;
+    /* not reaped yet, so it is there even if it has ended already */
+    process->started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
+out:
+    if (log >= 0)
+        close(log);
+    mem_free(environment);
+    return err;
+}
+
+struct process_end process_poll(const struct process *process)
+{
+    struct process_end end = {0};
+    int status = 0;
+    pid_t pid = waitpid((pid_t)process->pid, &status, WNOHANG);
+    if (pid == 0 || (pid < 0 && errno == EINTR))
+        return end;
+    end.has_ended = true;
+    end.code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    end.signal = pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return end;
+}
+
+static bool has_mark(long long pid, const char *mark)
+{
+    char path[64], *bytes = NULL;
+    size_t size = 0, mark_size = strlen(mark) + 1;
+    bool is_found = false;
+    snprintf(path, sizeof path, "/proc/%lld/environ", pid);
+    if (file_read(path, MAX_ENVIRONMENT, &bytes, &size) != ERR_OK)
+        return false;
+    for (size_t at = 0; at < size && !is_found; at += strlen(bytes + at) + 1)
+        is_found = size - at >= mark_size && memcmp(bytes + at, mark, mark_size) == 0;
+    mem_free(bytes);
+    return is_found;
+}
+
+/* Signals living processes: of a session, or with a mark in their environment (the other one NULL).
+ */
+static int signal_all(const struct process *session, const char *mark, int signal)
+{
+    int count = 0;
+    struct dirent *entry;
+    DIR *folder = opendir("/proc");
+    while (folder && (entry = readdir(folder))) {
+        struct proc_stat stat;
+        char *end = NULL;
+        long long pid = strtoll(entry->d_name, &end, 10);
+        if (pid <= 1 || *end || pid == getpid() || !read_stat(pid, &stat) || stat.state == 'Z')
+            continue;
+        if (session ? stat.session != session->pid : !has_mark(pid, mark))
+            continue;
+        if (kill((pid_t)pid, signal) == 0)
+            count++;
+    }
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+int process_signal(const struct process *process, int signal)
+{
+    return process->pid > 1 ? signal_all(process, NULL, signal) : 0;
+}
+
+int process_kill_marked(const char *mark)
+{
+    return signal_all(NULL, mark, SIGKILL);
+}
+
+void process_place(char *place, int room)
+{
+    char *boot = NULL, host[128] = "";
+    size_t size = 0;
+    if (file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &size) == ERR_OK)
+        boot[strcspn(boot, "\n")] = '\0';
+    gethostname(host, sizeof host - 1);
+    snprintf(place, (size_t)room, "%s %s", boot ? boot : "", host);
+    mem_free(boot);
+}

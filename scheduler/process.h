@@ -1,0 +1,45 @@
+/* A child process in a session of its own, its output appended to a log file. The session is what
+ * is killed: Open MPI puts every rank into a process group of its own, so a group would not catch
+ * them. Linux: reads /proc. The thread that starts a process must outlive it (the kernel ends the
+ * child with it). */
+#ifndef SCHEDULER_PROCESS_H
+#define SCHEDULER_PROCESS_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct process {
+    int64_t pid;            /* leads its session; 0: none */
+    uint64_t started_ticks; /* since boot: tells it from a later process of the same number */
+};
+
+struct process_cfg {
+    const char *const *argv;        /* NULL at the end; argv[0] is looked up in PATH */
+    const char *const *environment; /* "NAME=value" set over ours, NULL at the end */
+    const char *log_path;           /* appended to */
+};
+
+/* ERR_IO; a program that cannot be executed exits with 127 and says so in its log. Standard input
+ * is empty. When we die it gets SIGTERM. */
+MUST_CHECK enum err process_start(const struct process_cfg *cfg, struct process *process);
+
+struct process_end {
+    bool has_ended;
+    int code;   /* exit code, -1 when a signal ended it */
+    int signal; /* 0: none */
+};
+/* Does not wait. After the end the process is forgotten by the system; ask no more. */
+struct process_end process_poll(const struct process *process);
+
+/* A signal to every process of the session; returns how many there were. */
+int process_signal(const struct process *process, int signal);
+
+/* SIGKILL to every process that carries `mark` ("NAME=value") in its environment: what a runner
+ * that died has left. Returns how many. */
+int process_kill_marked(const char *mark);
+
+/* This machine since its last start: "<boot id> <host name>". */
+void process_place(char *place, int room);
+
+#endif

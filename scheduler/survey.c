@@ -1,0 +1,179 @@
+#include "scheduler/survey.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_RESULT ((size_t)1 << 30)
+
+enum err survey_hash_file(const char *run_folder, const char *path, char hex[HASH_HEX_BYTES])
+{
+    enum err err = ERR_OK;
+    char *whole = file_join(run_folder, path), *bytes = NULL;
+    size_t size = 0;
+    TRY(file_read(whole, MAX_RESULT, &bytes, &size));
+    struct hash hash = hash_of(bytes, size);
+    hash_hex(&hash, hex);
+out:
+    mem_free(bytes);
+    mem_free(whole);
+    return err;
+}
+
+/* A training stage's checkpoint is missed only where somebody starts from it, or where it is what
+ * the campaign was run for: no training follows. Its result file is a picture of the past. */
+static bool is_last_training(const struct graph *graph, int stage)
+{
+    for (int i = stage + 1; i < graph->count; i++)
+        if (graph->stages[i].kind == STAGE_TRAIN && graph_needs(graph, i, stage))
+            return false;
+    return true;
+}
+
+/* A stage that goes on from its own checkpoint does not start again, but is still taught. */
+static bool is_started_from(const struct survey_cfg *cfg, const struct survey *survey, int stage)
+{
+    for (int i = stage + 1; i < cfg->graph->count; i++) {
+        enum survey_verdict verdict = survey->stages[i].verdict;
+        const struct graph_stage *later = &cfg->graph->stages[i];
+        bool is_start = later->start_stage == stage && verdict != SURVEY_PARTIAL;
+        if (verdict != SURVEY_DONE && (is_start || later->teacher_stage == stage))
+            return true;
+    }
+    return false;
+}
+
+/* NULL when the outputs of a done stage are there, else what is missing. */
+static const char *find_loss(const struct survey_cfg *cfg, const struct survey *survey, int stage)
+{
+    const struct graph_stage *node = &cfg->graph->stages[stage];
+    const struct stage_record *record = &survey->stages[stage].record;
+    char hex[HASH_HEX_BYTES];
+    if (node->kind == STAGE_TRAIN) {
+        bool is_wanted = is_last_training(cfg->graph, stage) || is_started_from(cfg, survey, stage);
+        if (is_wanted && !cfg->has_checkpoint(cfg->own, record->content))
+            return "its final checkpoint is no longer in the store";
+        return NULL;
+    }
+    if (!record->results[0])
+        return NULL;
+    if (survey_hash_file(cfg->run_folder, record->results, hex) != ERR_OK)
+        return "its result is gone";
+    return strcmp(hex, record->results_hash) != 0 ? "its result was altered" : NULL;
+}
+
+/* Why a stage that is not in the journal has to run: its own inputs differ from the last time this
+ * name was asked for, or only those of a stage before it. */
+static enum err explain_missing(const struct survey_cfg *cfg, int stage, struct survey_stage *mine,
+                                struct text *why)
+{
+    enum err err = ERR_OK;
+    const struct graph_stage *node = &cfg->graph->stages[stage];
+    char *old_inputs = NULL;
+    mine->verdict = SURVEY_NEW;
+    err =
+        cfg->journal ? journal_current(cfg->journal, node->name, NULL, &old_inputs) : ERR_NOT_FOUND;
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    TRY(err);
+    graph_changes(old_inputs, node->inputs, why);
+    if (why->size > 0)
+        mine->verdict = SURVEY_CHANGED;
+out:
+    mem_free(old_inputs);
+    return err;
+}
+
+static enum err judge_recorded(const struct survey_cfg *cfg, int stage, struct survey_stage *mine)
+{
+    enum err err = journal_stage(cfg->journal, &cfg->graph->stages[stage].key, &mine->record);
+    if (err == ERR_NOT_FOUND) /* a lease is given before anything runs: no record, never begun */
+        return ERR_OK;
+    if (err != ERR_OK)
+        return err;
+    mine->has_record = true;
+    if (mine->record.is_done)
+        mine->verdict = SURVEY_DONE;
+    else if (mine->record.checkpoint[0] && cfg->has_checkpoint(cfg->own, mine->record.checkpoint))
+        mine->verdict = SURVEY_PARTIAL;
+    return ERR_OK;
+}
+
+static enum err judge(const struct survey_cfg *cfg, struct survey *survey, int stage)
+{
+    enum err err = ERR_OK;
+    struct survey_stage *mine = &survey->stages[stage];
+    struct text why;
+    text_init(&why);
+    mine->verdict = SURVEY_NEW;
+    if (cfg->journal)
+        TRY(judge_recorded(cfg, stage, mine));
+    if (!mine->has_record)
+        TRY(explain_missing(cfg, stage, mine, &why));
+out:
+    mine->why = mem_string(text_get(&why));
+    text_fini(&why);
+    return err;
+}
+
+/* Backwards: a lost output makes its stage run again, which may need the one before it. */
+static void find_losses(const struct survey_cfg *cfg, struct survey *survey)
+{
+    for (int i = cfg->graph->count - 1; i >= 0; i--) {
+        struct survey_stage *mine = &survey->stages[i];
+        const char *loss = mine->verdict == SURVEY_DONE ? find_loss(cfg, survey, i) : NULL;
+        if (!loss)
+            continue;
+        mine->verdict = SURVEY_LOST;
+        mem_free(mine->why);
+        mine->why = mem_string(loss);
+    }
+}
+
+/* New stages behind one that changed are not new to the person: say which stage they follow. */
+static void find_followers(const struct survey_cfg *cfg, struct survey *survey)
+{
+    for (int i = 0; i < cfg->graph->count; i++) {
+        const struct graph_stage *node = &cfg->graph->stages[i];
+        struct survey_stage *mine = &survey->stages[i];
+        for (int j = 0; mine->verdict == SURVEY_NEW && j < node->dependency_count; j++) {
+            enum survey_verdict before = survey->stages[node->dependencies[j]].verdict;
+            if (before != SURVEY_CHANGED && before != SURVEY_FOLLOWS)
+                continue;
+            struct text why;
+            text_init(&why);
+            text_add(&why, "%s runs again", cfg->graph->stages[node->dependencies[j]].name);
+            mem_free(mine->why);
+            mine->why = mem_string(text_get(&why));
+            mine->verdict = SURVEY_FOLLOWS;
+            text_fini(&why);
+        }
+    }
+}
+
+enum err survey_take(const struct survey_cfg *cfg, struct survey *survey)
+{
+    enum err err = ERR_OK;
+    memset(survey, 0, sizeof *survey);
+    for (int i = 0; i < cfg->graph->count; i++) {
+        TRY(judge(cfg, survey, i));
+        survey->count++;
+    }
+    find_losses(cfg, survey);
+    find_followers(cfg, survey);
+    for (int i = 0; i < survey->count; i++)
+        survey->to_do += survey->stages[i].verdict != SURVEY_DONE;
+out:
+    if (err != ERR_OK)
+        survey_fini(survey);
+    return err;
+}
+
+void survey_fini(struct survey *survey)
+{
+    for (int i = 0; i < PLAN_MAX_STAGES; i++) {
+        stage_record_fini(&survey->stages[i].record);
+        mem_free(survey->stages[i].why);
+    }
+    memset(survey, 0, sizeof *survey);
+}
