@@ -35,7 +35,7 @@ static enum err add_score(struct workbench *bench, struct evaluate *evaluate,
     json_object_set_new(json, split == SPLIT_TEST ? "test" : "holdout", made);
     if (bench->comm->rank == 0)
         log_info("evaluated subnet=\"%s\" split=%s accuracy=%.4f loss=%.4f",
-                 json_string_value(json_object_get(json, "label")),
+                 json_string_value(json_object_get(json, "subnet")),
                  split == SPLIT_TEST ? "test" : "holdout", score.accuracy, score.loss);
 out:
     score_fini(&score);

@@ -1,0 +1,133 @@
+#include "tests/scratch.h"
+#include "trainer/metrics.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct metrics *opened(const char *path, bool is_resume, uint64_t step)
+{
+    struct metrics *metrics = NULL;
+    if (metrics_open(path, is_resume, step, &metrics) != ERR_OK)
+        fail_msg("%s", err_text());
+    return metrics;
+}
+
+static void write_steps(struct metrics *metrics, uint64_t first, uint64_t last)
+{
+    for (uint64_t step = first; step <= last; step++) {
+        metrics_begin(metrics, "step", step);
+        metrics_number(metrics, "loss", 1.0 / (double)step);
+        metrics_end(metrics);
+    }
+}
+
+static char *content(const char *path)
+{
+    char *bytes = NULL;
+    size_t size_bytes = 0;
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size_bytes), ERR_OK);
+    return bytes;
+}
+
+static int lines(const char *bytes)
+{
+    int count = 0;
+    for (; *bytes; bytes++)
+        count += *bytes == '\n';
+    return count;
+}
+
+static void a_resume_drops_what_lies_behind_the_checkpoint(void **state)
+{
+    char *path = file_join(*state, "kernel.jsonl");
+    struct metrics *metrics = opened(path, false, 0);
+    write_steps(metrics, 1, 9);
+    metrics_close(&metrics);
+    metrics = opened(path, true, 6);
+    write_steps(metrics, 7, 7);
+    metrics_close(&metrics);
+    char *bytes = content(path);
+    assert_int_equal(lines(bytes), 7);
+    assert_non_null(strstr(bytes, "\"step\":7,"));
+    assert_null(strstr(bytes, "\"step\":8,"));
+    mem_free(bytes);
+    mem_free(path);
+}
+
+static void a_line_torn_by_a_kill_is_dropped(void **state)
+{
+    static const char torn[] =
+        "{\"event\":\"step\",\"step\":1,\"loss\":2}\n{\"event\":\"step\",\"st";
+    char *path = file_join(*state, "teacher.jsonl");
+    assert_int_equal(file_write(path, torn, sizeof torn - 1), ERR_OK);
+    struct metrics *metrics = opened(path, true, 1);
+    metrics_close(&metrics);
+    char *bytes = content(path);
+    assert_string_equal(bytes, "{\"event\":\"step\",\"step\":1,\"loss\":2}\n");
+    mem_free(bytes);
+    mem_free(path);
+}
+
+static void a_stage_that_starts_over_starts_an_empty_file(void **state)
+{
+    char *path = file_join(*state, "depth-1.jsonl");
+    struct metrics *metrics = opened(path, false, 0);
+    write_steps(metrics, 1, 3);
+    metrics_close(&metrics);
+    metrics = opened(path, false, 0);
+    metrics_close(&metrics);
+    char *bytes = content(path);
+    assert_string_equal(bytes, "");
+    mem_free(bytes);
+    mem_free(path);
+}
+
+static void kept_events_are_found_by_name_and_step(void **state)
+{
+    char *path = file_join(*state, "width-1.jsonl");
+    struct metrics *metrics = opened(path, false, 0);
+    metrics_begin(metrics, "evaluate", 4);
+    metrics_end(metrics);
+    metrics_close(&metrics);
+    metrics = opened(path, true, 4);
+    assert_true(metrics_has(metrics, "evaluate", 4));
+    assert_false(metrics_has(metrics, "evaluate", 3));
+    assert_false(metrics_has(metrics, "step", 4));
+    assert_false(metrics_has(NULL, "evaluate", 4));
+    metrics_close(&metrics);
+    mem_free(path);
+}
+
+static void texts_and_odd_numbers_stay_valid_json(void **state)
+{
+    char *path = file_join(*state, "odd.jsonl");
+    struct metrics *metrics = opened(path, false, 0);
+    metrics_begin(metrics, "start", 0);
+    metrics_text(metrics, "lineage", "a \"b\" \\ c\n");
+    metrics_number(metrics, "loss", NAN);
+    metrics_number(metrics, "rate", 0.25);
+    metrics_end(metrics);
+    assert_int_equal(metrics_sync(metrics), ERR_OK);
+    metrics_close(&metrics);
+    char *bytes = content(path);
+    assert_string_equal(bytes, "{\"event\":\"start\",\"step\":0,\"lineage\":\"a \\\"b\\\" \\\\ "
+                               "c\\u000a\",\"loss\":null,\"rate\":0.25}\n");
+    mem_free(bytes);
+    mem_free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_resume_drops_what_lies_behind_the_checkpoint),
+        cmocka_unit_test(a_line_torn_by_a_kill_is_dropped),
+        cmocka_unit_test(a_stage_that_starts_over_starts_an_empty_file),
+        cmocka_unit_test(kept_events_are_found_by_name_and_step),
+        cmocka_unit_test(texts_and_odd_numbers_stay_valid_json),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}

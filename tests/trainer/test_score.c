@@ -1,0 +1,142 @@
+#include "base/mem.h"
+#include "base/rng.h"
+#include "tests/trainer/gang.h"
+#include "trainer/score.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CLASSES 5
+#define LEAVES  7
+#define MICRO   9
+
+struct trial {
+    struct score scores[LEAVES];
+};
+
+static float logit(uint32_t record, int c)
+{
+    return (float)(4 * rng_unit(rng(3, RNG_TEST, 0, record, (uint64_t)c)) - 2);
+}
+
+static int32_t label_of(uint32_t record)
+{
+    return (int32_t)(rng(3, RNG_TEST, 1, record, 0) % CLASSES);
+}
+
+/* Leaf `leaf` has images leaf * MICRO ..., the last leaf fewer. */
+static void make_leaf(int leaf, struct batch *batch, float *logits)
+{
+    batch->N = leaf == LEAVES - 1 ? 4 : MICRO;
+    for (int n = 0; n < batch->N; n++) {
+        batch->records[n] = (uint32_t)(leaf * MICRO + n);
+        batch->labels[n] = label_of(batch->records[n]);
+        for (int c = 0; c < CLASSES; c++)
+            logits[n * CLASSES + c] = logit(batch->records[n], c);
+    }
+}
+
+static void work(struct comm *comm, void *own)
+{
+    struct trial *trial = own;
+    struct scorer *scorer = NULL;
+    int32_t labels[MICRO];
+    uint32_t records[MICRO];
+    float logits[MICRO * CLASSES];
+    struct batch batch = {.labels = labels, .records = records};
+    if (scorer_create(comm, LEAVES, CLASSES, SCORE_DETAILED, &scorer) != ERR_OK)
+        BUG("%s", err_text());
+    for (int leaf = comm_first(LEAVES, comm->size, comm->rank);
+         leaf < comm_first(LEAVES, comm->size, comm->rank + 1); leaf++) {
+        make_leaf(leaf, &batch, logits);
+        scorer_add(scorer, &batch, logits);
+    }
+    if (scorer_total(scorer, &trial->scores[comm->rank]) != ERR_OK)
+        BUG("%s", err_text());
+    scorer_destroy(&scorer);
+}
+
+static void scores_are_the_same_for_every_gang(void **state)
+{
+    (void)state;
+    struct trial alone = {0};
+    gang_run(1, work, &alone);
+    for (int ranks = 2; ranks <= LEAVES; ranks++) {
+        struct trial trial = {0};
+        gang_run(ranks, work, &trial);
+        for (int rank = 0; rank < ranks; rank++) {
+            const struct score *got = &trial.scores[rank], *wanted = &alone.scores[0];
+            if (memcmp(&got->loss, &wanted->loss, sizeof got->loss) != 0)
+                fail_msg("%d ranks: loss %.17g, alone %.17g", ranks, got->loss, wanted->loss);
+            assert_int_equal(got->images, wanted->images);
+            assert_memory_equal(got->confusion, wanted->confusion,
+                                CLASSES * CLASSES * sizeof *got->confusion);
+            assert_int_equal(got->worst_count, wanted->worst_count);
+            assert_memory_equal(got->worst, wanted->worst, sizeof got->worst);
+            score_fini(&trial.scores[rank]);
+        }
+    }
+    score_fini(&alone.scores[0]);
+}
+
+static void counts_and_loss_are_those_of_the_definition(void **state)
+{
+    (void)state;
+    struct trial trial = {0};
+    double loss = 0, worst = 0, right = 0;
+    int images = (LEAVES - 1) * MICRO + 4;
+    gang_run(3, work, &trial);
+    for (uint32_t record = 0; record < (uint32_t)images; record++) {
+        double sum = 0, best = -1e9;
+        int predicted = 0;
+        for (int c = 0; c < CLASSES; c++) {
+            sum += exp(logit(record, c));
+            if (logit(record, c) > best) {
+                best = logit(record, c);
+                predicted = c;
+            }
+        }
+        double one = log(sum) - logit(record, label_of(record));
+        loss += one;
+        worst = one > worst ? one : worst;
+        right += predicted == label_of(record);
+    }
+    const struct score *score = &trial.scores[0];
+    assert_int_equal(score->images, images);
+    assert_float_equal(score->loss, loss / images, 1e-12);
+    assert_float_equal(score->accuracy, right / images, 1e-12);
+    assert_float_equal(score->worst[0].loss, worst, 1e-12);
+    double cells = 0;
+    for (int i = 0; i < CLASSES * CLASSES; i++)
+        cells += score->confusion[i];
+    assert_float_equal(cells, images, 0);
+    for (int rank = 0; rank < 3; rank++)
+        score_fini(&trial.scores[rank]);
+}
+
+static void precision_and_recall_read_the_columns_and_the_rows(void **state)
+{
+    (void)state;
+    double confusion[] = {8, 2, 0, /**/ 1, 3, 0, /**/ 0, 0, 0};
+    struct score score = {.classes = 3, .confusion = confusion};
+    assert_float_equal(score_recall(&score, 0), 0.8, 1e-15);
+    assert_float_equal(score_precision(&score, 0), 8.0 / 9, 1e-15);
+    assert_float_equal(score_recall(&score, 1), 0.75, 1e-15);
+    assert_float_equal(score_precision(&score, 1), 0.6, 1e-15);
+    assert_float_equal(score_precision(&score, 2), 0, 0); /* never predicted, never there */
+    assert_float_equal(score_recall(&score, 2), 0, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_are_the_same_for_every_gang),
+        cmocka_unit_test(counts_and_loss_are_those_of_the_definition),
+        cmocka_unit_test(precision_and_recall_read_the_columns_and_the_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+#include "trainer/timetable.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct schedule two_phases(void)
+{
+    struct schedule schedule = {.phase_count = 2};
+    schedule.phases[0] = (struct phase){.name = "teacher", .epochs = 2.5, .rate = 0.8};
+    schedule.phases[1] =
+        (struct phase){.name = "kernel", .epochs = 3, .warmup_epochs = 0.5, .rate = 0.32};
+    return schedule;
+}
+
+static struct timetable made(int phase, uint32_t images, int batch)
+{
+    struct schedule schedule = two_phases();
+    struct timetable timetable;
+    assert_int_equal(timetable_of(&schedule, phase, images, batch, &timetable), ERR_OK);
+    return timetable;
+}
+
+static void the_tail_of_the_permutation_is_left_out(void **state)
+{
+    (void)state;
+    struct timetable timetable = made(0, 1099, 100);
+    assert_int_equal(timetable.steps_per_epoch, 10);
+    assert_int_equal(timetable.steps, 25);
+    assert_int_equal(timetable.first_step, 0);
+}
+
+static void a_stage_begins_where_the_one_before_ended(void **state)
+{
+    (void)state;
+    struct timetable timetable = made(1, 1000, 100);
+    assert_int_equal(timetable.first_step, 25);
+    assert_int_equal(timetable.first_epoch, 3); /* a begun epoch is used up */
+    assert_int_equal(timetable.warmup, 5);
+    assert_int_equal(timetable.steps, 35);
+}
+
+static void images_that_do_not_fill_a_batch_are_refused(void **state)
+{
+    (void)state;
+    struct schedule schedule = two_phases();
+    struct timetable timetable;
+    assert_int_equal(timetable_of(&schedule, 0, 99, 100, &timetable), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "99 training images"));
+}
+
+/* OFA reference file, sec. 4.1: lr = (t + 1) / Tw (lr0 - lrw) + lrw, then lr0 / 2 (1 + cos(pi t /
+ * T)). */
+static void the_rate_warms_up_linearly_and_falls_as_a_cosine(void **state)
+{
+    (void)state;
+    struct schedule schedule = two_phases();
+    const struct phase *phase = &schedule.phases[1];
+    struct timetable timetable = made(1, 1000, 100);
+    const double wanted[][2] = {{0, 0.01 + 0.31 / 5},
+                                {1, 0.01 + 0.31 * 2 / 5},
+                                {4, 0.32},
+                                {5, 0.32},
+                                {20, 0.16},
+                                {12.5, 0}};
+    for (int i = 0; i < 5; i++) {
+        double rate = timetable_rate(&timetable, phase, (uint64_t)wanted[i][0]);
+        if (fabs(rate - wanted[i][1]) > 1e-12)
+            fail_msg("step %g: rate %.15g, wanted %.15g", wanted[i][0], rate, wanted[i][1]);
+    }
+    double last = timetable_rate(&timetable, phase, timetable.steps - 1);
+    double by_hand = 0.16 * (1 + cos(3.14159265358979323846 * 29 / 30));
+    if (fabs(last - by_hand) > 1e-15)
+        fail_msg("last step: rate %.15g, wanted %.15g", last, by_hand);
+    for (uint64_t step = 6; step < timetable.steps; step++)
+        assert_true(timetable_rate(&timetable, phase, step) <
+                    timetable_rate(&timetable, phase, step - 1));
+}
+
+static void what_is_due_every_so_many_epochs_is_due_that_often(void **state)
+{
+    (void)state;
+    struct timetable timetable = made(0, 1000, 100);
+    int whole = 0, fraction = 0, never = 0;
+    for (uint64_t step = 0; step <= 30; step++) {
+        whole += timetable_is_due(&timetable, 1, step);
+        fraction += timetable_is_due(&timetable, 0.25, step);
+        never += timetable_is_due(&timetable, 0, step);
+    }
+    assert_int_equal(whole, 3);
+    assert_int_equal(fraction, 12);
+    assert_int_equal(never, 0);
+    assert_true(timetable_is_due(&timetable, 1, 10));
+    assert_false(timetable_is_due(&timetable, 1, 11));
+}
+
+static void every_resolution_is_drawn_and_each_step_has_one(void **state)
+{
+    (void)state;
+    struct space *space = &(struct space){.resolution_count = 3, .resolutions = {20, 24, 28}};
+    int counts[3] = {0};
+    for (uint64_t step = 0; step < 3000; step++) {
+        int resolution = timetable_resolution(space, 7, step);
+        assert_int_equal(resolution, timetable_resolution(space, 7, step));
+        counts[(resolution - 20) / 4]++;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_in_range(counts[i], 900, 1100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tail_of_the_permutation_is_left_out),
+        cmocka_unit_test(a_stage_begins_where_the_one_before_ended),
+        cmocka_unit_test(images_that_do_not_fill_a_batch_are_refused),
+        cmocka_unit_test(the_rate_warms_up_linearly_and_falls_as_a_cosine),
+        cmocka_unit_test(what_is_due_every_so_many_epochs_is_due_that_often),
+        cmocka_unit_test(every_resolution_is_drawn_and_each_step_has_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* glowworm-worker: the MPI program, one process per device. Started by a scheduler it takes stages
+ * from it; started by hand it runs one stage of a campaign. */
+#include "base/log.h"
+#include "base/version/version.h"
+#include "worker/comm_mpi.h"
+#include "worker/serve.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_OVERRIDES 64
+#define DEADLINE_S    300.0
+
+static const char usage[] =
+    "usage: glowworm-worker [--connect ENDPOINT --token TOKEN --lease NUMBER]\n"
+    "       glowworm-worker --campaign FILE --stage NAME [--run FOLDER] [--set key=value]...\n"
+    "Without arguments the scheduler is found through the environment. Also: --deadline SECONDS\n"
+    "(how long a rank waits for the others), --debug, --version.\n";
+
+/* Requests to stop so far. The handler only counts; all ranks agree on it at a step boundary. */
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    if (signals < 100)
+        signals++;
+}
+
+static void watch_signals(void)
+{
+    struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* what a batch system sends before the time is over */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+struct arguments {
+    struct link_cfg link;
+    struct serve_request request;
+    struct campaign_override overrides[MAX_OVERRIDES];
+    double deadline_s;
+    enum log_level level;
+    bool wants_version;
+};
+
+static enum err add_override(struct arguments *arguments, char *text)
+{
+    char *equals = strchr(text, '=');
+    int count = arguments->request.override_count;
+    if (!equals || count == MAX_OVERRIDES)
+        return err_set(ERR_USAGE, "--set takes key=value, not '%s'", text);
+    *equals = '\0';
+    arguments->overrides[count] = (struct campaign_override){.key = text, .value = equals + 1};
+    arguments->request.override_count++;
+    return ERR_OK;
+}
+
+static enum err take_option(struct arguments *arguments, int option)
+{
+    enum err err = ERR_OK;
+    long lease = 0;
+    switch (option) {
+    case 'c':
+        arguments->link.endpoint = optarg;
+        break;
+    case 't':
+        arguments->link.token = optarg;
+        break;
+    case 'l':
+        TRY(text_to_int(optarg, 0, 1L << 62, &lease));
+        arguments->link.lease_epoch = (uint64_t)lease;
+        break;
+    case 'f':
+        arguments->request.campaign = optarg;
+        break;
+    case 's':
+        arguments->request.stage = optarg;
+        break;
+    case 'r':
+        arguments->request.folder = optarg;
+        break;
+    case 'o':
+        TRY(add_override(arguments, optarg));
+        break;
+    case 'd':
+        TRY(text_to_double(optarg, 1, 1e6, &arguments->deadline_s));
+        break;
+    case 'D':
+        arguments->level = LOG_DEBUG;
+        break;
+    case 'V':
+        arguments->wants_version = true;
+        break;
+    default:
+        TRY(err_set(ERR_USAGE, "that is no option of glowworm-worker"));
+    }
+out:
+    return err;
+}
+
+static enum err parse(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
+                                            {"token", required_argument, NULL, 't'},
+                                            {"lease", required_argument, NULL, 'l'},
+                                            {"campaign", required_argument, NULL, 'f'},
+                                            {"stage", required_argument, NULL, 's'},
+                                            {"run", required_argument, NULL, 'r'},
+                                            {"set", required_argument, NULL, 'o'},
+                                            {"deadline", required_argument, NULL, 'd'},
+                                            {"debug", no_argument, NULL, 'D'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    *arguments = (struct arguments){.deadline_s = DEADLINE_S, .level = LOG_INFO};
+    arguments->request.overrides = arguments->overrides;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        TRY(take_option(arguments, option));
+    if (optind < argc)
+        TRY(err_set(ERR_USAGE, "'%s' is one argument too many", argv[optind]));
+    if (!arguments->request.campaign != !arguments->request.stage)
+        TRY(err_set(ERR_USAGE, "--campaign and --stage go together"));
+out:
+    return err;
+}
+
+static enum err serve(struct arguments *arguments, struct comm *comm)
+{
+    enum err err = ERR_OK;
+    struct serve_cfg cfg = {.comm = comm, .signals = &signals};
+    log_open(arguments->level, comm->rank);
+    if (arguments->request.campaign) {
+        TRY(serve_request(&cfg, &arguments->request));
+    } else {
+        if (!arguments->link.endpoint || !arguments->link.token)
+            TRY(link_from_environment(&arguments->link));
+        TRY(serve_scheduler(&cfg, &arguments->link));
+    }
+out:
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct comm comm = {0};
+    enum err err = parse(argc, argv, &arguments);
+    if (err == ERR_USAGE)
+        fprintf(stderr, "%s\n%s", err_text(), usage);
+    if (err != ERR_OK)
+        return err_exit_code(err);
+    if (arguments.wants_version) {
+        printf("glowworm-worker %s\n%s", version_text(), version_libraries());
+        return 0;
+    }
+    err = comm_mpi_open(arguments.deadline_s, &comm);
+    if (err == ERR_OK) {
+        watch_signals(); /* behind MPI_Init, which has handlers of its own */
+        err = serve(&arguments, &comm);
+    }
+    /* all ranks fail with the same error; one voice is enough, unless the gang came apart */
+    if (err == ERR_INTERRUPTED && comm.rank == 0)
+        log_info("%s", err_text());
+    else if (err != ERR_OK && (comm.rank == 0 || err == ERR_PEER))
+        log_error("%s", err_text());
+    fflush(stdout);
+    if (err == ERR_PEER && comm.own)
+        comm_mpi_abort(&comm, err_exit_code(err));
+    if (comm.own)
+        comm.close(&comm);
+    return err_exit_code(err);
+}

@@ -1,0 +1,216 @@
+#include "worker/serve.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/version/version.h"
+#include "trainer/stage.h"
+#include "worker/intake.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SAY_EVERY_S 5.0 /* a line of progress in the log */
+
+struct server { /* who listens while a stage runs */
+    const struct serve_cfg *cfg;
+    struct link *link; /* rank 0 with a scheduler; otherwise NULL */
+    double said_at;
+};
+
+static bool wants_stop(void *own)
+{
+    const struct server *server = own;
+    return *server->cfg->signals > 0 || (server->link && link_stop_requested(server->link));
+}
+
+static void say_progress(struct server *server, const struct progress *progress)
+{
+    double now = clock_seconds();
+    if (now - server->said_at < SAY_EVERY_S)
+        return;
+    server->said_at = now;
+    log_info("%s step=%llu of=%llu epoch=%.2f loss=%.4f accuracy=%.4f images_per_s=%.0f",
+             progress->doing, (unsigned long long)progress->step,
+             (unsigned long long)progress->steps, progress->epoch, progress->loss,
+             progress->accuracy, progress->images_per_second);
+}
+
+static void take_progress(void *own, const struct progress *progress)
+{
+    struct server *server = own;
+    say_progress(server, progress);
+    if (!server->link)
+        return;
+    struct link_progress note = {.step = progress->step,
+                                 .steps = progress->steps,
+                                 .epoch = progress->epoch,
+                                 .images_per_second = progress->images_per_second,
+                                 .loss = progress->loss,
+                                 .accuracy = progress->accuracy,
+                                 .doing = progress->doing};
+    link_progress(server->link, &note);
+}
+
+static void take_saved(void *own, uint64_t step, const struct hash *content)
+{
+    struct server *server = own;
+    if (server->link)
+        link_checkpoint(server->link, step, content);
+}
+
+/* What one stage needs to begin, from whoever asked for it. */
+struct order {
+    struct campaign *campaign;
+    const char *folder, *stage;
+    const char *key; /* the scheduler's; NULL: not given */
+    struct stage_start start;
+    int64_t lease_epoch;
+};
+
+/* Both sides computed the key from the same file: a difference means two programs that do not
+ * agree.
+ */
+static enum err check_key(const struct workbench *bench, const struct order *order)
+{
+    char hex[HASH_HEX_BYTES];
+    int stage = workbench_find_stage(bench, order->stage);
+    if (bench->comm->rank != 0 || !order->key || order->key[0] == '\0' || stage < 0)
+        return ERR_OK;
+    hash_hex(&bench->keys[stage], hex);
+    if (strcmp(hex, order->key) == 0)
+        return ERR_OK;
+    return err_set(ERR_CONFIG,
+                   "stage %s is %s here and %s for the scheduler: are they the same version, and "
+                   "is the data set unchanged?",
+                   order->stage, hex, order->key);
+}
+
+static enum err run_order(struct server *server, const struct order *order,
+                          struct stage_result *result)
+{
+    enum err err = ERR_OK;
+    struct workbench *bench = NULL;
+    struct observer observer = {
+        .own = server, .wants_stop = wants_stop, .progress = take_progress, .saved = take_saved};
+    struct workbench_cfg cfg = {.campaign = order->campaign,
+                                .folder = order->folder,
+                                .comm = server->cfg->comm,
+                                .observer = &observer,
+                                .version = version_text(),
+                                .lease_epoch = order->lease_epoch};
+    *result = (struct stage_result){0};
+    TRY(workbench_open(&cfg, &bench));
+    TRY(comm_agree(bench->comm, check_key(bench, order)));
+    TRY(stage_run(bench, order->stage, &order->start, result));
+out:
+    workbench_close(&bench);
+    return err;
+}
+
+/* Rank 0's answer to the scheduler; an answer that cannot be given is the worse error. */
+static enum err answer(struct link *link, enum err err, const struct stage_result *result)
+{
+    if (err == ERR_OK)
+        return link_done(link, result->has_content ? &result->content : NULL, result->results);
+    char text[1024];
+    snprintf(text, sizeof text, "%s", err_text());
+    enum err sent = link_failed(link, err, text, result->step);
+    err_set(err, "%s%s", text, sent == ERR_OK ? "" : " (and the scheduler did not hear of it)");
+    return link_is_lost(link) ? ERR_PEER : err;
+}
+
+static enum err serve_assignment(struct server *server, const struct assignment *assignment)
+{
+    enum err err = ERR_OK;
+    struct stage_result result = {0};
+    struct order order = {
+        .campaign = mem_alloc(sizeof *order.campaign),
+        .folder = assignment->run_folder,
+        .stage = assignment->stage,
+        .key = assignment->stage_key,
+        .start = {.content = assignment->start, .is_resume = assignment->is_resume},
+        .lease_epoch = (int64_t)assignment->lease_epoch};
+    char context[64];
+    snprintf(context, sizeof context, "stage=%.40s", assignment->stage);
+    log_context(context);
+    err = campaign_load(assignment->campaign, NULL, 0, order.campaign);
+    err = comm_agree(server->cfg->comm, err);
+    if (err == ERR_OK)
+        err = run_order(server, &order, &result);
+    if (server->link)
+        err = answer(server->link, err, &result);
+    log_context("");
+    mem_free(order.campaign);
+    return err == ERR_PEER ? err : comm_agree(server->cfg->comm, err);
+}
+
+enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *link_cfg)
+{
+    enum err err = ERR_OK;
+    struct server server = {.cfg = cfg};
+    struct assignment assignment;
+    struct link_cfg hello = *link_cfg;
+    hello.ranks = cfg->comm->size;
+    hello.version = version_text();
+    if (cfg->comm->rank == 0)
+        err = link_open(&hello, &server.link);
+    TRY(comm_agree(cfg->comm, err));
+    for (;;) {
+        err = intake_take(cfg->comm, server.link, &assignment);
+        if (err == ERR_INTERRUPTED) { /* told to end */
+            err = ERR_OK;
+            break;
+        }
+        TRY(err);
+        TRY(serve_assignment(&server, &assignment));
+    }
+out:
+    link_close(&server.link);
+    return err;
+}
+
+static void print_result(const char *stage, const struct stage_result *result)
+{
+    char hex[HASH_HEX_BYTES] = "";
+    if (result->has_content)
+        hash_hex(&result->content, hex);
+    printf("stage=%s step=%llu content=%s results=%s\n", stage, (unsigned long long)result->step,
+           result->has_content ? hex : "-", result->results);
+}
+
+/* As `glowworm run` does: the resolved campaign is part of the run's folder. */
+static enum err keep_campaign(const struct campaign *campaign, const char *folder)
+{
+    enum err err = ERR_OK;
+    struct text text;
+    char *path = file_join(folder, "campaign.yaml");
+    text_init(&text);
+    campaign_write(campaign, &text);
+    TRY(file_make_folders(folder));
+    TRY(file_write(path, text_get(&text), text.size));
+out:
+    text_fini(&text);
+    mem_free(path);
+    return err;
+}
+
+enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *request)
+{
+    enum err err = ERR_OK;
+    struct server server = {.cfg = cfg};
+    struct stage_result result = {0};
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    err = campaign_load(request->campaign, request->overrides, request->override_count, campaign);
+    struct order order = {.campaign = campaign,
+                          .folder = request->folder ? request->folder : campaign->run_folder,
+                          .stage = request->stage};
+    if (err == ERR_OK && cfg->comm->rank == 0)
+        err = keep_campaign(campaign, order.folder);
+    TRY(comm_agree(cfg->comm, err));
+    TRY(run_order(&server, &order, &result));
+    if (cfg->comm->rank == 0)
+        print_result(request->stage, &result);
+out:
+    mem_free(campaign);
+    return err;
+}
