@@ -70,7 +70,7 @@ static void suggest(const struct walk *walk, const char *prefix, const char *key
     for (int i = 0; i < walk->schema->knob_count && !elsewhere; i++)
         if (strcmp(leaf_of(walk->schema->knobs[i].path), key) == 0)
             elsewhere = walk->schema->knobs[i].path;
-    if (least <= 2 && least < length) {
+    if (least <= 1 || (least == 2 && length > 2 && !elsewhere)) {
         text_add(cure, "; did you mean '%s%s%s'?", walk->shown, prefix, nearest);
     } else if (elsewhere) {
         text_add(cure, "; did you mean '%s%s'?", walk->shown, elsewhere);

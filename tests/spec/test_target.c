@@ -1,0 +1,119 @@
+/* Devices: what their files say, what they leave of a space, and how long they take. */
+#include "tests/spec/spec_test.h"
+#include "trainer/spec/target.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct space firefly, mbv3;
+static struct camera_device camera;
+
+static int load_all(void **state)
+{
+    (void)state;
+    return space_load("configs/spaces/firefly.yaml", 1, 10, 3, &firefly) != ERR_OK ||
+           space_load("configs/spaces/mbv3.yaml", 1, 10, 3, &mbv3) != ERR_OK ||
+           camera_device_load("firefly-dl", &camera) != ERR_OK;
+}
+
+static struct open_choices all_of(const struct space *space)
+{
+    return (struct open_choices){space->kernels, space->expansions, space->depths};
+}
+
+static void the_cameras_latency_is_the_published_line(void **state)
+{
+    (void)state;
+    /* MobileNet v1 at 224 px: million MACs, measured by the maker */
+    const double published[][2] = {{569, 78}, {325, 55}, {149, 36}, {41, 22}};
+    for (int i = 0; i < 4; i++) {
+        double ms = camera_device_latency_ms(&camera, published[i][0] * 1e6);
+        if (fabs(ms - published[i][1]) > 2.5)
+            fail_msg("%g MMACs: predicted %g ms, published %g", published[i][0], ms,
+                     published[i][1]);
+    }
+    assert_true(fabs(camera_device_latency_ms(&camera, 1e6) - 19.405) < 1e-9);
+}
+
+static void the_camera_leaves_only_kernel_3(void **state)
+{
+    (void)state;
+    struct open_choices open = all_of(&firefly);
+    assert_ok(camera_device_narrow(&camera, &firefly, &open));
+    assert_int_equal(open.kernels.count, 1);
+    assert_int_equal(open.kernels.value[0], 3);
+    assert_int_equal(open.expansions.count, 3);
+    assert_int_equal(open.depths.count, 3);
+}
+
+static void what_the_camera_cannot_run_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    struct open_choices open = all_of(&mbv3), kept = open;
+    struct camera_device device = camera;
+    assert_refused(camera_device_narrow(&device, &mbv3, &open), ERR_CONFIG, "squeeze-excite");
+    device.allows_se = true;
+    assert_refused(camera_device_narrow(&device, &mbv3, &open), ERR_CONFIG, "h-swish");
+    open = all_of(&firefly);
+    open.kernels = (struct choices){2, {5, 7}};
+    assert_refused(camera_device_narrow(&camera, &firefly, &open), ERR_CONFIG,
+                   "depthwise kernels of 3");
+    device = camera;
+    device.channel_multiple = 64;
+    open = all_of(&firefly);
+    assert_refused(camera_device_narrow(&device, &firefly, &open), ERR_CONFIG, "a layer of 32");
+    assert_int_equal(open.kernels.count, kept.kernels.count); /* untouched after an error */
+}
+
+static void expansions_that_break_the_multiple_are_dropped(void **state)
+{
+    (void)state;
+    struct space space = firefly;
+    struct camera_device device = camera;
+    struct open_choices open = all_of(&firefly);
+    device.channel_multiple = 16;
+    space.stages[0].width = 32; /* 24 would be refused as such */
+    for (int i = 0; i < space.block_count; i++)
+        space.blocks[i].C = 24; /* x3: 72 is no multiple of 16; x4: 96, x6: 144 are */
+    assert_ok(camera_device_narrow(&device, &space, &open));
+    assert_int_equal(open.expansions.count, 2);
+    assert_int_equal(open.expansions.value[0], 4);
+}
+
+static void a_device_file_is_checked_like_any_other(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/gw-device-XXXXXX.yaml";
+    struct camera_device device;
+    const char *text = "device: own\nlatency: {fixed: 3, per_mmac_ms: -1}\nkernel: [3]\n";
+    int file = mkstemps(path, 5);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    close(file);
+    enum err err = camera_device_load(path, &device);
+    unlink(path);
+    assert_int_equal(err, ERR_CONFIG);
+    static const char *const expected[] = {
+        ":2:11: key 'latency.fixed': unknown; did you mean 'latency.fixed_ms'?",
+        "key 'latency.fixed_ms': is missing", "key 'latency.per_mmac_ms': -1 is out of range",
+        ":3:1: key 'kernel': unknown; did you mean 'kernels'?"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        if (!strstr(err_text(), expected[i]))
+            fail_msg("not listed: %s\nin:\n%s", expected[i], err_text());
+    assert_refused(camera_device_load("nowhere", &device), ERR_NOT_FOUND,
+                   "looked for configs/devices/nowhere.yaml");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_cameras_latency_is_the_published_line),
+        cmocka_unit_test(the_camera_leaves_only_kernel_3),
+        cmocka_unit_test(what_the_camera_cannot_run_is_refused_with_the_reason),
+        cmocka_unit_test(expansions_that_break_the_multiple_are_dropped),
+        cmocka_unit_test(a_device_file_is_checked_like_any_other),
+    };
+    return cmocka_run_group_tests(tests, load_all, NULL);
+}
