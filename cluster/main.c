@@ -29,6 +29,10 @@ static const struct command commands[] = {
      "SPACE [--subnet TEXT] [--width W] [--classes N] [--channels N] [--resolution R] [--json] | "
      "SPACE --csv FILE",
      "multiply-accumulates and parameters of sub-networks", cmd_space_cost},
+    {"evaluate", NULL,
+     "CHECKPOINT --subnet TEXT --input IMAGES.npy --output LOGITS.npy [--mode eval|train] "
+     "[--threads N] [--isa NAME] [--json]",
+     "run a sub-network of a checkpoint on images", cmd_evaluate},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static void full_name(const struct command *command, char name[64])

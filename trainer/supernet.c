@@ -43,9 +43,7 @@ static enum err check_forward(const struct supernet *net, const struct pass *pas
                               const struct forward *forward)
 {
     enum err err = ERR_OK;
-    struct subnet subnet = *forward->subnet;
-    subnet.resolution = 0; /* any size of image runs, also one the space does not list */
-    TRY(subnet_check(net->space, &subnet));
+    TRY(subnet_check(net->space, forward->subnet));
     if (forward->subnet->resolution < 1 || forward->subnet->resolution > pass->resolution)
         TRY(err_set(ERR_CONFIG, "images of %d pixels, this pass has room for 1 to %d",
                     forward->subnet->resolution, pass->resolution));

@@ -230,15 +230,12 @@ static enum err check_arguments(const char *path, double width_multiplier, int c
     return ERR_OK;
 }
 
-enum err space_load(const char *path, double width_multiplier, int classes, int channels,
-                    struct space *space)
+static enum err read_space(struct yaml *yaml, double width_multiplier, int classes, int channels,
+                           struct space *space)
 {
     enum err err = ERR_OK;
-    struct yaml *yaml = NULL;
     struct yaml_errors *errors = yaml_errors_create();
     struct space_file *file = mem_alloc(sizeof *file);
-    TRY(check_arguments(path, width_multiplier, classes, channels));
-    TRY(yaml_open(path, &yaml));
     schema_fill(&space_schema, yaml_root(yaml), errors, file);
     check_file(file, yaml_root(yaml), errors);
     TRY(yaml_errors_end(errors));
@@ -250,6 +247,31 @@ enum err space_load(const char *path, double width_multiplier, int classes, int 
 out:
     mem_free(file);
     yaml_errors_destroy(errors);
+    return err;
+}
+
+enum err space_load(const char *path, double width_multiplier, int classes, int channels,
+                    struct space *space)
+{
+    enum err err = ERR_OK;
+    struct yaml *yaml = NULL;
+    TRY(check_arguments(path, width_multiplier, classes, channels));
+    TRY(yaml_open(path, &yaml));
+    TRY(read_space(yaml, width_multiplier, classes, channels, space));
+out:
+    yaml_close(&yaml);
+    return err;
+}
+
+enum err space_parse(const char *source, const char *text, double width_multiplier, int classes,
+                     int channels, struct space *space)
+{
+    enum err err = ERR_OK;
+    struct yaml *yaml = NULL;
+    TRY(check_arguments(source, width_multiplier, classes, channels));
+    TRY(yaml_parse(source, text, strlen(text), &yaml));
+    TRY(read_space(yaml, width_multiplier, classes, channels, space));
+out:
     yaml_close(&yaml);
     return err;
 }

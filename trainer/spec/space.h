@@ -81,6 +81,9 @@ struct space {
  * ERR_CONFIG. */
 MUST_CHECK enum err space_load(const char *path, double width_multiplier, int classes, int channels,
                                struct space *space);
+/* The same from a text that a checkpoint carries; `source` is the name errors show. */
+MUST_CHECK enum err space_parse(const char *source, const char *text, double width_multiplier,
+                                int classes, int channels, struct space *space);
 /* Everything results depend on, one "name=value" line each: part of every stage key. */
 void space_lines(const struct space *space, struct text *lines);
 /* The number of sub-networks as exact decimal digits, resolutions not counted: (kernels x
