@@ -62,12 +62,8 @@ static void the_rate_warms_up_linearly_and_falls_as_a_cosine(void **state)
     struct schedule schedule = two_phases();
     const struct phase *phase = &schedule.phases[1];
     struct timetable timetable = made(1, 1000, 100);
-    const double wanted[][2] = {{0, 0.01 + 0.31 / 5},
-                                {1, 0.01 + 0.31 * 2 / 5},
-                                {4, 0.32},
-                                {5, 0.32},
-                                {20, 0.16},
-                                {12.5, 0}};
+    const double wanted[][2] = {
+        {0, 0.01 + 0.31 / 5}, {1, 0.01 + 0.31 * 2 / 5}, {4, 0.32}, {5, 0.32}, {20, 0.16}};
     for (int i = 0; i < 5; i++) {
         double rate = timetable_rate(&timetable, phase, (uint64_t)wanted[i][0]);
         if (fabs(rate - wanted[i][1]) > 1e-12)
