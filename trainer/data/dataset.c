@@ -156,6 +156,7 @@ static enum err find_record(const struct dataset *dataset, struct store_txn *txn
                             struct record *record)
 {
     enum err err = ERR_OK;
+    const struct dataset_info *info = &dataset->info;
     struct store_bytes pack;
     const uint8_t *bytes;
     size_t size;
@@ -168,9 +169,12 @@ static enum err find_record(const struct dataset *dataset, struct store_txn *txn
     TRY(record_parse(bytes, size, record));
     record->stored = bytes;
     record->stored_bytes = size;
-    if (record->C != dataset->info.channels || record->label >= dataset->info.classes)
-        TRY(err_set(ERR_DATA, "%d channels and label %d in a dataset of %d channels, %d classes",
-                    record->C, record->label, dataset->info.channels, dataset->info.classes));
+    if (record->C != info->channels || record->label >= info->classes ||
+        record->H > info->max_height || record->W > info->max_width)
+        TRY(err_set(ERR_DATA,
+                    "%d x %d x %d with label %d in a dataset of up to %d x %d x %d, %d classes",
+                    record->H, record->W, record->C, record->label, info->max_height,
+                    info->max_width, info->channels, info->classes));
 out:
     return err;
 }
@@ -200,7 +204,7 @@ enum err dataset_visit(const struct dataset *dataset, const uint32_t *records, u
 
 static enum err decode_jpeg(const struct record *record, struct image *image)
 {
-    struct jpeg_decoder *decoder = jpeg_decoder_create();
+    struct jpeg_decoder *decoder = jpeg_decoder_create(record->H, record->W, record->C);
     struct jpeg_request request = {.bytes = record->picture,
                                    .size_bytes = record->picture_bytes,
                                    .H = record->H,

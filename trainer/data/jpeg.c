@@ -106,9 +106,11 @@ struct jpeg_decoder {
     size_t room;
 };
 
-struct jpeg_decoder *jpeg_decoder_create(void)
+struct jpeg_decoder *jpeg_decoder_create(int H, int W, int C)
 {
     struct jpeg_decoder *decoder = mem_alloc(sizeof *decoder);
+    decoder->room = (size_t)H * (size_t)W * (size_t)C;
+    decoder->pixels = mem_alloc(decoder->room);
     decoder->own.err = set_trap(&decoder->trap);
     if (setjmp(decoder->trap.back))
         BUG("libjpeg does not start: %s", decoder->trap.text);
@@ -147,6 +149,9 @@ static struct window window_of(const struct jpeg_request *request, JDIMENSION H,
 static enum err start(struct jpeg_decoder *decoder, const struct jpeg_request *request)
 {
     struct jpeg_decompress_struct *own = &decoder->own;
+    if ((size_t)request->H * (size_t)request->W * (size_t)request->C > decoder->room)
+        return err_set(ERR_DATA, "a picture of %d x %d x %d is bigger than its dataset says",
+                       request->H, request->W, request->C);
     jpeg_mem_src(own, request->bytes, (unsigned long)request->size_bytes);
     jpeg_read_header(own, TRUE);
     if (own->image_width != (JDIMENSION)request->W || own->image_height != (JDIMENSION)request->H)
@@ -168,11 +173,6 @@ static void read_window(struct jpeg_decoder *decoder, struct window *window)
     if (window->width < own->output_width)
         jpeg_crop_scanline(own, &window->left, &window->width);
     size_t row_bytes = (size_t)window->width * (size_t)own->output_components;
-    if (row_bytes * window->height > decoder->room) {
-        mem_free(decoder->pixels);
-        decoder->room = row_bytes * window->height;
-        decoder->pixels = mem_alloc(decoder->room);
-    }
     if (window->top > 0)
         jpeg_skip_scanlines(own, window->top);
     for (JDIMENSION y = 0; y < window->height;) {

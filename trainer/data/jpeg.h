@@ -15,7 +15,8 @@ MUST_CHECK enum err jpeg_encode(struct jpeg_encoder *encoder, const struct pixel
                                 int quality, const uint8_t **bytes, size_t *size_bytes);
 
 struct jpeg_decoder;
-struct jpeg_decoder *jpeg_decoder_create(void); /* returns owned */
+/* For pictures of up to H x W x C: what is bigger is refused. Returns owned. */
+struct jpeg_decoder *jpeg_decoder_create(int H, int W, int C);
 void jpeg_decoder_destroy(struct jpeg_decoder **decoder);
 
 struct jpeg_request {

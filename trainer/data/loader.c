@@ -101,7 +101,7 @@ static void *work(void *own)
     struct loader *loader = own;
     struct renderer renderer;
     struct run run = {.loader = loader, .renderer = &renderer};
-    renderer_init(&renderer, dataset_info(loader->cfg.dataset));
+    renderer_init(&renderer, dataset_info(loader->cfg.dataset), loader->cfg.max_resolution);
     pthread_mutex_lock(&loader->lock);
     while (!loader->is_stopping) {
         if (!claim(loader, &run)) {

@@ -1,11 +1,12 @@
 #include "trainer/data/render.h"
 #include <string.h>
 
-void renderer_init(struct renderer *renderer, const struct dataset_info *info)
+void renderer_init(struct renderer *renderer, const struct dataset_info *info, int R)
 {
     memset(renderer, 0, sizeof *renderer);
-    resampler_init(&renderer->resampler);
-    renderer->decoder = jpeg_decoder_create();
+    int H = info->max_height, W = info->max_width, C = info->channels;
+    resampler_init(&renderer->resampler, H, W, C, R);
+    renderer->decoder = jpeg_decoder_create(info->format == IMAGE_JPEG ? H : 0, W, C);
     for (int c = 0; c < info->channels; c++) {
         renderer->scale[c] = (float)(1.0 / info->deviation[c]);
         renderer->shift[c] = (float)(-info->mean[c] / info->deviation[c]);

@@ -13,7 +13,8 @@ struct renderer {
     float scale[3], shift[3]; /* normalised = value * scale + shift */
 };
 
-void renderer_init(struct renderer *renderer, const struct dataset_info *info);
+/* All its memory is taken here: for any record of the dataset and up to R x R. */
+void renderer_init(struct renderer *renderer, const struct dataset_info *info, int R);
 void renderer_fini(struct renderer *renderer);
 
 /* out: (R,R,C). ERR_DATA: the JPEG data are damaged. */

@@ -1,13 +1,20 @@
 /* Bilinear with half-pixel centres, vertical first: a row between two source rows is a loop over
  * contiguous floats, and the horizontal step reads it through a table made once per image. */
 #include "trainer/data/resample.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include <math.h>
 #include <string.h>
 
-void resampler_init(struct resampler *resampler)
+void resampler_init(struct resampler *resampler, int H, int W, int C, int R)
 {
-    memset(resampler, 0, sizeof *resampler);
+    size_t width = (size_t)W * (size_t)C, half = (size_t)((H + 1) / 2) * (size_t)((W + 1) / 2);
+    *resampler = (struct resampler){.H = H, .W = W, .C = C, .R = R};
+    resampler->row = mem_array(width + (size_t)C, sizeof *resampler->row);
+    resampler->near = mem_array((size_t)R, sizeof *resampler->near);
+    resampler->weight = mem_array((size_t)R, sizeof *resampler->weight);
+    resampler->reduced = mem_array(half, (size_t)C);
+    resampler->sums = mem_array(width, sizeof *resampler->sums);
 }
 
 void resampler_fini(struct resampler *resampler)
@@ -17,16 +24,7 @@ void resampler_fini(struct resampler *resampler)
     mem_free(resampler->weight);
     mem_free(resampler->reduced);
     mem_free(resampler->sums);
-    resampler_init(resampler);
-}
-
-static void *scratch(void *old, size_t *room, size_t size_bytes)
-{
-    if (size_bytes <= *room)
-        return old;
-    mem_free(old);
-    *room = size_bytes;
-    return mem_alloc(size_bytes);
+    memset(resampler, 0, sizeof *resampler);
 }
 
 int resample_shrink(const struct area *area, int R)
@@ -68,10 +66,6 @@ static struct pixels reduce(struct resampler *resampler, const struct pixels *so
                              .W = (source->W + shrink - 1) / shrink,
                              .C = source->C};
     reduced.row_bytes = (size_t)reduced.W * (size_t)reduced.C;
-    resampler->sums = scratch(resampler->sums, &resampler->sums_room,
-                              (size_t)source->W * (size_t)source->C * sizeof(uint32_t));
-    resampler->reduced = scratch(resampler->reduced, &resampler->reduced_room,
-                                 reduced.row_bytes * (size_t)reduced.H);
     for (int y = 0; y < reduced.H; y++) {
         int top = y * shrink;
         int rows = source->H - top < shrink ? source->H - top : shrink;
@@ -102,9 +96,6 @@ static struct tap tap_at(int i, double start, double step, int size)
 static void fill_columns(struct resampler *resampler, const struct pixels *source,
                          const struct area *area, enum resample_side side, int R)
 {
-    resampler->near = scratch(resampler->near, &resampler->near_room, (size_t)R * sizeof(int));
-    resampler->weight =
-        scratch(resampler->weight, &resampler->weight_room, (size_t)R * sizeof(float));
     for (int x = 0; x < R; x++) {
         struct tap tap = tap_at(x, area->x, area->width / R, source->W);
         int at = side == RESAMPLE_MIRRORED ? R - 1 - x : x;
@@ -152,6 +143,10 @@ static void mix_columns_3(const struct resampler *resampler, int R, float *restr
 void resample(struct resampler *resampler, const struct pixels *source, const struct area *area,
               enum resample_side side, int R, float *out)
 {
+    if (source->H > resampler->H || source->W > resampler->W || source->C > resampler->C ||
+        R > resampler->R)
+        BUG("a resampler for %d x %d x %d to %d was given %d x %d x %d to %d", resampler->H,
+            resampler->W, resampler->C, resampler->R, source->H, source->W, source->C, R);
     int shrink = resample_shrink(area, R);
     struct pixels from = *source;
     struct area part = *area;
@@ -161,8 +156,6 @@ void resample(struct resampler *resampler, const struct pixels *source, const st
                              area->width / shrink};
     }
     fill_columns(resampler, &from, &part, side, R);
-    resampler->row = scratch(resampler->row, &resampler->row_room,
-                             (size_t)(from.W + 1) * (size_t)from.C * sizeof(float));
     for (int y = 0; y < R; y++) {
         mix_rows(&from, tap_at(y, part.y, part.height / R, from.H), resampler->row);
         float *row = out + (size_t)y * (size_t)R * (size_t)from.C;

@@ -25,10 +25,11 @@ struct resampler {
     float *weight;    /* (R) of the right neighbour */
     uint8_t *reduced; /* box averages */
     uint32_t *sums;
-    size_t row_room, near_room, weight_room, reduced_room, sums_room; /* bytes */
+    int H, W, C, R; /* the most there is room for */
 };
 
-void resampler_init(struct resampler *resampler);
+/* Memory for sources of up to H x W x C and results of up to R x R. */
+void resampler_init(struct resampler *resampler, int H, int W, int C, int R);
 void resampler_fini(struct resampler *resampler);
 
 /* By how much (1, 2, 4 or 8) the area can be averaged down and still give R x R by interpolation

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_DEPTH 32 /* of folders in folders: a link that leads back up ends there */
-
 struct listing { /* the entries of one folder, sorted */
     char **names;
     size_t count, room;
@@ -76,27 +74,53 @@ static void add_item(struct walk *walk, const char *name)
         (struct source_item){.name = mem_string(name), .label = walk->label};
 }
 
+struct above { /* the folders a walk is in, innermost first */
+    const struct above *next;
+    dev_t device;
+    ino_t number;
+};
+
+/* A link that leads back up would be walked for ever. */
+static bool is_above(const struct above *above, const struct stat *folder)
+{
+    for (; above; above = above->next)
+        if (above->device == folder->st_dev && above->number == folder->st_ino)
+            return true;
+    return false;
+}
+
+static void walk_entries(struct walk *walk, const char *below, const struct listing *listing,
+                         const struct above *here);
+
 /* Every file below a class folder belongs to the class. `below`: relative to the root. */
-static void walk_class(struct walk *walk, const char *below, int depth)
+static void walk_class(struct walk *walk, const char *below, const struct above *above)
 {
     struct listing listing = {NULL, 0, 0};
+    struct stat status;
     char *folder = file_join(walk->source->root, below);
-    if (depth > MAX_DEPTH)
-        import_report_skip(walk->report, SKIP_UNREADABLE, below, "folders nested too deep");
-    else if (list(folder, &listing) != ERR_OK)
+    if (stat(folder, &status) != 0 || list(folder, &listing) != ERR_OK)
         import_report_skip(walk->report, SKIP_UNREADABLE, below, "a folder that cannot be listed");
+    else if (is_above(above, &status))
+        import_report_skip(walk->report, SKIP_MISPLACED, below, "a link to a folder it lies in");
+    else
+        walk_entries(walk, below, &listing, &(struct above){above, status.st_dev, status.st_ino});
     mem_free(folder);
-    for (size_t i = 0; i < listing.count; i++) {
-        char *name = join(below, listing.names[i]);
+    listing_fini(&listing);
+}
+
+static void walk_entries(struct walk *walk, const char *below, const struct listing *listing,
+                         const struct above *here)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        char *name = join(below, listing->names[i]);
         char *path = file_join(walk->source->root, name);
         if (file_is_folder(path))
-            walk_class(walk, name, depth + 1);
+            walk_class(walk, name, here);
         else
             add_item(walk, name);
         mem_free(path);
         mem_free(name);
     }
-    listing_fini(&listing);
 }
 
 static int compare_items(const void *left, const void *right)
@@ -145,7 +169,7 @@ static enum err walk_split(struct walk *walk, const char *below, bool makes_clas
             import_report_skip(walk->report, SKIP_MISPLACED, name,
                                "a class without training images");
         else
-            walk_class(walk, name, 0);
+            walk_class(walk, name, NULL);
     }
     if (source->item_count > first)
         qsort(source->items + first, source->item_count - first, sizeof *source->items,

@@ -75,7 +75,10 @@ static enum err check_record(uint32_t index, const struct record *record, void *
 static void *work(void *own)
 {
     struct verifying *verifying = own;
-    struct check_of check = {.verifying = verifying, .decoder = jpeg_decoder_create()};
+    const struct dataset_info *info = dataset_info(verifying->dataset);
+    struct check_of check = {
+        .verifying = verifying,
+        .decoder = jpeg_decoder_create(info->max_height, info->max_width, info->channels)};
     for (;;) {
         pthread_mutex_lock(&verifying->lock);
         uint32_t first = verifying->next;

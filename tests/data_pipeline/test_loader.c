@@ -1,0 +1,332 @@
+#include "base/rng.h"
+#include "tests/data_pipeline/fixture.h"
+#include "trainer/data/loader.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Our own allocations all go through aligned_alloc(): the linker sends them here. */
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+static atomic_int allocations;
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_aligned_alloc(alignment, size);
+}
+
+static const struct augment_cfg everything = {.crop_min = 0.3,
+                                              .has_flip = true,
+                                              .has_colour = true,
+                                              .brightness = 32.0 / 255.0,
+                                              .saturation = 0.5};
+
+#define MOST 16 /* images of a batch */
+
+struct running { /* a loader over all training images */
+    struct dataset *dataset;
+    struct loader *loader;
+    uint32_t *records, count;
+};
+
+static struct running start(const struct import_cfg *cfg, const struct augment_cfg *augment,
+                            int threads)
+{
+    struct running running = {.loader = NULL};
+    if (file_exists(cfg->destination))
+        assert_int_equal(dataset_open(cfg->destination, &running.dataset), ERR_OK);
+    else
+        running.dataset = must_import(cfg);
+    assert_int_equal(
+        dataset_split(running.dataset, SPLIT_TRAIN, 0, &running.records, &running.count), ERR_OK);
+    struct loader_cfg loader_cfg = {.dataset = running.dataset,
+                                    .records = running.records,
+                                    .count = running.count,
+                                    .seed = 5,
+                                    .augment = augment,
+                                    .threads = threads,
+                                    .max_batch = MOST,
+                                    .max_resolution = 64};
+    if (loader_create(&loader_cfg, &running.loader) != ERR_OK)
+        fail_msg("%s", err_text());
+    return running;
+}
+
+static void stop(struct running *running)
+{
+    loader_destroy(&running->loader);
+    mem_free(running->records);
+    dataset_close(&running->dataset);
+}
+
+static void ask(struct running *running, uint64_t epoch, int N, int R)
+{
+    uint32_t positions[MOST];
+    for (int i = 0; i < N; i++)
+        positions[i] = (uint32_t)(epoch * 31 + (uint64_t)i * 7) % running->count;
+    struct batch_request request = {
+        .epoch = epoch, .resolution = R, .N = N, .positions = positions};
+    if (loader_ask(running->loader, &request) != ERR_OK)
+        fail_msg("%s", err_text());
+}
+
+static struct batch take(struct running *running)
+{
+    struct batch batch;
+    if (loader_take(running->loader, &batch) != ERR_OK)
+        fail_msg("%s", err_text());
+    return batch;
+}
+
+/* A hash over 24 batches of changing size and resolution, always three ahead. */
+static struct hash hash_batches(struct running *running)
+{
+    static const int sizes[] = {16, 1, 7, 16, 0, 13}, resolutions[] = {28, 20, 64, 33};
+    struct hasher hasher;
+    hasher_init(&hasher);
+    for (uint64_t i = 0; i < 27; i++) {
+        if (i < 24)
+            ask(running, i, sizes[i % 6], resolutions[i % 4]);
+        if (i < 3)
+            continue;
+        struct batch batch = take(running);
+        size_t floats =
+            (size_t)batch.N * (size_t)batch.resolution * (size_t)batch.resolution * (size_t)batch.C;
+        assert_int_equal(batch.N, sizes[(i - 3) % 6]);
+        assert_int_equal(batch.resolution, resolutions[(i - 3) % 4]);
+        hasher_add(&hasher, batch.images, floats * sizeof(float));
+        hasher_add(&hasher, batch.labels, (size_t)batch.N * sizeof(int32_t));
+        hasher_add(&hasher, batch.records, (size_t)batch.N * sizeof(uint32_t));
+        loader_release(running->loader, &batch);
+    }
+    return hasher_end(&hasher);
+}
+
+static void expect_same_batches(const struct import_cfg *cfg, const struct augment_cfg *augment)
+{
+    static const int threads[] = {1, 2, 3, 4};
+    struct hash first = {{0}};
+    for (int i = 0; i < 4; i++) {
+        struct running running = start(cfg, augment, threads[i]);
+        struct hash hash = hash_batches(&running);
+        stop(&running);
+        if (i == 0)
+            first = hash;
+        assert_memory_equal(first.bytes, hash.bytes, HASH_BYTES);
+    }
+}
+
+static void write_pictures(const char *folder, int count, int H, int W)
+{
+    char name[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%d/%02d.png", i % 4, i);
+        write_picture(folder, name, H + i % 5, W - i % 7, 3, (uint64_t)i);
+    }
+}
+
+static void batches_are_the_same_bits_for_any_number_of_threads(void **state)
+{
+    struct scene *scene = *state;
+    write_idx(scene->source, 300, 0, 28, GZIP);
+    expect_same_batches(&scene->cfg, &everything);
+    expect_same_batches(&scene->cfg, NULL);
+}
+
+static void jpeg_batches_are_the_same_bits_for_any_number_of_threads(void **state)
+{
+    struct scene *scene = *state;
+    write_pictures(scene->source, 24, 90, 150);
+    expect_same_batches(&scene->cfg, &everything);
+    expect_same_batches(&scene->cfg, NULL);
+}
+
+static void an_unaugmented_image_is_its_pixels_normalised(void **state)
+{
+    struct scene *scene = *state;
+    write_idx(scene->source, 50, 0, 28, GZIP);
+    struct running running = start(&scene->cfg, NULL, 2);
+    const struct dataset_info *info = dataset_info(running.dataset);
+    ask(&running, 3, 9, 28);
+    struct batch batch = take(&running);
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(batch.labels[i], batch.records[i] % IDX_CLASSES);
+        for (int k = 0; k < 784; k++) {
+            double pixel = idx_pixel(0, batch.records[i], k);
+            assert_float_equal(batch.images[i * 784 + k],
+                               (pixel - info->mean[0]) / info->deviation[0], 1e-5);
+        }
+    }
+    loader_release(running.loader, &batch);
+    stop(&running);
+}
+
+static void a_raw_crop_is_what_the_draws_say(void **state)
+{
+    const struct augment_cfg crop_only = {.crop_min = 0.5};
+    struct scene *scene = *state;
+    write_idx(scene->source, 50, 0, 28, GZIP);
+    struct running crops = start(&scene->cfg, &crop_only, 2);
+    ask(&crops, 1, 16, 28);
+    struct batch batch = take(&crops);
+    int differ = 0;
+    for (int i = 0; i < 16; i++) /* a crop enlarged again is not the image itself */
+        differ += fabsf(batch.images[i * 784] - batch.images[((i + 1) % 16) * 784]) > 1e-6f;
+    assert_in_range(differ, 12, 16);
+    loader_release(crops.loader, &batch);
+    stop(&crops);
+}
+
+/* Stored as JPEG a batch is nearly what it is stored raw: the same crops, flips and colours. */
+static void jpeg_and_raw_records_give_nearly_the_same_batches(void **state)
+{
+    struct scene *scene = *state;
+    struct import_cfg raw = scene->cfg;
+    char *other = file_join(scene->folder, "raw");
+    static const int resolutions[] = {20, 40, 64};
+    write_pictures(scene->source, 24, 200, 300);
+    raw.format = IMPORT_RAW;
+    raw.destination = other;
+    for (int mode = 0; mode < 2; mode++) {
+        struct running a = start(&scene->cfg, mode ? &everything : NULL, 2);
+        struct running b = start(&raw, mode ? &everything : NULL, 2);
+        double deviation = dataset_info(a.dataset)->deviation[0];
+        for (int r = 0; r < 3; r++) {
+            ask(&a, 4, 16, resolutions[r]);
+            ask(&b, 4, 16, resolutions[r]);
+            struct batch x = take(&a), y = take(&b);
+            int count = 16 * x.resolution * x.resolution * 3;
+            double sum = 0.0;
+            for (int i = 0; i < count; i++)
+                sum += fabs((double)(x.images[i] - y.images[i])) * deviation;
+            if (sum / count > 6.0)
+                fail_msg("%d px, augmentation %d: %g grey levels apart", x.resolution, mode,
+                         sum / count);
+            loader_release(a.loader, &x);
+            loader_release(b.loader, &y);
+        }
+        stop(&a);
+        stop(&b);
+    }
+    mem_free(other);
+}
+
+/* Turns the first bytes of a stored JPEG into nonsense. */
+static void damage(const struct scene *scene, const char *name)
+{
+    size_t size = 0;
+    char *bytes = read_file(scene->destination, "data.mdb", &size);
+    char *at = memmem(bytes, size, name, strlen(name));
+    assert_non_null(at);
+    while (memcmp(at, "\xff\xd8\xff", 3) != 0)
+        at--;
+    memset(at, 0, 3);
+    write_file(scene->destination, "data.mdb", bytes, size);
+    mem_free(bytes);
+}
+
+static void a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on(void **state)
+{
+    struct scene *scene = *state;
+    struct batch batch;
+    write_pictures(scene->source, 24, 90, 90);
+    struct dataset *dataset = must_import(&scene->cfg);
+    dataset_close(&dataset);
+    damage(scene, "1/05.png"); /* record 7: classes 0 and then 1/01, 1/05 */
+    struct running running = start(&scene->cfg, NULL, 4);
+    uint32_t all[MOST] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    struct batch_request request = {.resolution = 32, .N = 16, .positions = all};
+    assert_int_equal(loader_ask(running.loader, &request), ERR_OK);
+    request.N = 7;
+    assert_int_equal(loader_ask(running.loader, &request), ERR_OK);
+    assert_int_equal(loader_take(running.loader, &batch), ERR_DATA);
+    if (!strstr(err_text(), "record 7") || !strstr(err_text(), scene->destination))
+        fail_msg("the error says: %s", err_text());
+    assert_int_equal(loader_take(running.loader, &batch), ERR_OK);
+    assert_int_equal(batch.N, 7);
+    loader_release(running.loader, &batch);
+    stop(&running);
+}
+
+static void too_many_or_impossible_requests_are_refused(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t positions[MOST + 1] = {0};
+    write_idx(scene->source, 50, 0, 28, GZIP);
+    struct running running = start(&scene->cfg, NULL, 2);
+    struct batch_request request = {.resolution = 28, .N = MOST + 1, .positions = positions};
+    assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
+    request = (struct batch_request){.resolution = 65, .N = 1, .positions = positions};
+    assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
+    request.resolution = 28;
+    positions[0] = 50;
+    assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
+    for (int i = 0; i < LOADER_QUEUE; i++)
+        ask(&running, 1, 4, 28);
+    positions[0] = 0;
+    assert_int_equal(loader_ask(running.loader, &request), ERR_AGAIN);
+    struct batch batch = take(&running);
+    assert_int_equal(loader_ask(running.loader, &request), ERR_OK);
+    loader_release(running.loader, &batch);
+    loader_release(running.loader, &batch);
+    stop(&running); /* with seven batches queued */
+}
+
+static void steady_state_allocates_nothing(void **state)
+{
+    struct scene *scene = *state;
+    write_idx(scene->source, 300, 0, 64, GZIP);
+    struct running running = start(&scene->cfg, &everything, 2);
+    int before = 0;
+    for (uint64_t i = 0; i < 60; i++) {
+        ask(&running, i, MOST, i % 2 ? 20 : 64);
+        ask(&running, i, MOST, 28);
+        for (int k = 0; k < 2; k++) {
+            struct batch batch = take(&running);
+            loader_release(running.loader, &batch);
+        }
+        if (i == 40)
+            before = atomic_load(&allocations);
+    }
+    assert_int_equal(atomic_load(&allocations), before);
+    stop(&running);
+}
+
+static void a_shuffle_is_a_permutation_of_its_own(void **state)
+{
+    uint32_t first[100], second[100];
+    int seen[100] = {0};
+    (void)state;
+    loader_shuffle(1, 1, 100, first);
+    loader_shuffle(1, 2, 100, second);
+    for (int i = 0; i < 100; i++)
+        seen[first[i]]++;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(seen[i], 1);
+    assert_memory_not_equal(first, second, sizeof first);
+    loader_shuffle(1, 1, 100, second);
+    assert_memory_equal(first, second, sizeof first);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(batches_are_the_same_bits_for_any_number_of_threads),
+        TEST(jpeg_batches_are_the_same_bits_for_any_number_of_threads),
+        TEST(an_unaugmented_image_is_its_pixels_normalised),
+        TEST(a_raw_crop_is_what_the_draws_say),
+        TEST(jpeg_and_raw_records_give_nearly_the_same_batches),
+        TEST(a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on),
+        TEST(too_many_or_impossible_requests_are_refused),
+        TEST(steady_state_allocates_nothing),
+        cmocka_unit_test(a_shuffle_is_a_permutation_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,259 @@
+#include "tests/data_pipeline/fixture.h"
+#include "trainer/data/augment.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MOST (64 * 64 * 3)
+
+static struct pixels all_of(const struct image *image)
+{
+    return (struct pixels){image->pixels, (size_t)image->W * (size_t)image->C, image->H, image->W,
+                           image->C};
+}
+
+/* The same in double precision, written for clarity: the average over shrink x shrink pixels of the
+ * source (fewer at its end), rounded to a byte as the real one is. */
+static double averaged(const struct pixels *p, int shrink, int y, int x, int c)
+{
+    int sum = 0, cells = 0;
+    for (int i = y * shrink; i < (y + 1) * shrink && i < p->H; i++)
+        for (int k = x * shrink; k < (x + 1) * shrink && k < p->W; k++, cells++)
+            sum += p->data[(size_t)i * p->row_bytes + (size_t)(k * p->C + c)];
+    return shrink == 1 ? sum : (sum + cells / 2) / cells;
+}
+
+static double interpolated(const struct pixels *p, int shrink, double y, double x, int c)
+{
+    int H = (p->H + shrink - 1) / shrink, W = (p->W + shrink - 1) / shrink;
+    y = fmin(fmax(y / shrink - 0.5, 0.0), H - 1);
+    x = fmin(fmax(x / shrink - 0.5, 0.0), W - 1);
+    int top = (int)y, left = (int)x;
+    int bottom = top + 1 < H ? top + 1 : top, right = left + 1 < W ? left + 1 : left;
+    double up = averaged(p, shrink, top, left, c) * (1.0 - (x - left)) +
+                averaged(p, shrink, top, right, c) * (x - left);
+    double down = averaged(p, shrink, bottom, left, c) * (1.0 - (x - left)) +
+                  averaged(p, shrink, bottom, right, c) * (x - left);
+    return up * (1.0 - (y - top)) + down * (y - top);
+}
+
+static void expect_formula(const struct pixels *source, const struct area *area,
+                           enum resample_side side, int R)
+{
+    static float out[MOST];
+    struct resampler resampler;
+    int shrink = resample_shrink(area, R), C = source->C;
+    resampler_init(&resampler, source->H, source->W, C, R);
+    resample(&resampler, source, area, side, R, out);
+    resampler_fini(&resampler);
+    for (int i = 0; i < R * R * C; i++) {
+        int y = i / (R * C), x = i / C % R, c = i % C;
+        int from = side == RESAMPLE_MIRRORED ? R - 1 - x : x;
+        double expected = interpolated(source, shrink, area->y + (y + 0.5) * area->height / R,
+                                       area->x + (from + 0.5) * area->width / R, c);
+        if (fabs(out[i] - expected) > 1e-3)
+            fail_msg("%d x %d x %d, area %g %g %g %g to %d: row %d, column %d, channel %d is %g, "
+                     "expected %g",
+                     source->H, source->W, C, area->y, area->x, area->height, area->width, R, y, x,
+                     c, out[i], expected);
+    }
+}
+
+static void every_size_and_area_follows_the_formula(void **state)
+{
+    static const struct {
+        int H, W;
+        struct area area;
+    } cases[] = {
+        {28, 28, {0, 0, 28, 28}},     {28, 28, {3, 5, 20, 17}},        {1, 1, {0, 0, 1, 1}},
+        {1, 50, {0, 0, 1, 50}},       {37, 23, {1, 2, 35, 20}},        {100, 90, {10, 0, 90, 90}},
+        {201, 199, {0, 0, 201, 199}}, {64, 64, {4.5, 7.25, 50.5, 40}}, {255, 130, {5, 1, 250, 129}},
+    };
+    static const int sides[] = {1, 7, 20, 28, 32, 64};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t k = 0; k < sizeof sides / sizeof *sides; k++)
+            for (int C = 1; C <= 3; C += 2) {
+                struct image image = picture(cases[i].H, cases[i].W, C, i);
+                struct pixels pixels = all_of(&image);
+                expect_formula(&pixels, &cases[i].area, RESAMPLE_AS_IS, sides[k]);
+                expect_formula(&pixels, &cases[i].area, RESAMPLE_MIRRORED, sides[k]);
+                mem_free(image.pixels);
+            }
+}
+
+static void the_same_size_gives_the_same_pixels(void **state)
+{
+    static float out[MOST];
+    struct image image = picture(31, 31, 3, 1);
+    struct pixels pixels = all_of(&image);
+    struct area area = {0, 0, 31, 31};
+    struct resampler resampler;
+    (void)state;
+    resampler_init(&resampler, 31, 31, 3, 31);
+    resample(&resampler, &pixels, &area, RESAMPLE_AS_IS, 31, out);
+    for (int i = 0; i < 31 * 31 * 3; i++)
+        assert_true(out[i] == (float)image.pixels[i]);
+    resampler_fini(&resampler);
+    mem_free(image.pixels);
+}
+
+static void the_shrink_leaves_at_least_the_wanted_size(void **state)
+{
+    (void)state;
+    assert_int_equal(resample_shrink(&(struct area){0, 0, 255, 300}, 128), 1);
+    assert_int_equal(resample_shrink(&(struct area){0, 0, 256, 300}, 128), 2);
+    assert_int_equal(resample_shrink(&(struct area){0, 0, 1000, 512}, 128), 4);
+    assert_int_equal(resample_shrink(&(struct area){0, 0, 9000, 9000}, 32), 8);
+}
+
+static const struct augment_cfg everything = {.crop_min = 0.08,
+                                              .has_flip = true,
+                                              .has_colour = true,
+                                              .brightness = 32.0 / 255.0,
+                                              .saturation = 0.5};
+
+static void crops_have_the_area_ratio_and_place_they_should(void **state)
+{
+    const int H = 240, W = 300, draws = 20000;
+    double area_sum = 0.0, log_ratio_sum = 0.0, centre_sum = 0.0;
+    (void)state;
+    for (int i = 0; i < draws; i++) {
+        struct transform t = augment_draw(&everything, 3, 1, (uint32_t)i, H, W);
+        double ratio = t.area.width / t.area.height, part = t.area.width * t.area.height / (H * W);
+        assert_true(t.area.y >= 0 && t.area.y + t.area.height <= H);
+        assert_true(t.area.x >= 0 && t.area.x + t.area.width <= W);
+        assert_true(ratio > 0.73 && ratio < 1.37); /* sides are rounded to pixels */
+        assert_true(part > 0.078 && part <= 1.0);
+        area_sum += part;
+        log_ratio_sum += log(ratio);
+        centre_sum += (t.area.x + t.area.width / 2) / W;
+    }
+    /* The expected means are those of a simulation of the same rule written elsewhere: big areas
+     * are drawn again more often, and lying crops fit a lying image more often. */
+    assert_float_equal(area_sum / draws, 0.4553, 0.006);
+    assert_float_equal(log_ratio_sum / draws, 0.0272, 0.005);
+    assert_float_equal(centre_sum / draws, 0.5, 0.004);
+}
+
+static void flips_and_colours_are_fair(void **state)
+{
+    const int draws = 20000;
+    int mirrored = 0, saturation_first = 0;
+    double brightness = 0.0, saturation = 0.0;
+    (void)state;
+    for (int i = 0; i < draws; i++) {
+        struct transform t = augment_draw(&everything, 3, 1, (uint32_t)i, 64, 64);
+        mirrored += t.is_mirrored;
+        saturation_first += t.saturation_first;
+        brightness += t.brightness;
+        saturation += t.saturation;
+        assert_true(fabs(t.brightness - 1.0) <= 32.0 / 255.0 + 1e-6);
+        assert_true(t.saturation >= 0.5f && t.saturation <= 1.5f);
+    }
+    assert_in_range(mirrored, 9700, 10300);
+    assert_in_range(saturation_first, 9700, 10300);
+    assert_true(fabs(brightness / draws - 1.0) < 0.003);
+    assert_true(fabs(saturation / draws - 1.0) < 0.01);
+}
+
+static void what_is_switched_off_does_not_happen(void **state)
+{
+    struct augment_cfg none = {.crop_min = 1.0};
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        struct transform t = augment_draw(&none, 3, 1, i, 50, 40);
+        assert_true(t.area.y == 0 && t.area.x == 0 && t.area.height == 50 && t.area.width == 40);
+        assert_false(t.is_mirrored);
+        assert_false(t.has_colour);
+    }
+}
+
+static void draws_differ_by_seed_epoch_and_record_and_by_nothing_else(void **state)
+{
+    (void)state;
+    struct transform a = augment_draw(&everything, 1, 2, 3, 200, 200);
+    struct transform b = augment_draw(&everything, 1, 2, 3, 200, 200);
+    assert_true(a.area.x == b.area.x && a.area.height == b.area.height);
+    struct transform others[] = {augment_draw(&everything, 2, 2, 3, 200, 200),
+                                 augment_draw(&everything, 1, 3, 3, 200, 200),
+                                 augment_draw(&everything, 1, 2, 4, 200, 200)};
+    for (int i = 0; i < 3; i++)
+        assert_true(a.area.x != others[i].area.x || a.area.height != others[i].area.height);
+}
+
+/* Pinned: a change of these numbers changes every training result (raise TRAINING_VERSION). */
+static void the_draws_are_pinned(void **state)
+{
+    (void)state;
+    struct transform t = augment_draw(&everything, 1, 2, 3, 200, 300);
+    char text[160];
+    snprintf(text, sizeof text, "%g %g %g %g %d %d %.5f %.5f", t.area.y, t.area.x, t.area.height,
+             t.area.width, t.is_mirrored, t.saturation_first, t.brightness, t.saturation);
+    assert_string_equal(text, "14 34 171 217 1 0 1.04373 0.55836");
+}
+
+static void an_image_too_long_for_any_crop_gives_its_centre(void **state)
+{
+    (void)state;
+    struct transform t = augment_draw(&everything, 1, 1, 1, 10, 4000);
+    assert_true(t.area.height <= 10 && t.area.width <= 14);
+    assert_true(t.area.width >= 1 && t.area.x + t.area.width <= 4000);
+    t = augment_draw(&everything, 1, 1, 1, 1, 1);
+    assert_true(t.area.height == 1 && t.area.width == 1);
+}
+
+static void colour_changes_follow_their_formulas(void **state)
+{
+    struct transform t = {.has_colour = true, .brightness = 1.1f, .saturation = 0.5f};
+    float rgb[6] = {200, 100, 50, 250, 250, 250}, grey[2] = {100, 250};
+    (void)state;
+    augment_colour(&t, grey, 2, 1);
+    assert_float_equal(grey[0], 110.0, 1e-4);
+    assert_float_equal(grey[1], 255.0, 0.0);
+    augment_colour(&t, rgb, 6, 3); /* brightness first: 220 110 55, luminance 136.62 */
+    assert_float_equal(rgb[0], (220.0 + 136.62) / 2, 1e-3);
+    assert_float_equal(rgb[2], (55.0 + 136.62) / 2, 1e-3);
+    assert_float_equal(rgb[4], 255.0, 1e-3);
+    t.saturation_first = true;
+    float first[3] = {200, 100, 50};
+    augment_colour(&t, first, 3, 3);
+    assert_float_equal(first[1], (100.0 + 124.2) / 2 * 1.1, 1e-3);
+}
+
+static void evaluation_takes_the_centre(void **state)
+{
+    (void)state;
+    struct transform t = augment_evaluate(28, 28, 28);
+    assert_true(t.area.y == 0 && t.area.height == 28 && t.area.width == 28);
+    t = augment_evaluate(20, 28, 28); /* no bigger than R: whole */
+    assert_true(t.area.height == 20 && t.area.width == 28);
+    t = augment_evaluate(256, 341, 224); /* short side to 256, then 224 x 224 of 256 x 341 */
+    assert_true(t.area.y == 16 && t.area.height == 224 && t.area.width == 224);
+    assert_true(fabs(t.area.x - 58.5) <= 0.5);
+    t = augment_evaluate(28, 28, 20); /* to 23, from pixel 2 */
+    assert_float_equal(t.area.y, 2 * 28.0 / 23, 1e-9);
+    assert_float_equal(t.area.width, 20 * 28.0 / 23, 1e-9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_and_area_follows_the_formula),
+        cmocka_unit_test(the_same_size_gives_the_same_pixels),
+        cmocka_unit_test(the_shrink_leaves_at_least_the_wanted_size),
+        cmocka_unit_test(crops_have_the_area_ratio_and_place_they_should),
+        cmocka_unit_test(flips_and_colours_are_fair),
+        cmocka_unit_test(what_is_switched_off_does_not_happen),
+        cmocka_unit_test(draws_differ_by_seed_epoch_and_record_and_by_nothing_else),
+        cmocka_unit_test(the_draws_are_pinned),
+        cmocka_unit_test(an_image_too_long_for_any_crop_gives_its_centre),
+        cmocka_unit_test(colour_changes_follow_their_formulas),
+        cmocka_unit_test(evaluation_takes_the_centre),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
