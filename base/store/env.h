@@ -15,6 +15,7 @@ struct store {
     int lock;                 /* the writer's, or -1 */
     pthread_rwlock_t map;     /* read: a transaction runs; write: the map changes */
     pthread_mutex_t updating; /* one update at a time in this process */
+    MDB_dbi format_table;
     int table_count;
     MDB_dbi tables[STORE_MAX_TABLES];
     char *table_names[STORE_MAX_TABLES];

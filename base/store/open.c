@@ -58,15 +58,15 @@ static bool is_new(MDB_txn *txn)
 
 static enum err check_format(const struct format *format, struct store_txn *txn)
 {
-    MDB_dbi table;
+    MDB_dbi *table = &format->store->format_table;
     MDB_val key = {strlen(FORMAT_KEY), FORMAT_KEY}, found;
-    int code = mdb_dbi_open(txn->mdb, FORMAT_TABLE, txn->is_writing ? MDB_CREATE : 0, &table);
+    int code = mdb_dbi_open(txn->mdb, FORMAT_TABLE, txn->is_writing ? MDB_CREATE : 0, table);
     if (code == MDB_SUCCESS)
-        code = mdb_get(txn->mdb, table, &key, &found);
+        code = mdb_get(txn->mdb, *table, &key, &found);
     if (code == MDB_SUCCESS)
         return compare_format(format, found);
     if (code == MDB_NOTFOUND && txn->is_writing && is_new(txn->mdb))
-        return write_format(format, txn->mdb, table);
+        return write_format(format, txn->mdb, *table);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
         return err_set(ERR_DATA, "%s is no store of %s", format->store->folder, format->cfg->kind);
     return store_translate(format->store, code, "open");

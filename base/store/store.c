@@ -203,3 +203,30 @@ out:
     pthread_mutex_unlock(&store->updating);
     return err;
 }
+
+/* Any page will do: the first record of the format table is written again as it is. */
+static enum err touch(struct store_txn *txn, void *argument)
+{
+    (void)argument;
+    struct store *store = txn->store;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    char copy[256];
+    int code = mdb_cursor_open(txn->mdb, store->format_table, &cursor);
+    if (code == MDB_SUCCESS)
+        code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    if (code == MDB_SUCCESS && value.mv_size <= sizeof copy) {
+        memcpy(copy, value.mv_data, value.mv_size);
+        value.mv_data = copy;
+        code = mdb_cursor_put(cursor, &key, &value, MDB_CURRENT);
+    }
+    if (cursor)
+        mdb_cursor_close(cursor);
+    txn->is_map_full = code == MDB_MAP_FULL;
+    return store_translate(store, code, "write");
+}
+
+enum err store_reuse_pages(struct store *store)
+{
+    return store_update(store, touch, NULL);
+}

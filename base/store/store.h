@@ -58,6 +58,10 @@ MUST_CHECK enum err store_update(struct store *store,
                                  enum err (*body)(struct store_txn *, void *argument),
                                  void *argument);
 
+/* LMDB hands the pages that one transaction freed to the transaction after next. This is an empty
+ * one between: what was deleted is room for the next update. For a disk that is full. */
+MUST_CHECK enum err store_reuse_pages(struct store *store);
+
 /* The value is borrowed: until the transaction ends or, when writing, until the next put or delete.
  * ERR_NOT_FOUND. */
 MUST_CHECK enum err store_get(struct store_txn *txn, int table, struct store_bytes key,

@@ -119,6 +119,27 @@ out:
     return err;
 }
 
+static enum err drop_surplus(struct store_txn *txn, void *argument)
+{
+    return retention_apply(txn, *(const int *)argument);
+}
+
+/* A full disk may hold blobs of a save that was killed, or more checkpoints than are wanted now:
+ * drop those and try once more. */
+static enum err put_blobs_or_make_room(const struct write_order *order,
+                                       const struct manifest *manifest, uint64_t *written_bytes)
+{
+    enum err err = put_blobs(order->store, manifest, written_bytes);
+    if (err != ERR_FULL)
+        return err;
+    int keep = order->keep;
+    TRY(store_update(order->store, drop_surplus, &keep));
+    TRY(store_reuse_pages(order->store));
+    TRY(put_blobs(order->store, manifest, written_bytes));
+out:
+    return err;
+}
+
 enum err checkpoint_write(const struct write_order *order, struct checkpoint_saved *saved)
 {
     enum err err = ERR_OK;
@@ -134,7 +155,7 @@ enum err checkpoint_write(const struct write_order *order, struct checkpoint_sav
     manifest.checkpoint.content = manifest_content(&manifest.checkpoint, manifest.blobs);
     manifest_pack(&manifest, &finish.packed);
     uint64_t written_bytes = 0;
-    TRY(put_blobs(order->store, &manifest, &written_bytes));
+    TRY(put_blobs_or_make_room(order, &manifest, &written_bytes));
     TRY(store_update(order->store, put_manifest, &finish));
     saved->position = manifest.checkpoint.position;
     saved->content = manifest.checkpoint.content;
