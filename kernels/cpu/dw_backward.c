@@ -1,7 +1,7 @@
 #include "kernels/cpu/dw_backward.h"
 #include "kernels/cpu/ops.h"
 
-enum { TILE_PIXELS = 512 }; /* summed in fp32 at most, and up to a row more */
+enum { TILE_PIXELS = 512 }; /* summed in fp32 at most, and up to a step more */
 
 /* The tile's weight gradient, fp32, to the group's, fp64. */
 static void end_weights(struct dw_backward_job *job)
@@ -53,31 +53,38 @@ static void clear_block(const struct dw_backward_job *job, double *to, ptrdiff_t
         memset(to + i * plan->in.C + c, 0, (size_t)(end - c) * sizeof *to);
 }
 
-/* One step per output row: the rows it needs, its part of dw, and the input rows it completes. */
+/* Input rows whose gradient is complete once the output rows below `end` are there. */
+static int completed(const struct dw_backward *op, int from, int end)
+{
+    const struct dw_plan *plan = &op->plan;
+    if (!op->sink || end == plan->out.H)
+        return plan->in.H;
+    while (from < plan->in.H && ISA_NAME(dw_backward_last_row)(op, from) < end)
+        from++;
+    return from;
+}
+
+/* One step per band of output rows: the rows it needs, its part of dw, and the input rows it
+ * completes. Takes and returns the pixels of the current tile. */
 static int backward_image(struct dw_backward_job *job, int n, int pixels)
 {
     const struct dw_backward *op = job->op;
     const struct dw_plan *plan = &op->plan;
     int loaded = 0, stored = 0;
-    for (int oh = 0; oh < plan->out.H; oh++) {
-        int need = oh * plan->S + plan->P + 1, done = stored;
-        if (need > plan->in.H)
-            need = plan->in.H;
-        bool is_last = oh == plan->out.H - 1;
-        while (op->sink && done < plan->in.H &&
-               (is_last || ISA_NAME(dw_backward_last_row)(op, done) <= oh))
-            done++;
+    for (int oh = 0; oh < plan->out.H; oh += plan->band) {
+        int end = oh + plan->band < plan->out.H ? oh + plan->band : plan->out.H;
+        int needed = dw_chunks_needed(plan, end), done = completed(op, stored, end);
         for (int v = 0; v < job->vectors; v++) {
-            for (int ih = loaded; ih < need; ih++)
-                ISA_NAME(dw_backward_load_x)(job, v, n, ih);
-            ISA_NAME(dw_backward_load_dz)(job, v, n, oh);
-            ISA_NAME(dw_backward_weigh)(job, v, oh);
-            for (int ih = stored; ih < done; ih++)
-                ISA_NAME(dw_backward_row)(job, v, n, ih);
+            int c = dw_channel(plan, job->block, v);
+            for (int chunk = loaded; chunk < needed; chunk++)
+                ISA_NAME(dw_load_input)(&op->input, &job->x, v, c, n, chunk);
+            ISA_NAME(dw_backward_outputs)(job, v, n, oh, end);
+            if (op->sink && done > stored)
+                ISA_NAME(dw_backward_inputs)(job, v, n, stored, done);
         }
-        loaded = need;
+        loaded = needed;
         stored = done;
-        pixels += plan->out.W;
+        pixels += (end - oh) * plan->out.W;
         if (pixels >= TILE_PIXELS) {
             end_tile(job, n);
             pixels = 0;
@@ -90,13 +97,14 @@ static void carve(struct dw_backward_job *job, char *scratch)
 {
     const struct dw_backward *op = job->op;
     size_t sums_bytes = (size_t)op->plan.vectors * sizeof *job->sums;
-    job->x_ring = cpu_carve(&scratch, op->x_floats * sizeof(float));
-    job->dz_ring = cpu_carve(&scratch, op->dz_floats * sizeof(float));
+    job->x = (struct dw_ring){cpu_carve(&scratch, op->x_floats * sizeof(float)), op->plan.in_slots,
+                              op->plan.in.W};
+    job->dz = (struct dw_ring){cpu_carve(&scratch, op->dz_floats * sizeof(float)), op->dz_slots,
+                               op->plan.out.W};
     job->w = cpu_carve(&scratch, op->weight_floats * sizeof(float));
     job->dw = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    job->row = cpu_carve(&scratch, op->row_floats * sizeof(float));
+    job->rows = cpu_carve(&scratch, op->row_floats * sizeof(float));
     job->sums = cpu_carve(&scratch, sums_bytes);
-    memset(job->dz_ring, 0, op->dz_floats * sizeof(float));
     memset(job->dw, 0, op->weight_floats * sizeof(float));
     memset(job->sums, 0, sums_bytes);
 }
@@ -153,11 +161,11 @@ static void reduce_tap(void *context, int tap, int thread)
 static void reserve_scratch(struct dw_backward *op)
 {
     const struct dw_plan *plan = &op->plan;
-    size_t vectors = (size_t)plan->vectors, rows = vectors * (size_t)plan->R;
-    op->x_floats = rows * (size_t)plan->in.W * VEC_WIDTH;
-    op->dz_floats = rows * (size_t)op->dz_width * VEC_WIDTH;
-    op->weight_floats = rows * (size_t)plan->R * VEC_WIDTH;
-    op->row_floats = (size_t)(plan->in.W + 2 * DW_TILE_MAX) * VEC_WIDTH;
+    size_t vectors = (size_t)plan->vectors;
+    op->x_floats = vectors * (size_t)(plan->in_slots * plan->in.W) * VEC_WIDTH;
+    op->dz_floats = vectors * (size_t)(op->dz_slots * plan->out.W) * VEC_WIDTH;
+    op->weight_floats = vectors * (size_t)(plan->R * plan->R) * VEC_WIDTH;
+    op->row_floats = (size_t)(op->most_rows * plan->in.W + 2 * DW_TILE_MAX) * VEC_WIDTH;
     size_t floats = op->x_floats + op->dz_floats + 2 * op->weight_floats + op->row_floats;
     cpu_reserve_scratch(op->device,
                         floats * sizeof(float) + vectors * sizeof(struct dw_backward_sums) + 6 * 64,
@@ -174,10 +182,10 @@ static void reserve_shared(struct dw_backward *op)
     char *shared =
         cpu_reserve_shared(op->device, cpu_aligned(weight_bytes) + cpu_aligned(sum_bytes) +
                                            3 * cpu_aligned(channel_bytes) + mean_bytes);
-    const struct view *of = op->sink ? &op->sink->of : &op->x;
+    const struct view *of = op->sink ? &op->sink->of : &op->input.x;
     op->weight_parts = cpu_carve(&shared, weight_bytes);
     op->sum_parts = cpu_carve(&shared, sum_bytes);
-    op->x_channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->x, NULL);
+    op->input.channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->input.x, NULL);
     op->dz_channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->dz.of, &op->dz);
     op->of_channels = channels_init(cpu_carve(&shared, channel_bytes), C, of, NULL);
     float *mean = cpu_carve(&shared, mean_bytes);
@@ -197,7 +205,17 @@ static void plan_parities(struct dw_backward *op)
         op->correlate[e] = ISA_NAME(dw_correlate)(op->parity[e].taps, 1, columns ? columns : 1);
     }
     op->weigh = ISA_NAME(dw_weigh)(plan->R, plan->S, plan->out.W);
-    op->dz_width = plan->out.W + DW_TILE_MAX;
+}
+
+/* The ring of dz: a step's rows and those before it that an unfinished input row still needs. */
+static void plan_rings(struct dw_backward *op)
+{
+    const struct dw_plan *plan = &op->plan;
+    int taps = (plan->R - 1) / plan->S + 1;
+    int rows = (plan->band + taps - 1 + plan->band - 1) / plan->band * plan->band;
+    op->dz_slots = rows < plan->out.H ? rows : plan->out.H;
+    int most = plan->band * plan->S + plan->R; /* the last step completes the rest of the map */
+    op->most_rows = most < plan->in.H ? most : plan->in.H;
 }
 
 void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
@@ -206,13 +224,14 @@ void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const
     struct dw_backward op = {.device = device,
                              .plan = ISA_NAME(dw_plan)(conv),
                              .dz = *dz,
-                             .x = x,
                              .sink = sink,
                              .w = w,
                              .ld = conv->ld};
     struct dims in = op.plan.in;
     op.streams = sink && row_can_stream(sink->q, in);
+    op.input = (struct dw_input){.plan = &op.plan, .x = x};
     plan_parities(&op);
+    plan_rings(&op);
     reserve_shared(&op);
     reserve_scratch(&op);
     cpu_run(device, op.plan.groups * op.plan.blocks, backward_job, &op);

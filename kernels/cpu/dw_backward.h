@@ -1,7 +1,7 @@
-/* Depthwise backward in one pass. Two rings hold the rows around the current output row: dz, formed
- * while loading, and the input through its view. Each output row adds to dw; each input row whose
- * gradients are all there goes to the sink. Split in two files: what a job does (dw_backward.c) and
- * what a row does (dw_backward_rows.c). */
+/* Depthwise backward in one pass. Two rings hold the rows around the current output rows: dz,
+ * formed while loading, and the input through its view. Each output row adds to dw; each input row
+ * whose gradients are all there goes to the sink. Split in two files: what a job does
+ * (dw_backward.c) and what a row does (dw_backward_rows.c). */
 #ifndef KERNELS_CPU_DW_BACKWARD_H
 #define KERNELS_CPU_DW_BACKWARD_H
 
@@ -20,17 +20,17 @@ struct dw_backward { /* the whole operation, read only */
     struct dw_parity parity[2];
     struct dw_correlate correlate[2]; /* by parity of the column */
     struct dw_weigh weigh;
+    struct dw_input input;
     struct grad dz;
-    struct view x;
     const struct grad_sink *sink; /* NULL: weights only */
-    struct channels dz_channels, x_channels, of_channels;
+    struct channels dz_channels, of_channels;
     const float *mean; /* (C) padded */
     const float *w;
     int ld;
     bool streams;
-    int dz_width;         /* of a ring row: tiles of dw_weigh, zeros behind the map */
-    double *weight_parts; /* (groups,R*R,C) */
-    double *sum_parts;    /* (groups,2,C) */
+    int dz_slots, most_rows; /* of the ring of dz; input rows completed by one step at most */
+    double *weight_parts;    /* (groups,R*R,C) */
+    double *sum_parts;       /* (groups,2,C) */
     size_t x_floats, dz_floats, weight_floats, row_floats;
 };
 
@@ -41,19 +41,19 @@ struct dw_backward_sums { /* of the current tile and one vector */
 struct dw_backward_job { /* one block of channels over a run of images */
     const struct dw_backward *op;
     int group, block, vectors;
-    float *x_ring, *dz_ring, *row;
-    float *w;  /* per vector: parity of the row, of the column, taps in the order of dz */
-    float *dw; /* per vector (R*R) taps: sums of the current tile */
+    struct dw_ring x, dz;
+    float *rows; /* of the input's gradient: what a step completes */
+    float *w;    /* per vector: parity of the row, of the column, taps in the order of dz */
+    float *dw;   /* per vector (R*R) taps: sums of the current tile */
     struct dw_backward_sums *sums;
 };
 
 void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job);
-void ISA_NAME(dw_backward_load_x)(const struct dw_backward_job *job, int v, int n, int ih);
-void ISA_NAME(dw_backward_load_dz)(const struct dw_backward_job *job, int v, int n, int oh);
-/* dw of the tile += output row oh. */
-void ISA_NAME(dw_backward_weigh)(const struct dw_backward_job *job, int v, int oh);
-/* The gradient of input row ih, into the sink. */
-void ISA_NAME(dw_backward_row)(const struct dw_backward_job *job, int v, int n, int ih);
+/* Output rows [oh, end) of image n: dz into the ring, dw of the tile += what they add. */
+void ISA_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh,
+                                   int end);
+/* The gradients of input rows [ih, end) of image n, into the sink. */
+void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end);
 /* The last output row that input row ih needs, inside the map or not. */
 int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih);
 

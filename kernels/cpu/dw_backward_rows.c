@@ -1,19 +1,5 @@
 #include "kernels/cpu/dw_backward.h"
 
-static float *x_row(const struct dw_backward_job *job, int v, int ih)
-{
-    const struct dw_plan *plan = &job->op->plan;
-    ptrdiff_t row = (ptrdiff_t)v * plan->R + ih % plan->R;
-    return job->x_ring + row * plan->in.W * VEC_WIDTH;
-}
-
-static float *dz_row(const struct dw_backward_job *job, int v, int oh)
-{
-    const struct dw_plan *plan = &job->op->plan;
-    ptrdiff_t row = (ptrdiff_t)v * plan->R + oh % plan->R;
-    return job->dz_ring + row * job->op->dz_width * VEC_WIDTH;
-}
-
 /* Which taps an input row or column meets depends on its parity under the stride. */
 static const struct dw_parity *parity_of(const struct dw_backward *op, int at)
 {
@@ -64,26 +50,13 @@ void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job)
     }
 }
 
-void ISA_NAME(dw_backward_load_x)(const struct dw_backward_job *job, int v, int n, int ih)
-{
-    const struct dw_backward *op = job->op;
-    struct dims in = op->plan.in;
-    int c = dw_channel(&op->plan, job->block, v), lanes = dw_lanes(&op->plan, c);
-    struct row_shape shape = {in.W, in.C, lanes, (ptrdiff_t)in.W * in.C};
-    const float *gate = view_gate_row(&op->x, &op->x_channels, in.C, n) + c;
-    struct view_row row = {.z = op->x.z + ((size_t)n * in.H + ih) * in.W * in.C + c,
-                           .k = view_vec_load(&op->x_channels, c),
-                           .gate = vec_load_part(gate, lanes),
-                           .act = op->x.act};
-    ISA_NAME(row_load_view)(&shape, &row, x_row(job, v, ih));
-}
-
-void ISA_NAME(dw_backward_load_dz)(const struct dw_backward_job *job, int v, int n, int oh)
+static void load_dz(const struct dw_backward_job *job, int v, int n, int oh, int end)
 {
     const struct dw_backward *op = job->op;
     struct dims out = op->plan.out;
     int c = dw_channel(&op->plan, job->block, v), lanes = dw_lanes(&op->plan, c);
-    struct row_shape shape = {out.W, out.C, lanes, (ptrdiff_t)out.W * out.C};
+    struct row_shape shape = {(end - oh) * out.W, out.C, lanes,
+                              (ptrdiff_t)op->plan.band * out.W * out.C};
     size_t at = ((size_t)n * out.H + oh) * out.W * out.C + c;
     const float *s = view_gate_row(&op->dz.of, &op->dz_channels, out.C, n) + c;
     const float *p = grad_p_row(&op->dz, &op->dz_channels, out.C, n) + c;
@@ -94,29 +67,41 @@ void ISA_NAME(dw_backward_load_dz)(const struct dw_backward_job *job, int v, int
                            .s = vec_load_part(s, lanes),
                            .p = vec_load_part(p, lanes),
                            .act = op->dz.of.act};
-    ISA_NAME(row_load_grad)(&shape, &row, dz_row(job, v, oh));
+    ISA_NAME(row_load_grad)(&shape, &row, dw_ring_row(&job->dz, v, oh));
 }
 
-void ISA_NAME(dw_backward_weigh)(const struct dw_backward_job *job, int v, int oh)
+static void weigh_row(const struct dw_backward_job *job, int v, int oh)
 {
-    const struct dw_backward *op = job->op;
-    const struct dw_plan *plan = &op->plan;
+    const struct dw_weigh *weigh = &job->op->weigh;
+    const struct dw_plan *plan = &job->op->plan;
     int first = oh * plan->S - plan->P, top = first < 0 ? -first : 0;
     int bottom = first + plan->R > plan->in.H ? plan->in.H - first : plan->R;
-    const float *in[DW_R_MAX], *dz = dz_row(job, v, oh);
-    float *dw = job->dw + (ptrdiff_t)v * plan->R * plan->R * VEC_WIDTH;
-    for (int kh = top; kh < bottom; kh++)
-        in[kh] = x_row(job, v, first + kh);
-    if (bottom - top == plan->R && op->weigh.run_rows)
-        op->weigh.run_rows(in, plan->in.W, dz, op->weigh.tiles, dw);
-    else
-        for (int kh = top; kh < bottom; kh++)
-            op->weigh.run(&in[kh], plan->in.W, dz, op->weigh.tiles,
-                          dw + (ptrdiff_t)kh * plan->R * VEC_WIDTH);
+    ptrdiff_t tap = ((ptrdiff_t)v * plan->R + top) * plan->R;
+    float *dw = job->dw + tap * VEC_WIDTH;
+    struct dw_weigh_rows rows = {.dz = dw_ring_row(&job->dz, v, oh), .W = plan->in.W};
+    dw_ring_rows(&job->x, v, first + top, bottom - top, rows.x);
+    bool is_whole = bottom - top == plan->R && weigh->run_rows[0];
+    for (int i = 0, o = 0; i < 2; i++) {
+        int tiles = i == 0 ? weigh->tiles : weigh->less_tiles;
+        if (tiles && is_whole)
+            weigh->run_rows[i](&rows, o, tiles, dw);
+        for (int kh = top; tiles && !is_whole && kh < bottom; kh++) {
+            struct dw_weigh_rows one = {{rows.x[kh - top]}, rows.dz, rows.W};
+            weigh->run[i](&one, o, tiles, dw + (ptrdiff_t)(kh - top) * plan->R * VEC_WIDTH);
+        }
+        o += tiles * weigh->size;
+    }
+}
+
+void ISA_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh, int end)
+{
+    load_dz(job, v, n, oh, end);
+    for (int row = oh; row < end; row++)
+        weigh_row(job, v, row);
 }
 
 /* Row ih of the input's gradient, packed. Each parity of columns is a correlation of its own. */
-static void correlate_row(const struct dw_backward_job *job, int v, int ih)
+static void correlate_row(const struct dw_backward_job *job, int v, int ih, float *to)
 {
     const struct dw_backward *op = job->op;
     const struct dw_plan *plan = &op->plan;
@@ -124,26 +109,24 @@ static void correlate_row(const struct dw_backward_job *job, int v, int ih)
     int top = first < 0 ? -first : 0;
     int bottom = first + taps > plan->out.H ? plan->out.H - first : taps;
     struct dw_rows rows = {.count = bottom - top, .W = plan->out.W};
-    for (int i = 0; i < rows.count; i++)
-        rows.in[i] = dz_row(job, v, first + top + i);
+    dw_ring_rows(&job->dz, v, first + top, rows.count, rows.in);
     for (int e = 0; e < plan->S; e++) {
         ptrdiff_t tap = (ptrdiff_t)v * plan->R * plan->R + parity_offset(op, f, e);
         rows.w = job->w + (tap + (ptrdiff_t)top * op->parity[e].taps) * VEC_WIDTH;
-        op->correlate[e].run(&rows, op->correlate[e].tiles, plan->S,
-                             job->row + (ptrdiff_t)e * VEC_WIDTH);
+        op->correlate[e].run(&rows, op->correlate[e].tiles, plan->S, to + (ptrdiff_t)e * VEC_WIDTH);
     }
 }
 
-void ISA_NAME(dw_backward_row)(const struct dw_backward_job *job, int v, int n, int ih)
+void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end)
 {
     const struct dw_backward *op = job->op;
     const struct grad_sink *to = op->sink;
     struct dims in = op->plan.in;
     int c = dw_channel(&op->plan, job->block, v);
-    struct row_shape shape = {in.W, in.C, dw_lanes(&op->plan, c), 0};
+    struct row_shape shape = {(end - ih) * in.W, in.C, dw_lanes(&op->plan, c), 0};
     size_t at = ((size_t)n * in.H + ih) * in.W * in.C + c;
     struct sink_row row = {.q = to->q + at,
-                           .add = to->add ? to->add + at : op->x_channels.zeros + c,
+                           .add = to->add ? to->add + at : op->of_channels.zeros + c,
                            .add_stride = to->add ? in.C : 0,
                            .kind = to->sums        ? SINK_SUMS
                                    : to->gate_sums ? SINK_GATE
@@ -155,9 +138,10 @@ void ISA_NAME(dw_backward_row)(const struct dw_backward_job *job, int v, int n, 
         row.mean = vec_load(op->mean + c);
         row.act = to->of.act;
     }
+    for (int i = ih; i < end; i++) /* a row's last tile may reach into the next row */
+        correlate_row(job, v, i, job->rows + (ptrdiff_t)(i - ih) * in.W * VEC_WIDTH);
     vec *total = job->sums[v].total;
     memcpy(row.total, total, sizeof row.total);
-    correlate_row(job, v, ih);
-    ISA_NAME(row_store_sink)(&shape, job->row, &row);
+    ISA_NAME(row_store_sink)(&shape, job->rows, &row);
     memcpy(total, row.total, sizeof row.total);
 }

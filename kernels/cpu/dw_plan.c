@@ -11,16 +11,29 @@ static int cropped_side(const struct conv *conv)
 /* Channels per block: whole cache lines in a row so that memory is read in runs, few enough that
  * the rows of one block stay in L1 (L2 on wide maps), and that both rings of the backward pass are
  * below 1 MiB. */
-static int vectors_per_block(int C, int R, int W)
+static int vectors_per_block(int C, int slots, int W)
 {
     const size_t l1_bytes = (size_t)24 << 10, most_bytes = (size_t)320 << 10;
-    size_t channel_bytes = sizeof(float) * (size_t)R * (size_t)(W + DW_TILE_MAX);
+    size_t channel_bytes = sizeof(float) * (size_t)slots * (size_t)W;
     int channels = 64 * channel_bytes <= l1_bytes     ? 64
                    : 32 * channel_bytes <= most_bytes ? 32
                                                       : VEC_WIDTH;
     int all = vec_round(C) / VEC_WIDTH;
     int blocks = (all * VEC_WIDTH + channels - 1) / channels;
     return (all + blocks - 1) / blocks;
+}
+
+/* Rows per step, and the ring they need: a step reads (band - 1) S + R rows, and the last chunk may
+ * bring band S - 1 rows more. */
+static void plan_bands(struct dw_plan *plan)
+{
+    const int pixels = 56;
+    int band = (pixels + plan->out.W - 1) / plan->out.W;
+    plan->band = band < plan->out.H ? band : plan->out.H;
+    int chunk = plan->band * plan->S;
+    int rows = (plan->band - 1) * plan->S + plan->R + chunk - 1;
+    rows = (rows + chunk - 1) / chunk * chunk;
+    plan->in_slots = rows < plan->in.H ? rows : plan->in.H;
 }
 
 struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
@@ -34,10 +47,29 @@ struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
     plan.crop = (conv->R - plan.R) / 2;
     plan.P = plan.R / 2;
     plan.S = plan.R == 1 ? 1 : conv->S; /* one pixel: the stride has nowhere to go */
-    plan.vectors = vectors_per_block(plan.in.C, plan.R, plan.in.W);
+    plan_bands(&plan);
+    plan.vectors = vectors_per_block(plan.in.C, plan.in_slots, plan.in.W);
     plan.blocks = (vec_round(plan.in.C) / VEC_WIDTH + plan.vectors - 1) / plan.vectors;
     plan.groups = (jobs + plan.blocks - 1) / plan.blocks;
     if (plan.groups > plan.in.N)
         plan.groups = plan.in.N;
     return plan;
+}
+
+void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring *ring, int v, int c,
+                             int n, int chunk)
+{
+    const struct dw_plan *plan = input->plan;
+    struct dims in = plan->in;
+    int rows = plan->band * plan->S, first = chunk * rows, lanes = dw_lanes(plan, c);
+    ptrdiff_t next = (ptrdiff_t)rows * in.W * in.C;
+    if (first + rows > in.H)
+        rows = in.H - first;
+    struct row_shape shape = {rows * in.W, in.C, lanes, next};
+    const float *gate = view_gate_row(&input->x, &input->channels, in.C, n) + c;
+    struct view_row row = {.z = input->x.z + ((size_t)n * in.H + first) * in.W * in.C + c,
+                           .k = view_vec_load(&input->channels, c),
+                           .gate = vec_load_part(gate, lanes),
+                           .act = input->x.act};
+    ISA_NAME(row_load_view)(&shape, &row, dw_ring_row(ring, v, first));
 }

@@ -36,21 +36,21 @@ VEC_INLINE void correlate(const struct dw_rows *rows, const int R, const int S, 
 
 /* T gradients and M R sums stay in registers. Three kernel rows at once for R = 3: three sums alone
  * would wait for each other. */
-VEC_INLINE void weigh(const float *const *x, int W, const float *dz, const int M, const int R,
-                      const int S, const int T, int o, vec *sum)
+VEC_INLINE void weigh(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
+                      const int T, int o, vec *sum)
 {
     vec d[DW_TILE_MAX];
     VEC_UNROLL
     for (int t = 0; t < T; t++)
-        d[t] = vec_load(dz + (ptrdiff_t)(o + t) * VEC_WIDTH);
+        d[t] = vec_load(rows->dz + (ptrdiff_t)(o + t) * VEC_WIDTH);
     const int first = o * S - (R - 1) / 2;
     VEC_UNROLL
     for (int j = 0; j < (T - 1) * S + R; j++) {
-        if ((unsigned)(first + j) >= (unsigned)W)
+        if ((unsigned)(first + j) >= (unsigned)rows->W)
             continue;
         VEC_UNROLL
         for (int i = 0; i < M; i++) {
-            vec in = vec_load(x[i] + (ptrdiff_t)(first + j) * VEC_WIDTH);
+            vec in = vec_load(rows->x[i] + (ptrdiff_t)(first + j) * VEC_WIDTH);
             VEC_UNROLL
             for (int t = 0; t < T; t++)
                 if (j - t * S >= 0 && j - t * S < R)
@@ -59,15 +59,15 @@ VEC_INLINE void weigh(const float *const *x, int W, const float *dz, const int M
     }
 }
 
-VEC_INLINE void weigh_row(const float *const *x, int W, const float *dz, const int M, const int R,
-                          const int S, const int T, int tiles, float *to)
+VEC_INLINE void weigh_row(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
+                          const int T, int first, int tiles, float *to)
 {
     vec sum[9];
     VEC_UNROLL
     for (int k = 0; k < M * R; k++)
         sum[k] = vec_load(to + (ptrdiff_t)k * VEC_WIDTH);
     for (int tile = 0; tile < tiles; tile++)
-        weigh(x, W, dz, M, R, S, T, tile * T, sum);
+        weigh(rows, M, R, S, T, first + tile * T, sum);
     VEC_UNROLL
     for (int k = 0; k < M * R; k++)
         vec_store(to + (ptrdiff_t)k * VEC_WIDTH, sum[k]);
@@ -82,10 +82,10 @@ VEC_INLINE void weigh_row(const float *const *x, int W, const float *dz, const i
     }
 
 #define WEIGH(M, R, S, T)                                                                          \
-    static void weigh_##M##_##R##_##S##_##T(const float *const *x, int W, const float *dz,         \
+    static void weigh_##M##_##R##_##S##_##T(const struct dw_weigh_rows *rows, int first,           \
                                             int tiles, float *sum)                                 \
     {                                                                                              \
-        weigh_row(x, W, dz, M, R, S, T, tiles, sum);                                               \
+        weigh_row(rows, M, R, S, T, first, tiles, sum);                                            \
     }
 
 /* Every T from 1 to DW_TILE_MAX */
@@ -182,7 +182,13 @@ struct dw_weigh ISA_NAME(dw_weigh)(int R, int S, int width)
 {
     if (R < 1 || R > DW_R_MAX || S < 1 || S > 2 || !weighs[R][S - 1])
         BUG("no depthwise tile for kernel %d stride %d", R, S);
-    int t = tile_size(width) - 1;
-    dw_weigh_fn *const *rows = weighs_rows[R][S - 1];
-    return (struct dw_weigh){weighs[R][S - 1][t], rows ? rows[t] : NULL, tiles_of(width)};
+    struct dw_weigh weigh = {.size = tile_size(width)};
+    weigh.less_tiles = tiles_of(width) * weigh.size - width;
+    weigh.tiles = tiles_of(width) - weigh.less_tiles;
+    for (int less = 0; less < 2 && weigh.size - less > 0; less++) {
+        int t = weigh.size - less - 1;
+        weigh.run[less] = weighs[R][S - 1][t];
+        weigh.run_rows[less] = weighs_rows[R][S - 1] ? weighs_rows[R][S - 1][t] : NULL;
+    }
+    return weigh;
 }

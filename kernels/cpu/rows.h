@@ -71,11 +71,25 @@ static inline bool row_can_stream(const float *z, struct dims map)
     return bytes > cache_bytes && map.C % VEC_WIDTH == 0 && (uintptr_t)z % sizeof(vec) == 0;
 }
 
+/* The end of a tile of `count` pixels: sum and square (fp64, one per lane) += what it held. */
+static inline void row_sums_end(const struct row_sums *sums, double count, int lanes, double *sum,
+                                double *square)
+{
+    float shift[VEC_WIDTH], about[VEC_WIDTH], squares[VEC_WIDTH];
+    vec_store(shift, sums->shift);
+    vec_store(about, sums->sum);
+    vec_store(squares, sums->square);
+    for (int i = 0; i < lanes; i++)
+        sums_shift_back(&sum[i], &square[i], count, shift[i], about[i], squares[i]);
+}
+
 /* total[i] += value's lanes, as fp64: the end of a tile. */
 static inline void row_add_lanes(double *total, vec value, int lanes)
 {
+    float values[VEC_WIDTH];
+    vec_store(values, value);
     for (int i = 0; i < lanes; i++)
-        total[i] += (double)value[i];
+        total[i] += (double)values[i];
 }
 
 #endif

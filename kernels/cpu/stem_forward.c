@@ -87,11 +87,8 @@ static void end_tile(struct job *job)
     double count = (double)job->tile_rows * plan->out.W;
     job->tile_rows = 0;
     for (int v = 0; v < plan->vectors; v++) {
-        const struct row_sums *sums = &job->sums[v];
         double *sum = job->partial + v * VEC_WIDTH;
-        for (int i = 0; i < stem_lanes(plan, v); i++)
-            sums_shift_back(&sum[i], &sum[plan->out.C + i], count, sums->shift[i], sums->sum[i],
-                            sums->square[i]);
+        row_sums_end(&job->sums[v], count, stem_lanes(plan, v), sum, sum + plan->out.C);
     }
 }
 
