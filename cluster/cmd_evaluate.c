@@ -85,6 +85,7 @@ static enum err read_options(int argc, char **argv, struct request *request)
         {"threads", required_argument, NULL, 't'}, {"isa", required_argument, NULL, 'a'},
         {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
+    optind = 0; /* from the start, whoever parsed before */
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *request = (struct request){
         .mode = PASS_FIXED,
