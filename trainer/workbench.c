@@ -131,6 +131,31 @@ out:
     return err;
 }
 
+/* Ranks on different instruction sets would give sums that depend on who computed what. */
+static enum err compare_devices(const struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    struct comm *comm = bench->comm;
+    size_t size = (size_t)comm->size, bytes = sizeof bench->device->lineage;
+    char *all = mem_array(size, bytes);
+    size_t *numbers = mem_array(2 * size, sizeof *numbers);
+    for (size_t rank = 0; rank < size; rank++) {
+        numbers[rank] = 1;
+        numbers[size + rank] = rank;
+    }
+    TRY(comm->gather_all(comm, bench->device->lineage, all, numbers, numbers + size, bytes));
+    for (size_t rank = 1; rank < size; rank++)
+        if (strncmp(all, all + rank * bytes, bytes) != 0)
+            TRY(err_set(ERR_CONFIG,
+                        "rank 0 computes on \"%s\", rank %zu on \"%s\": pin resources.isa to "
+                        "what all machines have",
+                        all, rank, all + rank * bytes));
+out:
+    mem_free(numbers);
+    mem_free(all);
+    return err;
+}
+
 enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **result)
 {
     enum err err = ERR_OK;
@@ -141,6 +166,7 @@ enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **resu
     bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
     err = open_everything(bench);
     TRY(comm_agree(bench->comm, err));
+    TRY(compare_devices(bench));
     if (bench->comm->rank == 0)
         log_info(
             "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",

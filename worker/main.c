@@ -15,7 +15,8 @@
 
 static const char usage[] =
     "usage: glowworm-worker [--connect ENDPOINT --token TOKEN --lease NUMBER]\n"
-    "       glowworm-worker --campaign FILE --stage NAME [--run FOLDER] [--set key=value]...\n"
+    "       glowworm-worker --campaign FILE --stage NAME[,NAME]... [--run FOLDER] [--set "
+    "key=value]...\n"
     "Without arguments the scheduler is found through the environment. Also: --deadline SECONDS\n"
     "(how long a rank waits for the others), --debug, --version.\n";
 
@@ -79,7 +80,7 @@ static enum err take_option(struct arguments *arguments, int option)
         arguments->request.campaign = optarg;
         break;
     case 's':
-        arguments->request.stage = optarg;
+        arguments->request.stages = optarg;
         break;
     case 'r':
         arguments->request.folder = optarg;
@@ -123,7 +124,7 @@ static enum err parse(int argc, char **argv, struct arguments *arguments)
         TRY(take_option(arguments, option));
     if (optind < argc)
         TRY(err_set(ERR_USAGE, "'%s' is one argument too many", argv[optind]));
-    if (!arguments->request.campaign != !arguments->request.stage)
+    if (!arguments->request.campaign != !arguments->request.stages)
         TRY(err_set(ERR_USAGE, "--campaign and --stage go together"));
 out:
     return err;

@@ -200,17 +200,20 @@ enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *
     struct server server = {.cfg = cfg};
     struct stage_result result = {0};
     struct campaign *campaign = mem_alloc(sizeof *campaign);
+    char *stages = mem_string(request->stages), *rest = stages;
     err = campaign_load(request->campaign, request->overrides, request->override_count, campaign);
     struct order order = {.campaign = campaign,
-                          .folder = request->folder ? request->folder : campaign->run_folder,
-                          .stage = request->stage};
+                          .folder = request->folder ? request->folder : campaign->run_folder};
     if (err == ERR_OK && cfg->comm->rank == 0)
         err = keep_campaign(campaign, order.folder);
     TRY(comm_agree(cfg->comm, err));
-    TRY(run_order(&server, &order, &result));
-    if (cfg->comm->rank == 0)
-        print_result(request->stage, &result);
+    while ((order.stage = strsep(&rest, ","))) {
+        TRY(run_order(&server, &order, &result));
+        if (cfg->comm->rank == 0)
+            print_result(order.stage, &result);
+    }
 out:
+    mem_free(stages);
     mem_free(campaign);
     return err;
 }

@@ -18,12 +18,14 @@ struct serve_cfg { /* all borrowed */
 MUST_CHECK enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *link_cfg);
 
 struct serve_request { /* from the command line */
-    const char *campaign, *stage;
+    const char *campaign;
+    const char *stages; /* "kernel", or "teacher,kernel": one after another */
     const char *folder; /* NULL: the campaign's */
     const struct campaign_override *overrides;
     int override_count;
 };
-/* One stage; its outcome goes to standard output as one line key=value. */
+/* Each stage's outcome goes to standard output as one line key=value; the first that fails ends it.
+ */
 MUST_CHECK enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *request);
 
 #endif

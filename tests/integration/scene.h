@@ -1,0 +1,47 @@
+/* A small data set, a small campaign, and gangs that train it: for tests with real processes. The
+ * whole schedule takes about a second on one core. */
+#ifndef TESTS_INTEGRATION_SCENE_H
+#define TESTS_INTEGRATION_SCENE_H
+
+#include "base/hash.h"
+#include "tests/integration/program.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+#define SCENE_STAGES "teacher,kernel,depth-1,depth-2,width-1,width-2"
+#define SCENE_WAIT_S 100.0
+
+struct scene {
+    char folder[256];
+    char campaign[300]; /* its file */
+    char output[300], log[300];
+};
+
+/* cmocka's setup and teardown; *state is a struct scene. The log is shown when a test failed. */
+int scene_make(void **state);
+int scene_remove(void **state);
+
+struct gang_cfg {
+    const char *run; /* name of the run's folder inside the scene */
+    int ranks;
+    const char *stages;
+    const char *sets[8]; /* "key=value", up to a NULL */
+};
+struct program scene_start(struct scene *scene, const struct gang_cfg *cfg);
+/* Starts and waits; the exit code. */
+int scene_run(struct scene *scene, const struct gang_cfg *cfg);
+
+/* The run's file, e.g. "metrics/kernel.jsonl"; "" when there is none. Returns owned. */
+char *scene_read(const struct scene *scene, const char *run, const char *name);
+char *scene_log(const struct scene *scene); /* everything programs said on standard error */
+
+/* Position and content of a run's checkpoint by name; false when there is none. */
+bool scene_peek(const struct scene *scene, const char *run, const char *name,
+                struct position *position, struct hash *content);
+/* Content hash of a checkpoint as hex; the test fails when there is none. */
+void scene_content(const struct scene *scene, const char *run, const char *name,
+                   char hex[HASH_HEX_BYTES]);
+
+/* Lines of a metrics file with this event; *steps (owned) gets their steps. */
+int scene_events(const char *metrics, const char *event, uint64_t **steps);
+
+#endif

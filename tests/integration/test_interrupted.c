@@ -1,0 +1,227 @@
+/* Stops, kills and numbers that go wrong: what is lost, and what is found again. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "tests/integration/scene.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+/* Long enough to be hit several times: about 160 steps a stage, a checkpoint every 0.2 s. */
+#define LONG    "teacher.epochs=16", "shrink.epochs_scale=0.13", "checkpoint.every=0.2"
+#define EVERY_S 0.2
+
+static const char *const names[] = {"teacher", "kernel", "depth-2", "width-2"};
+#define NAMES 4
+
+static void pause_ms(uint64_t ms)
+{
+    nanosleep(
+        &(struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
+        NULL);
+}
+
+static char *metrics_of(const struct scene *scene, const char *run, const char *stage)
+{
+    char name[64];
+    snprintf(name, sizeof name, "metrics/%s.jsonl", stage);
+    return scene_read(scene, run, name);
+}
+
+/* Waits until a stage has a durable checkpoint behind `step`; false: the program ended first. */
+static bool wait_for_checkpoint(struct scene *scene, struct program *program, const char *run,
+                                const char *stage, uint64_t step, uint64_t *found)
+{
+    char name[64];
+    int code = 0;
+    struct position position;
+    struct hash content;
+    snprintf(name, sizeof name, "%s/latest", stage);
+    while (program_runs(program, &code)) {
+        if (scene_peek(scene, run, name, &position, &content) && position.step > step &&
+            !position.is_final) {
+            *found = position.step;
+            return true;
+        }
+        pause_ms(10);
+    }
+    return false;
+}
+
+/* Seconds of the steps behind `step`: what a resume from there computes again. */
+static double repeated_seconds(const char *metrics, uint64_t step)
+{
+    double seconds = 0;
+    static const char head[] = "{\"event\":\"step\",\"step\":", field[] = "\"seconds\":";
+    for (const char *line = metrics; (line = strstr(line, head)); line++) {
+        const char *value = strstr(line, field);
+        if (value && strtoull(line + sizeof head - 1, NULL, 10) > step)
+            seconds += strtod(value + sizeof field - 1, NULL);
+    }
+    return seconds;
+}
+
+/* One kill -9 in a stage, then the resume: at a step above 0, at the last durable checkpoint or
+ * behind it, with no more than an interval (and the write that was under way) computed again. */
+static bool kill_once(struct scene *scene, const char *run, const char *stage, uint64_t seed,
+                      uint64_t *last)
+{
+    struct gang_cfg cfg = {.run = run, .ranks = 2, .stages = stage, .sets = {LONG}};
+    struct program program = scene_start(scene, &cfg);
+    pid_t ranks[8];
+    uint64_t durable = 0;
+    if (!wait_for_checkpoint(scene, &program, run, stage, *last, &durable))
+        return false;
+    pause_ms(rng_below(rng(seed, RNG_TEST, *last, 0, 0), 150));
+    int count = program_children(&program, ranks, 8);
+    if (count == 0)
+        return false;
+    kill(ranks[rng_below(rng(seed, RNG_TEST, *last, 1, 0), (uint32_t)count)], SIGKILL);
+    int code = program_wait(&program, SCENE_WAIT_S);
+    assert_int_not_equal(code, 0);
+    *last = durable;
+    return true;
+}
+
+static void check_resume(const char *before, const char *after, uint64_t durable, const char *stage)
+{
+    uint64_t *starts = NULL;
+    int count = scene_events(after, "start", &starts);
+    assert_true(count > 0);
+    uint64_t resumed = starts[count - 1];
+    mem_free(starts);
+    if (resumed == 0 || resumed < durable)
+        fail_msg("%s resumed at step %llu, the durable checkpoint was at %llu", stage,
+                 (unsigned long long)resumed, (unsigned long long)durable);
+    double again = repeated_seconds(before, resumed);
+    if (again > EVERY_S + 0.5) /* the checkpoint under way when the kill came, on a busy machine */
+        fail_msg("%s repeats %.3f s of steps behind step %llu", stage, again,
+                 (unsigned long long)resumed);
+}
+
+static int kill_in_stage(struct scene *scene, const char *run, const char *stage, int kills,
+                         uint64_t seed)
+{
+    uint64_t last = 0;
+    int done = 0;
+    for (; done < kills; done++) {
+        uint64_t durable = last;
+        if (!kill_once(scene, run, stage, seed + (uint64_t)done, &durable))
+            break;
+        char *before = metrics_of(scene, run, stage);
+        last = durable;
+        /* the next gang's start tells where it resumed; a stop right away keeps it short */
+        struct gang_cfg cfg = {.run = run, .ranks = 2, .stages = stage, .sets = {LONG}};
+        struct program program = scene_start(scene, &cfg);
+        uint64_t further = 0;
+        if (wait_for_checkpoint(scene, &program, run, stage, durable, &further))
+            last = further;
+        pid_t ranks[8];
+        int code = 0;
+        if (program_children(&program, ranks, 8) > 0)
+            kill(ranks[0], SIGTERM);
+        code = program_wait(&program, SCENE_WAIT_S);
+        assert_true(code == 130 || code == 0);
+        char *after = metrics_of(scene, run, stage);
+        check_resume(before, after, durable, stage);
+        mem_free(before);
+        mem_free(after);
+        if (code == 0)
+            return done + 1;
+    }
+    struct gang_cfg cfg = {.run = run, .ranks = 2, .stages = stage, .sets = {LONG}};
+    if (scene_run(scene, &cfg) != 0)
+        fail_msg("%s does not end:\n%s", stage, scene_log(scene));
+    return done;
+}
+
+static void kills_in_every_stage_change_no_bit(void **state)
+{
+    struct scene *scene = *state;
+    struct gang_cfg whole = {.run = "whole", .ranks = 1, .stages = SCENE_STAGES, .sets = {LONG}};
+    struct gang_cfg first = {.run = "killed", .ranks = 2, .stages = "depth-1", .sets = {LONG}};
+    char wanted[HASH_HEX_BYTES], got[HASH_HEX_BYTES];
+    int kills = 0;
+    if (scene_run(scene, &whole) != 0)
+        fail_msg("%s", scene_log(scene));
+    for (int i = 0; i < NAMES; i++) {
+        if (strcmp(names[i], "depth-2") == 0) /* the short stages are not hit */
+            assert_int_equal(scene_run(scene, &first), 0);
+        first.stages = "width-1";
+        if (strcmp(names[i], "width-2") == 0)
+            assert_int_equal(scene_run(scene, &first), 0);
+        int hit = kill_in_stage(scene, "killed", names[i], 2, 40 + (uint64_t)i);
+        if (hit == 0)
+            fail_msg("stage %s ended before it could be killed", names[i]);
+        kills += hit;
+    }
+    assert_true(kills >= 5);
+    scene_content(scene, "whole", "width-2/final", wanted);
+    scene_content(scene, "killed", "width-2/final", got);
+    assert_string_equal(got, wanted);
+}
+
+static void a_stop_by_signal_loses_no_step(void **state)
+{
+    struct scene *scene = *state;
+    struct gang_cfg cfg = {.run = "stopped", .ranks = 2, .stages = "teacher", .sets = {LONG}};
+    struct program program = scene_start(scene, &cfg);
+    uint64_t durable = 0, *steps = NULL;
+    pid_t ranks[8];
+    assert_true(wait_for_checkpoint(scene, &program, "stopped", "teacher", 0, &durable));
+    assert_int_equal(program_children(&program, ranks, 8), 2);
+    kill(ranks[1], SIGTERM); /* one rank hears it, all stop */
+    assert_int_equal(program_wait(&program, SCENE_WAIT_S), 130);
+    struct position position;
+    struct hash content;
+    char *metrics = metrics_of(scene, "stopped", "teacher");
+    int count = scene_events(metrics, "step", &steps);
+    assert_true(scene_peek(scene, "stopped", "teacher/latest", &position, &content));
+    assert_int_equal(position.step, steps[count - 1]);
+    mem_free(steps);
+    mem_free(metrics);
+    assert_int_equal(scene_run(scene, &cfg), 0);
+    metrics = metrics_of(scene, "stopped", "teacher");
+    count = scene_events(metrics, "step", &steps);
+    for (int i = 0; i < count; i++) /* each step once: none lost, none repeated */
+        assert_int_equal(steps[i], i + 1);
+    assert_int_equal(count, 160);
+    mem_free(steps);
+    mem_free(metrics);
+}
+
+static void numbers_that_explode_stop_the_stage_and_spare_the_checkpoint(void **state)
+{
+    struct scene *scene = *state;
+    struct gang_cfg teacher = {.run = "exploded", .ranks = 2, .stages = "teacher"};
+    struct gang_cfg kernel = {.run = "exploded",
+                              .ranks = 2,
+                              .stages = "kernel",
+                              .sets = {"shrink.rate_scale=1000", "optimiser.decay=0.9"}};
+    char before[HASH_HEX_BYTES], after[HASH_HEX_BYTES];
+    kernel.sets[0] = "shrink.rate_scale=1000";
+    assert_int_equal(scene_run(scene, &teacher), 0);
+    scene_content(scene, "exploded", "teacher/final", before);
+    assert_int_equal(scene_run(scene, &kernel), 65);
+    char *log = scene_log(scene);
+    if (!strstr(log, "stage kernel, step ") || !strstr(log, "not finite"))
+        fail_msg("the log names no step and layer:\n%s", log);
+    mem_free(log);
+    scene_content(scene, "exploded", "teacher/final", after);
+    assert_string_equal(before, after);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stop_by_signal_loses_no_step),
+        cmocka_unit_test(numbers_that_explode_stop_the_stage_and_spare_the_checkpoint),
+        cmocka_unit_test(kills_in_every_stage_change_no_bit),
+    };
+    return cmocka_run_group_tests(tests, scene_make, scene_remove);
+}
