@@ -66,9 +66,13 @@ struct lease {
     uint64_t epoch;
     int attempt; /* from 1 */
 };
+enum lease_start {
+    LEASE_GOES_ON, /* from the stage's last checkpoint that counts, if there is one */
+    LEASE_AFRESH   /* that checkpoint is gone: forget it */
+};
 /* Gives out the next lease for a stage: every older one is void from now on. */
 MUST_CHECK enum err journal_lease(struct journal *journal, const struct hash *key, const char *name,
-                                  const char *inputs, struct lease *lease);
+                                  const char *inputs, enum lease_start start, struct lease *lease);
 
 struct attempt_record {
     struct hash key;

@@ -96,6 +96,7 @@ enum err journal_set_current(struct journal *journal, const struct current_stage
 struct lease_write {
     const struct hash *key;
     const char *name, *inputs;
+    enum lease_start start;
     struct lease *lease;
 };
 
@@ -132,6 +133,10 @@ static enum err write_lease(struct store_txn *txn, void *argument)
     record->is_done = false;
     record->lease_epoch = epoch;
     record->attempts++;
+    if (write->start == LEASE_AFRESH) {
+        record->step = 0;
+        record->checkpoint[0] = '\0';
+    }
     if (record->first_started_ms == 0)
         record->first_started_ms = clock_wall_ms();
     TRY(codec_put_stage(txn, write->key, record));
@@ -153,10 +158,10 @@ out:
 }
 
 enum err journal_lease(struct journal *journal, const struct hash *key, const char *name,
-                       const char *inputs, struct lease *lease)
+                       const char *inputs, enum lease_start start, struct lease *lease)
 {
     enum err err = ERR_OK;
-    struct lease_write write = {key, name, inputs, lease};
+    struct lease_write write = {key, name, inputs, start, lease};
     TRY(FAULT("journal.lease"));
     TRY(store_update(journal->store, write_lease, &write));
 out:

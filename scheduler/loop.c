@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #define TICK_MS       100
+#define LEAVING_MS    10   /* while the end of a process is all that is waited for */
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
 
 /* A folder only we can enter, with a name short enough for a socket. */
@@ -66,6 +67,7 @@ static void init_policy(struct loop *loop)
         loop->policy.backoff_ms = cfg->backoff_ms;
     for (int i = 0; i < cfg->graph->count; i++) {
         const struct survey_stage *stage = &cfg->survey->stages[i];
+        loop->has_checkpoint[i] = stage->verdict == SURVEY_PARTIAL;
         if (stage->verdict != SURVEY_DONE)
             continue;
         loop->policy.stages[i].status = POLICY_DONE;
@@ -106,8 +108,9 @@ static enum err serve(struct loop *loop)
 {
     enum err err = ERR_OK;
     struct gang *gang = &loop->gang;
+    bool is_leaving = gang->is_running && (gang->is_host || gang->left_s > 0);
     heed_stops(loop);
-    TRY(listen_all(loop, TICK_MS));
+    TRY(listen_all(loop, is_leaving ? LEAVING_MS : TICK_MS));
     if (gang->is_running) {
         tell_pulse(loop);
         gang_watch(gang, &loop->cfg->limits, clock_seconds());

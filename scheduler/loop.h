@@ -24,7 +24,7 @@ struct loop_view {
                    const char *tail, double retry_s);
     /* A person asked for a stop, for the count'th time. gang: NULL when nothing runs. */
     void (*stopping)(void *own, const struct gang *gang, int count);
-    void (*tick)(void *own); /* ten times a second */
+    void (*tick)(void *own); /* at least ten times a second */
 };
 
 struct loop_cfg {            /* all borrowed */

@@ -77,7 +77,8 @@ enum err attempt_start(struct loop *loop, int stage)
     memset(gang, 0, sizeof *gang);
     gang->stage = stage;
     gang->is_host = node->is_host;
-    TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs, &gang->lease));
+    TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
+                      loop->has_checkpoint[stage] ? LEASE_GOES_ON : LEASE_AFRESH, &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
     gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
     loop->policy.stages[stage].status = POLICY_RUNNING;

@@ -119,7 +119,7 @@ static enum err hear_checkpoint(struct loop *loop, const Gw__CheckpointSaved *sa
     }
     TRY(journal_checkpoint(loop->cfg->journal, &gang->lease, saved->step, gang->progress.steps,
                            saved->content));
-    gang->made_progress = true;
+    gang->made_progress = loop->has_checkpoint[gang->stage] = true;
     VIEW(loop, checkpoint, gang, saved->step);
 out:
     return err;

@@ -19,6 +19,7 @@ struct loop {
     enum err first_error;    /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
+    bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
     uint8_t bytes[PROTOCOL_MAX_BYTES];
 };
 

@@ -66,11 +66,11 @@ static char **make_environment(const char *const *extra)
     return list;
 }
 
-/* Between fork and exec: only what is safe in a signal handler. */
-static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log,
+/* Between fork and exec: only what is safe in a signal handler. What goes wrong is told to `news`,
+ * which the exec closes. */
+static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log, int news,
                              pid_t parent)
 {
-    static const char text[] = ": cannot be executed\n";
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -80,14 +80,28 @@ static _Noreturn void become(const struct process_cfg *cfg, char **environment, 
     if (getppid() != parent) /* it died before the line above */
         _exit(143);
     int empty = open("/dev/null", O_RDONLY);
-    if (empty < 0 || dup2(empty, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-        _exit(126);
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    execvpe(cfg->argv[0], (char *const *)cfg->argv, environment);
-    ssize_t written = write(2, cfg->argv[0], strlen(cfg->argv[0]));
-    written = write(2, text, sizeof text - 1);
+    if (empty >= 0 && dup2(empty, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
+        close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        execvpe(cfg->argv[0], (char *const *)cfg->argv, environment);
+    int reason = errno;
+    ssize_t written = write(news, &reason, sizeof reason);
     (void)written;
     _exit(127);
+}
+
+/* Waits until the child has become its program, in its own session; or learns why not. */
+static enum err await_program(const char *program, pid_t pid, int news)
+{
+    int reason = 0;
+    ssize_t got;
+    do
+        got = read(news, &reason, sizeof reason);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof reason)
+        return ERR_OK;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return err_set(ERR_UNAVAILABLE, "%s cannot be started: %s", program, strerror(reason));
 }
 
 enum err process_start(const struct process_cfg *cfg, struct process *process)
@@ -95,20 +109,27 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
     enum err err = ERR_OK;
     char **environment = make_environment(cfg->environment);
     struct proc_stat stat;
+    int news[2] = {-1, -1};
     pid_t parent = getpid();
     int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (log < 0)
         TRY(err_set(ERR_IO, "%s: %s", cfg->log_path, strerror(errno)));
     TRY(FAULT("process.start"));
-    pid_t pid = fork();
+    pid_t pid = pipe2(news, O_CLOEXEC) == 0 ? fork() : -1;
     if (pid == 0)
-        become(cfg, environment, log, parent);
+        become(cfg, environment, log, news[1], parent);
     if (pid < 0)
         TRY(err_set(ERR_IO, "no new process for %s: %s", cfg->argv[0], strerror(errno)));
+    close(news[1]);
+    news[1] = -1;
+    TRY(await_program(cfg->argv[0], pid, news[0]));
     process->pid = pid;
     /* not reaped yet, so it is there even if it has ended already */
     process->started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
 out:
+    for (int i = 0; i < 2; i++)
+        if (news[i] >= 0)
+            close(news[i]);
     if (log >= 0)
         close(log);
     mem_free(environment);

@@ -20,8 +20,8 @@ struct process_cfg {
     const char *log_path;           /* appended to */
 };
 
-/* ERR_IO; a program that cannot be executed exits with 127 and says so in its log. Standard input
- * is empty. When we die it gets SIGTERM. */
+/* ERR_UNAVAILABLE when there is no such program, ERR_IO. Standard input is empty. When we die it
+ * gets SIGTERM. */
 MUST_CHECK enum err process_start(const struct process_cfg *cfg, struct process *process);
 
 struct process_end {

@@ -1,0 +1,286 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "tests/scheduler/stage_set.h"
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const names[SET_COUNT] = {"teacher", "kernel", "evaluate", "compile-best",
+                                             "report"};
+static const enum stage_kind kinds[SET_COUNT] = {STAGE_TRAIN, STAGE_TRAIN, STAGE_EVALUATE,
+                                                 STAGE_COMPILE, STAGE_REPORT};
+static const int before[SET_COUNT] = {-1, SET_TEACHER, SET_KERNEL, SET_EVALUATE, SET_COMPILE};
+
+/* ---- what the loop tells */
+
+static void told_started(void *own, const struct gang *gang, bool is_resume, uint64_t step)
+{
+    struct stage_set *set = own;
+    text_add(&set->told, "%s %s %d\n", is_resume ? "resume" : "start", gang->lease.name, (int)step);
+    if (set->on_start)
+        set->on_start(set, gang);
+}
+
+static void told_progress(void *own, const struct gang *gang)
+{
+    struct stage_set *set = own;
+    if (set->stop_count > 0 && gang->stage == set->stop_stage &&
+        (int)gang->progress.step >= set->stop_step)
+        set->stop = set->stop_count;
+}
+
+static void told_done(void *own, const struct gang *gang, double seconds)
+{
+    (void)seconds;
+    text_add(&((struct stage_set *)own)->told, "done %s\n", gang->lease.name);
+}
+
+static void told_failed(void *own, const struct gang *gang, enum err error, const char *text,
+                        const char *tail, double retry_s)
+{
+    text_add(&((struct stage_set *)own)->told, "failed %s %s%s: %s\n%s", gang->lease.name,
+             err_name(error), retry_s < 0 ? " for good" : "", text, tail);
+}
+
+static bool has_checkpoint(void *own, const char *content)
+{
+    const struct stage_set *set = own;
+    char path[256];
+    snprintf(path, sizeof path, "%s/checkpoints/%s", set->folder, content);
+    return content[0] && file_exists(path);
+}
+
+/* ---- making and editing */
+
+static void make_keys(struct stage_set *set)
+{
+    for (int i = 0; i < SET_COUNT; i++) {
+        struct hasher hasher;
+        hasher_init(&hasher);
+        hasher_add_text(&hasher, set->graph.stages[i].inputs);
+        if (before[i] >= 0)
+            hasher_add(&hasher, &set->graph.stages[before[i]].key, sizeof(struct hash));
+        set->graph.stages[i].key = hasher_end(&hasher);
+    }
+}
+
+void set_edit(struct stage_set *set, enum set_stage stage, int epochs)
+{
+    char inputs[64];
+    snprintf(inputs, sizeof inputs, "seed=1\n%s.epochs=%d\n", names[stage], epochs);
+    mem_free(set->graph.stages[stage].inputs);
+    set->graph.stages[stage].inputs = mem_string(inputs);
+    make_keys(set);
+}
+
+static void make_graph(struct stage_set *set)
+{
+    set->graph.count = SET_COUNT;
+    for (int i = 0; i < SET_COUNT; i++) {
+        struct graph_stage *stage = &set->graph.stages[i];
+        snprintf(stage->name, sizeof stage->name, "%s", names[i]);
+        stage->kind = kinds[i];
+        stage->is_host = kinds[i] == STAGE_COMPILE || kinds[i] == STAGE_REPORT;
+        stage->start_stage = i == SET_TEACHER ? -1 : i == SET_KERNEL ? SET_TEACHER : SET_KERNEL;
+        stage->teacher_stage = i == SET_KERNEL ? SET_TEACHER : -1;
+        if (before[i] >= 0)
+            stage->dependencies[stage->dependency_count++] = before[i];
+        stage->inputs = mem_string("");
+    }
+    for (int i = 0; i < SET_COUNT; i++)
+        set_edit(set, (enum set_stage)i, 1);
+}
+
+/* compile RUN --target NAME and report RUN; "fail" in the run's folder makes it fail. */
+static void make_script(struct stage_set *set)
+{
+    static const char text[] =
+        "#!/bin/sh\n"
+        "[ -e \"$2/fail\" ] && { echo 'the squeeze-excite cannot be written'; exit 78; }\n"
+        "echo \"$1 $4\" >> \"$2/hosted\"\n"
+        "if [ \"$1\" = compile ]; then mkdir -p \"$2/bundles/$4\"; "
+        "echo '{}' > \"$2/bundles/$4/bundle.json\"\n"
+        "else echo '<html>' > \"$2/report.html\"; fi\n";
+    snprintf(set->script, sizeof set->script, "%s/glowworm", set->folder);
+    assert_int_equal(file_write(set->script, text, sizeof text - 1), ERR_OK);
+    assert_int_equal(chmod(set->script, 0755), 0);
+}
+
+static void make_folder(const char *folder, const char *name)
+{
+    char *path = file_join(folder, name);
+    assert_int_equal(file_make_folders(path), ERR_OK);
+    mem_free(path);
+}
+
+void set_make(struct stage_set *set, const char *folder)
+{
+    static const char *const settings[] = {"FAKE_STEPS",  "FAKE_STEP_MS",   "FAKE_EVERY",
+                                           "FAKE_FAULT",  "GLOWWORM_FAULT", "FAKE_SILENCE_S",
+                                           "FAKE_GRACE_S"};
+    char mark[32];
+    memset(set, 0, sizeof *set);
+    snprintf(set->folder, sizeof set->folder, "%s", folder);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        unsetenv(settings[i]);
+    fault_reset();
+    snprintf(mark, sizeof mark, "%d", getpid());
+    setenv("GW_TEST_SET", mark, 1); /* the children's: ours was read before */
+    make_folder(folder, "checkpoints");
+    make_folder(folder, "results");
+    make_script(set);
+    make_graph(set);
+    set->campaign.target_count = 1;
+    snprintf(set->campaign.targets[0].name, sizeof set->campaign.targets[0].name, "best");
+    text_init(&set->told);
+    set->view = (struct loop_view){.own = set,
+                                   .started = told_started,
+                                   .progress = told_progress,
+                                   .done = told_done,
+                                   .failed = told_failed};
+    set->cfg = (struct loop_cfg){
+        .graph = &set->graph,
+        .survey = &set->survey,
+        .campaign = &set->campaign,
+        .run_folder = set->folder,
+        .campaign_path = "campaign.yaml",
+        .launch = {.worker = FAKE_WORKER, .glowworm = set->script, .run_folder = set->folder},
+        .limits = gang_limits_default(),
+        .backoff_ms = 1,
+        .stop_asked = &set->stop,
+        .view = &set->view};
+}
+
+void set_free(struct stage_set *set)
+{
+    graph_fini(&set->graph);
+    survey_fini(&set->survey);
+    text_fini(&set->told);
+}
+
+/* ---- running */
+
+static enum err with_journal(struct stage_set *set, enum err (*act)(struct stage_set *))
+{
+    enum err err = ERR_OK;
+    struct current_stage current[SET_COUNT];
+    char *path = file_join(set->folder, "journal");
+    struct survey_cfg survey = {.graph = &set->graph,
+                                .run_folder = set->folder,
+                                .has_checkpoint = has_checkpoint,
+                                .own = set};
+    for (int i = 0; i < SET_COUNT; i++)
+        current[i] = (struct current_stage){names[i], set->graph.stages[i].inputs,
+                                            &set->graph.stages[i].key};
+    TRY(journal_open(path, JOURNAL_WRITE, &set->cfg.journal));
+    survey.journal = set->cfg.journal;
+    survey_fini(&set->survey);
+    TRY(survey_take(&survey, &set->survey));
+    if (act) {
+        TRY(journal_set_current(set->cfg.journal, current, SET_COUNT));
+        TRY(act(set));
+    }
+out:
+    journal_close(&set->cfg.journal);
+    mem_free(path);
+    return err;
+}
+
+static enum err run_loop(struct stage_set *set)
+{
+    return loop_run(&set->cfg);
+}
+
+enum err set_run(struct stage_set *set)
+{
+    set->stop = 0;
+    return with_journal(set, run_loop);
+}
+
+pid_t set_fork(struct stage_set *set)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        fault_reset();
+        _exit(err_exit_code(set_run(set)));
+    }
+    return child;
+}
+
+void set_survey(struct stage_set *set)
+{
+    if (with_journal(set, NULL) != ERR_OK)
+        fail_msg("survey: %s", err_text());
+}
+
+/* ---- checking */
+
+char *set_read(const struct stage_set *set, const char *name)
+{
+    char *path = file_join(set->folder, name), *bytes = NULL;
+    size_t size = 0;
+    if (file_read(path, 1 << 20, &bytes, &size) != ERR_OK)
+        bytes = mem_string("");
+    mem_free(path);
+    return bytes;
+}
+
+int set_count_steps(const struct stage_set *set, const char *stage, int step)
+{
+    char wanted[96];
+    char *trace = set_read(set, "trace");
+    int count = 0;
+    size_t size = (size_t)snprintf(wanted, sizeof wanted, "%s step %d\n", stage, step);
+    for (const char *line = trace; *line; line = strchr(line, '\n') + 1)
+        count += strncmp(line, wanted, size) == 0;
+    mem_free(trace);
+    return count;
+}
+
+int set_count_processes(void)
+{
+    char mark[64];
+    snprintf(mark, sizeof mark, "GW_TEST_SET=%d", getpid());
+    return process_kill_marked(mark);
+}
+
+/* What fake_worker makes of a stage: a function of its key alone. */
+static void final_content(const struct stage_set *set, int stage, char hex[HASH_HEX_BYTES])
+{
+    const char *steps = getenv("FAKE_STEPS");
+    char key[HASH_HEX_BYTES];
+    struct hasher hasher;
+    hasher_init(&hasher);
+    hash_hex(&set->graph.stages[stage].key, key);
+    hasher_add_text(&hasher, key);
+    hasher_add_u64(&hasher, steps ? strtoull(steps, NULL, 10) : 20);
+    struct hash content = hasher_end(&hasher);
+    hash_hex(&content, hex);
+}
+
+void set_expect_done(struct stage_set *set)
+{
+    char expected[HASH_HEX_BYTES];
+    set_survey(set);
+    for (int i = 0; i < SET_COUNT; i++) {
+        const struct survey_stage *stage = &set->survey.stages[i];
+        if (stage->verdict != SURVEY_DONE)
+            fail_msg("%s is not done: verdict %d, %s", names[i], stage->verdict, stage->why);
+        if (set->graph.stages[i].is_host)
+            continue;
+        final_content(set, i, expected);
+        assert_string_equal(stage->record.content, expected);
+    }
+    int left = set_count_processes();
+    if (left > 0)
+        fail_msg("%d processes were left running", left);
+}

@@ -1,0 +1,167 @@
+/* Real processes: sessions, logs, exit codes, and what a dead parent leaves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "scheduler/process.h"
+#include "tests/scratch.h"
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct process start(const char *folder, const char *script, const char *const *environment)
+{
+    struct process process = {0};
+    char *log = file_join(folder, "log");
+    const char *argv[] = {"sh", "-c", script, NULL};
+    struct process_cfg cfg = {argv, environment, log};
+    if (process_start(&cfg, &process) != ERR_OK)
+        fail_msg("%s", err_text());
+    mem_free(log);
+    return process;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+}
+
+static struct process_end await(const struct process *process)
+{
+    struct process_end end = {0};
+    for (double limit = clock_seconds() + 20; !end.has_ended; nap()) {
+        if (clock_seconds() > limit)
+            fail_msg("the process does not end");
+        end = process_poll(process);
+    }
+    return end;
+}
+
+static void expect_log(const char *folder, const char *expected)
+{
+    char *log = file_join(folder, "log"), *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(file_read(log, 65536, &bytes, &size), ERR_OK);
+    assert_string_equal(bytes, expected);
+    mem_free(bytes);
+    mem_free(log);
+}
+
+static void output_is_appended_and_the_exit_code_kept(void **state)
+{
+    const char *environment[] = {"GREETING=hello", NULL};
+    struct process process = start(*state, "echo $GREETING; echo error >&2; exit 78", environment);
+    struct process_end end = await(&process);
+    assert_int_equal(end.code, 78);
+    assert_int_equal(end.signal, 0);
+    process = start(*state, "echo again", NULL);
+    assert_int_equal(await(&process).code, 0);
+    expect_log(*state, "hello\nerror\nagain\n");
+}
+
+static void a_program_that_is_not_there_is_an_error(void **state)
+{
+    struct process process = {0};
+    char *log = file_join(*state, "log");
+    const char *argv[] = {"no-such-program", NULL};
+    struct process_cfg cfg = {argv, NULL, log};
+    assert_int_equal(process_start(&cfg, &process), ERR_UNAVAILABLE);
+    assert_non_null(strstr(err_text(), "no-such-program"));
+    assert_int_equal(process.pid, 0);
+    mem_free(log);
+}
+
+static void a_signal_reaches_every_group_of_the_session(void **state)
+{
+    /* set -m gives each job a process group of its own, as mpirun does with ranks */
+    struct process process =
+        start(*state, "set -m; sleep 600 & sleep 600 & echo ready; wait", NULL);
+    char *log = file_join(*state, "log"), *bytes = NULL;
+    size_t size = 0;
+    for (double limit = clock_seconds() + 20; size == 0 && clock_seconds() < limit; nap()) {
+        mem_free(bytes);
+        if (file_read(log, 65536, &bytes, &size) != ERR_OK)
+            bytes = NULL;
+    }
+    int count = process_signal(&process, SIGKILL);
+    if (count != 3)
+        fail_msg("%d processes were signalled, expected 3", count);
+    assert_int_equal(await(&process).signal, SIGKILL);
+    for (double limit = clock_seconds() + 20; process_signal(&process, SIGKILL) > 0; nap())
+        assert_true(clock_seconds() < limit);
+    mem_free(bytes);
+    mem_free(log);
+}
+
+static void ctrl_c_does_not_reach_the_child(void **state)
+{
+    struct process process = start(*state, "sleep 600", NULL);
+    assert_int_not_equal(getsid((pid_t)process.pid), getsid(0));
+    assert_int_equal(getsid((pid_t)process.pid), process.pid);
+    process_signal(&process, SIGKILL);
+    await(&process);
+}
+
+static void marked_processes_are_found_and_others_left_alone(void **state)
+{
+    char mine[64], other[64];
+    snprintf(mine, sizeof mine, "GW_TEST_MARK=%d-a", getpid());
+    snprintf(other, sizeof other, "GW_TEST_MARK=%d-ab", getpid());
+    const char *my_environment[] = {mine, NULL}, *other_environment[] = {other, NULL};
+    struct process marked = start(*state, "sleep 600", my_environment);
+    struct process unmarked = start(*state, "sleep 600", other_environment);
+    int count = 0;
+    for (double limit = clock_seconds() + 20; count == 0 && clock_seconds() < limit; nap())
+        count = process_kill_marked(mine); /* until it has executed */
+    assert_int_equal(await(&marked).signal, SIGKILL);
+    assert_false(process_poll(&unmarked).has_ended);
+    process_signal(&unmarked, SIGKILL);
+    await(&unmarked);
+}
+
+static void a_child_ends_with_its_parent(void **state)
+{
+    char *log = file_join(*state, "log"), *bytes = NULL;
+    size_t size = 0;
+    pid_t parent = fork();
+    if (parent == 0) {
+        start(*state, "echo $$; exec sleep 600", NULL);
+        for (;;)
+            pause();
+    }
+    long child = 0;
+    for (double limit = clock_seconds() + 20; child == 0 && clock_seconds() < limit; nap()) {
+        if (file_read(log, 64, &bytes, &size) == ERR_OK)
+            child = strchr(bytes, '\n') ? strtol(bytes, NULL, 10) : 0;
+        mem_free(bytes);
+        bytes = NULL;
+    }
+    assert_true(child > 1);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    struct process orphan = {.pid = child};
+    for (double limit = clock_seconds() + 20; process_signal(&orphan, 0) > 0; nap())
+        if (clock_seconds() > limit)
+            fail_msg("process %ld outlived its parent", child);
+    mem_free(log);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(output_is_appended_and_the_exit_code_kept),
+        TEST(a_program_that_is_not_there_is_an_error),
+        TEST(a_signal_reaches_every_group_of_the_session),
+        TEST(ctrl_c_does_not_reach_the_child),
+        TEST(marked_processes_are_found_and_others_left_alone),
+        TEST(a_child_ends_with_its_parent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
