@@ -149,11 +149,25 @@ static void fill_section(const struct walk *walk, const char *prefix, const stru
     }
 }
 
+static bool is_scalar(const struct knob *knob)
+{
+    return knob->type != KNOB_INTS && knob->type != KNOB_WORDS && knob->type != KNOB_ROWS &&
+           knob->type != KNOB_NAMED;
+}
+
 /* The fallback is YAML of ours: an error in it is a bug. */
 static void fill_default(const struct walk *walk, const struct knob *knob)
 {
     if (!knob->fallback)
         return;
+    if (is_scalar(knob)) {
+        bool is_empty = strcmp(knob->fallback, "\"\"") == 0;
+        const char *why =
+            knob_parse(knob, is_empty ? "" : knob->fallback, false, walk->into + knob->offset);
+        if (why)
+            BUG("the default of '%s' is wrong: %s", knob->path, why);
+        return;
+    }
     struct yaml *yaml = NULL;
     struct yaml_errors *errors = yaml_errors_create();
     struct walk inner = *walk;

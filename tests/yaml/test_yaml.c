@@ -85,6 +85,11 @@ static void what_is_not_needed_or_not_yaml_is_refused_at_its_place(void **state)
         {"a: 'x\n", "not valid YAML"},
         {"a: 1\n b: 2\n", "not valid YAML"},
         {"a: \"\\q\"\n", "not valid YAML"},
+        {"a: 1\n\xc3\xa9: x\xff\n", "own.yaml:2:5: byte 0xff is not UTF-8 text"},
+        {"# \x04\n", "own.yaml:1:3: byte 0x04 is not UTF-8 text"}, /* the parser would hang */
+        {"a: \xed\xa0\x80\n", "is not UTF-8 text"},                /* half a surrogate pair */
+        {"a: \xc0\xaf\n", "is not UTF-8 text"},                    /* longer than needed */
+        {"a: \xe2\x82", "is not UTF-8 text"},                      /* cut short */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct yaml *yaml = NULL;
