@@ -276,6 +276,24 @@ static void training_goes_on_in_the_saved_memory(void **state)
     checkpoint_store_close(&store);
 }
 
+static void preparing_changes_nothing_but_the_time(void **state)
+{
+    struct checkpoint_store *store = NULL;
+    struct checkpoint checkpoint, loaded = {0};
+    make_checkpoint("teacher", 1, &checkpoint);
+    assert_ok(open_at(*state, true, 1, &store));
+    assert_ok(checkpoint_prepare(store, NULL, 0));
+    assert_ok(checkpoint_prepare(store, checkpoint.tensors, TENSORS));
+    assert_ok(checkpoint_save(store, &checkpoint));
+    assert_ok(checkpoint_prepare(store, checkpoint.tensors, TENSORS));
+    assert_ok(checkpoint_wait(store));
+    assert_ok(checkpoint_load(store, "latest", &loaded));
+    assert_null(find_difference(&loaded));
+    checkpoint_fini(&loaded);
+    checkpoint_fini(&checkpoint);
+    checkpoint_store_close(&store);
+}
+
 static void closing_waits_for_the_save_in_hand(void **state)
 {
     struct checkpoint_store *store = NULL;
@@ -396,6 +414,7 @@ int main(void)
         T(order_of_saves_survives_opening_again),
         T(the_file_stops_growing),
         T(training_goes_on_in_the_saved_memory),
+        T(preparing_changes_nothing_but_the_time),
         T(closing_waits_for_the_save_in_hand),
         T(a_checkpoint_is_found_by_its_hash),
         T(a_missing_name_lists_the_names_there_are),

@@ -1,5 +1,6 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "base/mem.h"
+#include "trainer/checkpoint/host_copy.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/names.h"
 #include "trainer/checkpoint/own.h"
@@ -101,6 +102,13 @@ static void check_writer(const struct checkpoint_store *store)
 {
     if (!store->saver)
         BUG("%s is open for reading only", store->path);
+}
+
+enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor *tensors,
+                            int tensor_count)
+{
+    check_writer(store);
+    return saver_prepare(store->saver, host_copy_room(tensors, tensor_count));
 }
 
 enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint *checkpoint)

@@ -65,6 +65,12 @@ MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg
 void checkpoint_store_close(
     struct checkpoint_store **store); /* waits for the saver; accepts NULL */
 
+/* Optional, at the start of training: makes the memory for copies of these tensors ready in the
+ * background (values are not read). Without it the first save pays for the pages and stalls its
+ * step several times as long as the others. Errors as checkpoint_save(). */
+MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor *tensors,
+                                       int tensor_count);
+
 /* Copies tensors and meta and returns; a background thread hashes them, writes the blobs, and then,
  * in one transaction, manifest, names ("latest", "<stage>/latest", and "<stage>/final" when
  * position.is_final) and retention. Waits only while an earlier save is still being written.

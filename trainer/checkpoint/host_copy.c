@@ -11,6 +11,14 @@ static size_t room_of(const struct tensor *tensor)
     return (tensor_bytes(tensor) + 63) / 64 * 64;
 }
 
+size_t host_copy_room(const struct tensor *tensors, int tensor_count)
+{
+    size_t size_bytes = 0;
+    for (int i = 0; i < tensor_count; i++)
+        size_bytes += room_of(&tensors[i]);
+    return size_bytes;
+}
+
 static void release_block(struct host_copy *copy)
 {
     if (copy->block)
@@ -64,11 +72,9 @@ static void clear(struct host_copy *copy)
 enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint)
 {
     enum err err = ERR_OK;
-    size_t size_bytes = 0, at = 0;
+    size_t at = 0;
     clear(copy);
-    for (int i = 0; i < checkpoint->tensor_count; i++)
-        size_bytes += room_of(&checkpoint->tensors[i]);
-    TRY(make_room(copy, size_bytes));
+    TRY(make_room(copy, host_copy_room(checkpoint->tensors, checkpoint->tensor_count)));
     struct checkpoint *mine = &copy->checkpoint;
     mine->position = checkpoint->position;
     copy_meta(&mine->meta, &checkpoint->meta);
@@ -82,6 +88,17 @@ enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpo
                    tensor_bytes(&mine->tensors[i]));
         at += room_of(&mine->tensors[i]);
     }
+out:
+    return err;
+}
+
+enum err host_copy_prepare(struct host_copy *copy, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    clear(copy);
+    TRY(make_room(copy, size_bytes));
+    if (copy->block)
+        memset(copy->block, 0, copy->room_bytes);
 out:
     return err;
 }

@@ -13,6 +13,12 @@ struct host_copy {
 
 /* Replaces what the copy held. ERR_MEMORY: it is empty then. */
 MUST_CHECK enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint);
+/* Bytes that a copy of these tensors takes. */
+size_t host_copy_room(const struct tensor *tensors, int tensor_count);
+
+/* Makes room for tensors of so many bytes and touches it, so that the first copy is as quick as the
+ * later ones. The copy is empty then. ERR_MEMORY. */
+MUST_CHECK enum err host_copy_prepare(struct host_copy *copy, size_t size_bytes);
 void host_copy_fini(struct host_copy *copy); /* accepts a zeroed one */
 
 #endif

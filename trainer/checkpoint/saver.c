@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum saver_state { SAVER_IDLE, SAVER_BUSY, SAVER_QUIT };
+enum saver_state { SAVER_IDLE, SAVER_PREPARING, SAVER_WRITING, SAVER_QUIT };
 
 struct saver {
     struct store *store;
@@ -21,10 +21,22 @@ struct saver {
     struct checkpoint_saved saved;
     enum err failure; /* of the last save, until somebody was told */
     char failure_text[512];
-    /* Of the asking thread while idle, of the saver while busy: */
+    /* Of the asking thread while idle, of the saver while it works: */
     struct host_copy copy;
+    size_t prepare_bytes;
     uint64_t serial;
 };
+
+/* The failure's text is this thread's: carry it over. */
+static void finish(struct saver *saver, enum err err)
+{
+    if (err != ERR_OK) {
+        saver->failure = err;
+        snprintf(saver->failure_text, sizeof saver->failure_text, "%s", err_text());
+    }
+    saver->state = SAVER_IDLE;
+    pthread_cond_broadcast(&saver->changed);
+}
 
 static void write_copy(struct saver *saver)
 {
@@ -38,28 +50,43 @@ static void write_copy(struct saver *saver)
     if (err == ERR_OK) {
         saved.count = saver->saved.count + 1;
         saver->saved = saved;
-    } else { /* the text is this thread's: carry it over */
-        saver->failure = err;
-        snprintf(saver->failure_text, sizeof saver->failure_text, "%s", err_text());
     }
-    if (saver->state == SAVER_BUSY)
-        saver->state = SAVER_IDLE;
-    pthread_cond_broadcast(&saver->changed);
+    finish(saver, err);
     pthread_mutex_unlock(&saver->lock);
+}
+
+static void prepare_copy(struct saver *saver)
+{
+    enum err err = host_copy_prepare(&saver->copy, saver->prepare_bytes);
+    pthread_mutex_lock(&saver->lock);
+    finish(saver, err);
+    pthread_mutex_unlock(&saver->lock);
+}
+
+static enum saver_state wait_for_work(struct saver *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    while (saver->state == SAVER_IDLE)
+        pthread_cond_wait(&saver->changed, &saver->lock);
+    enum saver_state state = saver->state;
+    pthread_mutex_unlock(&saver->lock);
+    return state;
 }
 
 static void *saver_run(void *argument)
 {
     struct saver *saver = argument;
     for (;;) {
-        pthread_mutex_lock(&saver->lock);
-        while (saver->state == SAVER_IDLE)
-            pthread_cond_wait(&saver->changed, &saver->lock);
-        bool is_over = saver->state == SAVER_QUIT;
-        pthread_mutex_unlock(&saver->lock);
-        if (is_over)
+        switch (wait_for_work(saver)) {
+        case SAVER_PREPARING:
+            prepare_copy(saver);
+            break;
+        case SAVER_WRITING:
+            write_copy(saver);
+            break;
+        default:
             return NULL;
-        write_copy(saver);
+        }
     }
 }
 
@@ -95,7 +122,7 @@ enum err saver_create(struct store *store, uint64_t serial, int keep, struct sav
 /* Under the lock. Tells a failure once. */
 static enum err wait_until_idle(struct saver *saver)
 {
-    while (saver->state == SAVER_BUSY)
+    while (saver->state != SAVER_IDLE)
         pthread_cond_wait(&saver->changed, &saver->lock);
     enum err err = saver->failure;
     saver->failure = ERR_OK;
@@ -112,15 +139,30 @@ enum err saver_wait(struct saver *saver)
     return err;
 }
 
+static void start(struct saver *saver, enum saver_state work)
+{
+    pthread_mutex_lock(&saver->lock);
+    saver->state = work;
+    pthread_cond_broadcast(&saver->changed);
+    pthread_mutex_unlock(&saver->lock);
+}
+
 enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint)
 {
     enum err err = ERR_OK;
     TRY(saver_wait(saver));
     TRY(host_copy_take(&saver->copy, checkpoint)); /* idle: the copy is ours */
-    pthread_mutex_lock(&saver->lock);
-    saver->state = SAVER_BUSY;
-    pthread_cond_broadcast(&saver->changed);
-    pthread_mutex_unlock(&saver->lock);
+    start(saver, SAVER_WRITING);
+out:
+    return err;
+}
+
+enum err saver_prepare(struct saver *saver, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    TRY(saver_wait(saver));
+    saver->prepare_bytes = size_bytes;
+    start(saver, SAVER_PREPARING);
 out:
     return err;
 }
@@ -142,10 +184,7 @@ void saver_destroy(struct saver **destroyed)
         return;
     if (saver_wait(saver) != ERR_OK)
         log_error("msg=\"%s\"", err_text()); /* nobody else will hear of it */
-    pthread_mutex_lock(&saver->lock);
-    saver->state = SAVER_QUIT;
-    pthread_cond_broadcast(&saver->changed);
-    pthread_mutex_unlock(&saver->lock);
+    start(saver, SAVER_QUIT);
     pthread_join(saver->thread, NULL);
     pthread_mutex_destroy(&saver->lock);
     pthread_cond_destroy(&saver->changed);

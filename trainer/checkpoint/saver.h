@@ -15,6 +15,8 @@ void saver_destroy(struct saver **saver); /* waits for the save in hand; accepts
 /* Waits for the save in hand, tells its error once, or copies the checkpoint and starts the next.
  */
 MUST_CHECK enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint);
+/* Waits for the save in hand, then makes the copy's memory ready in the background. */
+MUST_CHECK enum err saver_prepare(struct saver *saver, size_t size_bytes);
 MUST_CHECK enum err saver_wait(struct saver *saver);
 bool saver_look(struct saver *saver, struct checkpoint_saved *saved);
 
