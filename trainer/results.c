@@ -1,7 +1,8 @@
 #include "trainer/results.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "trainer/png.h"
+#include "trainer/data/image_file.h"
+#include "trainer/data/image_png.h"
 #include "trainer/spec/cost.h"
 #include <stdlib.h>
 #include <string.h>
@@ -36,29 +37,56 @@ static void add_matrix(const struct score *score, json_t *json)
     json_object_set_new(json, "recall", recall);
 }
 
-static enum err add_worst(const struct score *score, const struct dataset *dataset, json_t *json)
+static void add_base64(struct text *text, const uint8_t *bytes, size_t size_bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size_bytes; i += 3) {
+        size_t left = size_bytes - i;
+        uint32_t word = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                        (left > 2 ? bytes[i + 2] : 0);
+        char quad[4] = {digits[word >> 18], digits[word >> 12 & 63],
+                        left > 1 ? digits[word >> 6 & 63] : '=',
+                        left > 2 ? digits[word & 63] : '='};
+        text_add_bytes(text, quad, sizeof quad);
+    }
+}
+
+static enum err add_picture(const struct dataset *dataset, const struct worst_image *worst,
+                            json_t *entry)
 {
     enum err err = ERR_OK;
     struct image image = {0};
-    struct text png;
+    struct text base64;
+    uint8_t *png = NULL;
+    size_t size_bytes = 0;
+    text_init(&base64);
+    TRY(dataset_read(dataset, worst->record, &image));
+    TRY(image_png(&image, &png, &size_bytes));
+    add_base64(&base64, png, size_bytes);
+    json_object_set_new(entry, "png", json_string(text_get(&base64)));
+out:
+    mem_free(png);
+    mem_free(image.pixels);
+    text_fini(&base64);
+    return err;
+}
+
+static enum err add_worst(const struct score *score, const struct dataset *dataset, json_t *json)
+{
+    enum err err = ERR_OK;
     json_t *list = json_array();
-    text_init(&png);
+    TRY(image_file_start());
     for (int i = 0; i < score->worst_count; i++) {
         const struct worst_image *worst = &score->worst[i];
-        TRY(dataset_read(dataset, worst->record, &image));
-        text_fini(&png);
-        text_init(&png);
-        png_base64(image.pixels, image.H, image.W, image.C, &png);
-        json_array_append_new(list, json_pack("{s:I, s:i, s:i, s:f, s:s}", "record",
-                                              (json_int_t)worst->record, "label", worst->label,
-                                              "predicted", worst->predicted, "loss", worst->loss,
-                                              "png", text_get(&png)));
+        json_t *entry =
+            json_pack("{s:I, s:i, s:i, s:f}", "record", (json_int_t)worst->record, "label",
+                      worst->label, "predicted", worst->predicted, "loss", worst->loss);
+        json_array_append_new(list, entry);
+        TRY(add_picture(dataset, worst, entry));
     }
     json_object_set(json, "worst", list);
 out:
     json_decref(list);
-    mem_free(image.pixels);
-    text_fini(&png);
     return err;
 }
 
