@@ -37,7 +37,7 @@ void bundle_fit_image(const struct image *from, int side, int channels, struct i
     struct pixels view = {
         .data = source, .row_bytes = row, .H = from->H, .W = from->W, .C = channels};
     struct transform transform = augment_evaluate(from->H, from->W, side);
-    resampler_init(&resampler);
+    resampler_init(&resampler, from->H, from->W, channels, side);
     resample(&resampler, &view, &transform.area, RESAMPLE_AS_IS, side, fitted);
     resampler_fini(&resampler);
     image_reserve(to, (size_t)(side * side * channels));
