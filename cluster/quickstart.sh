@@ -14,7 +14,8 @@ cluster/build.sh
 export PATH=$root/build/bin:$PATH
 if [ ! -e data/fashion-mnist ]; then
     say "import Fashion-MNIST"
-    glowworm dataset import /usr/share/datasets/fashion-mnist data/fashion-mnist
+    glowworm dataset import /usr/share/datasets/fashion-mnist data/fashion-mnist \
+        --labels configs/fashion-mnist-labels.txt
 fi
 say "campaign configs/quickstart.yaml"
 glowworm run configs/quickstart.yaml
