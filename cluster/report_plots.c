@@ -168,11 +168,10 @@ static void add_stage_curve(const struct run_results *results, int stage, const 
 
 void report_curves(const struct run_results *results, struct text *html)
 {
-    text_add(html, "<section><h2>Training curves</h2><p>Means over short windows of steps. In a "
-                   "distilled phase the loss "
-                   "is the cross entropy with the labels plus that with the teacher's soft labels, "
-                   "summed over nothing "
-                   "but the images: phases with and without distillation do not compare.</p>\n");
+    text_add(html,
+             "<section><h2>Training curves</h2><p>Means over short windows of steps. In a "
+             "distilled phase the loss is the cross entropy with the labels plus that with the "
+             "teacher's soft labels, so it does not compare with the teacher's own.</p>\n");
     for (int s = 0; s < results->stage_count; s++) {
         if (json_array_size(results->stages[s].metrics) == 0)
             continue;
@@ -187,22 +186,15 @@ void report_curves(const struct run_results *results, struct text *html)
     text_add(html, "</section>\n");
 }
 
-/* The sub-network labels that appear in any phase's final grid, in order of appearance. */
+/* The sub-networks that the last finished phase measured: those that can be followed to the end. */
 static int collect_labels(const struct run_results *results, const char **labels, int room)
 {
     int count = 0;
-    for (int s = results->stage_count - 1; s >= 0; s--) {
+    for (int s = results->stage_count - 1; s >= 0 && count == 0; s--) {
         size_t i = 0;
         const json_t *entry = NULL;
-        json_array_foreach(json_object_get(results->stages[s].result, "after"), i, entry)
-        {
-            const char *label = report_string(entry, "label");
-            int at = 0;
-            while (at < count && strcmp(labels[at], label) != 0)
-                at++;
-            if (at == count && count < room)
-                labels[count++] = label;
-        }
+        json_array_foreach(json_object_get(results->stages[s].result, "after"), i,
+                           entry) if (count < room) labels[count++] = report_string(entry, "label");
     }
     return count;
 }
