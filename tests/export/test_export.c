@@ -1,0 +1,298 @@
+/* Folding and writing: networks of every space, random weights with calibrated statistics, answered
+ * by our own reader of the ONNX file (inside bundle_write) and by OpenCV
+ * (tests/export/read_bundle.py) within 1e-4 of the largest logit. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "trainer/data/image_file.h"
+#include "trainer/export/bundle.h"
+#include "trainer/export/onnx_run.h"
+#include "trainer/export/writers.h"
+#include "trainer/spec/cost.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CLASSES = 10, SAMPLES = 4, CALIBRATION = 8 };
+
+struct rig { /* a supernet with something in it */
+    struct space space;
+    struct device *device;
+    struct supernet *net;
+    struct dataset_info dataset;
+    char *names[CLASSES];
+    char folder[64];
+};
+
+#define CHECK(call)                                                                                \
+    do {                                                                                           \
+        if ((call) != ERR_OK)                                                                      \
+            fail_msg("%s: %s", #call, err_text());                                                 \
+    } while (0)
+
+static void open_rig(struct rig *rig, const char *space, int channels)
+{
+    static char label[CLASSES][8];
+    struct device_cfg cfg = {.name = "cpu", .threads = 2};
+    memset(rig, 0, sizeof *rig);
+    CHECK(space_load(space, 1.0, CLASSES, channels, &rig->space));
+    CHECK(device_open(&cfg, &rig->device));
+    CHECK(supernet_create(&rig->space, rig->device, &rig->net));
+    supernet_init_weights(rig->net, 5);
+    for (int k = 0; k < CLASSES; k++) {
+        snprintf(label[k], sizeof label[k], "c%d", k);
+        rig->names[k] = label[k];
+    }
+    rig->dataset = (struct dataset_info){.classes = CLASSES,
+                                         .class_names = rig->names,
+                                         .channels = channels,
+                                         .mean = {120, 110, 100},
+                                         .deviation = {60, 61, 62}};
+    snprintf(rig->folder, sizeof rig->folder, "/tmp/glowworm-export-XXXXXX");
+    assert_non_null(mkdtemp(rig->folder));
+}
+
+static void close_rig(struct rig *rig)
+{
+    CHECK(file_remove_folder(rig->folder));
+    supernet_destroy(&rig->net);
+    device_close(&rig->device);
+}
+
+/* Perturbs every weight, so that matrices are no identity and norms not plain. */
+static void shake_weights(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->net->weight_count; i++)
+        rig->net->weights[i] += (float)(0.1 * (rng_unit(rng(9, RNG_TEST, 0, 1, i)) - 0.5));
+}
+
+/* Statistics of random images, so that maps keep their size through the network. */
+static void calibrate(struct rig *rig, const struct subnet *subnet)
+{
+    struct supernet *net = rig->net;
+    struct pass *pass = NULL;
+    const float *logits = NULL;
+    int side = subnet->resolution;
+    size_t values = (size_t)(CALIBRATION * side * side * rig->space.channels);
+    void *images = NULL;
+    CHECK(rig->device->ops->alloc(rig->device, values * sizeof(float), &images));
+    for (size_t i = 0; i < values; i++)
+        ((float *)images)[i] = (float)(2 * rng_unit(rng(9, RNG_TEST, 0, 2, i)) - 1);
+    double *sums = mem_array(2 * net->statistic_count, sizeof *sums);
+    double *counts = mem_array((size_t)net->norm_count, sizeof *counts);
+    CHECK(pass_create(net, CALIBRATION, side, PASS_BATCH_NORM, &pass));
+    struct forward forward = {.subnet = subnet,
+                              .weights = net->weights,
+                              .images = images,
+                              .N = CALIBRATION,
+                              .mode = PASS_BATCH_NORM,
+                              .calibration = sums,
+                              .calibration_counts = counts};
+    CHECK(supernet_forward(net, pass, &forward, &logits));
+    for (int n = 0; n < net->norm_count; n++)
+        for (int c = 0; c < net->norms[n].C && counts[n] > 0; c++) {
+            size_t i = net->norms[n].statistic + (size_t)c;
+            double mean = sums[i] / counts[n];
+            net->means[i] = (float)mean;
+            net->variances[i] = (float)(sums[net->statistic_count + i] / counts[n] - mean * mean);
+        }
+    net->has_statistics = true;
+    pass_destroy(&pass);
+    mem_free(sums);
+    mem_free(counts);
+    rig->device->ops->free(rig->device, images);
+}
+
+static void make_samples(struct rig *rig, const struct subnet *subnet,
+                         struct bundle_sample *samples, float *logits)
+{
+    int side = subnet->resolution, channels = rig->space.channels;
+    size_t values = (size_t)(side * side * channels);
+    void *images = NULL;
+    struct pass *pass = NULL;
+    const float *answer = NULL;
+    CHECK(rig->device->ops->alloc(rig->device, SAMPLES * values * sizeof(float), &images));
+    for (int s = 0; s < SAMPLES; s++) {
+        struct image *image = &samples[s].image;
+        image_reserve(image, values);
+        image->H = image->W = side, image->C = channels;
+        for (size_t i = 0; i < values; i++)
+            image->pixels[i] = (uint8_t)rng_below(rng(9, RNG_TEST, 3, (uint64_t)s, i), 256);
+        bundle_normalise(&rig->dataset, image, (float *)images + (size_t)s * values);
+        samples[s].logits = logits + s * CLASSES;
+    }
+    CHECK(pass_create(rig->net, SAMPLES, side, PASS_FIXED, &pass));
+    struct forward forward = {.subnet = subnet,
+                              .weights = rig->net->weights,
+                              .images = images,
+                              .N = SAMPLES,
+                              .mode = PASS_FIXED};
+    CHECK(supernet_forward(rig->net, pass, &forward, &answer));
+    memcpy(logits, answer, SAMPLES * CLASSES * sizeof *logits);
+    pass_destroy(&pass);
+    rig->device->ops->free(rig->device, images);
+}
+
+static void write_bundle(struct rig *rig, const char *text, const char *name)
+{
+    struct subnet subnet;
+    struct folded folded = {0};
+    struct bundle_sample samples[SAMPLES] = {{{0}, 0, NULL}};
+    float logits[SAMPLES * CLASSES];
+    struct camera_device device = {.name = "any", .latency_fixed_ms = 1, .latency_ms_per_mmac = 1};
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/%s", rig->folder, name);
+    CHECK(subnet_parse(&rig->space, text, &subnet));
+    shake_weights(rig);
+    calibrate(rig, &subnet);
+    CHECK(fold_subnet(rig->net, &subnet, &folded));
+    make_samples(rig, &subnet, samples, logits);
+    struct cost cost = cost_of(&rig->space, &subnet);
+    struct bundle_cfg cfg = {.folder = folder,
+                             .target = name,
+                             .device = &device,
+                             .folded = &folded,
+                             .subnet = text,
+                             .macs = cost.macs,
+                             .parameters = cost.parameters,
+                             .dataset = &rig->dataset,
+                             .formats = {true, true, true},
+                             .samples = samples,
+                             .sample_count = SAMPLES,
+                             .checkpoint = ""};
+    CHECK(bundle_write(&cfg));
+    for (int s = 0; s < SAMPLES; s++)
+        mem_free(samples[s].image.pixels);
+    folded_fini(&folded);
+}
+
+static void read_with_opencv(const struct rig *rig, const char *names)
+{
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd %s && /usr/bin/python3 \"$OLDPWD\"/tests/export/read_bundle.py %s", rig->folder,
+             names);
+    assert_int_equal(system(command), 0);
+}
+
+static bool has_file(const struct rig *rig, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", rig->folder, name);
+    return file_exists(path);
+}
+
+static void relu_networks_go_out_in_every_format(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    write_bundle(&rig, "r=28 k=7,5,3,3,5,7 e=4,3,2,2,3,4 d=3,2", "mixed");
+    write_bundle(&rig, "r=24 k=3 e=2 d=1", "small");
+    assert_true(has_file(&rig, "mixed/network.pb"));
+    assert_true(has_file(&rig, "mixed/network.caffemodel"));
+    assert_true(has_file(&rig, "mixed/convert.sh"));
+    read_with_opencv(&rig, "mixed small");
+    close_rig(&rig);
+}
+
+static void relu6_networks_go_out_without_caffe(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/firefly.yaml", 3);
+    struct subnet subnet;
+    struct text text;
+    text_init(&text);
+    subnet_smallest(&rig.space, 96, &subnet);
+    subnet.kernel[0] = 5;
+    subnet_format(&rig.space, &subnet, &text);
+    write_bundle(&rig, text_get(&text), "six");
+    assert_true(has_file(&rig, "six/network.pb"));
+    assert_false(has_file(&rig, "six/network.caffemodel"));
+    read_with_opencv(&rig, "six");
+    text_fini(&text);
+    close_rig(&rig);
+}
+
+static void gated_networks_go_out_as_onnx_only(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/mbv3.yaml", 3);
+    write_bundle(&rig, "r=128 k=5 e=3 d=2", "gated");
+    assert_true(has_file(&rig, "gated/network.onnx"));
+    assert_false(has_file(&rig, "gated/network.pb"));
+    assert_false(has_file(&rig, "gated/network.caffemodel"));
+    assert_false(has_file(&rig, "gated/convert.sh"));
+    read_with_opencv(&rig, "gated");
+    close_rig(&rig);
+}
+
+static void a_network_without_statistics_is_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct subnet subnet;
+    struct folded folded;
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    subnet_smallest(&rig.space, 28, &subnet);
+    assert_int_equal(fold_subnet(rig.net, &subnet, &folded), ERR_DATA);
+    assert_non_null(strstr(err_text(), "calibrate"));
+    close_rig(&rig);
+}
+
+/* Every single-byte change and every cut of a written file: an answer or an error, never a crash.
+ */
+static void a_damaged_onnx_file_is_refused_or_answered_but_never_believed(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct subnet subnet;
+    struct folded folded = {0};
+    struct bytes bytes = {0};
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    subnet_smallest(&rig.space, 20, &subnet);
+    calibrate(&rig, &subnet);
+    CHECK(fold_subnet(rig.net, &subnet, &folded));
+    CHECK(onnx_write(&folded, "net", &bytes));
+    float *image = mem_array(20 * 20, sizeof *image), answers[2 * CLASSES];
+    uint8_t *damaged = mem_alloc(bytes.size);
+    for (uint64_t i = 0; i < 400; i++) {
+        struct onnx_net *net = NULL;
+        memcpy(damaged, bytes.data, bytes.size);
+        size_t at = (size_t)(rng(4, RNG_TEST, 0, i, 0) % bytes.size);
+        damaged[at] ^= (uint8_t)(1 + rng(4, RNG_TEST, 0, i, 1) % 255);
+        size_t size = i % 4 ? bytes.size : at;
+        if (onnx_open(damaged, size, &net) == ERR_OK && onnx_net_shape(net).classes == CLASSES &&
+            onnx_net_shape(net).height == 20 && onnx_net_shape(net).width == 20 &&
+            onnx_net_shape(net).channels == 1) {
+            enum err err = onnx_run(net, image, answers, answers + CLASSES);
+            assert_true(err == ERR_OK || err == ERR_DATA);
+        }
+        onnx_close(&net);
+    }
+    mem_free(damaged);
+    mem_free(image);
+    mem_free(bytes.data);
+    folded_fini(&folded);
+    close_rig(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(relu_networks_go_out_in_every_format),
+        cmocka_unit_test(relu6_networks_go_out_without_caffe),
+        cmocka_unit_test(gated_networks_go_out_as_onnx_only),
+        cmocka_unit_test(a_network_without_statistics_is_refused),
+        cmocka_unit_test(a_damaged_onnx_file_is_refused_or_answered_but_never_believed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
