@@ -113,7 +113,7 @@ def main():
         run(glowworm, "run", campaign, "--run-folder", folder)
         assert before == {name: os.path.getmtime(os.path.join(folder, name)) for name in before}, "done twice"
 
-        shape = {"blocks": 9, "stages": 3}
+        shape = {"blocks": 6, "stages": 2}
         device = os.path.join(work, "any.yaml")
         with open(os.path.join(ROOT, "configs/devices/firefly-dl.yaml")) as file:
             text = file.read()

@@ -127,7 +127,7 @@ static enum err add_onnx(struct bundle *bundle)
     struct bytes bytes = {0};
     TRY(onnx_write(bundle->cfg->folded, bundle->cfg->target, &bytes));
     TRY(check_onnx(bundle, &bytes));
-    TRY(add_file(bundle, "network.onnx", "ONNX, opset 11", bytes.data, bytes.size));
+    TRY(add_file(bundle, "network.onnx", "ONNX, opset 10", bytes.data, bytes.size));
 out:
     mem_free(bytes.data);
     return err;

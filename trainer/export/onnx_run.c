@@ -148,17 +148,10 @@ out:
     return err;
 }
 
-static enum err get_scalar(const struct onnx_net *net, const Onnx__NodeProto *node, size_t input,
-                           double *value)
+static double get_float(const Onnx__NodeProto *node, const char *name, double missing)
 {
-    const int64_t *dims = NULL;
-    const float *values = NULL;
-    if (input >= node->n_input)
-        return err_set(ERR_DATA, "ONNX: node %s lacks a bound", node->name);
-    enum err err = get_weight(net, node->input[input], 0, &dims, &values);
-    if (err == ERR_OK)
-        *value = values[0];
-    return err;
+    const Onnx__AttributeProto *attribute = find_attribute(node, name);
+    return attribute ? attribute->f : missing;
 }
 
 /* Relu, Clip and HardSigmoid: one value in, one value out. */
@@ -169,12 +162,12 @@ static enum err run_act(struct onnx_net *net, const Onnx__NodeProto *node)
     double low = 0, high = INFINITY, slope = 1, offset = 0;
     TRY(find_map(net, node, 0, &x));
     if (strcmp(node->op_type, "Clip") == 0) {
-        TRY(get_scalar(net, node, 1, &low));
-        TRY(get_scalar(net, node, 2, &high));
+        low = get_float(node, "min", -INFINITY);
+        high = get_float(node, "max", INFINITY);
     } else if (strcmp(node->op_type, "HardSigmoid") == 0) {
-        const Onnx__AttributeProto *alpha = find_attribute(node, "alpha"),
-                                   *beta = find_attribute(node, "beta");
-        slope = alpha ? alpha->f : 0.2, offset = beta ? beta->f : 0.5, high = 1;
+        slope = get_float(node, "alpha", 0.2);
+        offset = get_float(node, "beta", 0.5);
+        high = 1;
     }
     struct map *y = add_map(net, node->output[0], x->C, x->H, x->W);
     for (int i = 0; i < x->C * x->H * x->W; i++)

@@ -1,5 +1,6 @@
-/* ONNX writer, opset 11: what OpenCV's dnn module, ONNX Runtime and OpenVINO read. h-swish is x
- * HardSigmoid(x) and squeeze-excite is written out, so no newer operator is needed. */
+/* ONNX writer, opset 10 (bounds of a Clip are attributes, as old readers want them): what OpenCV's
+ * dnn module, ONNX Runtime and OpenVINO read. h-swish is x HardSigmoid(x) and squeeze-excite is
+ * written out, so no newer operator is needed. */
 #include "trainer/export/onnx.pb-c.h"
 #include "trainer/export/writers.h"
 #include <stdio.h>
@@ -92,6 +93,14 @@ static void add_int(struct model *model, Onnx__NodeProto *node, const char *name
     attribute->i = value;
 }
 
+static void add_float(struct model *model, Onnx__NodeProto *node, const char *name, float value)
+{
+    Onnx__AttributeProto *attribute =
+        add_attribute(model, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    attribute->has_f = 1;
+    attribute->f = value;
+}
+
 /* h_sigmoid(x) = clip(x / 6 + 1/2, 0, 1) */
 static char *add_hard_sigmoid(struct model *model, char *input, char *output)
 {
@@ -107,6 +116,15 @@ static char *add_hard_sigmoid(struct model *model, char *input, char *output)
     return output;
 }
 
+/* clip(x, 0, high) */
+static char *add_clip(struct model *model, char *input, char *output, float high)
+{
+    Onnx__NodeProto *node = add_node(model, "Clip", output, 1, (char *[]){input});
+    add_float(model, node, "min", 0);
+    add_float(model, node, "max", high);
+    return output;
+}
+
 static char *add_act(struct model *model, const char *name, enum act act, char *input)
 {
     char *output = join(model, name, "/act");
@@ -115,10 +133,7 @@ static char *add_act(struct model *model, const char *name, enum act act, char *
     if (act == ACT_RELU) {
         add_node(model, "Relu", output, 1, (char *[]){input});
     } else if (act == ACT_RELU6) {
-        char *low = join(model, name, "/low"), *high = join(model, name, "/high");
-        add_weight(model, low, (float[]){0}, 0, NULL);
-        add_weight(model, high, (float[]){6}, 0, NULL);
-        add_node(model, "Clip", output, 3, (char *[]){input, low, high});
+        add_clip(model, input, output, 6);
     } else {
         char *gate = add_hard_sigmoid(model, input, join(model, name, "/hsigmoid"));
         add_node(model, "Mul", output, 2, (char *[]){input, gate});
@@ -142,6 +157,24 @@ static char *add_conv(struct model *model, const struct folded_layer *layer, cha
     return add_act(model, layer->name, layer->act, output);
 }
 
+/* The gate h_sigmoid(x) is clip(x / 6 + 1/2, 0, 1): the scale and the shift go into the convolution
+ * before it. An operator HardSigmoid behind it would be taken for half of an h-swish by OpenCV 4.6,
+ * which does not look at what it gates. */
+static char *add_gate(struct model *model, const struct folded_layer *layer, char *hidden)
+{
+    size_t count = (size_t)layer->C * (size_t)layer->hidden;
+    struct folded_layer expand = {
+        .kind = FOLDED_CONV, .C = layer->hidden, .K = layer->C, .R = 1, .S = 1, .groups = 1};
+    expand.w = arena_alloc(model->arena, count * sizeof *expand.w);
+    expand.b = arena_alloc(model->arena, (size_t)layer->C * sizeof *expand.b);
+    for (size_t i = 0; i < count; i++)
+        expand.w[i] = layer->expand_w[i] / 6;
+    for (int c = 0; c < layer->C; c++)
+        expand.b[c] = layer->expand_b[c] / 6 + 0.5f;
+    snprintf(expand.name, sizeof expand.name, "%.38s/expand", layer->name);
+    return add_clip(model, add_conv(model, &expand, hidden), join(model, layer->name, "/gate"), 1);
+}
+
 static char *add_se(struct model *model, const struct folded_layer *layer, char *input)
 {
     struct folded_layer reduce = {.kind = FOLDED_CONV,
@@ -153,22 +186,10 @@ static char *add_se(struct model *model, const struct folded_layer *layer, char 
                                   .act = ACT_RELU,
                                   .w = layer->reduce_w,
                                   .b = layer->reduce_b};
-    struct folded_layer expand = {.kind = FOLDED_CONV,
-                                  .C = layer->hidden,
-                                  .K = layer->C,
-                                  .R = 1,
-                                  .S = 1,
-                                  .groups = 1,
-                                  .act = ACT_NONE,
-                                  .w = layer->expand_w,
-                                  .b = layer->expand_b};
     snprintf(reduce.name, sizeof reduce.name, "%.38s/reduce", layer->name);
-    snprintf(expand.name, sizeof expand.name, "%.38s/expand", layer->name);
     char *pooled = join(model, layer->name, "/pool");
     add_node(model, "GlobalAveragePool", pooled, 1, (char *[]){input});
-    char *hidden = add_conv(model, &reduce, pooled);
-    char *raw = add_conv(model, &expand, hidden);
-    char *gate = add_hard_sigmoid(model, raw, join(model, layer->name, "/gate"));
+    char *gate = add_gate(model, layer, add_conv(model, &reduce, pooled));
     char *output = join(model, layer->name, "");
     add_node(model, "Mul", output, 2, (char *[]){input, gate});
     return output;
@@ -261,7 +282,7 @@ static void pack_model(struct model *model, const struct folded *folded, const c
     graph.n_initializer = model->weight_count, graph.initializer = model->weights;
     graph.n_input = 1, graph.input = inputs;
     graph.n_output = 2, graph.output = outputs;
-    opset.has_version = 1, opset.version = 11;
+    opset.has_version = 1, opset.version = 10;
     opset.domain = arena_string(model->arena, "");
     Onnx__OperatorSetIdProto *opsets[1] = {&opset};
     message.has_ir_version = 1, message.ir_version = 6;

@@ -24,7 +24,7 @@ MUST_CHECK enum err tensorflow_write(const struct folded *folded, struct bytes *
 MUST_CHECK enum err caffe_write(const struct folded *folded, const char *name,
                                 struct text *prototxt, struct bytes *model);
 
-/* ONNX opset 11: input "input" (1,C,H,W), outputs "logits" and "probabilities". Takes every space.
+/* ONNX opset 10: input "input" (1,C,H,W), outputs "logits" and "probabilities". Takes every space.
  */
 MUST_CHECK enum err onnx_write(const struct folded *folded, const char *name, struct bytes *out);
 #endif

@@ -3,6 +3,9 @@
 #include "trainer/spec/cost.h"
 #include <math.h>
 
+/* As in the reference: one resolution is worth many blocks. */
+#define RESOLUTION_RATE 0.5
+
 static uint64_t draw(struct gene_draws *draws)
 {
     return rng(draws->seed, RNG_SEARCH, draws->generation, draws->candidate, draws->next++);
@@ -28,7 +31,7 @@ void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double
                   struct subnet *subnet)
 {
     const struct space *space = pool->space;
-    if (rng_unit(draw(draws)) < rate)
+    if (rng_unit(draw(draws)) < fmax(rate, RESOLUTION_RATE))
         subnet->resolution = draw_resolution(space, draws);
     for (int b = 0; b < space->block_count; b++) {
         if (rng_unit(draw(draws)) < rate)

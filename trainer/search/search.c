@@ -109,8 +109,9 @@ static int rank_fitting(const struct search *search, const struct gene_pool *poo
     return count;
 }
 
-/* Uniform architectures are strong and cheap to try: they open the first generation. */
-static bool draw_uniform(const struct gene_pool *pool, int number, struct subnet *subnet)
+/* Uniform architectures are strong and cheap to try: they are half of the first generation. */
+static bool draw_uniform(const struct gene_pool *pool, struct gene_draws *draws, int number,
+                         struct subnet *subnet)
 {
     const struct open_choices *open = &pool->open;
     const struct space *space = pool->space;
@@ -119,9 +120,9 @@ static bool draw_uniform(const struct gene_pool *pool, int number, struct subnet
         return false;
     int kernel = number % open->kernels.count,
         expansion = number / open->kernels.count % open->expansions.count;
+    genes_random(pool, draws, subnet); /* its resolution */
     subnet_uniform(space, open->kernels.value[kernel], open->expansions.value[expansion],
-                   open->depths.value[number / per_depth],
-                   space->resolutions[space->resolution_count - 1], subnet);
+                   open->depths.value[number / per_depth], subnet->resolution, subnet);
     subnet_canonical(space, subnet);
     return true;
 }
@@ -164,16 +165,14 @@ static int draw_generation(struct search *search, const struct gene_pool *pool,
         struct gene_draws draws = {search->cfg->seed, search->generation, try, 0};
         struct candidate *candidate = &batch[count];
         memset(candidate, 0, sizeof *candidate);
-        bool is_uniform =
-            !search->cfg->is_random && draw_uniform(pool, *uniform, &candidate->subnet);
-        if (is_uniform)
+        if (!search->cfg->is_random && count < wanted / 2 &&
+            draw_uniform(pool, &draws, *uniform, &candidate->subnet))
             (*uniform)++;
         else
             draw_child(search, pool, order, fitting, &draws, &candidate->subnet);
         candidate->macs = cost_of(pool->space, &candidate->subnet).macs;
         if (!search_fits(target, (double)candidate->macs)) {
-            if (is_uniform || search->cfg->is_random ||
-                !genes_shrink(pool, &draws, &candidate->subnet))
+            if (search->cfg->is_random || !genes_shrink(pool, &draws, &candidate->subnet))
                 continue;
             candidate->macs = cost_of(pool->space, &candidate->subnet).macs;
         }
