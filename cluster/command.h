@@ -1,17 +1,18 @@
-/* The `glowworm` command: a verb, or a noun and a verb, one row each in main.c's table, one cmd_<noun>.c file per noun.
- * Results go to standard output, progress and errors to standard error; every read verb takes --json. */
+/* The `glowworm` command: a verb, or a noun and a verb, one row each in main.c's table, one
+ * cmd_<noun>.c file per noun. Results go to standard output, progress and errors to standard error;
+ * every read verb takes --json. */
 #ifndef CLUSTER_COMMAND_H
 #define CLUSTER_COMMAND_H
 
 #include "base/err.h"
 
 struct command {
-    const char *noun; /* "dataset", or the verb itself: "run" */
-    const char *verb; /* "import", or NULL */
+    const char *noun;  /* "dataset", or the verb itself: "run" */
+    const char *verb;  /* "import", or NULL */
     const char *usage; /* "SOURCE DEST [--holdout N]" */
     const char *help;  /* one line */
-    /* argv[0] is the command's own name ("dataset import"), argv[1..argc) its arguments: ready for getopt_long.
-     * ERR_USAGE (with err_set) makes main() print the usage line. */
+    /* argv[0] is the command's own name ("dataset import"), argv[1..argc) its arguments: ready for
+     * getopt_long. ERR_USAGE (with err_set) makes main() print the usage line. */
     enum err (*run)(int argc, char **argv);
 };
 
