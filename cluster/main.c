@@ -11,6 +11,10 @@
 
 /* In the order a person meets them; each row is one command, its function in cmd_<noun>.c. */
 static const struct command commands[] = {
+    {"run", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
+     "train, shrink, search and compile a campaign; the same command continues it", cmd_run},
+    {"plan", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
+     "say what a run would do, what is done already, and what it costs; start nothing", cmd_plan},
     {"compile", NULL, "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME]",
      "write camera bundles from a run's final weights", cmd_compile},
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
@@ -29,6 +33,15 @@ static const struct command commands[] = {
      "SPACE [--subnet TEXT] [--width W] [--classes N] [--channels N] [--resolution R] [--json] | "
      "SPACE --csv FILE",
      "multiply-accumulates and parameters of sub-networks", cmd_space_cost},
+    {"checkpoint", "list", "PATH [--json]", "the checkpoints of a store or run",
+     cmd_checkpoint_list},
+    {"checkpoint", "show", "PATH[@NAME] [--tensors] [--json]",
+     "what a checkpoint is and comes from", cmd_checkpoint_show},
+    {"checkpoint", "verify", "PATH[@NAME] [--json]", "read and hash every tensor again",
+     cmd_checkpoint_verify},
+    {"checkpoint", "import",
+     "FILE.safetensors --space SPACE --classes N [--channels N] [--width W] DEST [--json]",
+     "make a checkpoint from weights trained elsewhere", cmd_checkpoint_import},
     {"evaluate", NULL,
      "CHECKPOINT --subnet TEXT --input IMAGES.npy --output LOGITS.npy [--mode eval|train] "
      "[--threads N] [--isa NAME] [--json]",
