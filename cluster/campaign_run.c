@@ -1,0 +1,200 @@
+#include "cluster/campaign_run.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "trainer/data/dataset.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum err add_override(struct campaign_options *options, const char *key, const char *value)
+{
+    if (options->override_count == CAMPAIGN_RUN_MAX_OVERRIDES)
+        return err_set(ERR_USAGE, "more than %d --set options", CAMPAIGN_RUN_MAX_OVERRIDES);
+    options->overrides[options->override_count++] = (struct campaign_override){key, value};
+    return ERR_OK;
+}
+
+static enum err add_assignment(struct campaign_options *options, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return err_set(ERR_USAGE, "--set takes KEY=VALUE, e.g. --set teacher.epochs=5, not \"%s\"",
+                       text);
+    *equals = '\0';
+    return add_override(options, text, equals + 1);
+}
+
+enum err campaign_options_read(int argc, char **argv, struct campaign_options *options)
+{
+    static const struct option known[] = {{"set", required_argument, NULL, 's'},
+                                          {"run-folder", required_argument, NULL, 'f'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    memset(options, 0, sizeof *options);
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        if (option == 's')
+            TRY(add_assignment(options, optarg));
+        else if (option == 'f')
+            TRY(add_override(options, "run_folder", optarg));
+        else if (option == 'j')
+            options->wants_json = true;
+        else
+            TRY(err_set(ERR_USAGE, "that option is not known, or lacks its value"));
+    }
+    if (argc - optind != 1)
+        TRY(err_set(ERR_USAGE, "name one campaign file"));
+    options->path = argv[optind];
+out:
+    return err;
+}
+
+static enum err read_dataset(struct campaign_run *run)
+{
+    enum err err = ERR_OK;
+    struct dataset *dataset = NULL;
+    uint32_t *records = NULL;
+    const char *path = run->campaign.dataset.path;
+    err = dataset_open(path, &dataset);
+    if (err == ERR_NOT_FOUND)
+        err = err_set(ERR_NOT_FOUND,
+                      "there is no dataset %s; make it with \"glowworm dataset import SOURCE %s\"",
+                      path, path);
+    TRY(err);
+    const struct dataset_info *info = dataset_info(dataset);
+    run->dataset = info->content;
+    TRY(campaign_space(&run->campaign, info->classes, info->channels, &run->space));
+    TRY(dataset_split(dataset, SPLIT_TRAIN, run->campaign.dataset.holdout, &records,
+                      &run->train_images));
+    run->holdout_images = info->train_count - run->train_images;
+    run->test_images = info->test_count;
+out:
+    mem_free(records);
+    dataset_close(&dataset);
+    return err;
+}
+
+static enum err read_teacher(struct campaign_run *run)
+{
+    enum err err = ERR_OK;
+    char *path = NULL, *name = NULL;
+    struct checkpoint_store *store = NULL;
+    struct checkpoint teacher = {0};
+    if (run->campaign.teacher.from[0] == '\0')
+        return ERR_OK;
+    TRY(checkpoint_reference(run->campaign.teacher.from, &path, &name));
+    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
+    TRY(checkpoint_store_open(&cfg, &store));
+    TRY(checkpoint_peek(store, name, &teacher));
+    hash_hex(&teacher.content, run->teacher);
+out:
+    if (err != ERR_OK)
+        err_prefix(err, "teacher.from %s", run->campaign.teacher.from);
+    checkpoint_fini(&teacher);
+    checkpoint_store_close(&store);
+    mem_free(path);
+    mem_free(name);
+    return err;
+}
+
+enum err campaign_run_open(const struct campaign_options *options, struct campaign_run **run)
+{
+    enum err err = ERR_OK;
+    struct campaign_run *made = mem_alloc(sizeof *made);
+    TRY(campaign_load(options->path, options->overrides, options->override_count, &made->campaign));
+    made->folder = made->campaign.run_folder;
+    made->checkpoints = file_join(made->folder, "checkpoints");
+    made->journal = file_join(made->folder, "journal");
+    made->resolved = file_join(made->folder, "campaign.yaml");
+    TRY(read_dataset(made));
+    TRY(read_teacher(made));
+    campaign_schedule(&made->campaign, &made->space, &made->schedule);
+    struct graph_cfg graph = {&made->campaign, &made->space, &made->schedule, &made->dataset,
+                              made->teacher};
+    graph_build(&graph, &made->graph);
+    *run = made;
+    made = NULL;
+out:
+    campaign_run_close(&made);
+    return err;
+}
+
+void campaign_run_close(struct campaign_run **run)
+{
+    if (!*run)
+        return;
+    graph_fini(&(*run)->graph);
+    mem_free((*run)->checkpoints);
+    mem_free((*run)->journal);
+    mem_free((*run)->resolved);
+    mem_free(*run);
+    *run = NULL;
+}
+
+static bool has_checkpoint(void *own, const char *content)
+{
+    struct checkpoint_store *store = own;
+    struct checkpoint checkpoint = {0};
+    if (!store || content[0] == '\0' || checkpoint_peek(store, content, &checkpoint) != ERR_OK)
+        return false;
+    checkpoint_fini(&checkpoint);
+    return true;
+}
+
+enum err campaign_run_survey(const struct campaign_run *run, struct journal *journal,
+                             struct survey *survey)
+{
+    enum err err = ERR_OK;
+    struct checkpoint_store *store = NULL;
+    struct checkpoint_store_cfg cfg = {.path = run->checkpoints,
+                                       .keep = run->campaign.checkpoint.keep};
+    err = checkpoint_store_open(&cfg, &store);
+    if (err == ERR_NOT_FOUND) /* nothing was trained yet */
+        err = ERR_OK;
+    TRY(err);
+    struct survey_cfg survey_cfg = {.journal = journal,
+                                    .graph = &run->graph,
+                                    .run_folder = run->folder,
+                                    .has_checkpoint = has_checkpoint,
+                                    .own = store};
+    TRY(survey_take(&survey_cfg, survey));
+out:
+    checkpoint_store_close(&store);
+    return err;
+}
+
+static enum err name_final(struct checkpoint_store *store, const char *stage, const char *content)
+{
+    enum err err = ERR_OK;
+    char name[80], hex[HASH_HEX_BYTES] = "";
+    struct checkpoint named = {0}, wanted = {0};
+    struct hash hash;
+    snprintf(name, sizeof name, "%s/final", stage);
+    if (checkpoint_peek(store, name, &named) == ERR_OK)
+        hash_hex(&named.content, hex);
+    bool is_there = strcmp(hex, content) != 0 && hash_parse(content, &hash) &&
+                    checkpoint_peek(store, content, &wanted) == ERR_OK;
+    if (is_there)
+        TRY(checkpoint_name(store, name, &hash));
+out:
+    checkpoint_fini(&named);
+    checkpoint_fini(&wanted);
+    return err;
+}
+
+enum err campaign_run_name_checkpoints(const struct campaign_run *run, const struct survey *survey)
+{
+    enum err err = ERR_OK;
+    struct checkpoint_store *store = NULL;
+    struct checkpoint_store_cfg cfg = {
+        .path = run->checkpoints, .is_writer = true, .keep = run->campaign.checkpoint.keep};
+    if (!file_exists(run->checkpoints))
+        return ERR_OK;
+    TRY(checkpoint_store_open(&cfg, &store));
+    for (int i = 0; i < survey->count; i++)
+        if (run->graph.stages[i].kind == STAGE_TRAIN && survey->stages[i].verdict == SURVEY_DONE)
+            TRY(name_final(store, run->graph.stages[i].name, survey->stages[i].record.content));
+out:
+    checkpoint_store_close(&store);
+    return err;
+}

@@ -1,0 +1,48 @@
+/* What `run` and `plan` know before anything starts: the campaign with its space, schedule and
+ * graph, and how that compares with what the run's folder already holds. One thread. */
+#ifndef CLUSTER_CAMPAIGN_RUN_H
+#define CLUSTER_CAMPAIGN_RUN_H
+
+#include "scheduler/survey.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+#define CAMPAIGN_RUN_MAX_OVERRIDES 64
+
+struct campaign_options { /* the command line of both; borrowed from argv */
+    const char *path;
+    struct campaign_override overrides[CAMPAIGN_RUN_MAX_OVERRIDES];
+    int override_count;
+    bool wants_json;
+};
+/* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]. Writes into argv. ERR_USAGE.
+ */
+MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
+
+struct campaign_run {
+    struct campaign campaign;
+    struct space space;
+    struct schedule schedule;
+    struct graph graph;
+    struct hash dataset;
+    uint32_t train_images, holdout_images, test_images;
+    char teacher[HASH_HEX_BYTES];           /* of an imported teacher, or "" */
+    const char *folder;                     /* the run's */
+    char *checkpoints, *journal, *resolved; /* paths inside it */
+};
+
+/* Loads everything that is needed to know the stages and their keys. ERR_CONFIG, ERR_NOT_FOUND (no
+ * dataset, no teacher), ERR_DATA, ERR_IO. Returns owned. */
+MUST_CHECK enum err campaign_run_open(const struct campaign_options *options,
+                                      struct campaign_run **run);
+void campaign_run_close(struct campaign_run **run); /* accepts NULL */
+
+/* The graph held against the folder; journal: NULL when there is none. Reads only. */
+MUST_CHECK enum err campaign_run_survey(const struct campaign_run *run, struct journal *journal,
+                                        struct survey *survey);
+
+/* An edit that was taken back: the names of checkpoints ("kernel/final") follow the campaign to the
+ * contents its done stages have. */
+MUST_CHECK enum err campaign_run_name_checkpoints(const struct campaign_run *run,
+                                                  const struct survey *survey);
+
+#endif

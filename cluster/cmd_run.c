@@ -1,0 +1,181 @@
+/* glowworm run: a campaign from images to bundles on this machine, with the scheduler inside. The
+ * journal is the run's lock, held from the first look at the folder to the last word. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/campaign_run.h"
+#include "cluster/command.h"
+#include "cluster/interrupt.h"
+#include "cluster/progress.h"
+#include "cluster/run_table.h"
+#include "cluster/verdict.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EVERY_S 10.0
+
+struct programs {
+    char glowworm[2048], worker[2048];
+};
+
+/* The worker lies beside this program. */
+static enum err find_programs(struct programs *programs)
+{
+    ssize_t size = readlink("/proc/self/exe", programs->glowworm, sizeof programs->glowworm - 1);
+    if (size <= 0)
+        return err_set(ERR_UNAVAILABLE, "/proc/self/exe cannot be read: where is this program?");
+    programs->glowworm[size] = '\0';
+    char *slash = strrchr(programs->glowworm, '/');
+    int folder = slash ? (int)(slash - programs->glowworm) : 0;
+    snprintf(programs->worker, sizeof programs->worker, "%.*s/glowworm-worker", folder,
+             programs->glowworm);
+    return ERR_OK;
+}
+
+static enum err write_resolved(const struct campaign_run *run)
+{
+    enum err err = ERR_OK;
+    struct text yaml;
+    text_init(&yaml);
+    campaign_write(&run->campaign, &yaml);
+    TRY(file_write(run->resolved, text_get(&yaml), yaml.size));
+out:
+    text_fini(&yaml);
+    return err;
+}
+
+/* From now on the journal's idea of what the campaign asks for is this one. */
+static enum err write_current(const struct campaign_run *run, struct journal *journal)
+{
+    struct current_stage current[PLAN_MAX_STAGES];
+    for (int i = 0; i < run->graph.count; i++) {
+        const struct graph_stage *stage = &run->graph.stages[i];
+        current[i] = (struct current_stage){stage->name, stage->inputs, &stage->key};
+    }
+    return journal_set_current(journal, current, run->graph.count);
+}
+
+/* What an edit or a loss makes run again, before anything starts. */
+static void say_what_runs(const struct campaign_run *run, const struct survey *survey)
+{
+    int done = survey->count - survey->to_do;
+    fprintf(stderr, "campaign %s in %s: %d stages, %d done\n", run->campaign.name, run->folder,
+            survey->count, done);
+    for (int i = 0; i < survey->count; i++) {
+        struct text line;
+        text_init(&line);
+        verdict_explain(run->graph.stages[i].name, &survey->stages[i], &line);
+        if (line.size > 0)
+            fprintf(stderr, "%s\n", text_get(&line));
+        text_fini(&line);
+    }
+}
+
+static enum err run_stages(const struct campaign_run *run, struct journal *journal,
+                           const struct survey *survey)
+{
+    enum err err = ERR_OK;
+    struct programs programs;
+    struct progress *progress = NULL;
+    struct progress_cfg looks = {.out = stderr,
+                                 .every_s = EVERY_S,
+                                 .graph = &run->graph,
+                                 .survey = survey,
+                                 .run_folder = run->folder};
+    TRY(find_programs(&programs));
+    progress_look(&looks);
+    progress = progress_create(&looks);
+    struct loop_cfg cfg = {.journal = journal,
+                           .graph = &run->graph,
+                           .survey = survey,
+                           .campaign = &run->campaign,
+                           .run_folder = run->folder,
+                           .campaign_path = run->resolved,
+                           .launch = {.mpirun = "mpirun",
+                                      .worker = programs.worker,
+                                      .glowworm = programs.glowworm,
+                                      .ranks = run->campaign.resources.ranks,
+                                      .run_folder = run->folder},
+                           .limits = gang_limits_default(),
+                           .stop_asked = interrupt_count(),
+                           .view = progress_view(progress)};
+    TRY(loop_run(&cfg));
+out:
+    progress_destroy(&progress);
+    return err;
+}
+
+static enum err print_results(const struct campaign_run *run,
+                              const struct campaign_options *options)
+{
+    enum err err = ERR_OK;
+    struct run_results results = {0};
+    struct text table;
+    text_init(&table);
+    TRY(run_results_load(run->folder, &results));
+    if (options->wants_json) {
+        json_t *json = run_table_json(&results);
+        json_object_set_new(json, "campaign", json_string(run->campaign.name));
+        json_object_set_new(json, "run_folder", json_string(run->folder));
+        char *text = json_dumps(json, JSON_INDENT(2));
+        puts(text ? text : "{}");
+        free(text);
+        json_decref(json);
+    } else {
+        run_table_write(&results, &table);
+        fputs(text_get(&table), stdout);
+    }
+out:
+    text_fini(&table);
+    run_results_fini(&results);
+    return err;
+}
+
+/* With the journal held. */
+static enum err run_locked(const struct campaign_run *run, struct journal *journal)
+{
+    enum err err = ERR_OK;
+    int leftovers = 0;
+    struct survey *survey = mem_alloc(sizeof *survey);
+    TRY(loop_clear_leftovers(journal, &leftovers));
+    TRY(campaign_run_survey(run, journal, survey));
+    TRY(campaign_run_name_checkpoints(run, survey));
+    TRY(write_resolved(run));
+    say_what_runs(run, survey);
+    if (survey->to_do == 0) {
+        fprintf(stderr, "the campaign is finished: nothing to do\n");
+        goto out;
+    }
+    TRY(write_current(run, journal));
+    TRY(run_stages(run, journal, survey));
+out:
+    survey_fini(survey);
+    mem_free(survey);
+    return err;
+}
+
+enum err cmd_run(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct campaign_options *options = mem_alloc(sizeof *options);
+    struct campaign_run *run = NULL;
+    struct journal *journal = NULL;
+    TRY(campaign_options_read(argc, argv, options));
+    TRY(campaign_run_open(options, &run));
+    if (strcmp(run->campaign.resources.launcher, "local") != 0)
+        TRY(err_set(ERR_CONFIG, "resources.launcher: \"glowworm run\" starts local gangs only"));
+    interrupt_watch();
+    TRY(file_make_folders(run->folder));
+    err = journal_open(run->journal, JOURNAL_WRITE, &journal);
+    if (err == ERR_AGAIN)
+        err_prefix(err, "%s is being run already", run->folder);
+    TRY(err);
+    TRY(run_locked(run, journal));
+    TRY(print_results(run, options));
+out:
+    journal_close(&journal);
+    campaign_run_close(&run);
+    mem_free(options);
+    return err;
+}

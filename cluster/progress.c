@@ -1,0 +1,222 @@
+#include "cluster/progress.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define REFRESH_S   0.2
+#define DEFAULT_ROW 80
+
+struct progress {
+    struct progress_cfg cfg;
+    struct loop_view view;
+    bool has_line; /* an unfinished line is on the terminal */
+    double said_s; /* the last line of progress */
+    struct gang_progress latest;
+    const struct gang *gang;
+    double first_s; /* when the attempt's first progress came, and at which step: for the ETA */
+    uint64_t first_step;
+};
+
+void progress_look(struct progress_cfg *cfg)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    cfg->is_terminal = isatty(fileno(cfg->out)) && !(terminal && strcmp(terminal, "dumb") == 0);
+    cfg->has_colour = cfg->is_terminal && !(no_colour && no_colour[0]);
+}
+
+void progress_duration(double seconds, char text[32])
+{
+    long whole = lround(seconds);
+    if (seconds < 10)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (whole < 60)
+        snprintf(text, 32, "%ld s", whole);
+    else if (whole < 3600)
+        snprintf(text, 32, "%ld min %02ld s", whole / 60, whole % 60);
+    else
+        snprintf(text, 32, "%ld h %02ld min", whole / 3600, whole / 60 % 60);
+}
+
+static int terminal_width(FILE *out)
+{
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
+        return DEFAULT_ROW;
+    return size.ws_col;
+}
+
+static void clear_line(struct progress *progress)
+{
+    if (progress->has_line)
+        fputs("\r\033[K", progress->cfg.out);
+    progress->has_line = false;
+}
+
+static void say(struct progress *progress, const char *colour, const char *text)
+{
+    clear_line(progress);
+    if (progress->cfg.has_colour && colour[0])
+        fprintf(progress->cfg.out, "\033[%sm%s\033[0m\n", colour, text);
+    else
+        fprintf(progress->cfg.out, "%s\n", text);
+    fflush(progress->cfg.out);
+}
+
+/* "kernel 120/640 19 %  loss 0.412  2140 images/s  35 s left" */
+static void format_line(const struct progress *progress, struct text *line)
+{
+    const struct gang_progress *latest = &progress->latest;
+    char left[32];
+    text_add(line, "  %s", progress->gang->lease.name);
+    if (latest->steps > 0)
+        text_add(line, " %llu/%llu %3.0f %%", (unsigned long long)latest->step,
+                 (unsigned long long)latest->steps,
+                 100.0 * (double)latest->step / (double)latest->steps);
+    if (latest->doing[0] && strcmp(latest->doing, "training") != 0)
+        text_add(line, "  %s", latest->doing);
+    if (latest->loss > 0)
+        text_add(line, "  loss %.4f", latest->loss);
+    if (latest->accuracy >= 0 && latest->accuracy <= 1)
+        text_add(line, "  accuracy %.2f %%", 100 * latest->accuracy);
+    if (latest->images_per_second > 0)
+        text_add(line, "  %.0f images/s", latest->images_per_second);
+    uint64_t steps = latest->step - progress->first_step;
+    if (latest->step > progress->first_step && latest->steps >= latest->step) {
+        double each = (clock_seconds() - progress->first_s) / (double)steps;
+        progress_duration(each * (double)(latest->steps - latest->step), left);
+        text_add(line, "  %s left", left);
+    }
+}
+
+static void show_line(struct progress *progress)
+{
+    struct text line;
+    text_init(&line);
+    format_line(progress, &line);
+    if (progress->cfg.is_terminal) {
+        int width = terminal_width(progress->cfg.out) - 1; /* the last column would wrap */
+        fprintf(progress->cfg.out, "\r\033[K%.*s", width, text_get(&line));
+        progress->has_line = true;
+    } else {
+        fprintf(progress->cfg.out, "%s\n", text_get(&line));
+    }
+    fflush(progress->cfg.out);
+    progress->said_s = clock_seconds();
+    text_fini(&line);
+}
+
+static void on_started(void *own, const struct gang *gang, bool is_resume, uint64_t step)
+{
+    struct progress *progress = own;
+    const struct graph *graph = progress->cfg.graph;
+    struct text line;
+    text_init(&line);
+    text_add(&line, "[%d/%d] %s", gang->stage + 1, graph->count, gang->lease.name);
+    if (is_resume)
+        text_add(&line, " goes on at step %llu", (unsigned long long)step);
+    if (gang->lease.attempt > 1)
+        text_add(&line, " (attempt %d)", gang->lease.attempt);
+    say(progress, "1", text_get(&line));
+    memset(&progress->latest, 0, sizeof progress->latest);
+    progress->gang = gang;
+    progress->first_s = 0;
+    progress->said_s = clock_seconds();
+    text_fini(&line);
+}
+
+static void on_progress(void *own, const struct gang *gang)
+{
+    struct progress *progress = own;
+    progress->latest = gang->progress;
+    progress->gang = gang;
+    if (progress->first_s == 0 || gang->progress.step < progress->first_step) {
+        progress->first_s = clock_seconds();
+        progress->first_step = gang->progress.step;
+    }
+    double pause = progress->cfg.is_terminal ? REFRESH_S : progress->cfg.every_s;
+    if (clock_seconds() - progress->said_s >= pause)
+        show_line(progress);
+}
+
+static void on_done(void *own, const struct gang *gang, double seconds)
+{
+    struct progress *progress = own;
+    char line[160], duration[32];
+    progress_duration(seconds, duration);
+    snprintf(line, sizeof line, "  %s done in %s", gang->lease.name, duration);
+    say(progress, "32", line);
+}
+
+static void on_failed(void *own, const struct gang *gang, enum err error, const char *text,
+                      const char *tail, double retry_s)
+{
+    struct progress *progress = own;
+    struct text line;
+    char pause[32];
+    text_init(&line);
+    text_add(&line, "  %s failed (%s): %s", gang->lease.name, err_name(error), text);
+    say(progress, "31", text_get(&line));
+    if (tail[0])
+        fprintf(progress->cfg.out, "  the last lines of %s/%s:\n%s%s", progress->cfg.run_folder,
+                gang->log, tail, tail[strlen(tail) - 1] == '\n' ? "" : "\n");
+    if (retry_s >= 0) {
+        progress_duration(retry_s, pause);
+        fprintf(progress->cfg.out, "  tried again in %s\n", pause);
+    }
+    fflush(progress->cfg.out);
+    text_fini(&line);
+}
+
+static void on_stopping(void *own, const struct gang *gang, int count)
+{
+    struct progress *progress = own;
+    struct text line;
+    text_init(&line);
+    if (!gang)
+        text_add(&line, "stopping");
+    else if (count == 1)
+        text_add(&line, "stopping: %s ends its step and saves a checkpoint", gang->lease.name);
+    else if (count == 2)
+        text_add(&line,
+                 "still going on: %s at step %llu (%s); log: %s/%s. Once more kills it: the work "
+                 "since its last checkpoint is lost",
+                 gang->lease.name, (unsigned long long)gang->progress.step,
+                 gang->progress.doing[0] ? gang->progress.doing : "no word yet",
+                 progress->cfg.run_folder, gang->log);
+    else
+        text_add(&line, "killing %s", gang->lease.name);
+    say(progress, "33", text_get(&line));
+    text_fini(&line);
+}
+
+struct progress *progress_create(const struct progress_cfg *cfg)
+{
+    struct progress *progress = mem_alloc(sizeof *progress);
+    progress->cfg = *cfg;
+    progress->view = (struct loop_view){.own = progress,
+                                        .started = on_started,
+                                        .progress = on_progress,
+                                        .done = on_done,
+                                        .failed = on_failed,
+                                        .stopping = on_stopping};
+    return progress;
+}
+
+void progress_destroy(struct progress **progress)
+{
+    if (!*progress)
+        return;
+    clear_line(*progress);
+    mem_free(*progress);
+    *progress = NULL;
+}
+
+const struct loop_view *progress_view(struct progress *progress)
+{
+    return &progress->view;
+}
