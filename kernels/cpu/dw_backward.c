@@ -150,11 +150,15 @@ static void reduce_tap(void *context, int tap, int thread)
     const struct dw_plan *plan = &op->plan;
     ptrdiff_t taps = (ptrdiff_t)plan->R * plan->R, C = plan->in.C;
     float *dw = reduction->dw + (ptrdiff_t)dw_tap(plan, tap / plan->R, tap % plan->R) * op->ld;
-    for (ptrdiff_t c = 0; c < C; c++) {
-        double sum = 0;
+    enum { RUN = 64 };
+    for (ptrdiff_t first = 0; first < C; first += RUN) {
+        double sum[RUN] = {0};
+        ptrdiff_t count = C - first < RUN ? C - first : RUN;
         for (int group = 0; group < plan->groups; group++)
-            sum += op->weight_parts[(group * taps + tap) * C + c];
-        dw[c] += (float)sum;
+            for (ptrdiff_t i = 0; i < count; i++)
+                sum[i] += op->weight_parts[(group * taps + tap) * C + first + i];
+        for (ptrdiff_t i = 0; i < count; i++)
+            dw[first + i] += (float)sum[i];
     }
 }
 

@@ -27,9 +27,10 @@ static int vectors_per_block(int C, int slots, int W)
  * bring band S - 1 rows more. */
 static void plan_bands(struct dw_plan *plan)
 {
-    const int pixels = 56;
-    int band = (pixels + plan->out.W - 1) / plan->out.W;
-    plan->band = band < plan->out.H ? band : plan->out.H;
+    const int pixels = 64; /* about; bands of one map are of one height */
+    int bands = plan->out.H * plan->out.W / pixels;
+    bands = bands < 1 ? 1 : bands > plan->out.H ? plan->out.H : bands;
+    plan->band = (plan->out.H + bands - 1) / bands;
     int chunk = plan->band * plan->S;
     int rows = (plan->band - 1) * plan->S + plan->R + chunk - 1;
     rows = (rows + chunk - 1) / chunk * chunk;
@@ -38,7 +39,7 @@ static void plan_bands(struct dw_plan *plan)
 
 struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
 {
-    const int jobs = 64; /* enough to share out evenly, few enough that partial sums stay small */
+    const int jobs = 32; /* enough to share out evenly, few enough that partial sums stay small */
     struct dw_plan plan = {.in = conv->in, .out = conv_out(conv), .R_stored = conv->R};
     if (conv->K != conv->in.C || conv->ld < conv->in.C)
         BUG("a depthwise convolution of %d to %d channels, weight stride %d", conv->in.C, conv->K,
@@ -50,9 +51,9 @@ struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
     plan_bands(&plan);
     plan.vectors = vectors_per_block(plan.in.C, plan.in_slots, plan.in.W);
     plan.blocks = (vec_round(plan.in.C) / VEC_WIDTH + plan.vectors - 1) / plan.vectors;
-    plan.groups = (jobs + plan.blocks - 1) / plan.blocks;
-    if (plan.groups > plan.in.N)
-        plan.groups = plan.in.N;
+    int groups = (jobs + plan.blocks - 1) / plan.blocks;
+    int images = (plan.in.N + groups - 1) / groups;
+    plan.groups = (plan.in.N + images - 1) / images;
     return plan;
 }
 

@@ -8,7 +8,7 @@ VEC_INLINE void load_view(enum act act, const int lanes, const struct row_shape 
     struct view_vec k = row->k;
     vec gate = row->gate;
     for (int col = 0; col < at.W; col++, z += at.stride, to += VEC_WIDTH) {
-        __builtin_prefetch(z + at.prefetch);
+        __builtin_prefetch(z + at.prefetch, 0, 1); /* into L2: L1 has no room for it */
         vec_store(to, view_value(act, &k, vec_load_part(z, lanes)) * gate);
     }
 }
@@ -37,8 +37,8 @@ VEC_INLINE void load_grad(enum act act, const int lanes, const struct row_shape 
     vec s = row->s, p = row->p;
     ptrdiff_t q_prefetch = q_stride ? at.prefetch : 0;
     for (int col = 0; col < at.W; col++, to += VEC_WIDTH) {
-        __builtin_prefetch(z + at.prefetch);
-        __builtin_prefetch(q + q_prefetch);
+        __builtin_prefetch(z + at.prefetch, 0, 1); /* into L2: L1 has no room for it */
+        __builtin_prefetch(q + q_prefetch, 0, 1);
         vec_store(to, grad_value(act, &k, vec_load_part(z, lanes), vec_load_part(q, lanes), s, p));
         z += at.stride;
         q += q_stride;
