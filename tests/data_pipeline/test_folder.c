@@ -1,5 +1,6 @@
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/image_file.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -364,6 +365,50 @@ static void links_that_lead_up_or_nowhere_are_skipped(void **state)
     mem_free(up);
 }
 
+struct shrinking {
+    const struct image *from;
+    struct hash last;
+    int wrong;
+};
+
+static void *shrink_often(void *own)
+{
+    struct shrinking *shrinking = own;
+    struct image image = {.room = 0};
+    for (int i = 0; i < 40; i++) {
+        image_reserve(&image, 24 * 24);
+        image.H = image.W = 24;
+        image.C = 1;
+        memcpy(image.pixels, shrinking->from->pixels, 24 * 24);
+        shrinking->wrong += image_shrink(&image, 12) != ERR_OK || image.H != 12 || image.W != 12;
+        struct hash hash = hash_of(image.pixels, 144);
+        shrinking->wrong += i > 0 && !hash_equal(&hash, &shrinking->last);
+        shrinking->last = hash;
+    }
+    mem_free(image.pixels);
+    image_file_end_thread();
+    return NULL;
+}
+
+/* Run-time generated code in libvips once corrupted the heap here: see image_file.c. */
+static void threads_that_come_and_go_shrink_at_once(void **state)
+{
+    struct image from = picture(24, 24, 1, 1);
+    (void)state;
+    assert_int_equal(image_file_start(), ERR_OK);
+    for (int round = 0; round < 20; round++) {
+        struct shrinking shrinking[2] = {{.from = &from}, {.from = &from}};
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, shrink_often, &shrinking[i]), 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(shrinking[0].wrong + shrinking[1].wrong, 0);
+        assert_memory_equal(shrinking[0].last.bytes, shrinking[1].last.bytes, HASH_BYTES);
+    }
+    mem_free(from.pixels);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_remove)
 
 int main(void)
@@ -381,6 +426,7 @@ int main(void)
         TEST(exif_rotation_is_applied),
         TEST(transparency_becomes_white_and_cmyk_becomes_colour),
         TEST(interlaced_and_sixteen_bit_files_are_read),
+        cmocka_unit_test(threads_that_come_and_go_shrink_at_once),
         TEST(links_that_lead_up_or_nowhere_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
