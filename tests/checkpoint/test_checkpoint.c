@@ -276,6 +276,41 @@ static void training_goes_on_in_the_saved_memory(void **state)
     checkpoint_store_close(&store);
 }
 
+static const int arranged_by = 7;
+
+/* Reverses a tensor: its own inverse. */
+static void reverse(const void *own, int tensor, float *values, float *room)
+{
+    uint64_t count = elements_of(tensor);
+    assert_ptr_equal(own, &arranged_by);
+    for (uint64_t e = 0; e < count; e++)
+        room[e] = values[count - 1 - e];
+    memcpy(values, room, count * sizeof *values);
+}
+
+static void values_are_arranged_behind_the_step(void **state)
+{
+    struct checkpoint_store *store = NULL;
+    struct checkpoint checkpoint, loaded = {0};
+    struct hash plain = {{0}};
+    float room[600000];
+    const struct checkpoint_arrange arrange = {.arrange = reverse, .own = &arranged_by};
+    assert_ok(open_at(*state, true, 1, &store));
+    assert_ok(save_step(store, "teacher", 1, false, &plain));
+    make_checkpoint("teacher", 1, &checkpoint);
+    for (int i = 0; i < TENSORS; i++)
+        reverse(arrange.own, i, checkpoint.tensors[i].values, room);
+    assert_ok(checkpoint_save_arranged(store, &checkpoint, &arrange));
+    assert_ok(checkpoint_wait(store));
+    assert_ok(checkpoint_load(store, "latest", &loaded));
+    assert_null(find_difference(&loaded));
+    assert_true(hash_equal(&loaded.content, &plain));
+    assert_true(checkpoint.tensors[0].values[0] == value_of(1, 0, 6)); /* ours is untouched */
+    checkpoint_fini(&loaded);
+    checkpoint_fini(&checkpoint);
+    checkpoint_store_close(&store);
+}
+
 static void preparing_changes_nothing_but_the_time(void **state)
 {
     struct checkpoint_store *store = NULL;
@@ -414,6 +449,7 @@ int main(void)
         T(order_of_saves_survives_opening_again),
         T(the_file_stops_growing),
         T(training_goes_on_in_the_saved_memory),
+        T(values_are_arranged_behind_the_step),
         T(preparing_changes_nothing_but_the_time),
         T(closing_waits_for_the_save_in_hand),
         T(a_checkpoint_is_found_by_its_hash),

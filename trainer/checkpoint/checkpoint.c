@@ -111,15 +111,22 @@ enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor 
     return saver_prepare(store->saver, host_copy_room(tensors, tensor_count));
 }
 
-enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint *checkpoint)
+enum err checkpoint_save_arranged(struct checkpoint_store *store,
+                                  const struct checkpoint *checkpoint,
+                                  const struct checkpoint_arrange *arrange)
 {
     enum err err = ERR_OK;
     check_writer(store);
     TRY(name_check(checkpoint->position.stage));
     TRY(manifest_check(checkpoint));
-    TRY(saver_ask(store->saver, checkpoint));
+    TRY(saver_ask(store->saver, checkpoint, arrange));
 out:
     return err;
+}
+
+enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint *checkpoint)
+{
+    return checkpoint_save_arranged(store, checkpoint, NULL);
 }
 
 enum err checkpoint_wait(struct checkpoint_store *store)

@@ -79,6 +79,17 @@ MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const str
  * An error is that of the earlier save (told once; nothing was started), or ERR_MEMORY. */
 MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
                                     const struct checkpoint *checkpoint);
+/* The same for values that lie in another order than the outside's: they are copied as they are,
+ * and the saver calls `arrange` for each tensor of its copy, in its own thread, so that the step
+ * pays for one plain copy. `room` holds as many values again; the result must be in `values`.
+ * arrange and what it points to must last until the save is durable. NULL: checkpoint_save(). */
+struct checkpoint_arrange {
+    void (*arrange)(const void *own, int tensor, float *values, float *room);
+    const void *own;
+};
+MUST_CHECK enum err checkpoint_save_arranged(struct checkpoint_store *store,
+                                             const struct checkpoint *checkpoint,
+                                             const struct checkpoint_arrange *arrange);
 /* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO) and nobody was
  * told yet: the previous checkpoint is intact. */
 MUST_CHECK enum err checkpoint_wait(struct checkpoint_store *store);

@@ -103,6 +103,18 @@ out:
     return err;
 }
 
+void host_copy_arrange(struct host_copy *copy, const struct checkpoint_arrange *arrange)
+{
+    const struct checkpoint *mine = &copy->checkpoint;
+    uint64_t most = 0;
+    for (int i = 0; i < mine->tensor_count; i++)
+        most = mine->tensors[i].count > most ? mine->tensors[i].count : most;
+    float *room = mem_array(most, sizeof *room);
+    for (int i = 0; i < mine->tensor_count; i++)
+        arrange->arrange(arrange->own, i, mine->tensors[i].values, room);
+    mem_free(room);
+}
+
 void host_copy_fini(struct host_copy *copy)
 {
     clear(copy);

@@ -23,6 +23,7 @@ struct saver {
     char failure_text[512];
     /* Of the asking thread while idle, of the saver while it works: */
     struct host_copy copy;
+    struct checkpoint_arrange arrange; /* .arrange NULL: the values are in order */
     size_t prepare_bytes;
     uint64_t serial;
 };
@@ -45,6 +46,8 @@ static void write_copy(struct saver *saver)
                                 .checkpoint = &saver->copy.checkpoint,
                                 .serial = saver->serial++,
                                 .keep = saver->keep};
+    if (saver->arrange.arrange)
+        host_copy_arrange(&saver->copy, &saver->arrange);
     enum err err = checkpoint_write(&order, &saved);
     pthread_mutex_lock(&saver->lock);
     if (err == ERR_OK) {
@@ -147,11 +150,13 @@ static void start(struct saver *saver, enum saver_state work)
     pthread_mutex_unlock(&saver->lock);
 }
 
-enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint)
+enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint,
+                   const struct checkpoint_arrange *arrange)
 {
     enum err err = ERR_OK;
     TRY(saver_wait(saver));
     TRY(host_copy_take(&saver->copy, checkpoint)); /* idle: the copy is ours */
+    saver->arrange = arrange ? *arrange : (struct checkpoint_arrange){0};
     start(saver, SAVER_WRITING);
 out:
     return err;

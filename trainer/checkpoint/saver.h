@@ -14,7 +14,8 @@ void saver_destroy(struct saver **saver); /* waits for the save in hand; accepts
 
 /* Waits for the save in hand, tells its error once, or copies the checkpoint and starts the next.
  */
-MUST_CHECK enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint);
+MUST_CHECK enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint,
+                              const struct checkpoint_arrange *arrange);
 /* Waits for the save in hand, then makes the copy's memory ready in the background. */
 MUST_CHECK enum err saver_prepare(struct saver *saver, size_t size_bytes);
 MUST_CHECK enum err saver_wait(struct saver *saver);
