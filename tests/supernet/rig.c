@@ -74,14 +74,17 @@ struct space rig_space(const char *file, int channels)
     return space;
 }
 
-void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
+bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolution,
+                  const struct device_cfg *cfg)
 {
     memset(rig, 0, sizeof *rig);
     rig->N = N;
     rig->resolution = resolution;
     rig->space = *space;
-    must(device_open(&(struct device_cfg){.name = "cpu", .threads = threads, .isa = ISA_AUTO},
-                     &rig->device));
+    enum err err = device_open(cfg, &rig->device);
+    if (err == ERR_UNAVAILABLE)
+        return false;
+    must(err);
     must(supernet_create(&rig->space, rig->device, &rig->net));
     supernet_init_weights(rig->net, SEED);
     stir_weights(rig->net);
@@ -92,6 +95,14 @@ void rig_open(struct rig *rig, const struct space *space, int N, int resolution,
     rig->gradient = device_floats(rig, rig->net->weight_count);
     rig->labels = (int32_t *)(void *)device_floats(rig, (size_t)N);
     fill_inputs(rig);
+    return true;
+}
+
+void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
+{
+    struct device_cfg cfg = {.name = "cpu", .threads = threads, .isa = ISA_AUTO};
+    if (!rig_open_isa(rig, space, N, resolution, &cfg))
+        fail_msg("%s", err_text());
 }
 
 void rig_close(struct rig *rig)

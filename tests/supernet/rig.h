@@ -4,6 +4,7 @@
 #define TESTS_SUPERNET_RIG_H
 
 #include "trainer/supernet.h"
+#include <stdbool.h>
 
 struct rig {
     struct device *device;
@@ -26,6 +27,9 @@ struct space rig_space(const char *file, int channels);
 /* Copies the space. Weights are supernet_init_weights(seed), then every tensor
  * is stirred a little so that no gamma is 1 and no beta is 0. Images and labels are random. */
 void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads);
+/* The same on a pinned instruction set; false when this machine has not got it. */
+bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolution,
+                  const struct device_cfg *cfg);
 void rig_close(struct rig *rig);
 
 /* host[i] += scale * uniform(-1, 1) */
