@@ -1,0 +1,113 @@
+/* How fast batches come: loader DATASET RESOLUTION THREADS [train|eval|colour]. The one consumer
+ * only releases them. Prints images/s, median of five runs of at least 0.4 s each. */
+#include "trainer/data/loader.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS        5
+#define BATCH         32
+#define AHEAD         4
+#define ROUND_SECONDS 0.4
+
+static int compare(const void *left, const void *right)
+{
+    double l = *(const double *)left, r = *(const double *)right;
+    return l < r ? -1 : l > r;
+}
+
+struct feed { /* what is asked next */
+    struct loader *loader;
+    uint32_t *order, count, next;
+    uint64_t epoch;
+    int resolution;
+};
+
+static enum err ask(struct feed *feed)
+{
+    if (feed->next + BATCH > feed->count) {
+        feed->next = 0;
+        loader_shuffle(1, ++feed->epoch, feed->count, feed->order);
+    }
+    struct batch_request request = {.epoch = feed->epoch,
+                                    .resolution = feed->resolution,
+                                    .N = BATCH,
+                                    .positions = feed->order + feed->next};
+    feed->next += BATCH;
+    return loader_ask(feed->loader, &request);
+}
+
+static enum err measure(struct feed *feed, double *rate)
+{
+    enum err err = ERR_OK;
+    double start = clock_seconds(), seconds = 0.0;
+    uint64_t images = 0;
+    while (seconds < ROUND_SECONDS) {
+        struct batch batch;
+        TRY(loader_take(feed->loader, &batch));
+        loader_release(feed->loader, &batch);
+        TRY(ask(feed));
+        images += BATCH;
+        seconds = clock_seconds() - start;
+    }
+    *rate = (double)images / seconds;
+out:
+    return err;
+}
+
+static enum err run(const struct loader_cfg *cfg, const char *mode)
+{
+    enum err err = ERR_OK;
+    double rates[ROUNDS];
+    struct feed feed = {.count = cfg->count, .next = cfg->count, .resolution = cfg->max_resolution};
+    feed.order = mem_array(cfg->count, sizeof *feed.order);
+    TRY(loader_create(cfg, &feed.loader));
+    for (int i = 0; i < AHEAD; i++)
+        TRY(ask(&feed));
+    for (int i = 0; i < ROUNDS; i++)
+        TRY(measure(&feed, &rates[i]));
+    qsort(rates, ROUNDS, sizeof *rates, compare);
+    printf("%s, %d px, %d threads: %.0f images/s, %.0f a thread\n", mode, cfg->max_resolution,
+           cfg->threads, rates[ROUNDS / 2], rates[ROUNDS / 2] / cfg->threads);
+out:
+    loader_destroy(&feed.loader);
+    mem_free(feed.order);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct dataset *dataset = NULL;
+    uint32_t *records = NULL, count = 0;
+    const char *mode = argc > 4 ? argv[4] : "train";
+    struct augment_cfg augment = {.crop_min = 0.08,
+                                  .has_flip = true,
+                                  .has_colour = strcmp(mode, "colour") == 0,
+                                  .brightness = 32.0 / 255.0,
+                                  .saturation = 0.5};
+    if (argc < 4) {
+        fprintf(stderr, "usage: loader DATASET RESOLUTION THREADS [train|eval|colour]\n");
+        return 2;
+    }
+    TRY(dataset_open(argv[1], &dataset));
+    TRY(dataset_split(dataset, SPLIT_TRAIN, 0, &records, &count));
+    struct loader_cfg cfg = {.dataset = dataset,
+                             .records = records,
+                             .count = count,
+                             .seed = 1,
+                             .augment = strcmp(mode, "eval") == 0 ? NULL : &augment,
+                             .threads = (int)strtol(argv[3], NULL, 10),
+                             .max_batch = BATCH,
+                             .max_resolution = (int)strtol(argv[2], NULL, 10)};
+    TRY(count < BATCH ? err_set(ERR_CONFIG, "at least %d images are needed", BATCH) : ERR_OK);
+    TRY(run(&cfg, mode));
+out:
+    mem_free(records);
+    dataset_close(&dataset);
+    if (err != ERR_OK)
+        fprintf(stderr, "loader: %s\n", err_text());
+    return err_exit_code(err);
+}
