@@ -2,6 +2,7 @@
 #include "tests/kernels/check.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void fixture_fini(struct fixture *fixture)
@@ -67,4 +68,50 @@ float *fixture_weights(struct fixture *fixture, int rows, int C, int ld)
         if (i % ld >= C)
             w[i] = NAN;
     return w;
+}
+
+static const struct dims maps[] = {{3, 1, 1, 0},   {3, 2, 2, 0},   {2, 3, 2, 0}, {2, 2, 3, 0},
+                                   {2, 4, 4, 0},   {2, 5, 7, 0},   {2, 9, 9, 0}, {1, 6, 1, 0},
+                                   {2, 14, 14, 0}, {1, 13, 22, 0}, {3, 8, 41, 0}};
+static const int channels[] = {8, 24, 40, 100};
+
+enum act fixture_act(int number)
+{
+    static const enum act acts[] = {ACT_NONE, ACT_RELU, ACT_RELU6, ACT_HSWISH};
+    return acts[number % 4];
+}
+
+void fixture_each_shape(void (*test)(const struct conv *conv, int number))
+{
+    int number = 0;
+    for (size_t map = 0; map < sizeof maps / sizeof *maps; map++)
+        for (int R = 3; R <= 7; R += 2)
+            for (int S = 1; S <= 2; S++, number++) {
+                struct conv conv = {.in = maps[map], .R = R, .S = S};
+                conv.in.C = conv.K = channels[number % 4];
+                conv.ld = conv.K + number % 3 * 4;
+                test(&conv, number);
+            }
+}
+
+const char *fixture_title(const struct conv *conv, const char *what, int threads)
+{
+    static char text[160];
+    snprintf(text, sizeof text,
+             "%s, %d images %dx%d, %d of %d channels, kernel %d stride %d, %d threads", what,
+             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->R, conv->S, threads);
+    return text;
+}
+
+struct forward_result fixture_forward(struct fixture *fixture, const struct conv *conv,
+                                      struct view x, const float *w, int threads)
+{
+    struct dims out = conv_out(conv);
+    struct forward_result result = {
+        fixture_keep(fixture, check_filled(reference_count(out), NAN)),
+        fixture_keep(fixture, check_filled_double(2 * (size_t)out.C, NAN))};
+    struct device *device = check_open(threads);
+    device->ops->dw_forward(device, conv, x, w, result.z, result.sums);
+    device_close(&device);
+    return result;
 }

@@ -1,4 +1,5 @@
-/* Random tensors, views, gradients and sinks for the convolution tests, all freed together. */
+/* What the depthwise tests are made of: shapes, random tensors, views, gradients and sinks (all
+ * freed together), and one call of each operation on a device of its own. */
 #ifndef TESTS_KERNELS_FIXTURE_DW_H
 #define TESTS_KERNELS_FIXTURE_DW_H
 
@@ -25,5 +26,44 @@ struct grad fixture_grad(struct fixture *fixture, struct dims map, enum act act,
 /* (rows,ld) weights; the columns behind C are NaN: nobody may read them. */
 float *fixture_weights(struct fixture *fixture, int rows, int C, int ld);
 double *fixture_widen(struct fixture *fixture, const float *from, size_t count);
+
+/* Calls test for every kernel, stride and map, with channels and prefix in turn. */
+void fixture_each_shape(void (*test)(const struct conv *conv, int number));
+enum act fixture_act(int number); /* every activation in turn */
+/* What a failure says; borrowed until the next call. */
+const char *fixture_title(const struct conv *conv, const char *what, int threads);
+
+struct forward_result {
+    float *z;
+    double *sums;
+};
+
+struct forward_result fixture_forward(struct fixture *fixture, const struct conv *conv,
+                                      struct view x, const float *w, int threads);
+
+enum adding { ADD_NOTHING, ADD_MAP, ADD_IN_PLACE, ADDINGS };
+enum summing { SUM_NOTHING, SUM_CHANNELS, SUM_GATES, SUMMINGS };
+
+struct backward { /* one call and what it should give */
+    const struct conv *conv;
+    struct grad dz;
+    struct view x;
+    const float *w, *dw_before;
+    struct grad_sink sink; /* q, sums and gate_sums are filled per run */
+    enum adding adding;
+    enum summing summing;
+    double *q, *dw, *sums, *gate_sums;
+};
+
+struct backward_result {
+    float *q, *dw;
+    double *sums, *gate_sums;
+};
+
+/* Fills everything but conv, x, adding and summing; `parts` as fixture_grad. */
+void fixture_backward_init(struct fixture *fixture, struct backward *back, int parts);
+/* Calls dw_backward; checks what it counts as traffic. */
+struct backward_result fixture_backward(struct fixture *fixture, const struct backward *back,
+                                        int threads);
 
 #endif
