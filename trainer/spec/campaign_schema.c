@@ -119,7 +119,7 @@ static const struct knob campaign_knobs[] = {
      .help = "checkpoints kept besides the last of every stage"},
     {"search.evaluations", KNOB_INT, FIELD(search.evaluations), .fallback = "256", .low = 2,
      .high = 1e7, .unit = UNIT_COUNT, .affects = AFFECTS_SEARCH,
-     .help = "most sub-networks measured for a target"},
+     .help = "most sub-networks measured, over all targets"},
     {"search.population", KNOB_INT, FIELD(search.population), .fallback = "auto", .low = 2,
      .high = 1e6, .words = "auto=0", .affects = AFFECTS_SEARCH,
      .help = "sub-networks of a generation; auto: a quarter of the evaluations, at most 50"},
