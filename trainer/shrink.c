@@ -239,6 +239,9 @@ static enum err judge_here(struct shrink *shrink, bool *is_cut)
         shrink->step_at = clock_seconds(); /* not the next step's time */
         if (*is_cut)
             err = ERR_OK;
+        else if (err != ERR_OK)
+            err_prefix(err, "stage %s, evaluation behind step %llu", shrink->phase->name,
+                       (unsigned long long)done);
     }
     shrink->is_judged = false;
     return err;

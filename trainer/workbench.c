@@ -1,11 +1,14 @@
 #include "trainer/workbench.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define SPACE_FILE_BYTES ((size_t)1 << 20)
+#define STORE_WAIT_S     20.0
 
 /* OFA's colour jitter, where it is switched on (reference file, sec. 4.5). */
 static void fill_augment(struct workbench *bench)
@@ -89,6 +92,19 @@ out:
     return err;
 }
 
+/* A gang that was killed a moment ago may still hold the store: waits for its end a little. */
+static enum err wait_for_store(const struct checkpoint_store_cfg *cfg,
+                               struct checkpoint_store **store)
+{
+    double end = clock_seconds() + STORE_WAIT_S;
+    for (;;) {
+        enum err err = checkpoint_store_open(cfg, store);
+        if (err != ERR_AGAIN || clock_seconds() > end)
+            return err;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+}
+
 /* What only rank 0 needs: the store, the keys, the texts that go into checkpoints. */
 static enum err open_store(struct workbench *bench)
 {
@@ -101,7 +117,7 @@ static enum err open_store(struct workbench *bench)
     TRY(file_make_folders(path));
     struct checkpoint_store_cfg cfg = {
         .path = path, .is_writer = true, .keep = bench->campaign->checkpoint.keep};
-    TRY(checkpoint_store_open(&cfg, &bench->store));
+    TRY(wait_for_store(&cfg, &bench->store));
     TRY(file_read(bench->campaign->space_path, SPACE_FILE_BYTES, &bench->space_text, &size_bytes));
     campaign_write(bench->campaign, &text);
     bench->campaign_text = mem_string(text_get(&text));

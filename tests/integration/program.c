@@ -35,9 +35,16 @@ struct program program_start(const char *const *words, const char *output, const
 bool program_runs(struct program *program, int *exit_code)
 {
     int status = 0;
-    if (waitpid(program->pid, &status, WNOHANG) == 0)
-        return true;
-    *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (!program->has_ended) {
+        pid_t ended = waitpid(program->pid, &status, WNOHANG);
+        if (ended == 0)
+            return true;
+        if (ended < 0)
+            BUG("process %d is not our child", (int)program->pid);
+        program->has_ended = true;
+        program->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    *exit_code = program->exit_code;
     return false;
 }
 

@@ -9,6 +9,8 @@
 struct program {
     pid_t pid;
     const char *output, *log; /* where standard output and error go; borrowed */
+    bool has_ended;
+    int exit_code;
 };
 
 /* words: NULL-terminated; appended to both files. */

@@ -16,6 +16,7 @@
 #define TEST    60
 #define SIDE    20
 #define CLASSES 4
+#define LOG_END 900 /* cmocka cuts messages at about a thousand characters */
 
 static const char campaign_text[] = "campaign: scene\n"
                                     "dataset: {path: %s/data, holdout: 100, augment: {crop: 0.8, "
@@ -154,7 +155,11 @@ char *scene_read(const struct scene *scene, const char *run, const char *name)
 
 char *scene_log(const struct scene *scene)
 {
-    return read_or_empty(scene->log);
+    char *whole = read_or_empty(scene->log);
+    size_t size = strlen(whole);
+    char *end = mem_string(size > LOG_END ? whole + size - LOG_END : whole);
+    mem_free(whole);
+    return end;
 }
 
 bool scene_peek(const struct scene *scene, const char *run, const char *name,

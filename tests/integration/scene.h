@@ -32,7 +32,7 @@ int scene_run(struct scene *scene, const struct gang_cfg *cfg);
 
 /* The run's file, e.g. "metrics/kernel.jsonl"; "" when there is none. Returns owned. */
 char *scene_read(const struct scene *scene, const char *run, const char *name);
-char *scene_log(const struct scene *scene); /* everything programs said on standard error */
+char *scene_log(const struct scene *scene); /* the end of what programs said on standard error */
 
 /* Position and content of a run's checkpoint by name; false when there is none. */
 bool scene_peek(const struct scene *scene, const char *run, const char *name,
