@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct block { /* grows, never shrinks */
     void *memory;
@@ -15,6 +16,8 @@ struct cpu {
     struct block *scratch; /* one per thread */
     struct block shared;
 };
+
+enum { HUGE_PAGE = 2 << 20 };
 
 static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
@@ -134,9 +137,13 @@ enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory)
 {
     (void)device;
     size_t padded = cpu_aligned(size_bytes ? size_bytes : 1);
-    void *block = aligned_alloc(64, padded);
+    size_t alignment = padded >= HUGE_PAGE ? HUGE_PAGE : 64;
+    padded = (padded + alignment - 1) / alignment * alignment;
+    void *block = aligned_alloc(alignment, padded);
     if (!block)
         return err_set(ERR_MEMORY, "no memory for a tensor block of %zu bytes", size_bytes);
+    if (alignment == HUGE_PAGE)
+        madvise(block, padded, MADV_HUGEPAGE); /* fewer address translations; may be refused */
     memset(block, 0, padded);
     *memory = block;
     return ERR_OK;

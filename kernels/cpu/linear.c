@@ -12,7 +12,8 @@ struct linear {
     struct tile tile;      /* the rows at work */
     struct view x;
     struct channels channels;
-    float *x_tile; /* (rows,C) */
+    float *x_tile; /* (rows,x_ld) */
+    int x_ld;      /* C in whole panels */
     const float *w;
     const float *bias; /* forward */
     float *y;          /* forward */
@@ -32,19 +33,16 @@ static int block_end(int block, int columns)
     return end < columns ? end : columns;
 }
 
-static struct tile_columns columns(const struct linear *op, const struct tile *tile, int c0, int c1)
-{
-    return (struct tile_columns){&op->plan, tile, op->conv->in.C, c0, c1};
-}
-
 static void load_job(void *context, int i, int thread)
 {
     const struct linear *op = context;
     int first = i * LOAD_ROWS, left = op->tile.images - first, C = op->conv->in.C;
     struct tile tile = {op->tile.image + first, left < LOAD_ROWS ? left : LOAD_ROWS, 0, 1};
-    struct tile_columns at = columns(op, &tile, 0, C);
+    struct tile_columns at = {&op->plan, &tile, C, 0, C};
+    size_t ld = (size_t)op->x_ld;
     (void)thread;
-    ISA_NAME(tile_load_view)(&at, &op->x, &op->channels, op->x_tile + (size_t)first * (size_t)C, C);
+    ISA_NAME(tile_load_view)
+    (&at, &op->x, &op->channels, (struct panels){op->x_tile + (size_t)first * ld, PANEL, ld});
 }
 
 static void forward_job(void *context, int i, int thread)
@@ -56,7 +54,7 @@ static void forward_job(void *context, int i, int thread)
                         .n = k1 - k0,
                         .k = C,
                         .a = op->x_tile,
-                        .lda = C,
+                        .lda = op->x_ld,
                         .b = op->w + (size_t)k0 * (size_t)op->conv->ld,
                         .ldb = op->conv->ld,
                         .c = y + k0,
@@ -79,7 +77,7 @@ static void weight_job(const struct linear *op, int block)
                         .a = dy + k0,
                         .lda = K,
                         .b = op->x_tile,
-                        .ldb = C,
+                        .ldb = op->x_ld,
                         .c = op->dw + (size_t)k0 * (size_t)op->conv->ld,
                         .ldc = op->conv->ld,
                         .accumulates = true};
@@ -145,7 +143,8 @@ static void run_tiles(struct device *device, struct linear *op, int jobs,
     int C = op->conv->in.C, N = op->conv->in.N;
     int most = (int)((size_t)TILE_BYTES / (sizeof(float) * (size_t)C));
     int tiles = divide_up(N, most > 1 ? most : 1), rows = divide_up(N, tiles);
-    size_t tile_bytes = (size_t)rows * (size_t)C * sizeof(float);
+    op->x_ld = panel_count(C) * PANEL;
+    size_t tile_bytes = (size_t)rows * (size_t)op->x_ld * sizeof(float);
     char *shared =
         cpu_reserve_shared(device, cpu_aligned(channels_bytes(C)) + cpu_aligned(tile_bytes));
     op->plan = (struct tile_plan){.N = N, .HW = 1};

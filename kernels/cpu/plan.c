@@ -1,8 +1,8 @@
 #include "kernels/cpu/tile.h"
 
 enum {
-    BLOCK_STEP = 16, /* columns: the widest vector, so that plans do not depend on the isa */
-    BLOCK_LEAST = 64 /* narrower products cost the library more than a busy thread gains */
+    BLOCK_STEP = STRIP, /* columns */
+    BLOCK_LEAST = STRIP
 };
 
 static int divide_up(int dividend, int divisor)

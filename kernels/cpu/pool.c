@@ -14,38 +14,43 @@ struct pool {
     double *pool_sums;
 };
 
-/* totals: sum y, sum act', sum act' (z - mean). */
-VEC_INLINE void pool_body(enum act act, const struct run *run, int row, const int rows, int c,
+/* totals: sum y, sum act', sum act' (z - mean), each of `columns` rounded up to vectors. */
+VEC_INLINE void pool_body(enum act act, const struct run *run, int c, const int vecs,
                           const int lanes)
 {
-    struct view_vec k = view_vec_load(run->channels, run->c0 + c);
-    vec mean = vec_load_part(run->mean + c, lanes);
-    float *totals = run->totals + c;
     const int step = vec_round(run->columns);
-    vec sum = vec_load(totals), slope = vec_load(totals + step),
-        moment = vec_load(totals + 2 * step);
-    for (int r = row; r < row + rows; r++) {
-        vec z = vec_load_part(run->z + (size_t)r * run->C + c, lanes);
-        vec x = z * k.scale + k.shift, d = act_slope(act, x);
-        sum += act_value(act, x);
-        slope += d;
-        moment += d * (z - mean);
+    vec sum[RUN_VECS], slope[RUN_VECS], moment[RUN_VECS], mean[RUN_VECS];
+    struct view_vec k[RUN_VECS];
+    for (int v = 0; v < vecs; v++) {
+        k[v] = view_vec_load(run->channels, run->c0 + c + v * VEC_WIDTH);
+        mean[v] = vec_load_part(run->mean + c + v * VEC_WIDTH, lanes);
+        sum[v] = slope[v] = moment[v] = vec_zero();
     }
-    vec_store(totals, sum);
-    vec_store(totals + step, slope);
-    vec_store(totals + 2 * step, moment);
+    for (int r = 0; r < run->rows; r++)
+        for (int v = 0; v < vecs; v++) {
+            vec z = vec_load_part(run->z + (size_t)r * run->C + c + v * VEC_WIDTH, lanes);
+            vec x = z * k[v].scale + k[v].shift, d = act_slope(act, x);
+            sum[v] += act_value(act, x);
+            slope[v] += d;
+            moment[v] += d * (z - mean[v]);
+        }
+    for (int v = 0; v < vecs; v++) {
+        float *totals = (float *)run->totals + c + v * VEC_WIDTH;
+        vec_store(totals, sum[v]);
+        vec_store(totals + step, slope[v]);
+        vec_store(totals + 2 * step, moment[v]);
+    }
 }
 
 static void pool_tile(const struct pool *op, const struct tile_columns *at, float *totals,
                       double *sums)
 {
-    struct run run = run_make(at, 0, op->x.z, NULL, 0);
+    struct run run = run_make(at, 0, op->x.z);
     size_t step = (size_t)vec_round(run.columns);
     run.channels = &op->channels;
     run.mean = op->mean + at->c0;
     run.totals = totals;
-    memset(totals, 0, 3 * step * sizeof *totals);
-    ACT_SWITCH(op->x.act, run_walk, pool_body, &run);
+    ACT_SWITCH(op->x.act, run_sum, pool_body, &run);
     for (size_t i = 0; i < 3 * step; i++)
         sums[i] += (double)totals[i];
 }

@@ -1,19 +1,23 @@
-/* How 1x1 convolutions cut their rows: a function of the shape alone. */
+/* What 1x1 convolutions share: how their rows are cut, a function of the shape alone. */
 #ifndef KERNELS_CPU_PW_H
 #define KERNELS_CPU_PW_H
 
-#include <stddef.h>
+#include "kernels/device.h"
 
-/* Both maps' tiles fit half of a 1 MiB second-level cache, and the activated one stays below the
- * 1 MiB that scratch may hold; few rows are shared out in smaller tiles. */
-static inline int pw_tile_rows(size_t M, int C, int K)
+enum { PW_ROWS = 64 };
+
+static inline size_t pw_rows(const struct conv *conv)
 {
-    enum { MOST = 256, LEAST = 32, ENOUGH_TILES = 8, BYTES = 512 << 10 };
-    size_t rows = (size_t)BYTES / (sizeof(float) * (size_t)(C + K));
-    if (rows > M / ENOUGH_TILES)
-        rows = M / ENOUGH_TILES > 64 ? M / ENOUGH_TILES : 64;
-    rows = rows > MOST ? MOST : rows < LEAST ? LEAST : rows / 16 * 16;
-    return (int)rows;
+    return (size_t)conv->in.N * (size_t)conv->in.H * (size_t)conv->in.W;
+}
+
+/* Rows of a tile: few enough for a strip and for both maps' panels to fit the second-level cache,
+ * fewer still where a map would not give every thread of a workstation a tile. */
+static inline int pw_tile_rows(const struct conv *conv, int least)
+{
+    enum { ENOUGH_TILES = 16 };
+    size_t rows = pw_rows(conv) / ENOUGH_TILES / 8 * 8;
+    return rows > PW_ROWS ? PW_ROWS : rows < (size_t)least ? least : (int)rows;
 }
 
 #endif

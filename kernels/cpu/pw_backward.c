@@ -1,11 +1,13 @@
-#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/pw.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/tile.h"
 
 enum {
     JOBS = 16,
-    ROWS_PER_GROUP = 256 /* fewer would spend more on adding up dw's partial sums than on dw */
+    FEW_JOBS = 4,         /* of few rows: every block of columns forms dz again */
+    ROWS_PER_GROUP = 256, /* fewer would spend more on adding up dw's partial sums than on dw */
+    LEAST_ROWS = 64       /* each tile adds to all of dw */
 };
 
 struct pw_backward {
@@ -16,101 +18,137 @@ struct pw_backward {
     struct view x;
     struct channels dz_channels, x_channels, sink_channels;
     const float *w;
+    struct panels packed; /* w: (K,C), cut along C */
     const struct grad_sink *sink;
+    bool streams;
     float *dw;
     float *partial_dw;    /* (groups,K,C); NULL with one group: straight to dw */
     double *partial_sums; /* sink->sums: (groups,2,C); sink->gate_sums: that array itself */
 };
 
-struct scratch { /* one thread's, per tile */
-    float *dz;   /* (rows,K) */
-    float *x;    /* (rows,width) of the columns, then again as dx */
-    float *room;
+struct scratch {      /* one thread's */
+    struct panels dz; /* the tile's, (rows,K) */
+    struct panels x;  /* the tile's, (rows,width) */
+    float *strip;
+    struct ahead ahead;
 };
 
-static size_t scratch_bytes(const struct pw_backward *op)
+static size_t strip_bytes(const struct pw_backward *op)
 {
-    size_t rows = (size_t)tile_plan_rows(&op->plan);
-    return cpu_aligned(rows * (size_t)op->conv->K * sizeof(float)) +
-           cpu_aligned(rows * (size_t)op->plan.width * sizeof(float)) +
-           cpu_aligned(tile_room_floats(op->plan.width) * sizeof(float));
+    return (size_t)tile_plan_rows(&op->plan) * STRIP * sizeof(float);
 }
 
 static struct scratch scratch_carve(const struct pw_backward *op, int thread)
 {
-    size_t rows = (size_t)tile_plan_rows(&op->plan);
+    int rows = tile_plan_rows(&op->plan);
     char *memory = cpu_scratch(op->device, thread);
-    struct scratch scratch;
-    scratch.dz = cpu_carve(&memory, rows * (size_t)op->conv->K * sizeof(float));
-    scratch.x = cpu_carve(&memory, rows * (size_t)op->plan.width * sizeof(float));
-    scratch.room = cpu_carve(&memory, tile_room_floats(op->plan.width) * sizeof(float));
+    struct scratch scratch = {.ahead = {.count = 0}};
+    scratch.dz = panels_make(cpu_carve(&memory, panels_bytes(rows, op->conv->K)), rows);
+    scratch.x = panels_make(cpu_carve(&memory, panels_bytes(rows, op->plan.width)), rows);
+    scratch.strip = cpu_carve(&memory, strip_bytes(op));
     return scratch;
 }
 
 /* dw[:, c0..c1) += dz^T x of a group's tile; the first tile of a group overwrites partial sums. */
 static void add_weight_gradient(const struct pw_backward *op, const struct tile_columns *at,
-                                const struct scratch *scratch, int group)
+                                struct scratch *scratch, int group)
 {
-    int C = op->conv->in.C, K = op->conv->K;
+    size_t C = (size_t)op->conv->in.C, K = (size_t)op->conv->K;
     bool is_first = at->tile->first == 0 && at->tile->image == tile_first(&op->plan, group).image;
-    struct gemm gemm = {.m = K,
-                        .n = at->c1 - at->c0,
-                        .k = tile_rows(at->tile),
-                        .a = scratch->dz,
-                        .lda = K,
-                        .b = scratch->x,
-                        .ldb = op->plan.width,
-                        .c = op->dw + at->c0,
-                        .ldc = op->conv->ld,
-                        .accumulates = true};
+    struct product product = {.a = scratch->dz.start,
+                              .a_stride = scratch->dz.stride,
+                              .b = scratch->x.start,
+                              .b_stride = scratch->x.stride,
+                              .c = op->dw + at->c0,
+                              .c_row = (size_t)op->conv->ld,
+                              .rows = op->conv->K,
+                              .columns = at->c1 - at->c0,
+                              .depth = tile_rows(at->tile),
+                              .accumulates = true,
+                              .ahead = &scratch->ahead};
     if (op->partial_dw) {
-        gemm.c = op->partial_dw + (size_t)group * (size_t)K * (size_t)C + at->c0;
-        gemm.ldc = C;
-        gemm.accumulates = !is_first;
+        product.c = op->partial_dw + (size_t)group * K * C + at->c0;
+        product.c_row = C;
+        product.accumulates = !is_first;
     }
-    gemm_tn(&gemm);
+    ISA_NAME(product_transposed)(&product);
 }
 
-/* dx = dz w, then the sink. */
-static void send_data_gradient(const struct pw_backward *op, const struct tile_columns *at,
-                               const struct scratch *scratch, int group)
+/* Columns [c0,c1), at most a strip, of dx = dz w, then the sink. */
+static void send_data_gradient(const struct pw_backward *op, const struct tile *tile, int group,
+                               int c0, int c1, struct scratch *scratch)
 {
-    int K = op->conv->K;
-    struct gemm gemm = {.m = tile_rows(at->tile),
-                        .n = at->c1 - at->c0,
-                        .k = K,
-                        .a = scratch->dz,
-                        .lda = K,
-                        .b = op->w + at->c0,
-                        .ldb = op->conv->ld,
-                        .c = scratch->x,
-                        .ldc = op->plan.width};
-    double *sums = op->partial_sums;
-    gemm_nn(&gemm);
-    if (op->sink->sums)
-        sums += (size_t)group * 2 * (size_t)at->C;
-    ISA_NAME(tile_store_sink)
-    (at, scratch->x, op->plan.width, op->sink, &op->sink_channels, sums, scratch->room);
+    size_t C = (size_t)op->conv->in.C, at = tile_row(&op->plan, tile) * C + (size_t)c0;
+    const struct grad_sink *sink = op->sink;
+    struct tile_columns in = {&op->plan, tile, (int)C, c0, c1};
+    struct product product = {.a = scratch->dz.start,
+                              .a_stride = scratch->dz.stride,
+                              .b = op->packed.start + (size_t)(c0 / PANEL) * op->packed.stride,
+                              .b_stride = op->packed.stride,
+                              .c = scratch->strip,
+                              .c_row = STRIP,
+                              .rows = tile_rows(tile),
+                              .columns = c1 - c0,
+                              .depth = op->conv->K,
+                              .out = {sink->q + at, NULL, C, op->streams},
+                              .ahead = &scratch->ahead};
+    product.out.add = sink->add ? sink->add + at : NULL;
+    ISA_NAME(product)(&product);
+    if (sink->sums)
+        ISA_NAME(tile_sink_sums)
+    (&in, scratch->strip, sink, &op->sink_channels, op->partial_sums + (size_t)group * 2 * C);
+    else if (sink->gate_sums)
+        ISA_NAME(tile_sink_sums)(&in, scratch->strip, sink, &op->sink_channels, op->partial_sums);
+}
+
+static void look_ahead(const struct pw_backward *op, int group, struct tile tile, int columns,
+                       struct ahead *ahead)
+{
+    int C = op->conv->in.C, K = op->conv->K, rows = tile_rows(&tile);
+    const struct tile_plan *plan = &op->plan;
+    *ahead = (struct ahead){.count = 0};
+    if (!tile_next(plan, group, &tile))
+        return;
+    size_t in = (size_t)(tile_rows(&tile) * C), out = (size_t)(tile_rows(&tile) * K);
+    if (op->sink) {
+        ahead_add(ahead, tile_start(plan, &tile, op->sink->add, C), in);
+        if (op->sink->of.z != op->x.z)
+            ahead_add(ahead, tile_start(plan, &tile, op->sink->of.z, C), in);
+    }
+    ahead_add(ahead, tile_start(plan, &tile, op->x.z, C), in);
+    ahead_add(ahead, tile_start(plan, &tile, op->dz->q, K), out);
+    ahead_add(ahead, tile_start(plan, &tile, op->dz->of.z, K), out);
+    size_t steps = ISA_NAME(product_steps)(K, columns, rows);
+    if (op->sink)
+        steps += ISA_NAME(product_steps)(rows, columns, K);
+    ahead_spread(ahead, steps);
 }
 
 static void backward_job(void *context, int i, int thread)
 {
     const struct pw_backward *op = context;
-    const struct scratch scratch = scratch_carve(op, thread);
+    struct scratch scratch = scratch_carve(op, thread);
     int group = i / op->plan.blocks, c0 = i % op->plan.blocks * op->plan.width;
-    int C = op->conv->in.C, K = op->conv->K;
+    int C = op->conv->in.C, K = op->conv->K, end = c0 + op->plan.width;
     struct tile tile = tile_first(&op->plan, group);
+    end = end < C ? end : C;
     struct tile_columns out = {&op->plan, &tile, K, 0, K};
-    struct tile_columns in = {&op->plan, &tile, C, c0, c0 + op->plan.width};
-    if (in.c1 > C)
-        in.c1 = C;
+    struct tile_columns in = {&op->plan, &tile, C, c0, end};
     do {
-        ISA_NAME(tile_load_grad)(&out, op->dz, &op->dz_channels, scratch.dz, K);
-        ISA_NAME(tile_load_view)(&in, &op->x, &op->x_channels, scratch.x, op->plan.width);
+        ISA_NAME(tile_load_grad)(&out, op->dz, &op->dz_channels, scratch.dz);
+        ISA_NAME(tile_load_view)(&in, &op->x, &op->x_channels, scratch.x);
+        look_ahead(op, group, tile, end - c0, &scratch.ahead);
         add_weight_gradient(op, &in, &scratch, group);
-        if (op->sink)
-            send_data_gradient(op, &in, &scratch, group);
+        for (int c = c0; op->sink && c < end; c += STRIP)
+            send_data_gradient(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
     } while (tile_next(&op->plan, group, &tile));
+}
+
+static void pack_job(void *context, int i, int thread)
+{
+    const struct pw_backward *op = context;
+    (void)thread;
+    ISA_NAME(pack_panel)(op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
 }
 
 /* Row k of dw: the groups in order. */
@@ -129,15 +167,13 @@ static void add_partial_row(void *context, int k, int thread)
     }
 }
 
-static void plan_backward(struct pw_backward *op, size_t M)
+static void plan_backward(struct pw_backward *op)
 {
     const struct conv *conv = op->conv;
-    int tile_rows_aim = pw_tile_rows(M, conv->in.C, conv->K);
-    size_t most_groups = M / ROWS_PER_GROUP > 1 ? M / ROWS_PER_GROUP : 1;
+    size_t most_groups = pw_rows(conv) / ROWS_PER_GROUP > 1 ? pw_rows(conv) / ROWS_PER_GROUP : 1;
     int groups = most_groups < JOBS ? (int)most_groups : JOBS;
-    op->plan = tile_plan_make(conv->in, tile_rows_aim, conv->in.C, groups);
-    if (op->plan.groups < JOBS / 2) /* few rows: cut the columns too */
-        tile_plan_cut(&op->plan, conv->in.C, JOBS / 2);
+    op->plan = tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->in.C, groups);
+    tile_plan_cut(&op->plan, conv->in.C, op->plan.groups < FEW_JOBS ? FEW_JOBS : 1);
 }
 
 /* Carves the shared block and fills the per-channel numbers. */
@@ -151,11 +187,12 @@ static void prepare(struct pw_backward *op)
     size_t sums_bytes = sink && sink->sums ? groups * 2 * (size_t)C * sizeof(double) : 0;
     char *shared = cpu_reserve_shared(
         op->device, 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
-                        cpu_aligned(dw_bytes) + cpu_aligned(sums_bytes));
+                        cpu_aligned(panels_bytes(K, C)) + cpu_aligned(dw_bytes) + sums_bytes);
     op->x_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
     op->sink_channels =
         channels_init(cpu_carve(&shared, channels_bytes(C)), C, sink ? &sink->of : &none, NULL);
     op->dz_channels = channels_init(cpu_carve(&shared, channels_bytes(K)), K, &op->dz->of, op->dz);
+    op->packed = panels_make(cpu_carve(&shared, panels_bytes(K, C)), K);
     op->partial_dw = dw_bytes ? cpu_carve(&shared, dw_bytes) : NULL;
     if (sums_bytes) {
         op->partial_sums = cpu_carve(&shared, sums_bytes);
@@ -164,6 +201,11 @@ static void prepare(struct pw_backward *op)
         op->partial_sums = sink->gate_sums;
         memset(sink->gate_sums, 0, (size_t)op->conv->in.N * 3 * (size_t)C * sizeof(double));
     }
+    int rows = tile_plan_rows(&op->plan);
+    size_t x_bytes = panels_bytes(rows, op->plan.width);
+    cpu_reserve_scratch(op->device,
+                        cpu_aligned(panels_bytes(rows, K)) + cpu_aligned(x_bytes) + strip_bytes(op),
+                        x_bytes);
 }
 
 void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
@@ -171,11 +213,12 @@ void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const
 {
     struct pw_backward op = {
         .conv = conv, .device = device, .dz = dz, .x = x, .w = w, .sink = sink, .dw = dw};
-    size_t M = (size_t)conv->in.N * (size_t)conv->in.H * (size_t)conv->in.W;
-    plan_backward(&op, M);
+    plan_backward(&op);
     prepare(&op);
-    cpu_reserve_scratch(device, scratch_bytes(&op),
-                        (size_t)tile_plan_rows(&op.plan) * (size_t)op.plan.width * sizeof *w);
+    if (sink) {
+        op.streams = row_can_stream(sink->q, conv->in);
+        cpu_run(device, panel_count(conv->in.C), pack_job, &op);
+    }
     cpu_run(device, tile_plan_jobs(&op.plan), backward_job, &op);
     if (op.partial_dw)
         cpu_run(device, conv->K, add_partial_row, &op);
@@ -183,5 +226,5 @@ void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const
         return;
     if (sink->sums)
         cpu_add_partial_sums(op.plan.groups, 2 * (size_t)conv->in.C, op.partial_sums, sink->sums);
-    device->traffic.gradient_bytes += M * (size_t)conv->in.C * sizeof *w;
+    device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof *dw;
 }

@@ -1,112 +1,133 @@
-#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/pw.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/tile.h"
 
-enum {
-    JOBS = 32,
-    TRANSPOSE_ROWS = 1024 /* from here on the library's own packing of w^T per tile costs more */
-};
+enum { JOBS = 32, LEAST_ROWS = 16 };
 
 struct pw_forward {
-    struct tile_plan plan;
+    struct tile_plan plan; /* its columns are those of K */
     const struct conv *conv;
     struct device *device;
     struct view x;
     struct channels channels;
     const float *w;
-    float *w_transposed; /* (C,K) or NULL */
+    struct panels packed; /* w^T: (C,K), cut along K */
     float *z;
+    bool streams;
     double *partial; /* (groups,2,K) or NULL */
 };
 
-static bool view_is_plain(const struct view *view)
+struct scratch {     /* one thread's */
+    struct panels x; /* the tile's view */
+    float *strip;
+    struct ahead ahead;
+};
+
+static size_t x_bytes(const struct pw_forward *op)
 {
-    return !view->scale && !view->shift && !view->gate && view->act == ACT_NONE;
+    return panels_bytes(tile_plan_rows(&op->plan), op->conv->in.C);
 }
 
-static void multiply(const struct pw_forward *op, const float *x, int rows, float *z, int c0,
-                     int c1)
+static size_t strip_bytes(const struct pw_forward *op)
 {
-    int C = op->conv->in.C, K = op->conv->K;
-    struct gemm gemm = {.m = rows, .n = c1 - c0, .k = C, .a = x, .lda = C, .c = z, .ldc = K};
-    if (op->w_transposed) {
-        gemm.b = op->w_transposed + c0;
-        gemm.ldb = K;
-        gemm_nn(&gemm);
-    } else {
-        gemm.b = op->w + (size_t)c0 * (size_t)op->conv->ld;
-        gemm.ldb = op->conv->ld;
-        gemm_nt(&gemm);
-    }
+    return (size_t)tile_plan_rows(&op->plan) * STRIP * sizeof(float);
 }
 
-static void forward_tile(const struct pw_forward *op, const struct tile *tile, int group, int c0,
-                         int c1, float *scratch)
+static struct scratch scratch_carve(const struct pw_forward *op, int thread)
 {
-    int C = op->conv->in.C, K = op->conv->K;
-    size_t row = tile_row(&op->plan, tile);
-    struct tile_columns in = {&op->plan, tile, C, 0, C}, out = {&op->plan, tile, K, c0, c1};
-    const float *x = op->x.z + row * (size_t)C;
-    float *z = op->z + row * (size_t)K + c0;
-    if (!view_is_plain(&op->x)) {
-        ISA_NAME(tile_load_view)(&in, &op->x, &op->channels, scratch, C);
-        x = scratch;
-    }
-    multiply(op, x, tile_rows(tile), z, c0, c1);
+    char *memory = cpu_scratch(op->device, thread);
+    struct scratch scratch = {.ahead = {.count = 0}};
+    scratch.x = panels_make(cpu_carve(&memory, x_bytes(op)), tile_plan_rows(&op->plan));
+    scratch.strip = cpu_carve(&memory, strip_bytes(op));
+    return scratch;
+}
+
+/* Columns [c0,c1) of z, at most a strip, of a tile whose view is loaded. */
+static void forward_strip(const struct pw_forward *op, const struct tile *tile, int group, int c0,
+                          int c1, struct scratch *scratch)
+{
+    int K = op->conv->K;
+    struct tile_columns out = {&op->plan, tile, K, c0, c1};
+    float *z = op->z + tile_row(&op->plan, tile) * (size_t)K + c0;
+    struct product product = {.a = scratch->x.start,
+                              .a_stride = scratch->x.stride,
+                              .b = op->packed.start + (size_t)(c0 / PANEL) * op->packed.stride,
+                              .b_stride = op->packed.stride,
+                              .c = scratch->strip,
+                              .c_row = STRIP,
+                              .rows = tile_rows(tile),
+                              .columns = c1 - c0,
+                              .depth = op->conv->in.C,
+                              .out = {z, NULL, (size_t)K, op->streams},
+                              .ahead = &scratch->ahead};
+    ISA_NAME(product)(&product);
     if (op->partial)
-        ISA_NAME(tile_store)
-        (&out, NULL, 0, op->z, op->partial + (size_t)group * 2 * (size_t)K, scratch);
+        ISA_NAME(tile_sums)(&out, scratch->strip, op->partial + (size_t)group * 2 * (size_t)K);
+}
+
+static void look_ahead(const struct pw_forward *op, int group, struct tile tile, int columns,
+                       struct ahead *ahead)
+{
+    int C = op->conv->in.C, rows = tile_rows(&tile);
+    *ahead = (struct ahead){.count = 0};
+    if (!tile_next(&op->plan, group, &tile))
+        return;
+    ahead_add(ahead, tile_start(&op->plan, &tile, op->x.z, C), (size_t)(tile_rows(&tile) * C));
+    ahead_spread(ahead, ISA_NAME(product_steps)(rows, columns, C));
 }
 
 static void forward_job(void *context, int i, int thread)
 {
     const struct pw_forward *op = context;
+    struct scratch scratch = scratch_carve(op, thread);
     int group = i / op->plan.blocks, c0 = i % op->plan.blocks * op->plan.width;
-    int K = op->conv->K, c1 = c0 + op->plan.width < K ? c0 + op->plan.width : K;
+    int C = op->conv->in.C, K = op->conv->K, end = c0 + op->plan.width;
     struct tile tile = tile_first(&op->plan, group);
-    do
-        forward_tile(op, &tile, group, c0, c1, cpu_scratch(op->device, thread));
-    while (tile_next(&op->plan, group, &tile));
+    struct tile_columns in = {&op->plan, &tile, C, 0, C};
+    end = end < K ? end : K;
+    do {
+        ISA_NAME(tile_load_view)(&in, &op->x, &op->channels, scratch.x);
+        look_ahead(op, group, tile, end - c0, &scratch.ahead);
+        for (int c = c0; c < end; c += STRIP)
+            forward_strip(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
+    } while (tile_next(&op->plan, group, &tile));
 }
 
-static void transpose_job(void *context, int c_block, int thread)
+static void pack_job(void *context, int i, int thread)
 {
     const struct pw_forward *op = context;
-    int C = op->conv->in.C, K = op->conv->K, end = c_block * 16 + 16 < C ? c_block * 16 + 16 : C;
     (void)thread;
-    for (int k = 0; k < K; k++)
-        for (int c = c_block * 16; c < end; c++)
-            op->w_transposed[(size_t)c * (size_t)K + k] =
-                op->w[(size_t)k * (size_t)op->conv->ld + c];
+    ISA_NAME(pack_panel_transposed)
+    (op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
+}
+
+static void prepare(struct pw_forward *op, const double *sums)
+{
+    int C = op->conv->in.C, K = op->conv->K;
+    size_t partial_bytes = sums ? (size_t)op->plan.groups * 2 * (size_t)K * sizeof *op->partial : 0;
+    char *shared =
+        cpu_reserve_shared(op->device, cpu_aligned(channels_bytes(C)) +
+                                           cpu_aligned(panels_bytes(C, K)) + partial_bytes);
+    op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
+    op->packed = panels_make(cpu_carve(&shared, panels_bytes(C, K)), C);
+    if (sums) {
+        op->partial = cpu_carve(&shared, partial_bytes);
+        memset(op->partial, 0, partial_bytes);
+    }
+    cpu_reserve_scratch(op->device, cpu_aligned(x_bytes(op)) + strip_bytes(op), x_bytes(op));
 }
 
 void ISA_NAME(pw_forward)(struct device *device, const struct conv *conv, struct view x,
                           const float *w, float *z, double *sums)
 {
     struct pw_forward op = {.conv = conv, .device = device, .x = x, .w = w, .z = z};
-    size_t C = (size_t)conv->in.C, K = (size_t)conv->K;
-    size_t M = (size_t)conv->in.N * (size_t)conv->in.H * (size_t)conv->in.W;
-    op.plan = tile_plan_make(conv->in, pw_tile_rows(M, conv->in.C, conv->K), conv->K, JOBS);
-    size_t groups = (size_t)op.plan.groups, rows = (size_t)tile_plan_rows(&op.plan);
-    size_t transposed = M >= TRANSPOSE_ROWS ? C * K * sizeof *w : 0;
-    char *shared =
-        cpu_reserve_shared(device, cpu_aligned(channels_bytes(conv->in.C)) +
-                                       cpu_aligned(transposed) + groups * 2 * K * sizeof *sums);
-    op.channels =
-        channels_init(cpu_carve(&shared, channels_bytes(conv->in.C)), conv->in.C, &x, NULL);
-    op.w_transposed = transposed ? cpu_carve(&shared, transposed) : NULL;
-    if (sums) {
-        op.partial = cpu_carve(&shared, groups * 2 * K * sizeof *sums);
-        memset(op.partial, 0, groups * 2 * K * sizeof *sums);
-    }
-    size_t activated = view_is_plain(&x) ? 0 : rows * C * sizeof *z;
-    size_t room = tile_room_floats(conv->K) * sizeof *z;
-    cpu_reserve_scratch(device, activated > room ? activated : room, activated);
-    if (op.w_transposed)
-        cpu_run(device, (conv->in.C + 15) / 16, transpose_job, &op);
+    op.plan = tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->K, JOBS);
+    op.streams = row_can_stream(z, conv_out(conv));
+    prepare(&op, sums);
+    cpu_run(device, panel_count(conv->K), pack_job, &op);
     cpu_run(device, tile_plan_jobs(&op.plan), forward_job, &op);
     if (sums)
-        cpu_add_partial_sums(op.plan.groups, 2 * K, op.partial, sums);
-    device->traffic.raw_bytes += M * K * sizeof *z;
+        cpu_add_partial_sums(op.plan.groups, 2 * (size_t)conv->K, op.partial, sums);
+    device->traffic.raw_bytes += pw_rows(conv) * (size_t)conv->K * sizeof *z;
 }

@@ -5,7 +5,7 @@
 #ifndef KERNELS_CPU_TILE_H
 #define KERNELS_CPU_TILE_H
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/product.h"
 #include "kernels/cpu/view.h"
 
 struct tile {
@@ -51,38 +51,43 @@ static inline int tile_rows(const struct tile *tile)
     return tile->images * tile->rows;
 }
 
-/* Columns [c0,c1) of a tile of a map of C channels, between memory and scratch (rows,ld), whose
- * column 0 is c0. c0 is a multiple of VEC_WIDTH. */
+/* Columns [c0,c1) of a tile of a map of C channels; column c0, a multiple of PANEL, is column 0 of
+ * panels and strips. */
 struct tile_columns {
     const struct tile_plan *plan;
     const struct tile *tile;
     int C, c0, c1;
 };
 
-#ifdef ISA_SUFFIX
-
-static inline size_t tile_room_floats(int columns)
+/* The rows of a tile in a map of C channels, or NULL. */
+static inline const float *tile_start(const struct tile_plan *plan, const struct tile *tile,
+                                      const float *map, int C)
 {
-    return 3 * (size_t)vec_round(columns);
+    return map ? map + tile_row(plan, tile) * (size_t)C : NULL;
 }
 
-/* to = the view. */
+/* A product is also kept in a strip, the tile's rows of a few columns, which stay in the
+ * first-level cache until they are summed. */
+enum { STRIP = 3 * PANEL, STRIP_ROWS = 64 };
+
+#ifdef ISA_SUFFIX
+
+/* to = the view, columns behind the last 0 up to a whole vector. */
 void ISA_NAME(tile_load_view)(const struct tile_columns *at, const struct view *view,
-                              const struct channels *channels, float *to, int ld);
+                              const struct channels *channels, struct panels to);
 
 /* to = dz. */
 void ISA_NAME(tile_load_grad)(const struct tile_columns *at, const struct grad *grad,
-                              const struct channels *channels, float *to, int ld);
+                              const struct channels *channels, struct panels to);
 
-/* z = from, and adds sum z and sum z^2 of these columns to sums (2,C). from NULL: z is there
- * already. room: tile_room_floats(c1 - c0). */
-void ISA_NAME(tile_store)(const struct tile_columns *at, const float *from, int ld, float *z,
-                          double *sums, float *room);
+/* Adds sum z and sum z^2 of a strip of z to sums (2,C). */
+void ISA_NAME(tile_sums)(const struct tile_columns *at, const float *strip, double *sums);
 
-/* q = from + add; adds to `sums`, shaped as the sink's sums (2,C) or gate_sums (N,3,C). */
-void ISA_NAME(tile_store_sink)(const struct tile_columns *at, const float *from, int ld,
-                               const struct grad_sink *sink, const struct channels *of,
-                               double *sums, float *room);
+/* Adds what the sink asks for of a strip of q to `sums`, shaped as its sums (2,C) or gate_sums
+ * (N,3,C). */
+void ISA_NAME(tile_sink_sums)(const struct tile_columns *at, const float *strip,
+                              const struct grad_sink *sink, const struct channels *of,
+                              double *sums);
 
 #endif
 #endif

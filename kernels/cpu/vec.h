@@ -38,7 +38,7 @@ VEC_INLINE vec vec_zero(void)
 
 VEC_INLINE vec vec_set(float value)
 {
-    return (vec){0} + value; /* -0.0f becomes +0.0f; nobody here minds */
+    return value - (vec){0}; /* a broadcast: x - 0 is x for every x */
 }
 
 VEC_INLINE vec vec_load(const float *from)

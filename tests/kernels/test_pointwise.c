@@ -58,11 +58,6 @@ static double *reference_forward(struct fixture *fixture, const struct conv *con
     return fixture_keep(fixture, reference_product_nt(&product));
 }
 
-struct forward_result {
-    float *z;
-    double *sums;
-};
-
 static struct forward_result run_forward(struct fixture *fixture, const struct conv *conv,
                                          struct view x, const float *w, int threads)
 {
@@ -156,25 +151,6 @@ static void sums_keep_their_digits_at_large_means(void **state)
     }
     fixture_fini(&fixture);
 }
-
-enum adding { ADD_NOTHING, ADD_MAP, ADD_IN_PLACE, ADDINGS };
-enum summing { SUM_NOTHING, SUM_CHANNELS, SUM_GATES, SUMMINGS };
-
-struct backward { /* one call and what it should give */
-    const struct conv *conv;
-    struct grad dz;
-    struct view x;
-    const float *w, *dw_before;
-    struct grad_sink sink; /* q, sums and gate_sums are filled per run */
-    enum adding adding;
-    enum summing summing;
-    double *q, *dw, *sums, *gate_sums;
-};
-
-struct backward_result {
-    float *q, *dw;
-    double *sums, *gate_sums;
-};
 
 static void expect_products(struct fixture *fixture, struct backward *back)
 {

@@ -1,0 +1,294 @@
+#include "kernels/cpu/product.h"
+#include "kernels/cpu/vec.h"
+#include <string.h>
+
+/* A block of rows x vectors of c stays in registers while depth runs: 8 x 3 of AVX-512's 32, 4 x 3
+ * of AVX2's 16, 4 x 2 of SSE's (no fused multiply-add: a product needs one of its own). */
+#if VEC_WIDTH == 16
+enum { ROWS = 8, VECS = 3 };
+#elif VEC_WIDTH == 8
+enum { ROWS = 4, VECS = 3 };
+#else
+enum { ROWS = 4, VECS = 2 };
+#endif
+
+/* A tail of at most half a vector is worth a narrower one where vectors are wide: widths are
+ * multiples of 8, and AVX-512 of this width takes twice the time. */
+#if VEC_WIDTH == 16
+typedef float tail_vec __attribute__((vector_size(32)));
+typedef float tail_vec_unaligned __attribute__((vector_size(32), aligned(4), may_alias));
+#else
+typedef vec tail_vec;
+typedef vec_unaligned tail_vec_unaligned;
+#endif
+enum { TAIL = (int)(sizeof(tail_vec) / sizeof(float)) };
+
+/* The first lanes of a vector. */
+VEC_INLINE tail_vec tail_of(vec value)
+{
+#if VEC_WIDTH == 16
+    return (tail_vec)_mm512_castps512_ps256((__m512)value);
+#else
+    return value;
+#endif
+}
+
+VEC_INLINE vec tail_widened(tail_vec value)
+{
+#if VEC_WIDTH == 16
+    return (vec)_mm512_zextps256_ps512((__m256)value);
+#else
+    return value;
+#endif
+}
+
+enum layout { ALONG_DEPTH, ALONG_ROWS }; /* how a's panels are cut */
+
+struct block { /* one block's operands */
+    const float *a;
+    const float *b[VECS + 1]; /* per vector, the tail's behind the last */
+    float *c;
+    struct product_out out;
+    int lanes; /* of the last vector, or of the tail */
+    const struct product *product;
+};
+
+struct sums {
+    vec whole[ROWS][VECS];
+    tail_vec tail[ROWS];
+};
+
+#define UNROLL _Pragma("GCC unroll 8")
+
+/* At most PANEL values of depth; `left` holds what of a meets them. */
+VEC_INLINE void multiply(const enum layout layout, const int rows, const int vecs,
+                         const bool has_tail, const float *a, const float *const b[VECS + 1],
+                         int depth, struct sums *sums)
+{
+    for (int i = 0; i < depth; i++) {
+        size_t at = (size_t)i * PANEL;
+        vec right[VECS];
+        tail_vec right_tail = {0};
+        UNROLL for (int v = 0; v < vecs; v++) right[v] = vec_load(b[v] + at);
+        if (has_tail)
+            right_tail = *(const tail_vec_unaligned *)(b[vecs] + at);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            vec left = vec_set(layout == ALONG_DEPTH ? a[r * PANEL + i] : a[at + (size_t)r]);
+            UNROLL for (int v = 0; v < vecs; v++) sums->whole[r][v] += left * right[v];
+            if (has_tail)
+                sums->tail[r] += tail_of(left) * right_tail;
+        }
+    }
+}
+
+VEC_INLINE void multiply_depth(const enum layout layout, const int rows, const int vecs,
+                               const bool has_tail, const struct block *block, struct sums *sums)
+{
+    const size_t a_step = layout == ALONG_DEPTH ? block->product->a_stride : PANEL * PANEL;
+    struct ahead *ahead = block->product->ahead;
+    const float *a = block->a, *b[VECS + 1];
+    for (int v = 0; v < vecs + has_tail; v++)
+        b[v] = block->b[v];
+    for (int left = block->product->depth; left > 0; left -= PANEL, a += a_step) {
+        if (ahead)
+            ahead_step(ahead);
+        multiply(layout, rows, vecs, has_tail, a, b, left < PANEL ? left : PANEL, sums);
+        for (int v = 0; v < vecs + has_tail; v++)
+            b[v] += PANEL * PANEL;
+    }
+}
+
+/* One vector of c and of its copy, `at` floats from the block's first. */
+VEC_INLINE void store_vector(const struct block *block, size_t row, int column, vec sum, int lanes)
+{
+    const struct product_out *out = &block->out;
+    float *c = block->c + row * block->product->c_row + column;
+    size_t at = row * out->row + (size_t)column;
+    if (block->product->accumulates)
+        sum += vec_load_part(c, lanes);
+    if (out->add)
+        sum += vec_load_part(out->add + at, lanes);
+    vec_store_part(c, sum, lanes);
+    if (out->map && out->streams && lanes == VEC_WIDTH)
+        vec_stream(out->map + at, sum);
+    else if (out->map)
+        vec_store_part(out->map + at, sum, lanes);
+}
+
+VEC_INLINE void run_block(const enum layout layout, const int rows, const int vecs,
+                          const bool has_tail, const struct block *block)
+{
+    struct sums sums;
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        UNROLL for (int v = 0; v < vecs; v++) sums.whole[r][v] = vec_zero();
+        sums.tail[r] = (tail_vec){0};
+    }
+    multiply_depth(layout, rows, vecs, has_tail, block, &sums);
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        UNROLL for (int v = 0; v < vecs; v++)
+            store_vector(block, (size_t)r, v * VEC_WIDTH, sums.whole[r][v],
+                         v == vecs - 1 && !has_tail ? block->lanes : VEC_WIDTH);
+        if (has_tail)
+            store_vector(block, (size_t)r, vecs * VEC_WIDTH, tail_widened(sums.tail[r]),
+                         block->lanes);
+    }
+}
+
+/* One size of block for the rows at hand: the row counts are 8 (where registers allow), 4, 2, 1. */
+VEC_INLINE int run_rows(const enum layout layout, const int vecs, const bool has_tail, int rows,
+                        const struct block *block)
+{
+#if VEC_WIDTH == 16
+    if (rows >= 8) {
+        run_block(layout, 8, vecs, has_tail, block);
+        return 8;
+    }
+#endif
+    if (rows >= 4) {
+        run_block(layout, 4, vecs, has_tail, block);
+        return 4;
+    }
+    if (rows >= 2) {
+        run_block(layout, 2, vecs, has_tail, block);
+        return 2;
+    }
+    run_block(layout, 1, vecs, has_tail, block);
+    return 1;
+}
+
+/* All rows of some columns. */
+VEC_INLINE void run_columns(const enum layout layout, const int vecs, const bool has_tail,
+                            const struct product *product, struct block block)
+{
+    const struct block first = block;
+    for (int row = 0, rows; row < product->rows; row += rows) {
+        size_t at = (size_t)row * first.out.row;
+        block.a = layout == ALONG_DEPTH ? product->a + (size_t)row * PANEL
+                                        : product->a + (size_t)(row / PANEL) * product->a_stride +
+                                              (size_t)(row % PANEL);
+        block.c = first.c + (size_t)row * product->c_row;
+        block.out.map = first.out.map ? first.out.map + at : NULL;
+        block.out.add = first.out.add ? first.out.add + at : NULL;
+        rows = run_rows(layout, vecs, has_tail, product->rows - row, &block);
+    }
+}
+
+VEC_INLINE void run_width(const enum layout layout, int vecs, bool has_tail,
+                          const struct product *product, const struct block *block)
+{
+    switch (vecs * 2 + has_tail) {
+#if VEC_WIDTH == 16
+    case 1:
+        run_columns(layout, 0, true, product, *block);
+        break;
+    case 3:
+        run_columns(layout, 1, true, product, *block);
+        break;
+    case 5:
+        run_columns(layout, 2, true, product, *block);
+        break;
+#endif
+    case 2:
+        run_columns(layout, 1, false, product, *block);
+        break;
+    case 4:
+        run_columns(layout, 2, false, product, *block);
+        break;
+#if VEC_WIDTH >= 8
+    case 6:
+        run_columns(layout, 3, false, product, *block);
+        break;
+#endif
+    }
+}
+
+VEC_INLINE void run_product(const enum layout layout, const struct product *product)
+{
+    struct block block = {.out = product->out, .product = product};
+    for (int column = 0; column < product->columns;) {
+        int left = product->columns - column, vecs = left / VEC_WIDTH, rest = left % VEC_WIDTH;
+        bool has_tail = false;
+        if (vecs >= VECS) {
+            vecs = VECS;
+            rest = 0;
+        } else if (rest > 0 && rest <= TAIL && TAIL < VEC_WIDTH) {
+            has_tail = true;
+        } else if (rest > 0) {
+            vecs++;
+        }
+        block.lanes = rest > 0 ? rest : VEC_WIDTH;
+        block.c = product->c + column;
+        block.out.map = product->out.map ? product->out.map + column : NULL;
+        block.out.add = product->out.add ? product->out.add + column : NULL;
+        for (int v = 0; v < vecs + has_tail; v++) {
+            int at = column + v * VEC_WIDTH;
+            block.b[v] =
+                product->b + (size_t)(at / PANEL) * product->b_stride + (size_t)(at % PANEL);
+        }
+        run_width(layout, vecs, has_tail, product, &block);
+        column += VECS * VEC_WIDTH;
+    }
+}
+
+static size_t divide_up(int dividend, int divisor)
+{
+    return (size_t)((dividend + divisor - 1) / divisor);
+}
+
+size_t ISA_NAME(product_steps)(int rows, int columns, int depth)
+{
+    return divide_up(rows, ROWS) * divide_up(columns, VECS * VEC_WIDTH) * divide_up(depth, PANEL);
+}
+
+void ISA_NAME(product)(const struct product *product)
+{
+    run_product(ALONG_DEPTH, product);
+}
+
+void ISA_NAME(product_transposed)(const struct product *product)
+{
+    run_product(ALONG_ROWS, product);
+}
+
+void ISA_NAME(pack_panel)(const float *w, int ld, int K, int C, int i, struct panels to)
+{
+    int columns = C - i * PANEL < PANEL ? C - i * PANEL : PANEL;
+    float *panel = to.start + (size_t)i * to.stride;
+    for (int k = 0; k < K; k++, panel += PANEL) {
+        const float *row = w + (size_t)k * (size_t)ld + i * PANEL;
+        if (columns == PANEL) {
+            memcpy(panel, row, PANEL * sizeof *row);
+        } else {
+            memset(panel, 0, PANEL * sizeof *row);
+            memcpy(panel, row, (size_t)columns * sizeof *row);
+        }
+    }
+}
+
+/* Four rows of w at four columns: four columns of the panel. */
+static void transpose_4x4(const float *w, size_t ld, float *panel)
+{
+    __m128 row[4];
+    for (int i = 0; i < 4; i++)
+        row[i] = _mm_loadu_ps(w + (size_t)i * ld);
+    _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
+    for (int i = 0; i < 4; i++)
+        _mm_storeu_ps(panel + (size_t)i * PANEL, row[i]);
+}
+
+void ISA_NAME(pack_panel_transposed)(const float *w, int ld, int K, int C, int i, struct panels to)
+{
+    int rows = K - i * PANEL < PANEL ? K - i * PANEL : PANEL, c = 0;
+    float *panel = to.start + (size_t)i * to.stride;
+    const float *from = w + (size_t)i * PANEL * (size_t)ld;
+    for (; rows == PANEL && c + 4 <= C; c += 4)
+        for (int k = 0; k < PANEL; k += 4)
+            transpose_4x4(from + (size_t)k * (size_t)ld + c, (size_t)ld,
+                          panel + (size_t)c * PANEL + k);
+    for (; c < C; c++)
+        for (int k = 0; k < PANEL; k++)
+            panel[(size_t)c * PANEL + (size_t)k] = k < rows ? from[(size_t)k * (size_t)ld + c] : 0;
+}
