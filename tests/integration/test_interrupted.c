@@ -166,7 +166,9 @@ static void a_stop_by_signal_loses_no_step(void **state)
     assert_true(wait_for_checkpoint(scene, &program, "stopped", "teacher", 0, &durable));
     assert_int_equal(program_children(&program, ranks, 8), 2);
     kill(ranks[1], SIGTERM); /* one rank hears it, all stop */
-    assert_int_equal(program_wait(&program, SCENE_WAIT_S), 130);
+    int code = program_wait(&program, SCENE_WAIT_S);
+    if (code != 130)
+        fail_msg("a stop ended with %d:\n%s", code, scene_log(scene));
     struct position position;
     struct hash content;
     char *metrics = metrics_of(scene, "stopped", "teacher");
