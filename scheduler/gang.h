@@ -31,6 +31,7 @@ struct gang {
     char log[JOURNAL_PATH]; /* inside the run's folder */
     struct wire_peer peer;
     bool has_peer;
+    bool is_assigned; /* it has shown that the assignment came */
     double started_s, heard_s, moved_s;
     double left_s; /* when its last word was said or a kill began; 0: not yet */
     bool is_ended; /* the journal has its outcome */

@@ -85,7 +85,7 @@ static void heed_stops(struct loop *loop)
             gang->is_stop_asked = true;
             if (gang->is_host)
                 process_signal(&gang->process, SIGTERM);
-            tell_stop(loop, "a stop was asked for");
+            tell_at_once(loop);
         }
         if (count >= 3 && gang->is_running)
             gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());

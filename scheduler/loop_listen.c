@@ -38,25 +38,20 @@ static void tell_bye(struct loop *loop, const struct wire_peer *peer, const char
     tell(loop, peer, &message);
 }
 
-void tell_stop(struct loop *loop, const char *reason)
+static void tell_stop(struct loop *loop)
 {
     Gw__ToWorker message = GW__TO_WORKER__INIT;
     Gw__Stop stop = GW__STOP__INIT;
-    stop.reason = (char *)reason;
+    stop.reason = "a stop was asked for";
     message.body_case = GW__TO_WORKER__BODY_STOP;
     message.stop = &stop;
-    if (loop->gang.has_peer)
-        tell(loop, &loop->gang.peer, &message);
+    tell(loop, &loop->gang.peer, &message);
 }
 
-void tell_pulse(struct loop *loop)
+static void tell_alive(struct loop *loop)
 {
     Gw__ToWorker message = GW__TO_WORKER__INIT;
     Gw__Pulse pulse = GW__PULSE__INIT;
-    double now = clock_seconds();
-    if (!loop->gang.has_peer || now - loop->pulse_s < PROTOCOL_PULSE_S)
-        return;
-    loop->pulse_s = now;
     message.body_case = GW__TO_WORKER__BODY_PULSE;
     message.pulse = &pulse;
     tell(loop, &loop->gang.peer, &message);
@@ -93,6 +88,33 @@ static void tell_assign(struct loop *loop)
     tell(loop, &gang->peer, &message);
 }
 
+/* What the gang has to know now; said again with every pulse, since any message may be lost. */
+static void tell_orders(struct loop *loop)
+{
+    const struct gang *gang = &loop->gang;
+    loop->pulse_s = clock_seconds();
+    if (gang->is_ended)
+        tell_bye(loop, &gang->peer, "the stage has ended");
+    else if (gang->is_stop_asked) /* before it was assigned: nothing to save */
+        tell_stop(loop);
+    else if (!gang->is_assigned)
+        tell_assign(loop);
+    else
+        tell_alive(loop);
+}
+
+void tell_pulse(struct loop *loop)
+{
+    if (loop->gang.has_peer && clock_seconds() - loop->pulse_s >= PROTOCOL_PULSE_S)
+        tell_orders(loop);
+}
+
+void tell_at_once(struct loop *loop)
+{
+    if (loop->gang.has_peer)
+        tell_orders(loop);
+}
+
 static void hear_hello(struct loop *loop, const struct wire_peer *peer, const Gw__Hello *hello)
 {
     struct gang *gang = &loop->gang;
@@ -101,10 +123,7 @@ static void hear_hello(struct loop *loop, const struct wire_peer *peer, const Gw
     gang->moved_s = clock_seconds();
     log_info("gang of %s: %u ranks on %s, %s", gang->lease.name, hello->ranks, hello->host,
              hello->lineage);
-    if (gang->is_stop_asked) /* before it began: nothing to save */
-        tell_stop(loop, "a stop was asked for");
-    else
-        tell_assign(loop);
+    tell_orders(loop);
 }
 
 static enum err hear_checkpoint(struct loop *loop, const Gw__CheckpointSaved *saved)
@@ -178,11 +197,19 @@ static enum err hear_failed(struct loop *loop, const Gw__Failed *failed)
     return attempt_end(loop, &outcome);
 }
 
+static bool shows_assignment(const Gw__FromWorker *message)
+{
+    if (message->body_case == GW__FROM_WORKER__BODY_HEARTBEAT)
+        return message->heartbeat->is_assigned;
+    return message->body_case != GW__FROM_WORKER__BODY_HELLO;
+}
+
 /* ERR_PEER from the journal: the lease is void. The gang is told to go; we go on. */
 static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__FromWorker *message)
 {
     enum err err = ERR_OK;
     struct gang *gang = &loop->gang;
+    gang->is_assigned = gang->is_assigned || shows_assignment(message);
     switch (message->body_case) {
     case GW__FROM_WORKER__BODY_HELLO:
         hear_hello(loop, peer, message->hello);
@@ -192,7 +219,7 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
         VIEW(loop, progress, gang);
         break;
     case GW__FROM_WORKER__BODY_CHECKPOINT:
-        err = hear_checkpoint(loop, message->checkpoint);
+        err = gang->is_ended ? ERR_OK : hear_checkpoint(loop, message->checkpoint);
         break;
     case GW__FROM_WORKER__BODY_DONE:
         err = gang->is_ended ? ERR_OK : hear_done(loop, message->done);

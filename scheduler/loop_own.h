@@ -33,8 +33,9 @@ MUST_CHECK enum err attempt_reap(struct loop *loop, const struct process_end *en
 /* loop_listen.c */
 /* Hears one message, waiting for it. ERR_AGAIN: there was none; a refused one is logged and OK. */
 MUST_CHECK enum err listen_once(struct loop *loop, int timeout_ms);
-void tell_stop(struct loop *loop, const char *reason);
+/* What the gang has to know (assignment, stop, bye, or that we live), once a second... */
 void tell_pulse(struct loop *loop);
+void tell_at_once(struct loop *loop); /* ...or now */
 
 /* Tells the view, where it listens. */
 #define VIEW(loop, what, ...)                                                                      \

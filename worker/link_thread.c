@@ -139,6 +139,7 @@ static void send_what_is_due(struct talk *talk)
         Gw__FromWorker message = GW__FROM_WORKER__INIT;
         Gw__Heartbeat heartbeat = GW__HEARTBEAT__INIT;
         message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
+        heartbeat.is_assigned = link->assignment.stage[0] != '\0';
         message.heartbeat = &heartbeat;
         speak(talk, &message);
     }

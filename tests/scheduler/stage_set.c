@@ -284,3 +284,63 @@ void set_expect_done(struct stage_set *set)
     if (left > 0)
         fail_msg("%d processes were left running", left);
 }
+
+int set_expect_no_way_back(struct stage_set *set)
+{
+    char *trace = set_read(set, "trace");
+    int at = 0, resumed = 0;
+    for (const char *line = trace; *line; line = strchr(line, '\n') + 1) {
+        int from = -1;
+        if (sscanf(line, "kernel starts %d", &from) != 1 &&
+            sscanf(line, "kernel resumes %d", &from) != 1)
+            continue;
+        if (from < at)
+            fail_msg("kernel began at step %d after it had begun at %d:\n%s", from, at, trace);
+        at = from;
+        resumed += from > 0;
+    }
+    for (int step = 1; step <= 20; step++)
+        if (set_count_steps(set, "kernel", step) < 1)
+            fail_msg("step %d was never computed", step);
+    mem_free(trace);
+    return resumed;
+}
+
+/* ---- for cmocka */
+
+int set_up(void **state)
+{
+    char folder[] = "/tmp/gw-loop-XXXXXX";
+    struct stage_set *set = mem_alloc(sizeof *set);
+    if (!mkdtemp(folder))
+        return -1;
+    set_make(set, folder);
+    *state = set;
+    return 0;
+}
+
+int tear_down(void **state)
+{
+    struct stage_set *set = *state;
+    unsetenv("GLOWWORM_FAULT");
+    fault_reset();
+    set_count_processes();
+    enum err err = file_remove_folder(set->folder);
+    set_free(set);
+    mem_free(set);
+    return err == ERR_OK ? 0 : -1;
+}
+
+void expect_run(struct stage_set *set, enum err expected)
+{
+    enum err err = set_run(set);
+    if (err != expected)
+        fail_msg("the run ended with %s (%s), expected %s; told:\n%s", err_name(err), err_text(),
+                 err_name(expected), text_get(&set->told));
+}
+
+void expect_in(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in:\n%s", part, text);
+}

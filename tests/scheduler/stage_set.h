@@ -31,8 +31,15 @@ void set_free(struct stage_set *set);
 /* One knob of a stage as the person edits it: its inputs and its key, and the keys behind it. */
 void set_edit(struct stage_set *set, enum set_stage stage, int epochs);
 
+/* cmocka's setup and teardown; *state is the set, in a scratch folder. */
+int set_up(void **state);
+int tear_down(void **state);
+
 /* Opens the journal, surveys, runs, closes. */
 enum err set_run(struct stage_set *set);
+/* Fails the test when the run ends otherwise. */
+void expect_run(struct stage_set *set, enum err expected);
+void expect_in(const char *text, const char *part);
 /* The same in a child process; returns its pid. It exits with the error's exit code. */
 pid_t set_fork(struct stage_set *set);
 /* Surveys without running; fails the test on an error. */
@@ -45,6 +52,9 @@ void set_expect_done(struct stage_set *set);
 int set_count_steps(const struct stage_set *set, const char *stage, int step);
 /* The file of the run's folder, "" when it is not there; returns owned. */
 char *set_read(const struct stage_set *set, const char *name);
+/* Each life of the kernel stage began where the one before had its last checkpoint that counts, or
+ * later, and every step was computed. Returns how often it went on from a step above 0. */
+int set_expect_no_way_back(struct stage_set *set);
 /* How many processes that this test started live. */
 int set_count_processes(void);
 

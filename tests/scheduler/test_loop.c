@@ -14,45 +14,11 @@
 #include "tests/scheduler/stage_set.h"
 #include <unistd.h>
 
-static int set_up(void **state)
-{
-    char folder[] = "/tmp/gw-loop-XXXXXX";
-    struct stage_set *set = mem_alloc(sizeof *set);
-    if (!mkdtemp(folder))
-        return -1;
-    set_make(set, folder);
-    *state = set;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage_set *set = *state;
-    enum err err = file_remove_folder(set->folder);
-    set_free(set);
-    mem_free(set);
-    return err == ERR_OK ? 0 : -1;
-}
-
-static void expect_run(struct stage_set *set, enum err expected)
-{
-    enum err err = set_run(set);
-    if (err != expected)
-        fail_msg("the run ended with %s (%s), expected %s; told:\n%s", err_name(err), err_text(),
-                 err_name(expected), text_get(&set->told));
-}
-
 static void expect_told(struct stage_set *set, const char *expected)
 {
     assert_string_equal(text_get(&set->told), expected);
     text_fini(&set->told);
     text_init(&set->told);
-}
-
-static void expect_in(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in:\n%s", part, text);
 }
 
 #define WHOLE_RUN                                                                                  \
