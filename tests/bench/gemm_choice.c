@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         {16, 144, 40, 1}, {16, 40, 240, 4}, {16, 240, 40, 3}, {8, 240, 80, 1},  {8, 80, 480, 4},
         {8, 480, 80, 3},  {8, 480, 112, 1}, {8, 112, 672, 4}, {8, 672, 112, 3}, {4, 672, 160, 1},
         {4, 160, 960, 4}, {4, 960, 160, 3}};
-    int rows = argc > 1 ? atoi(argv[1]) : 128;
+    int rows = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 128;
     *(void **)&dnnl_sgemm = entry("libdnnl.so.2", "dnnl_sgemm");
     *(void **)&cblas_sgemm = entry("libopenblas.so.0", "cblas_sgemm");
     setvbuf(stdout, NULL, _IOLBF, 0);
