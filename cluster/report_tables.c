@@ -74,9 +74,9 @@ void report_targets(const struct run_results *results, struct text *html)
     text_add(html, "<section><h2>Sub-networks for the targets</h2>");
     text_add(
         html,
-        "<p>Latency is predicted from the device's model, not measured on it. Test images were "
-        "used for nothing "
-        "but this table.</p>\n<div class=\"scroll\"><table><tr><th>target</th><th>device</th><th "
+        "<p>Latency is predicted from the device's model, not measured on it. Test images only "
+        "measure, they chose "
+        "nothing.</p>\n<div class=\"scroll\"><table><tr><th>target</th><th>device</th><th "
         "class=\"n\">bound"
         "</th><th class=\"n\">MACs</th><th class=\"n\">parameters</th><th class=\"n\">latency</th>"
         "<th class=\"n\">hold-out</th><th class=\"n\">test</th><th>architecture</th></tr>\n");
