@@ -48,6 +48,17 @@ void text_add(struct text *text, const char *format, ...)
     text->size += (size_t)length;
 }
 
+void text_add_real(struct text *text, double value)
+{
+    char digits[32];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (strtod(digits, NULL) == value)
+            break;
+    }
+    text_add(text, "%s", digits);
+}
+
 void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes)
 {
     make_room(text, size_bytes);

@@ -1,6 +1,7 @@
 /* glowworm checkpoint list | show | verify: what is in a store of checkpoints, and is it whole. */
 #include "base/mem.h"
 #include "base/text.h"
+#include "cluster/apart.h"
 #include "cluster/command.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include <getopt.h>
@@ -8,9 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 struct request {
     const char *reference;
@@ -239,82 +238,31 @@ out:
     return err;
 }
 
-/* What the verifying child tells its parent. */
-struct verdict {
-    enum err err;
-    uint64_t read_bytes;
-    char text[8192];
-};
-
-static void verify_in_child(const struct request *request, int pipe_end)
+static enum err verify_and_print(void *own)
 {
-    struct verdict verdict = {0};
+    const struct request *request = own;
+    enum err err = ERR_OK;
     struct checkpoint_store *store = NULL;
-    verdict.err = open_to_read(request, &store);
-    if (verdict.err == ERR_OK)
-        verdict.err =
-            checkpoint_verify(store, request->is_named ? request->name : NULL, &verdict.read_bytes);
-    snprintf(verdict.text, sizeof verdict.text, "%s", verdict.err == ERR_OK ? "" : err_text());
-    for (size_t done = 0; done < sizeof verdict;) {
-        ssize_t put = write(pipe_end, (const char *)&verdict + done, sizeof verdict - done);
-        if (put <= 0)
-            break;
-        done += (size_t)put;
-    }
+    uint64_t read_bytes = 0;
+    TRY(open_to_read(request, &store));
+    TRY(checkpoint_verify(store, request->is_named ? request->name : NULL, &read_bytes));
+    if (request->has_json)
+        print_json(json_pack("{s:s, s:b, s:I}", "path", request->path, "whole", 1, "read_bytes",
+                             (json_int_t)read_bytes));
+    else
+        printf("%s: every hash is right, %.1f MiB read\n", request->reference,
+               (double)read_bytes / (1 << 20));
+out:
     checkpoint_store_close(&store);
-    _exit(0);
-}
-
-static bool hear_verdict(int pipe_end, struct verdict *verdict)
-{
-    size_t done = 0;
-    for (ssize_t got; done < sizeof *verdict; done += (size_t)got) {
-        got = read(pipe_end, (char *)verdict + done, sizeof *verdict - done);
-        if (got <= 0)
-            return false;
-    }
-    return true;
-}
-
-/* Damage in the pages that LMDB finds its way by can end the process that follows them, so a child
- * does the reading. */
-static enum err verify_apart(const struct request *request, uint64_t *read_bytes)
-{
-    int ends[2], status = 0;
-    struct verdict verdict = {0};
-    if (pipe(ends) != 0)
-        return err_set(ERR_IO, "no pipe to verify through");
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0)
-        verify_in_child(request, ends[1]);
-    close(ends[1]);
-    bool is_heard = child > 0 && hear_verdict(ends[0], &verdict);
-    close(ends[0]);
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return err_set(ERR_IO, "no process to verify in");
-    if (!is_heard)
-        return err_set(ERR_DATA,
-                       "%s: the pages of data.mdb are damaged: reading them ended in "
-                       "signal %d",
-                       request->path, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    *read_bytes = verdict.read_bytes;
-    return verdict.err == ERR_OK ? ERR_OK : err_set(verdict.err, "%s", verdict.text);
+    return err;
 }
 
 enum err cmd_checkpoint_verify(int argc, char **argv)
 {
     enum err err = ERR_OK;
     struct request request = {0};
-    uint64_t read_bytes = 0;
     TRY(read_options(argc, argv, &request));
-    TRY(verify_apart(&request, &read_bytes));
-    if (request.has_json)
-        print_json(json_pack("{s:s, s:b, s:I}", "path", request.path, "whole", 1, "read_bytes",
-                             (json_int_t)read_bytes));
-    else
-        printf("%s: every hash is right, %.1f MiB read\n", request.reference,
-               (double)read_bytes / (1 << 20));
+    TRY(apart(verify_and_print, &request, request.path));
 out:
     request_fini(&request);
     return err;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cluster/apart.h"
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "trainer/data/import.h"
@@ -382,23 +383,32 @@ static void print_check_json(const struct look *look, const struct dataset *data
     print_json(json);
 }
 
+static enum err verify_and_print(void *own)
+{
+    const struct look *look = own;
+    enum err err = ERR_OK;
+    struct dataset *dataset = NULL;
+    struct dataset_check check = {.faults = NULL};
+    TRY(dataset_open(look->path, &dataset));
+    dataset_verify(dataset, look->threads, &check);
+    if (look->wants_json)
+        print_check_json(look, dataset, &check);
+    else
+        print_check(look, dataset, &check);
+    if (check.fault_count > 0 || !check.content_agrees)
+        TRY(err_set(ERR_DATA, "%s is damaged: import it again", look->path));
+out:
+    mem_free(check.faults);
+    dataset_close(&dataset);
+    return err;
+}
+
 enum err cmd_dataset_verify(int argc, char **argv)
 {
     enum err err = ERR_OK;
     struct look look = {.path = NULL};
-    struct dataset *dataset = NULL;
-    struct dataset_check check = {.faults = NULL};
     TRY(parse_look(argc, argv, &look));
-    TRY(dataset_open(look.path, &dataset));
-    dataset_verify(dataset, look.threads, &check);
-    if (look.wants_json)
-        print_check_json(&look, dataset, &check);
-    else
-        print_check(&look, dataset, &check);
-    if (check.fault_count > 0 || !check.content_agrees)
-        TRY(err_set(ERR_DATA, "%s is damaged: import it again", look.path));
+    TRY(apart(verify_and_print, &look, look.path));
 out:
-    mem_free(check.faults);
-    dataset_close(&dataset);
     return err;
 }

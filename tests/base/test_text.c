@@ -36,6 +36,23 @@ static void a_text_grows_far_beyond_its_first_room(void **state)
     text_fini(&text);
 }
 
+static void a_real_is_written_with_the_fewest_digits_that_read_back(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *digits;
+    } rows[] = {{0.05, "0.05"},    {0.1 + 0.2, "0.30000000000000004"}, {5e-4, "0.0005"}, {-3, "-3"},
+                {1e300, "1e+300"}, {1.0 / 3, "0.3333333333333333"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct text text;
+        text_init(&text);
+        text_add_real(&text, rows[i].value);
+        assert_string_equal(text_get(&text), rows[i].digits);
+        text_fini(&text);
+    }
+}
+
 static void distance_counts_single_edits(void **state)
 {
     (void)state;
@@ -81,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_appended),
         cmocka_unit_test(a_text_grows_far_beyond_its_first_room),
+        cmocka_unit_test(a_real_is_written_with_the_fewest_digits_that_read_back),
         cmocka_unit_test(distance_counts_single_edits),
         cmocka_unit_test(whole_numbers_are_read_within_their_range),
         cmocka_unit_test(fractions_are_read_within_their_range),

@@ -75,10 +75,12 @@ static void add_choices(struct text *lines, const char *name, const int *value, 
 
 void space_lines(const struct space *space, struct text *lines)
 {
-    text_add(lines, "space.classes=%d\nspace.channels=%d\nspace.norm_eps=%.17g\n", space->classes,
-             space->channels, space->norm_eps);
-    text_add(lines, "space.dropout=%.17g\nspace.kernel_transform=%d\n", space->dropout,
-             space->has_kernel_transform);
+    text_add(lines, "space.classes=%d\nspace.channels=%d\nspace.norm_eps=", space->classes,
+             space->channels);
+    text_add_real(lines, space->norm_eps);
+    text_add(lines, "\nspace.dropout=");
+    text_add_real(lines, space->dropout);
+    text_add(lines, "\nspace.kernel_transform=%d\n", space->has_kernel_transform);
     add_choices(lines, "kernels", space->kernels.value, space->kernels.count);
     add_choices(lines, "expansions", space->expansions.value, space->expansions.count);
     add_choices(lines, "depths", space->depths.value, space->depths.count);

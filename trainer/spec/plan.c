@@ -78,23 +78,37 @@ static void add_choices(const char *name, const struct choices *choices, struct 
     text_add(lines, "\n");
 }
 
+static void add_real(const char *name, double value, struct text *lines)
+{
+    text_add(lines, "%s=", name);
+    text_add_real(lines, value);
+    text_add(lines, "\n");
+}
+
 static void add_phase(const struct phase *phase, struct text *lines)
 {
     add_choices("kernels", &phase->open.kernels, lines);
     add_choices("expansions", &phase->open.expansions, lines);
     add_choices("depths", &phase->open.depths, lines);
-    text_add(lines, "phase.subnets=%d\nphase.epochs=%.17g\nphase.warmup=%.17g\n",
-             phase->subnets_per_step, phase->epochs, phase->warmup_epochs);
-    text_add(lines, "phase.rate=%.17g\nphase.distil=%d\nphase.sort=%d\n", phase->rate,
+    add_real("phase.epochs", phase->epochs, lines);
+    add_real("phase.warmup", phase->warmup_epochs, lines);
+    add_real("phase.rate", phase->rate, lines);
+    text_add(lines, "phase.subnets=%d\nphase.distil=%d\nphase.sort=%d\n", phase->subnets_per_step,
              phase->has_distillation, phase->sorts_channels);
 }
 
 static void add_target(const struct target *target, struct text *lines)
 {
     const struct camera_device *device = &target->device;
-    text_add(lines, "target.%s=macs %.17g latency %.17g device %.17g %.17g se %d hswish %d of %d",
-             target->name, target->macs_max, target->latency_ms_max, device->latency_fixed_ms,
-             device->latency_ms_per_mmac, device->allows_se, device->allows_hswish,
+    const double reals[] = {target->macs_max, target->latency_ms_max, device->latency_fixed_ms,
+                            device->latency_ms_per_mmac};
+    static const char *const names[] = {"macs", " latency", " device", ""};
+    text_add(lines, "target.%s=", target->name);
+    for (int i = 0; i < 4; i++) {
+        text_add(lines, "%s ", names[i]);
+        text_add_real(lines, reals[i]);
+    }
+    text_add(lines, " se %d hswish %d of %d", device->allows_se, device->allows_hswish,
              device->channel_multiple);
     for (int i = 0; i < device->kernels.count; i++)
         text_add(lines, "%s%d", i ? "," : " kernels ", device->kernels.value[i]);

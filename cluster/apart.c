@@ -1,0 +1,77 @@
+#include "cluster/apart.h"
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct verdict { /* what the child tells its parent */
+    enum err err;
+    char text[8192];
+};
+
+static void work_and_tell(enum err (*work)(void *own), void *own, int pipe_end)
+{
+    struct verdict verdict = {.err = work(own)};
+    snprintf(verdict.text, sizeof verdict.text, "%s", verdict.err == ERR_OK ? "" : err_text());
+    fflush(stdout);
+    for (size_t done = 0; done < sizeof verdict;) {
+        ssize_t put = write(pipe_end, (const char *)&verdict + done, sizeof verdict - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            break;
+        done += (size_t)put;
+    }
+    _exit(0);
+}
+
+static bool hear(int pipe_end, struct verdict *verdict)
+{
+    for (size_t done = 0; done < sizeof *verdict;) {
+        ssize_t got = read(pipe_end, (char *)verdict + done, sizeof *verdict - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
+static int wait_for(pid_t child)
+{
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+enum err apart(enum err (*work)(void *own), void *own, const char *path)
+{
+    int ends[2];
+    struct verdict verdict = {.err = ERR_OK};
+    if (pipe(ends) != 0)
+        return err_set(ERR_IO, "%s: no pipe to a process that reads it: %s", path, strerror(errno));
+    fflush(NULL); /* or the child would print what waits here once more */
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        work_and_tell(work, own, ends[1]);
+    }
+    int failure = errno;
+    close(ends[1]);
+    bool is_heard = child > 0 && hear(ends[0], &verdict);
+    close(ends[0]);
+    if (child < 0)
+        return err_set(ERR_IO, "%s: no process to read it in: %s", path, strerror(failure));
+    int status = wait_for(child);
+    if (!is_heard)
+        return err_set(
+            ERR_DATA, "%s: the pages of data.mdb are damaged: reading them ended in signal %d (%s)",
+            path, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+            WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "none");
+    return verdict.err == ERR_OK ? ERR_OK : err_set(verdict.err, "%s", verdict.text);
+}

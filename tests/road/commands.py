@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""glowworm run, plan, checkpoint and dataset verify as a person types them: stop and go on, edits, two at once,
+damage. usage: commands.py BUILD_FOLDER"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from road import make_scene, run, use_build
+
+GLOWWORM = ""
+CONFIG_ERROR, DATA_ERROR, BUSY, STOPPED, TERMINATED = 78, 65, 75, 130, 143
+
+
+def states(campaign, folder, *options):
+    plan = json.loads(run(GLOWWORM, "plan", campaign, "--run-folder", folder, "--json", *options).stdout)
+    return {stage["name"]: stage["state"] for stage in plan["stages"]}
+
+
+def content(folder, name="width-2/final"):
+    return json.loads(run(GLOWWORM, "checkpoint", "show", f"{folder}@{name}", "--json").stdout)["content"]
+
+
+def edited(campaign, old, new):
+    """A copy of the campaign with one thing changed."""
+    with open(campaign) as file:
+        text = file.read()
+    assert text.count(old) == 1, old
+    path = campaign.replace(".yaml", "-edited.yaml")
+    with open(path, "w") as file:
+        file.write(text.replace(old, new))
+    return path
+
+
+def start(campaign, folder):
+    """In a process group of its own, as a shell starts it, so that a signal reaches what Ctrl-C would."""
+    return subprocess.Popen([GLOWWORM, "run", campaign, "--run-folder", folder], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def wait_for_step(folder, stage, step, program):
+    """Until a stage has taken so many steps."""
+    path = os.path.join(folder, "metrics", f"{stage}.jsonl")
+    for _ in range(6000):
+        assert program.poll() is None, f"ended before {stage} reached step {step}:\n{program.stdout.read()}"
+        try:
+            with open(path) as file:
+                steps = [int(match) for match in re.findall(r'"event":"step","step":(\d+)', file.read())]
+        except FileNotFoundError:
+            steps = []
+        if steps and steps[-1] >= step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{stage} did not reach step {step}")
+
+
+def processes_of(folder):
+    """Ranks and launchers that name the folder on their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if folder.encode() in file.read() and int(pid) != os.getpid():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.work = tempfile.mkdtemp(prefix="glowworm-commands-")
+        cls.campaign = make_scene(GLOWWORM, cls.work, 900, 100, holdout=100, teacher_epochs=6, every="0.2")
+        cls.folder = os.path.join(cls.work, "run")
+        run(GLOWWORM, "run", cls.campaign, "--run-folder", cls.folder)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.work)
+
+    def copy(self):
+        folder = tempfile.mkdtemp(prefix="copy-", dir=self.work)
+        return shutil.copytree(self.folder, os.path.join(folder, "run"))
+
+    def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_bits(self):
+        folder = os.path.join(self.work, "stopped")
+        for stage in ("teacher", "width-2"):
+            program = start(self.campaign, folder)
+            wait_for_step(folder, stage, 4, program)
+            os.killpg(program.pid, signal.SIGINT)
+            said, _ = program.communicate(timeout=60)
+            self.assertEqual(program.returncode, STOPPED, said)
+            self.assertEqual(processes_of(folder), [], said)
+            self.assertEqual(states(self.campaign, folder)[stage], "begun", said)
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertRegex(done.stderr, r"width-2 goes on at step [1-9]")
+        self.assertEqual(content(folder), content(self.folder))
+        with open(os.path.join(folder, "metrics", "teacher.jsonl")) as file:
+            steps = [int(match) for match in re.findall(r'"event":"step","step":(\d+)', file.read())]
+        self.assertEqual(steps, list(range(1, len(steps) + 1)), "a step was lost or taken twice")
+
+    def test_a_second_run_of_the_same_folder_is_refused(self):
+        folder = os.path.join(self.work, "twice")
+        program = start(self.campaign, folder)
+        wait_for_step(folder, "teacher", 1, program)
+        second = run(GLOWWORM, "run", self.campaign, "--run-folder", folder, expect=BUSY)
+        self.assertIn("is being run already", second.stderr)
+        os.killpg(program.pid, signal.SIGTERM)
+        said, _ = program.communicate(timeout=60)
+        self.assertEqual(program.returncode, TERMINATED, said)
+        self.assertEqual(processes_of(folder), [], said)
+
+    def test_a_finished_campaign_does_nothing(self):
+        journal = os.path.join(self.folder, "report.html")
+        before = os.stat(journal).st_mtime_ns
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", self.folder)
+        self.assertIn("the campaign is finished: nothing to do", done.stderr)
+        self.assertIn("bundles/small", done.stdout)
+        self.assertEqual(os.stat(journal).st_mtime_ns, before)
+
+    def test_an_edit_reruns_what_it_changes_and_says_why(self):
+        folder = self.copy()
+        teacher = content(folder, "teacher/final")
+        campaign = edited(self.campaign, "width-2: {epochs: 1, warmup: 0, rate: 0.03}",
+                          "width-2: {epochs: 1, warmup: 0, rate: 0.04}")
+        found = states(campaign, folder)
+        again = {"width-2", "evaluate", "search", "compile-small", "compile-best", "report"}
+        self.assertEqual({name for name, state in found.items() if state != "done"}, again)
+        done = run(GLOWWORM, "run", campaign, "--run-folder", folder)
+        self.assertIn("width-2: phase.rate 0.03 -> 0.04", done.stderr)
+        self.assertIn("evaluate: again, since width-2 runs again", done.stderr)
+        self.assertNotIn("teacher done", done.stderr)
+        self.assertEqual(content(folder, "teacher/final"), teacher)
+        self.assertNotEqual(content(folder), content(self.folder))
+        self.assertEqual(set(states(campaign, folder).values()), {"done"})
+
+    def test_an_edit_of_formats_only_compiles_again(self):
+        campaign = edited(self.campaign, "formats: [tensorflow, caffe, onnx]", "formats: [onnx]")
+        found = states(campaign, self.folder)
+        self.assertEqual({name for name, state in found.items() if state != "done"},
+                         {"compile-small", "compile-best", "report"})
+
+    def test_settings_that_change_no_result_rerun_nothing(self):
+        found = states(self.campaign, self.folder, "--set", "checkpoint.every=60", "--set", "resources.ranks=1",
+                       "--set", "resources.threads=2", "--set", "checkpoint.keep=5")
+        self.assertEqual(set(found.values()), {"done"})
+
+    def test_set_overrides_the_file(self):
+        found = states(self.campaign, self.folder, "--set", "teacher.epochs=3")
+        self.assertEqual(found["teacher"], "changed")
+        self.assertNotIn("done", found.values())
+        refused = run(GLOWWORM, "plan", self.campaign, "--set", "teacher.epoch=3", expect=CONFIG_ERROR)
+        self.assertIn("teacher.epochs", refused.stderr)
+
+    def test_all_errors_of_a_campaign_come_at_once_with_their_places(self):
+        campaign = edited(self.campaign, "seed: 3", "sed: 3\nevalute: {}")
+        refused = run(GLOWWORM, "run", edited(campaign, "micro: 16", "micro: many"), expect=CONFIG_ERROR)
+        for words in ("sed", "evalute", "many"):
+            self.assertRegex(refused.stderr, rf"\.yaml:\d+:\d+: .*{words}")
+        for nearest in ("seed", "evaluate"):
+            self.assertIn(f'"{nearest}"', refused.stderr.replace("'", '"'))
+
+    def test_checkpoints_are_listed_shown_and_verified(self):
+        listed = json.loads(run(GLOWWORM, "checkpoint", "list", self.folder, "--json").stdout)
+        names = {name for entry in listed for name in entry["names"]}
+        for stage in ("teacher", "kernel", "depth-1", "depth-2", "width-1", "width-2"):
+            self.assertIn(f"{stage}/final", names)
+        shown = run(GLOWWORM, "checkpoint", "show", f"{self.folder}@kernel/final", "--tensors").stdout
+        self.assertIn("kernel, step", shown)
+        self.assertIn("classifier.linear.weight", shown)
+        whole = json.loads(run(GLOWWORM, "checkpoint", "verify", self.folder, "--json").stdout)
+        self.assertTrue(whole["whole"])
+        self.assertGreater(whole["read_bytes"], 1 << 20)
+        missing = run(GLOWWORM, "checkpoint", "show", f"{self.folder}@nothing/final", expect=DATA_ERROR)
+        self.assertIn("nothing/final", missing.stderr)
+
+    def damage(self, folder, command, *arguments):
+        """Every page after the first two overwritten, one stretch after the other: never a crash, always a word."""
+        path = next(os.path.join(at, "data.mdb") for at, _, files in os.walk(folder) if "data.mdb" in files)
+        with open(path, "rb") as file:
+            data = bytearray(file.read())
+        start_at, caught = 2 * 4096, 0
+        stretch = max(4096, (len(data) - start_at) // 6 // 4096 * 4096)
+        for at in range(start_at, len(data), stretch):
+            broken = bytearray(data)
+            broken[at:at + stretch] = bytes((byte * 7 + 13) & 255 for byte in broken[at:at + stretch])
+            with open(path, "wb") as file:
+                file.write(broken)
+            done = subprocess.run([GLOWWORM, *command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True)
+            self.assertGreaterEqual(done.returncode, 0, f"ended by a signal: {done.stderr}")
+            caught += done.returncode != 0 and len(done.stderr) > 0
+        self.assertGreaterEqual(caught, 3, "damage passed unseen")
+
+    def test_a_damaged_store_is_reported_not_crashed_on(self):
+        folder = os.path.join(self.copy(), "checkpoints")
+        self.damage(folder, ["checkpoint", "verify"], folder)
+
+    def test_a_damaged_dataset_is_reported_not_crashed_on(self):
+        folder = shutil.copytree(os.path.join(self.work, "data"), os.path.join(self.work, "damaged"))
+        self.damage(folder, ["dataset", "verify"], folder)
+
+
+if __name__ == "__main__":
+    GLOWWORM = use_build(sys.argv.pop(1))
+    unittest.main(verbosity=2)
