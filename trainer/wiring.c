@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    MAX_PARAMS = 14 * (SPACE_MAX_BLOCKS + 1) + 16,
+    BLOCK_PARAMS = 15, /* expand 3, kernel matrices 2, depthwise 3, squeeze-excite 4, project 3 */
+    MAX_PARAMS = BLOCK_PARAMS * (SPACE_MAX_BLOCKS + 1) + 16,
     MAX_NORMS = 3 * (SPACE_MAX_BLOCKS + 1) + 2,
     ALIGNMENT = 16 /* floats: every tensor starts on a cache line */
 };
@@ -24,6 +25,8 @@ static void add_param(struct builder *builder, enum param_kind kind, size_t *whe
 {
     struct param *param = &builder->net->params[builder->net->param_count];
     va_list arguments;
+    if (builder->net->param_count == MAX_PARAMS)
+        BUG("more than %d parameters", MAX_PARAMS);
     va_start(arguments, format);
     vsnprintf(param->name, sizeof param->name, format, arguments);
     va_end(arguments);
@@ -43,6 +46,8 @@ static void add_norm(struct builder *builder, struct conv_slot *conv, int C, con
                      ...)
 {
     struct supernet *net = builder->net;
+    if (net->norm_count == MAX_NORMS)
+        BUG("more than %d norms", MAX_NORMS);
     conv->norm = net->norm_count++;
     struct norm_slot *norm = &net->norms[conv->norm];
     va_list arguments;

@@ -370,6 +370,32 @@ static void tensors_go_in_and_come_out_unchanged(void **state)
     mem_free(back);
 }
 
+/* As many blocks as a space may have, each with everything a block can have. */
+static void the_largest_space_fits(void **state)
+{
+    (void)state;
+    struct space space;
+    struct device *device = NULL;
+    struct supernet *net = NULL;
+    struct text text;
+    text_init(&text);
+    text_add(&text, "space: long\nchoices: {kernels: [3, 5, 7], expansions: [2], depths: [8]}\n"
+                    "resolutions: [28]\nstem: {width: 8, act: relu}\n"
+                    "first: {width: 8, act: relu}\nhead: {expand: 8, mix: 8}\nstages:\n");
+    for (int i = 0; i < 8; i++)
+        text_add(&text, "  - {width: 8, act: hswish, se: yes, depth: 8}\n");
+    must(space_parse("a test", text_get(&text), 1.0, 10, 3, &space));
+    assert_int_equal(space.block_count, SPACE_MAX_BLOCKS);
+    must(device_open(&(struct device_cfg){.name = "cpu", .threads = 1}, &device));
+    must(supernet_create(&space, device, &net));
+    /* stem 3, first block 6, head 3, mix 1, classifier 2; 15 a block */
+    assert_int_equal(net->param_count, 15 + 15 * SPACE_MAX_BLOCKS);
+    assert_int_equal(net->norm_count, 4 + 3 * SPACE_MAX_BLOCKS);
+    supernet_destroy(&net);
+    device_close(&device);
+    text_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +419,7 @@ int main(void)
                                         close_tiny),
         cmocka_unit_test_setup_teardown(tensors_go_in_and_come_out_unchanged, open_tiny,
                                         close_tiny),
+        cmocka_unit_test(the_largest_space_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
