@@ -10,6 +10,6 @@ case ${1:-} in
 *) echo "usage: tests/run.sh [--all]" >&2; exit 2 ;;
 esac
 cluster/setup.sh --tests
-cluster/build.sh
+cluster/build.sh --tests
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 exec ctest --test-dir build --output-on-failure -j "$(nproc)" "${selection[@]}"

@@ -80,8 +80,9 @@ static void units_and_words_mean_what_they_say(void **state)
 static void the_shipped_campaigns_load(void **state)
 {
     (void)state;
-    static const char *const names[] = {"configs/quickstart.yaml", "configs/fashion.yaml"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"configs/quickstart.yaml", "configs/fashion.yaml",
+                                        "configs/own-images.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct campaign campaign;
         struct space space;
         assert_ok(campaign_load(names[i], NULL, 0, &campaign));
