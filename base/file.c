@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -178,4 +179,20 @@ char *file_join(const char *folder, const char *name)
     char *path = mem_alloc(size);
     snprintf(path, size, "%s%s%s", folder, slash, name);
     return path;
+}
+
+char *file_without_slash(const char *path)
+{
+    char *copy = mem_string(path);
+    for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/';)
+        copy[--length] = '\0';
+    return copy;
+}
+
+bool file_is_name(const char *name)
+{
+    for (const char *at = name; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("-_.+", *at))
+            return false;
+    return name[0] != 0 && name[0] != '.' && name[0] != '-';
 }

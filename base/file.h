@@ -23,5 +23,10 @@ bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 /* "folder/name"; returns owned. */
 char *file_join(const char *folder, const char *name);
+/* The path without trailing slashes, so that an ending lands beside the folder; returns owned. */
+char *file_without_slash(const char *path);
+/* May this become the name of a folder wherever it goes: letters, digits and -_.+, and neither a
+ * dot nor a dash in front? */
+bool file_is_name(const char *name);
 
 #endif

@@ -139,7 +139,7 @@ static void make_samples(struct rig *rig, const struct subnet *subnet,
     rig->device->ops->free(rig->device, images);
 }
 
-static void write_bundle(struct rig *rig, const char *text, const char *name)
+static enum err try_bundle(struct rig *rig, const char *text, const char *name)
 {
     struct subnet subnet;
     struct folded folded = {0};
@@ -166,10 +166,16 @@ static void write_bundle(struct rig *rig, const char *text, const char *name)
                              .samples = samples,
                              .sample_count = SAMPLES,
                              .checkpoint = ""};
-    CHECK(bundle_write(&cfg));
+    enum err err = bundle_write(&cfg);
     for (int s = 0; s < SAMPLES; s++)
         mem_free(samples[s].image.pixels);
     folded_fini(&folded);
+    return err;
+}
+
+static void write_bundle(struct rig *rig, const char *text, const char *name)
+{
+    CHECK(try_bundle(rig, text, name));
 }
 
 static void read_with_opencv(const struct rig *rig, const char *names)
@@ -218,6 +224,32 @@ static void relu6_networks_go_out_without_caffe(void **state)
     assert_false(has_file(&rig, "six/network.caffemodel"));
     read_with_opencv(&rig, "six");
     text_fini(&text);
+    close_rig(&rig);
+}
+
+static void a_bundle_replaces_a_bundle_and_nothing_else(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const char *subnet = "r=20 k=3 e=2 d=1";
+    char path[128];
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    write_bundle(&rig, subnet, "out/"); /* as docs/bundles.md writes it */
+    assert_true(has_file(&rig, "out/network.pb"));
+    snprintf(path, sizeof path, "%s/out/stale", rig.folder);
+    CHECK(file_write(path, "", 0));
+    write_bundle(&rig, subnet, "out");
+    assert_true(has_file(&rig, "out/network.pb"));
+    assert_false(has_file(&rig, "out/stale"));
+    assert_false(has_file(&rig, "out.compiling"));
+    snprintf(path, sizeof path, "%s/mine/letters", rig.folder);
+    CHECK(file_make_folders(path));
+    assert_int_equal(try_bundle(&rig, subnet, "mine"), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "mine exists and is no bundle"));
+    assert_true(has_file(&rig, "mine/letters"));
+    CHECK(file_remove_folder(path));
+    write_bundle(&rig, subnet, "mine"); /* empty by now */
+    assert_true(has_file(&rig, "mine/bundle.json"));
     close_rig(&rig);
 }
 
@@ -290,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relu_networks_go_out_in_every_format),
         cmocka_unit_test(relu6_networks_go_out_without_caffe),
+        cmocka_unit_test(a_bundle_replaces_a_bundle_and_nothing_else),
         cmocka_unit_test(gated_networks_go_out_as_onnx_only),
         cmocka_unit_test(a_network_without_statistics_is_refused),
         cmocka_unit_test(a_damaged_onnx_file_is_refused_or_answered_but_never_believed),

@@ -65,15 +65,6 @@ static enum err take_lock(struct place *place)
     return err_set(ERR_AGAIN, "%s keeps being removed", place->beside);
 }
 
-/* The path without trailing slashes, so that ".importing" lands beside it. */
-static char *without_slash(const char *path)
-{
-    char *copy = mem_string(path);
-    for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/';)
-        copy[--length] = '\0';
-    return copy;
-}
-
 static enum err make_parent(const char *path)
 {
     enum err err = ERR_OK;
@@ -93,7 +84,7 @@ enum err place_open(const char *destination, enum place_mode mode, struct place 
     char name[4096];
     memset(place, 0, sizeof *place);
     place->lock = -1;
-    place->destination = without_slash(destination);
+    place->destination = file_without_slash(destination);
     if (snprintf(name, sizeof name, "%s.importing", place->destination) >= (int)sizeof name)
         TRY(err_set(ERR_CONFIG, "the destination's path is too long"));
     place->beside = mem_string(name);

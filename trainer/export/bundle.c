@@ -7,11 +7,13 @@
 #include "trainer/export/onnx_run.h"
 #include "trainer/export/writers.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The bundle while it is being written. */
 struct bundle {
@@ -265,22 +267,49 @@ out:
     return err;
 }
 
+/* A bundle may be replaced, and an empty folder is as good as none; anything else is somebody's. */
+static enum err check_folder(const char *folder)
+{
+    if (!file_exists(folder) || rmdir(folder) == 0)
+        return ERR_OK;
+    char *path = file_join(folder, "bundle.json");
+    json_t *list = json_load_file(path, 0, NULL);
+    bool is_bundle = json_is_array(json_object_get(list, "files")) &&
+                     json_is_string(json_object_get(list, "subnet"));
+    json_decref(list);
+    mem_free(path);
+    return is_bundle ? ERR_OK
+                     : err_set(ERR_CONFIG,
+                               "%s exists and is no bundle: name another folder, or remove it by "
+                               "hand",
+                               folder);
+}
+
+/* At every moment there is the old bundle or the new one. */
+static enum err put_in_place(const char *aside, const char *folder)
+{
+    unsigned how = file_exists(folder) ? RENAME_EXCHANGE : 0;
+    if (renameat2(AT_FDCWD, aside, AT_FDCWD, folder, how) != 0)
+        return err_set(ERR_IO, "%s cannot be renamed to %s: %s", aside, folder, strerror(errno));
+    return how == RENAME_EXCHANGE ? file_remove_folder(aside) : ERR_OK;
+}
+
 enum err bundle_write(const struct bundle_cfg *cfg)
 {
     enum err err = ERR_OK;
     struct bundle bundle = {.cfg = cfg, .files = json_array(), .refused = json_array()};
+    char *folder = file_without_slash(cfg->folder);
     struct text aside;
     text_init(&aside);
-    text_add(&aside, "%s.new", cfg->folder);
+    text_add(&aside, "%s.compiling", folder);
     bundle.aside = mem_string(text_get(&aside));
-    TRY(file_remove_folder(bundle.aside));
+    TRY(check_folder(folder));
+    TRY(file_remove_folder(bundle.aside)); /* left by one that was killed */
     TRY(file_make_folders(bundle.aside));
     TRY(add_everything(&bundle));
-    TRY(file_remove_folder(cfg->folder));
-    if (rename(bundle.aside, cfg->folder) != 0)
-        TRY(err_set(ERR_IO, "%s cannot be renamed to %s: %s", bundle.aside, cfg->folder,
-                    strerror(errno)));
+    TRY(put_in_place(bundle.aside, folder));
 out:
+    mem_free(folder);
     mem_free(bundle.aside);
     text_fini(&aside);
     json_decref(bundle.files);

@@ -1,7 +1,8 @@
 /* A bundle: the folder that goes to a camera. The network in every format its converter takes,
  * labels, the camera's settings, hold-out images with the outputs they must give, and a list of it
- * all with hashes. Written aside and renamed: there is a whole bundle or none. What was written is
- * read back and held to the supernet's own outputs. */
+ * all with hashes. Written aside (<folder>.compiling) and renamed: there is a whole bundle or none,
+ * and the old one stays until the new one takes its place. The ONNX file is read back and held to
+ * the supernet's own outputs; the other formats come from the same folded network. */
 #ifndef TRAINER_EXPORT_BUNDLE_H
 #define TRAINER_EXPORT_BUNDLE_H
 
@@ -18,7 +19,7 @@ struct bundle_sample {  /* one hold-out image as the network takes it */
 };
 
 struct bundle_cfg {     /* all borrowed */
-    const char *folder; /* made anew: bundles/<target> */
+    const char *folder; /* made anew: bundles/<target>; with or without a slash behind it */
     const char *target; /* name */
     const struct camera_device *device;
     const struct folded *folded;
@@ -40,7 +41,8 @@ void bundle_normalise(const struct dataset_info *dataset, const struct image *im
  * grows as needed. */
 void bundle_fit_image(const struct image *from, int side, int channels, struct image *to);
 
-/* A format that cannot hold this network is left out and its reason listed in bundle.json.
+/* A format that cannot hold this network is left out and its reason listed in bundle.json. A bundle
+ * in cfg->folder is replaced; ERR_CONFIG, and nothing touched, when something else is there.
  * ERR_FAILED when what was written answers differently from the supernet; ERR_IO, ERR_FULL. */
 MUST_CHECK enum err bundle_write(const struct bundle_cfg *cfg);
 
