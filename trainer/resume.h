@@ -11,7 +11,7 @@
 
 struct stage_start {     /* what the scheduler says; zeroed: look into the store */
     const char *content; /* hex of the checkpoint to start from; NULL or "": by name */
-    bool is_resume;      /* it belongs to this very stage */
+    bool is_resume;      /* content is this very stage's own, of an attempt before */
 };
 
 struct resume {                  /* the same on every rank */
@@ -23,9 +23,9 @@ struct resume {                  /* the same on every rank */
 };
 
 /* Collective. Fills net->weights and `momentum` (device): from this stage's last checkpoint of the
- * same stage key if there is one; otherwise weights of the stage before (or the imported teacher,
- * or fresh ones) and no momentum. ERR_NOT_FOUND, ERR_DATA: what the stage starts from is missing or
- * was made by other settings. */
+ * same stage key if there is one, whether the scheduler knows of it or not; otherwise weights of
+ * the stage before (or the imported teacher, or fresh ones) and no momentum. ERR_NOT_FOUND,
+ * ERR_DATA: what the stage starts from is missing, damaged, or was made by other settings. */
 MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
                                 float *momentum, struct resume *resume);
 

@@ -76,30 +76,44 @@ static enum err check_key(const struct workbench *bench, const struct checkpoint
                    bench->plan.stages[stage].name);
 }
 
-/* Loads this stage's own last checkpoint; ERR_NOT_FOUND when there is none to go on from. */
+/* ERR_NOT_FOUND: there is no such checkpoint, or it is of another stage or other settings. */
+static enum err check_resume(const struct workbench *bench, int stage, const char *name)
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    const char *stage_name = bench->plan.stages[stage].name;
+    TRY(checkpoint_peek(bench->store, name, &checkpoint));
+    if (strcmp(checkpoint.position.stage, stage_name) != 0)
+        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s belongs to stage %s, not %s", name,
+                    checkpoint.position.stage, stage_name));
+    if (check_key(bench, &checkpoint, stage) != ERR_OK)
+        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s was made by other settings", name));
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+/* Loads this stage's own last checkpoint; ERR_NOT_FOUND when there is none to go on from. The store
+ * is asked first: the report of the newest save may have been lost with its gang, and the one the
+ * scheduler knows of been dropped for it. A stage is a pure function of its key, so what has its
+ * key counts. The scheduler's own counts behind an edit that was taken back: the newest is of other
+ * settings then. */
 static enum err load_resume(struct workbench *bench, int stage, const struct stage_start *start,
                             struct checkpoint *checkpoint)
 {
     enum err err = ERR_OK;
-    char name[NAME_BYTES];
-    const char *stage_name = bench->plan.stages[stage].name;
-    snprintf(name, sizeof name, "%s/latest", stage_name);
-    bool is_given = start->content && start->content[0] != '\0';
-    if (is_given && !start->is_resume)
-        return err_set(ERR_NOT_FOUND, "the stage starts afresh");
-    TRY(checkpoint_peek(bench->store, is_given ? start->content : name, checkpoint));
-    err = check_key(bench, checkpoint, stage);
-    if (err == ERR_OK && strcmp(checkpoint->position.stage, stage_name) != 0)
-        err = err_set(ERR_DATA, "checkpoint %s belongs to stage %s, not %s", name,
-                      checkpoint->position.stage, stage_name);
-    if (err != ERR_OK && !is_given) { /* left by an older version of the campaign */
-        log_info("stage=%s starts over: %s", stage_name, err_text());
-        err = err_set(ERR_NOT_FOUND, "no checkpoint of these settings");
+    char newest[NAME_BYTES];
+    const char *name = newest;
+    snprintf(newest, sizeof newest, "%s/latest", bench->plan.stages[stage].name);
+    err = check_resume(bench, stage, name);
+    if (err == ERR_NOT_FOUND && start->is_resume) {
+        name = start->content;
+        err = check_resume(bench, stage, name);
+        if (err == ERR_NOT_FOUND)
+            log_warn("stage=%s starts over: %s", bench->plan.stages[stage].name, err_text());
     }
     TRY(err);
-    checkpoint_fini(checkpoint);
-    *checkpoint = (struct checkpoint){0};
-    TRY(checkpoint_load(bench->store, is_given ? start->content : name, checkpoint));
+    TRY(checkpoint_load(bench->store, name, checkpoint));
 out:
     return err;
 }
@@ -150,8 +164,9 @@ static enum err load_start(struct workbench *bench, int stage, const struct stag
     enum err err = ERR_OK;
     struct checkpoint checkpoint = {0};
     int before = stage_of_phase(bench, bench->plan.stages[stage].phase - 1);
+    bool is_given = !start->is_resume && start->content && start->content[0] != '\0';
     parent[0] = '\0';
-    if (before >= 0 && start->content && start->content[0] != '\0') {
+    if (before >= 0 && is_given) {
         TRY(checkpoint_load(bench->store, start->content, &checkpoint));
         TRY(check_key(bench, &checkpoint, before));
     } else if (before >= 0) {
@@ -176,7 +191,7 @@ static enum err load_here(struct workbench *bench, int stage, const struct stage
     struct checkpoint checkpoint = {0};
     *resume = (struct resume){0};
     err = load_resume(bench, stage, start, &checkpoint);
-    if (err == ERR_NOT_FOUND && !start->is_resume) {
+    if (err == ERR_NOT_FOUND) {
         err = load_start(bench, stage, start, resume->parent);
         goto out;
     }
