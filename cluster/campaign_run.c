@@ -68,6 +68,7 @@ static enum err read_dataset(struct campaign_run *run)
                       &run->train_images));
     run->holdout_images = info->train_count - run->train_images;
     run->test_images = info->test_count;
+    run->image_side = info->max_height > info->max_width ? info->max_height : info->max_width;
 out:
     mem_free(records);
     dataset_close(&dataset);

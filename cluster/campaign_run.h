@@ -25,6 +25,7 @@ struct campaign_run {
     struct graph graph;
     struct hash dataset;
     uint32_t train_images, holdout_images, test_images;
+    int image_side;                         /* the longest side of a stored image, pixels */
     char teacher[HASH_HEX_BYTES];           /* of an imported teacher, or "" */
     const char *folder;                     /* the run's */
     char *checkpoints, *journal, *resolved; /* paths inside it */

@@ -124,7 +124,8 @@ enum err cmd_plan(int argc, char **argv)
     TRY(open_journal(plan->run, &journal));
     TRY(campaign_run_survey(plan->run, journal, &plan->survey));
     TRY(estimate_run(plan->run, &plan->survey, &plan->estimate));
-    campaign_hints(&plan->run->campaign, &plan->run->space, &plan->run->schedule, &plan->hints);
+    campaign_hints(&plan->run->campaign, &plan->run->space, &plan->run->schedule,
+                   plan->run->image_side, &plan->hints);
     if (options->wants_json)
         print_json(plan);
     else

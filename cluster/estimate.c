@@ -44,12 +44,11 @@ static double evaluation_images(const struct campaign_run *run)
 }
 
 /* Measuring a phase's grid once. */
-static double grid_macs(const struct campaign_run *run, const struct phase *phase)
+static double grid_macs(const struct campaign_run *run, const struct open_choices *open)
 {
     double sum = 0;
     struct grid grid;
-    grid_of(&run->space, &phase->open, run->space.resolutions[run->space.resolution_count - 1],
-            &grid);
+    grid_of(&run->space, open, run->space.resolutions[run->space.resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++)
         sum += (double)cost_of(&run->space, &grid.rows[i].subnet).macs;
     return sum * evaluation_images(run);
@@ -72,20 +71,14 @@ static enum err estimate_training(const struct campaign_run *run, int phase_inde
         evaluations += phase->epochs / every;
     estimate->steps = timetable.steps;
     estimate->macs = (double)timetable.steps * run->campaign.batch.global * image +
-                     evaluations * grid_macs(run, phase);
+                     evaluations * grid_macs(run, &phase->open);
 out:
     return err;
 }
 
-/* The last phase leaves open what the search draws from. */
-static const struct phase *last_phase(const struct campaign_run *run)
+static double search_macs(const struct campaign_run *run, const struct open_choices *trained)
 {
-    return &run->schedule.phases[run->schedule.phase_count - 1];
-}
-
-static double search_macs(const struct campaign_run *run)
-{
-    double mean = mean_macs(run, &last_phase(run)->open);
+    double mean = mean_macs(run, trained);
     double targets = run->campaign.target_count * (double)run->test_images;
     return mean * (run->campaign.search.evaluations * evaluation_images(run) + targets);
 }
@@ -93,16 +86,17 @@ static double search_macs(const struct campaign_run *run)
 static enum err estimate_stage(const struct campaign_run *run, int stage, int phase,
                                struct stage_estimate *estimate)
 {
-    const struct phase *last = last_phase(run);
+    struct open_choices trained;
+    schedule_trained(&run->schedule, &run->space, &trained);
     switch (run->graph.stages[stage].kind) {
     case STAGE_TRAIN:
         return estimate_training(run, phase, estimate);
     case STAGE_EVALUATE: /* the grid again, and on the test images */
         estimate->macs =
-            grid_macs(run, last) * (1 + run->test_images / (evaluation_images(run) + 1));
+            grid_macs(run, &trained) * (1 + run->test_images / (evaluation_images(run) + 1));
         return ERR_OK;
     case STAGE_SEARCH:
-        estimate->macs = search_macs(run);
+        estimate->macs = search_macs(run, &trained);
         return ERR_OK;
     case STAGE_COMPILE:
     case STAGE_REPORT:
@@ -111,7 +105,7 @@ static enum err estimate_stage(const struct campaign_run *run, int stage, int ph
     return ERR_OK;
 }
 
-/* The rate of what this run has computed so far; unfinished stages count by their steps. */
+/* The rate of the training stages this run has finished. */
 static void find_rate(const struct campaign_run *run, const struct survey *survey,
                       struct run_estimate *estimate)
 {

@@ -33,8 +33,10 @@ MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct
  * or the imported teacher. */
 MUST_CHECK enum err resume_load_teacher(struct workbench *bench, float *weights);
 
-/* Collective: the weights of a finished training stage (for evaluation and search). */
-MUST_CHECK enum err resume_load_final(struct workbench *bench, int stage);
+/* Collective: what training ended with, into net->weights, for evaluation, search and compilation:
+ * the last training stage's, or the imported teacher's where nothing is trained. content: the
+ * checkpoint's, written on rank 0; NULL: not asked. */
+MUST_CHECK enum err resume_load_trained(struct workbench *bench, struct hash *content);
 
 /* Rank 0: hands weights and momentum to the saver (checkpoint_saved tells when it is durable).
  * Refuses weights that are not finite: ERR_NUMERIC. */

@@ -250,12 +250,16 @@ out:
     return err;
 }
 
-enum err resume_load_final(struct workbench *bench, int stage)
+enum err resume_load_trained(struct workbench *bench, struct hash *content)
 {
     enum err err = ERR_OK;
     struct checkpoint checkpoint = {0};
     if (bench->comm->rank == 0) {
-        err = load_stage_final(bench, stage, &checkpoint);
+        int last = stage_of_phase(bench, bench->schedule.phase_count - 1);
+        err = last >= 0 ? load_stage_final(bench, last, &checkpoint)
+                        : load_imported(bench, &checkpoint);
+        if (err == ERR_OK && content)
+            *content = checkpoint.content;
         if (err == ERR_OK)
             err = set_all(bench->net, &checkpoint, "", bench->net->weights);
     }

@@ -8,18 +8,6 @@
 #include "trainer/shrink.h"
 #include <stdio.h>
 
-/* Weights of the stage this one depends on; a campaign that trains nothing has an imported teacher.
- */
-static enum err load_weights(struct workbench *bench, int stage, int *resolution)
-{
-    const struct stage_plan *row = &bench->plan.stages[stage];
-    *resolution = bench->space.resolutions[bench->space.resolution_count - 1];
-    if (row->dependency_count > 0)
-        return resume_load_final(bench, row->dependencies[0]);
-    bench->net->has_statistics = false;
-    return resume_load_teacher(bench, bench->net->weights);
-}
-
 /* Adds "holdout" or "test" with this sub-network's score, where the data set has such images. */
 static enum err add_score(struct workbench *bench, struct evaluate *evaluate,
                           const struct subnet *subnet, enum split split, enum score_detail detail,
@@ -60,14 +48,14 @@ static enum err run_evaluate(struct workbench *bench, int stage)
 {
     enum err err = ERR_OK;
     const struct space *space = &bench->space;
-    struct open_choices all = {space->kernels, space->expansions, space->depths};
+    struct open_choices open;
     struct evaluate *evaluate = NULL;
     struct grid grid;
-    int resolution = 0;
     json_t *list = json_array();
-    TRY(load_weights(bench, stage, &resolution));
+    TRY(resume_load_trained(bench, NULL));
     TRY(judge_open(bench, &evaluate));
-    grid_of(space, &all, resolution, &grid);
+    schedule_trained(&bench->schedule, space, &open);
+    grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
         bool is_end = i == 0 || i == grid.count - 1; /* the biggest and the smallest */
         struct progress progress = {.step = (uint64_t)i,
@@ -128,9 +116,9 @@ static enum err run_search(struct workbench *bench, int stage)
                              .population = campaign->search.population,
                              .mutation = campaign->search.mutation,
                              .seed = campaign->seed};
-    int resolution = 0;
     json_t *json = NULL;
-    TRY(load_weights(bench, stage, &resolution));
+    schedule_trained(&bench->schedule, &bench->space, &cfg.open);
+    TRY(resume_load_trained(bench, NULL));
     TRY(judge_open(bench, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
     TRY(search_run(&cfg, &evaluator, report_search, bench, &found));

@@ -79,10 +79,17 @@ static struct made_up make_up(uint64_t seed)
     return (struct made_up){.evaluator = {.measure = measure}, .space = &space, .seed = seed};
 }
 
+static struct open_choices all_choices(void)
+{
+    return (struct open_choices){space.kernels, space.expansions, space.depths};
+}
+
 static void run(struct made_up *made_up, struct search_cfg cfg, struct search_result *result)
 {
     made_up->evaluator.own = made_up;
     cfg.space = &space;
+    if (cfg.open.kernels.count == 0)
+        cfg.open = all_choices();
     enum err err = search_run(&cfg, &made_up->evaluator, NULL, NULL, result);
     if (err != ERR_OK)
         print_error("%s\n", err_text());
@@ -154,8 +161,12 @@ static void a_target_nothing_fits_names_the_smallest_possible(void **state)
     struct made_up made_up = make_up(1);
     struct search_result result = {0};
     made_up.evaluator.own = &made_up;
-    struct search_cfg cfg = {
-        .space = &space, .targets = &target, .target_count = 1, .evaluations = 10, .population = 4};
+    struct search_cfg cfg = {.space = &space,
+                             .open = all_choices(),
+                             .targets = &target,
+                             .target_count = 1,
+                             .evaluations = 10,
+                             .population = 4};
     assert_int_equal(search_run(&cfg, &made_up.evaluator, NULL, NULL, &result), ERR_CONFIG);
     assert_non_null(strstr(err_text(), "target tiny"));
     struct subnet least;
@@ -183,6 +194,87 @@ static void a_camera_of_3x3_kernels_is_offered_nothing_else(void **state)
     for (int i = 0; i < result.candidate_count; i++)
         for (int b = 0; b < space.block_count; b++)
             assert_int_equal(result.candidates[i].subnet.kernel[b], 3);
+    search_result_fini(&result);
+}
+
+static void check_blocks(const struct candidate *candidate, const struct choices *kernels,
+                         const struct choices *expansions)
+{
+    for (int b = 0; b < space.block_count; b++)
+        if (subnet_has_block(&space, &candidate->subnet, b) &&
+            (choices_find(kernels, candidate->subnet.kernel[b]) < 0 ||
+             choices_find(expansions, candidate->subnet.expansion[b]) < 0))
+            fail_msg("block %d: kernel %d, expansion %d", b + 1, candidate->subnet.kernel[b],
+                     candidate->subnet.expansion[b]);
+}
+
+/* Skipped blocks keep the space's smallest kernel, which this device does not run. */
+static void a_device_without_the_smallest_kernel_finds_shallow_networks(void **state)
+{
+    (void)state;
+    struct target target = make_target("five", 60e6, 0);
+    target.device.kernels = (struct choices){1, {5}};
+    struct made_up made_up = make_up(3);
+    struct search_result result = {0};
+    run(&made_up,
+        (struct search_cfg){.targets = &target,
+                            .target_count = 1,
+                            .evaluations = 40,
+                            .population = 8,
+                            .mutation = 0.2},
+        &result);
+    for (int i = 0; i < result.candidate_count; i++) {
+        check_blocks(&result.candidates[i], &target.device.kernels, &space.expansions);
+        assert_true(result.candidates[i].accuracy <=
+                    result.candidates[result.winners[0].candidate].accuracy);
+    }
+    search_result_fini(&result);
+}
+
+/* The first target draws expansion 3 (middles of 72), which the second's device cannot run. */
+static void what_another_device_runs_wins_no_target(void **state)
+{
+    (void)state;
+    struct space kept = space;
+    const struct choices sixteens = {2, {4, 6}};
+    struct target targets[2] = {make_target("any", 60e6, 0), make_target("sixteens", 60e6, 0)};
+    targets[1].device.channel_multiple = 16;
+    for (int s = 0; s < space.stage_count; s++) /* what is checked besides the middles */
+        space.stages[s].width = (space.stages[s].width + 15) / 16 * 16;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct made_up made_up = make_up(seed);
+        struct search_result result = {0};
+        run(&made_up,
+            (struct search_cfg){.targets = targets,
+                                .target_count = 2,
+                                .evaluations = 64,
+                                .population = 8,
+                                .mutation = 0.1,
+                                .seed = seed},
+            &result);
+        check_blocks(&result.candidates[result.winners[1].candidate], &space.kernels, &sixteens);
+        search_result_fini(&result);
+    }
+    space = kept;
+}
+
+static void only_what_was_trained_is_drawn(void **state)
+{
+    (void)state;
+    struct target target = make_target("mid", 100e6, 0);
+    struct open_choices trained = {{2, {3, 5}}, {2, {4, 6}}, {2, {3, 4}}};
+    struct made_up made_up = make_up(3);
+    struct search_result result = {0};
+    run(&made_up,
+        (struct search_cfg){.open = trained,
+                            .targets = &target,
+                            .target_count = 1,
+                            .evaluations = 40,
+                            .population = 8,
+                            .mutation = 0.2},
+        &result);
+    for (int i = 0; i < result.candidate_count; i++)
+        assert_int_equal(subnet_find_closed(&space, &result.candidates[i].subnet, &trained), -1);
     search_result_fini(&result);
 }
 
@@ -232,6 +324,9 @@ int main(void)
         cmocka_unit_test(winners_meet_their_bounds_and_the_budget_is_kept),
         cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),
         cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
+        cmocka_unit_test(a_device_without_the_smallest_kernel_finds_shallow_networks),
+        cmocka_unit_test(what_another_device_runs_wins_no_target),
+        cmocka_unit_test(only_what_was_trained_is_drawn),
         cmocka_unit_test(the_same_seed_measures_the_same_candidates),
         cmocka_unit_test(the_front_has_no_candidate_that_another_beats),
     };

@@ -162,6 +162,8 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
          "key 'search.targets[0].device': 'nikon' is not there; looked for "},
         {"search: {evaluations: 8, population: 9, targets: [{name: a}]}",
          ":4:38: key 'search.population': 9 is more than search.evaluations 8"},
+        {"search: {evaluations: 2, targets: [{name: a}, {name: b}, {name: c}]}",
+         ":4:23: key 'search.evaluations': 2 is fewer than the 3 targets"},
         {"search: {targets: [{name: a}]}\ncompile: {formats: []}",
          "key 'compile.formats': is empty"},
         {"teacher: {epochs: 0}", "key 'teacher.epochs': is 0"},
@@ -225,10 +227,15 @@ static void budgets_nothing_fits_name_the_smallest_possible(void **state)
     (void)state;
     struct campaign campaign;
     struct space space;
-    assert_ok(
-        load_more("search: {targets: [{name: a, macs: 0.8M}, {name: b, macs: 100k}]}", &campaign));
-    assert_refused(campaign_space(&campaign, 10, 1, &space), ERR_CONFIG,
-                   "4: target 'b': nothing fits: the smallest sub-network (20 px) has ");
+    assert_ok(load_more("search: {targets: [{name: a, macs: 0.8M}, {name: b, macs: 100k},\n"
+                        "  {name: c, device: firefly-dl, macs: 3M, latency_ms: 19.301}]}",
+                        &campaign));
+    assert_int_equal(campaign_space(&campaign, 10, 1, &space), ERR_CONFIG);
+    static const char *const expected[] = {
+        ":4:43: key 'search.targets[1].macs': target 'b': nothing fits: the smallest sub-network "
+        "(20 px) has ",
+        ":5:3: key 'search.targets[2].latency_ms': target 'c': nothing fits: "};
+    LISTED(expected);
 }
 
 static void check_same(const struct campaign *left, const struct campaign *right)
@@ -241,8 +248,10 @@ static void check_same(const struct campaign *left, const struct campaign *right
     campaign_write(right, &b);
     assert_string_equal(text_get(&a), text_get(&b));
     memcpy(moved.path, left->path, sizeof moved.path);
-    for (int i = 0; i < moved.target_count; i++)
+    for (int i = 0; i < moved.target_count; i++) {
         moved.targets[i].line = left->targets[i].line;
+        moved.targets[i].column = left->targets[i].column;
+    }
     if (memcmp(left, &moved, sizeof moved) != 0)
         fail_msg("the fields differ although the text is the same:\n%s", text_get(&a));
     text_fini(&a);

@@ -1,5 +1,6 @@
 /* Schedules, stages and their keys: a key changes exactly with the knobs that change the result. */
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/yaml/schema.h"
 #include "tests/spec/spec_test.h"
 #include "trainer/spec/campaign.h"
@@ -218,6 +219,59 @@ static void a_given_teacher_is_not_trained(void **state)
         assert_false(hash_equal(&made.keys[i], &other.keys[i]));
 }
 
+/* Writes a space of a single sub-network into the folder. */
+static void write_single(char space[80])
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    assert_ok(file_read("configs/spaces/firefly-tiny.yaml", 65536, &bytes, &size));
+    memcpy(strstr(bytes, "[3, 5, 7]"), "[7]      ", 9);
+    memcpy(strstr(bytes, "[2, 3, 4]"), "[4]      ", 9);
+    memcpy(strstr(bytes, "[1, 2, 3]"), "[3]      ", 9);
+    snprintf(space, 80, "%s/single.yaml", folder);
+    assert_ok(file_write(space, bytes, size));
+    mem_free(bytes);
+}
+
+static void a_given_teacher_with_nothing_to_open_is_evaluated_and_searched(void **state)
+{
+    (void)state;
+    struct made made, other;
+    struct open_choices open;
+    char space[80];
+    write_single(space);
+    const struct campaign_override single[] = {{"space", space},
+                                               {"teacher.from", "runs/a@teacher/final"},
+                                               {"search.targets", "[{name: best}]"},
+                                               {"dataset.holdout", "5000"}};
+    struct campaign_override fewer[4];
+    memcpy(fewer, single, sizeof fewer);
+    fewer[3].value = "4000";
+    make(single, 4, &made);
+    assert_int_equal(made.schedule.phase_count, 0);
+    assert_string_equal(made.plan.stages[0].name, "evaluate");
+    schedule_trained(&made.schedule, &made.space, &open);
+    assert_int_equal(open.kernels.value[0], 7);
+    make(fewer, 4, &other); /* other images are held out: nothing of it may be taken over */
+    for (int i = 0; i < made.plan.stage_count; i++)
+        assert_false(hash_equal(&made.keys[i], &other.keys[i]));
+}
+
+static void a_target_draws_only_what_the_last_row_trains(void **state)
+{
+    (void)state;
+    struct made made;
+    struct open_choices open;
+    const struct campaign_override rows[] = {
+        {"shrink.rows", "{width-2: {expansions: [3, 4], kernels: [3, 7]}}"}};
+    make(rows, 1, &made);
+    assert_ok(
+        campaign_target_choices(&made.campaign.targets[1], &made.space, &made.schedule, &open));
+    assert_int_equal(choices_min(&open.expansions), 3);
+    assert_int_equal(open.kernels.count, 2);
+    assert_int_equal(open.depths.count, 3);
+}
+
 /* Every knob, a second value, and the stages whose key must change: the named ones and all that
  * depend on them. "" none. */
 static const struct {
@@ -372,13 +426,16 @@ static void wasted_training_is_pointed_out(void **state)
     const struct campaign_override camera[] = {
         {"search.targets", "[{name: a, device: firefly-dl, macs: 0.45M}]"}};
     make(NULL, 0, &made); /* target "best" takes any device and any cost */
-    campaign_hints(&made.campaign, &made.space, &made.schedule, &lines);
+    campaign_hints(&made.campaign, &made.space, &made.schedule, 28, &lines);
     assert_string_equal(text_get(&lines), "");
     make(camera, 1, &made);
-    campaign_hints(&made.campaign, &made.space, &made.schedule, &lines);
+    campaign_hints(&made.campaign, &made.space, &made.schedule, 28, &lines);
     assert_non_null(strstr(text_get(&lines), "kernels 5, 7: trained, but no target's device"));
     assert_non_null(strstr(text_get(&lines), "resolutions from 28 px: trained, but even the"));
     assert_null(strstr(text_get(&lines), "expansions"));
+    assert_null(strstr(text_get(&lines), "no image is stored larger"));
+    campaign_hints(&made.campaign, &made.space, &made.schedule, 24, &lines);
+    assert_non_null(strstr(text_get(&lines), "resolutions above 24 px: no image is stored larger"));
     text_fini(&lines);
 }
 
@@ -391,6 +448,8 @@ int main(void)
         cmocka_unit_test(the_random_schedule_opens_everything_at_once),
         cmocka_unit_test(stages_depend_on_what_they_start_from),
         cmocka_unit_test(a_given_teacher_is_not_trained),
+        cmocka_unit_test(a_given_teacher_with_nothing_to_open_is_evaluated_and_searched),
+        cmocka_unit_test(a_target_draws_only_what_the_last_row_trains),
         cmocka_unit_test(keys_change_exactly_for_the_knobs_that_change_results),
         cmocka_unit_test(keys_are_the_same_every_time_and_follow_the_datasets_content),
         cmocka_unit_test(inputs_name_the_knob_that_changed),

@@ -126,8 +126,10 @@ enum err dataset_split(const struct dataset *dataset, enum split split, uint32_t
 {
     uint32_t train = dataset->info.train_count, first = 0, n = dataset->info.test_count;
     if (holdout >= train)
-        return err_set(ERR_CONFIG, "%u images cannot be held out of the %u training images of %s",
-                       holdout, train, dataset->path);
+        return err_set(ERR_CONFIG,
+                       "dataset.holdout is %u, but %s has only %u training images: set it to "
+                       "about %u",
+                       holdout, dataset->path, train, train / 10);
     uint32_t *order = mem_array(split == SPLIT_TEST ? n : train, sizeof *order);
     if (split == SPLIT_TEST) {
         for (uint32_t i = 0; i < n; i++)

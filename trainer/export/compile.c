@@ -4,34 +4,32 @@
 #include "trainer/judge.h"
 #include "trainer/resume.h"
 #include "trainer/spec/cost.h"
-#include <stdio.h>
 #include <string.h>
 
-static int last_training_stage(const struct workbench *bench)
-{
-    int last = 0;
-    for (int s = 0; s < bench->plan.stage_count; s++)
-        if (bench->plan.stages[s].kind == STAGE_TRAIN)
-            last = s;
-    return last;
-}
-
-/* The device runs this sub-network: every gene is among what it allows. */
-static enum err check_device(const struct workbench *bench, const struct compile_request *request)
+/* This sub-network was trained, and the device runs it. */
+static enum err check_subnet(const struct workbench *bench, const struct compile_request *request)
 {
     enum err err = ERR_OK;
     const struct space *space = &bench->space;
-    struct open_choices open = {space->kernels, space->expansions, space->depths};
-    TRY(subnet_check(space, request->subnet));
+    const struct subnet *subnet = request->subnet;
+    struct open_choices open;
+    schedule_trained(&bench->schedule, space, &open);
+    TRY(subnet_check(space, subnet));
+    int b = subnet_find_closed(space, subnet, &open);
+    if (b >= 0)
+        TRY(err_set(ERR_CONFIG,
+                    "block %d of the sub-network (kernel %d, expansion %d, depth %d of its stage) "
+                    "was never trained: shrink.rows left it out",
+                    b + 1, subnet->kernel[b], subnet->expansion[b],
+                    subnet_depth(space, subnet, space->blocks[b].stage)));
     TRY(camera_device_narrow(request->device, space, &open));
-    for (int b = 0; b < space->block_count; b++)
-        if (subnet_has_block(space, request->subnet, b) &&
-            choices_find(&open.kernels, request->subnet->kernel[b]) < 0)
-            TRY(err_set(
-                ERR_CONFIG,
-                "%s runs no %dx%d depthwise convolution, block %d of the sub-network has one",
-                request->device->name, request->subnet->kernel[b], request->subnet->kernel[b],
-                b + 1));
+    b = subnet_find_closed(space, subnet, &open);
+    if (b >= 0)
+        TRY(err_set(ERR_CONFIG,
+                    "device %s does not run block %d of the sub-network: a depthwise convolution "
+                    "of %dx%d over %d channels; see kernels and channel_multiple of its file",
+                    request->device->name, b + 1, subnet->kernel[b], subnet->kernel[b],
+                    space_middle(&space->blocks[b], subnet->expansion[b])));
 out:
     return err;
 }
@@ -102,19 +100,16 @@ out:
 }
 
 static enum err write_bundle(struct workbench *bench, const struct compile_request *request,
-                             const struct folded *folded, const struct bundle_sample *samples,
-                             int sample_count)
+                             const struct hash *weights, const struct folded *folded,
+                             const struct bundle_sample *samples, int sample_count)
 {
     enum err err = ERR_OK;
     struct text subnet;
     struct cost cost = cost_of(&bench->space, request->subnet);
-    struct checkpoint checkpoint = {0};
-    char name[80], content[HASH_HEX_BYTES];
+    char content[HASH_HEX_BYTES];
     text_init(&subnet);
     subnet_format(&bench->space, request->subnet, &subnet);
-    snprintf(name, sizeof name, "%s/final", bench->plan.stages[last_training_stage(bench)].name);
-    TRY(checkpoint_peek(bench->store, name, &checkpoint));
-    hash_hex(&checkpoint.content, content);
+    hash_hex(weights, content);
     struct bundle_cfg cfg = {.folder = request->folder,
                              .target = request->name,
                              .device = request->device,
@@ -131,7 +126,6 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .checkpoint = content};
     TRY(bundle_write(&cfg));
 out:
-    checkpoint_fini(&checkpoint);
     text_fini(&subnet);
     return err;
 }
@@ -141,19 +135,20 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     enum err err = ERR_OK;
     struct bundle_sample samples[COMPILE_SAMPLES];
     struct folded folded = {0};
+    struct hash weights;
     int count = 0;
     float *logits =
         mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->space.classes, sizeof *logits);
     memset(samples, 0, sizeof samples);
-    TRY(check_device(bench, request));
-    TRY(resume_load_final(bench, last_training_stage(bench)));
+    TRY(check_subnet(bench, request));
+    TRY(resume_load_trained(bench, &weights));
     TRY(calibrate(bench, request->subnet));
     TRY(fold_subnet(bench->net, request->subnet, &folded));
     TRY(read_samples(bench, request->subnet->resolution, samples, &count));
     TRY(answer_samples(bench, request->subnet, samples, count, logits));
     for (int i = 0; i < count; i++)
         samples[i].logits = logits + i * bench->space.classes;
-    TRY(write_bundle(bench, request, &folded, samples, count));
+    TRY(write_bundle(bench, request, &weights, &folded, samples, count));
 out:
     for (int i = 0; i < COMPILE_SAMPLES; i++)
         mem_free(samples[i].image.pixels);

@@ -14,8 +14,8 @@ struct compile_request { /* borrowed */
     const struct subnet *subnet;
 };
 
-/* The weights of the last training stage are loaded into bench->net. ERR_CONFIG when the device
- * cannot run the sub-network; ERR_NOT_FOUND when training is not done. */
+/* What training ended with is loaded into bench->net. ERR_CONFIG when the sub-network was never
+ * trained or the device cannot run it; ERR_NOT_FOUND when training is not done. */
 MUST_CHECK enum err compile_subnet(struct workbench *bench, const struct compile_request *request);
 
 #endif

@@ -1,5 +1,5 @@
-/* Life cycle and shapes of a folded network; how one is made stands in fold.c, how one runs in
- * folded_run.c. */
+/* Life cycle and shapes of a folded network; how one is made stands in fold.c, how it is
+ * written out in onnx_write.c, tensorflow.c and caffe.c. */
 #include "trainer/export/folded.h"
 #include <string.h>
 

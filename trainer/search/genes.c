@@ -21,6 +21,19 @@ static int draw_resolution(const struct space *space, struct gene_draws *draws)
     return space->resolutions[rng_below(draw(draws), (uint32_t)space->resolution_count)];
 }
 
+/* The canonical form keeps the space's smallest choices in blocks that are skipped; the device need
+ * not run those when a deeper stage wakes the block. */
+static void fit_to_pool(const struct gene_pool *pool, struct subnet *subnet)
+{
+    for (int b = 0; b < pool->space->block_count; b++) {
+        if (choices_find(&pool->open.kernels, subnet->kernel[b]) < 0)
+            subnet->kernel[b] = (int8_t)choices_min(&pool->open.kernels);
+        if (choices_find(&pool->open.expansions, subnet->expansion[b]) < 0)
+            subnet->expansion[b] = (int8_t)choices_min(&pool->open.expansions);
+    }
+    subnet_canonical(pool->space, subnet);
+}
+
 void genes_random(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
 {
     subnet_smallest(pool->space, pool->space->resolutions[0], subnet);
@@ -42,7 +55,7 @@ void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double
     for (int s = 0; s < space->elastic_stage_count; s++)
         if (rng_unit(draw(draws)) < rate)
             subnet->depth[s] = (int8_t)draw_choice(draws, &pool->open.depths);
-    subnet_canonical(space, subnet);
+    fit_to_pool(pool, subnet);
 }
 
 void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const struct subnet *left,
@@ -61,7 +74,7 @@ void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const s
     for (int s = 0; s < space->elastic_stage_count; s++)
         if (draw(draws) & 1)
             child->depth[s] = right->depth[s];
-    subnet_canonical(space, child);
+    fit_to_pool(pool, child);
 }
 
 void genes_smallest(const struct gene_pool *pool, struct subnet *subnet)

@@ -1,5 +1,6 @@
 /* A candidate's genes: drawing, mutating, crossing, and shrinking until a target's bounds are met.
- * What a target's device cannot run is never drawn. Every draw is rng(seed, RNG_SEARCH, generation,
+ * What a target's device cannot run is never drawn: sub-networks that are mutated, crossed or
+ * shrunk are of the pool. Every draw is rng(seed, RNG_SEARCH, generation,
  * candidate, draw). Pure. */
 #ifndef TRAINER_SEARCH_GENES_H
 #define TRAINER_SEARCH_GENES_H

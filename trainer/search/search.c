@@ -51,7 +51,7 @@ static enum err open_pool(const struct search_cfg *cfg, const struct target *tar
     struct subnet least;
     enum err err = ERR_OK;
     pool->space = space;
-    pool->open = (struct open_choices){space->kernels, space->expansions, space->depths};
+    pool->open = cfg->open;
     TRY(camera_device_narrow(&target->device, space, &pool->open));
     pool->macs_max = get_macs_max(target);
     genes_smallest(pool, &least);
@@ -80,14 +80,12 @@ static bool is_known(const struct search *search, const struct candidate *more, 
     return false;
 }
 
-/* Can the pool's device run this candidate of another target? */
+/* Can the pool's device run this candidate, which another target may have drawn? */
 static bool is_in_pool(const struct gene_pool *pool, const struct target *target,
                        const struct candidate *candidate)
 {
-    for (int b = 0; b < pool->space->block_count; b++)
-        if (choices_find(&pool->open.kernels, candidate->subnet.kernel[b]) < 0)
-            return false;
-    return search_fits(target, (double)candidate->macs);
+    return subnet_find_closed(pool->space, &candidate->subnet, &pool->open) < 0 &&
+           search_fits(target, (double)candidate->macs);
 }
 
 /* Indices of what fits, the most accurate first; returns how many. */
@@ -237,11 +235,10 @@ enum err search_run(const struct search_cfg *cfg, struct evaluator *evaluator,
     struct gene_pool pool;
     for (int t = 0; t < cfg->target_count; t++) /* before anything is measured */
         TRY(open_pool(cfg, &cfg->targets[t], &pool));
-    found.candidates =
-        mem_array((size_t)cfg->evaluations + (size_t)cfg->target_count, sizeof *found.candidates);
+    found.candidates = mem_array((size_t)cfg->evaluations, sizeof *found.candidates);
     for (int t = 0; t < cfg->target_count; t++) {
         int budget = (cfg->evaluations - found.candidate_count) / (cfg->target_count - t);
-        TRY(search_target(&search, &cfg->targets[t], budget > 0 ? budget : 1));
+        TRY(search_target(&search, &cfg->targets[t], budget));
     }
     for (int t = 0; t < cfg->target_count; t++)
         TRY(choose_winner(&search, t, &found.winners[t]));

@@ -10,10 +10,11 @@
 
 struct search_cfg {
     const struct space *space; /* borrowed, as everything here */
+    struct open_choices open;  /* what was trained: nothing else is drawn */
     const struct target *targets;
     int target_count;
-    int evaluations; /* the most candidates that are measured, over all targets */
-    int population;  /* >= 4 */
+    int evaluations; /* the most candidates measured, over all targets; >= target_count */
+    int population;  /* of a generation, >= 2 */
     double mutation; /* probability that a gene is drawn again */
     uint64_t seed;
     bool is_random; /* the baseline: candidates are drawn, nothing is learnt */

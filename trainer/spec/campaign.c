@@ -1,9 +1,9 @@
 /* A campaign from its file: the schema's walk, then what only the whole can tell. */
 #include "trainer/spec/campaign.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/yaml/schema.h"
 #include "trainer/spec/lookup.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,19 +22,10 @@ struct loading { /* one campaign_load() */
 #define COMPLAIN(loading, path, ...)                                                               \
     yaml_complain((loading)->errors, yaml_nearest((loading)->root, path), path, __VA_ARGS__)
 
-/* A name becomes a folder. */
-static bool is_file_name(const char *name)
-{
-    for (const char *at = name; *at; at++)
-        if (!isalnum((unsigned char)*at) && !strchr("-_.+", *at))
-            return false;
-    return name[0] != 0 && name[0] != '.' && name[0] != '-';
-}
-
 static void check_names(const struct loading *loading)
 {
     const struct campaign *campaign = loading->campaign;
-    if (campaign->name[0] && !is_file_name(campaign->name))
+    if (campaign->name[0] && !file_is_name(campaign->name))
         COMPLAIN(loading, "campaign", "'%s' becomes a folder: use letters, digits, - and _",
                  campaign->name);
 }
@@ -154,8 +145,9 @@ static void check_target(const struct loading *loading, int i)
 {
     const struct campaign *campaign = loading->campaign;
     const struct target *target = &campaign->targets[i];
+    struct schedule schedule;
     struct open_choices open;
-    if (!is_file_name(target->name))
+    if (!file_is_name(target->name))
         complain_target(loading, i, "name", "it becomes a folder: use letters, digits, - and _");
     for (int j = 0; j < i; j++)
         if (strcmp(campaign->targets[j].name, target->name) == 0)
@@ -166,7 +158,10 @@ static void check_target(const struct loading *loading, int i)
              target->latency_ms_max <= target->device.latency_fixed_ms)
         complain_target(loading, i, "latency_ms",
                         "is not above the device's fixed time (latency.fixed_ms): nothing can fit");
-    if (loading->has_space && campaign_target_choices(target, &loading->space, &open) != ERR_OK)
+    if (!loading->has_space)
+        return;
+    campaign_schedule(campaign, &loading->space, &schedule);
+    if (campaign_target_choices(target, &loading->space, &schedule, &open) != ERR_OK)
         complain_target(loading, i, "device", err_text());
 }
 
@@ -184,7 +179,9 @@ static void check_search(struct loading *loading)
 {
     const struct campaign *campaign = loading->campaign;
     for (int i = 0; i < campaign->target_count; i++) {
-        loading->campaign->targets[i].line = target_node(loading, i, "")->line;
+        const struct yaml_node *node = target_node(loading, i, "");
+        loading->campaign->targets[i].line = node->line;
+        loading->campaign->targets[i].column = node->column;
         load_device(loading, i);
         check_target(loading, i);
     }
@@ -200,6 +197,9 @@ static void check_search(struct loading *loading)
     if (campaign->search.population > campaign->search.evaluations)
         COMPLAIN(loading, "search.population", "%d is more than search.evaluations %d",
                  campaign->search.population, campaign->search.evaluations);
+    if (campaign->search.evaluations < campaign->target_count)
+        COMPLAIN(loading, "search.evaluations", "%d is fewer than the %d targets; each needs one",
+                 campaign->search.evaluations, campaign->target_count);
     if (campaign->dataset.holdout == 0)
         COMPLAIN(loading, "dataset.holdout",
                  "is 0, but a search measures sub-networks on held-out images");
@@ -277,8 +277,8 @@ out:
 }
 
 enum err campaign_target_choices(const struct target *target, const struct space *space,
-                                 struct open_choices *open)
+                                 const struct schedule *schedule, struct open_choices *open)
 {
-    *open = (struct open_choices){space->kernels, space->expansions, space->depths};
+    schedule_trained(schedule, space, open);
     return camera_device_narrow(&target->device, space, open);
 }

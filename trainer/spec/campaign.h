@@ -23,7 +23,7 @@ struct target { /* one row of search.targets */
     struct camera_device device;     /* resolved from configs/devices/<device>.yaml */
     double macs_max;                 /* 0: no bound */
     double latency_ms_max;           /* 0: no bound */
-    int line;                        /* where it was written, for messages; 0: not in a file */
+    int line, column;                /* where it was written, for messages; 0: not in a file */
 };
 
 struct row_override {                   /* one row of shrink.rows: what replaces the table's */
@@ -130,7 +130,7 @@ void campaign_help(struct text *text);
 
 /* The space with this campaign's width, for a dataset of so many classes and channels; narrowed to
  * its resolutions. ERR_CONFIG. Also checks what needs both (camera targets need choices the space
- * has, ...). */
+ * has, ...): every target that cannot be met, in one text. */
 MUST_CHECK enum err campaign_space(const struct campaign *campaign, int classes, int channels,
                                    struct space *space);
 
@@ -138,15 +138,17 @@ MUST_CHECK enum err campaign_space(const struct campaign *campaign, int classes,
 void campaign_schedule(const struct campaign *campaign, const struct space *space,
                        struct schedule *schedule);
 
-/* The choices a search for this target draws from: the space's, narrowed to what its device runs.
- * ERR_CONFIG as camera_device_narrow. */
+/* The choices a search for this target draws from: what is trained, narrowed to what its device
+ * runs. ERR_CONFIG as camera_device_narrow. */
 MUST_CHECK enum err campaign_target_choices(const struct target *target, const struct space *space,
+                                            const struct schedule *schedule,
                                             struct open_choices *open);
 
-/* Training costs that no target can use (kernels no device runs, resolutions beyond every budget),
- * one sentence a line; nothing when there are no targets. */
+/* Training costs that bring nothing: resolutions above the images' longest stored side in pixels,
+ * a single class, and what no target can use (kernels no device runs, resolutions beyond every
+ * budget). One sentence a line. */
 void campaign_hints(const struct campaign *campaign, const struct space *space,
-                    const struct schedule *schedule, struct text *lines);
+                    const struct schedule *schedule, int image_side, struct text *lines);
 
 enum stage_kind { STAGE_TRAIN, STAGE_EVALUATE, STAGE_SEARCH, STAGE_COMPILE, STAGE_REPORT };
 

@@ -124,7 +124,9 @@ static const struct knob campaign_knobs[] = {
      .high = 1e6, .words = "auto=0", .affects = AFFECTS_SEARCH,
      .help = "sub-networks of a generation; auto: a quarter of the evaluations, at most 50"},
     {"search.mutation", KNOB_REAL, FIELD(search.mutation), .fallback = "0.1", .low = 0, .high = 1,
-     .affects = AFFECTS_SEARCH, .help = "chance that a block, a depth or the resolution changes"},
+     .affects = AFFECTS_SEARCH,
+     .help = "chance that a kernel, an expansion or a depth is drawn again; the resolution is at "
+             "least every other time"},
     {"search.targets", KNOB_ROWS, LIST(targets, target_count), .fallback = "[]",
      .rows = &target_schema, .affects = AFFECTS_SEARCH,
      .help = "what to find: the most accurate sub-network within each row's budget"},

@@ -1,6 +1,7 @@
 /* A campaign made concrete for its dataset: the space, the rows of the schedule, and whether the
  * targets can be met at all. */
 #include "base/text.h"
+#include "base/yaml/schema.h"
 #include "trainer/spec/campaign.h"
 #include "trainer/spec/cost.h"
 #include <stdio.h>
@@ -23,23 +24,46 @@ static bool fits(const struct target *target, int64_t macs)
            (target->latency_ms_max == 0 || latency_ms <= target->latency_ms_max);
 }
 
-static enum err check_target(const struct campaign *campaign, const struct space *space,
-                             const struct target *target)
+static enum err check_target(const struct space *space, const struct schedule *schedule,
+                             const struct target *target, const char **field)
 {
     enum err err = ERR_OK;
     struct open_choices open;
-    err = campaign_target_choices(target, space, &open);
-    if (err != ERR_OK)
-        TRY(err_prefix(err, "%s:%d: target '%s'", campaign->path, target->line, target->name));
+    *field = "device";
+    TRY(campaign_target_choices(target, space, schedule, &open));
     int64_t macs = least_macs(space, &open, space->resolutions[0]);
+    bool is_over = target->macs_max > 0 && (double)macs > target->macs_max;
+    *field = is_over ? "macs" : "latency_ms";
     if (!fits(target, macs))
         TRY(err_set(ERR_CONFIG,
-                    "%s:%d: target '%s': nothing fits: the smallest sub-network (%d px) has %.4g "
-                    "million MACs and a predicted latency of %.4g ms; raise the budget, or train "
-                    "a smaller space or resolution",
-                    campaign->path, target->line, target->name, space->resolutions[0],
-                    (double)macs / 1e6, camera_device_latency_ms(&target->device, (double)macs)));
+                    "nothing fits: the smallest sub-network (%d px) has %.4g million MACs and a "
+                    "predicted latency of %.4g ms; raise the budget, or train a smaller space or "
+                    "resolution",
+                    space->resolutions[0], (double)macs / 1e6,
+                    camera_device_latency_ms(&target->device, (double)macs)));
 out:
+    return err;
+}
+
+/* Every target that cannot be met, in one text. */
+static enum err check_targets(const struct campaign *campaign, const struct space *space)
+{
+    struct schedule schedule;
+    struct yaml_errors *errors = yaml_errors_create();
+    campaign_schedule(campaign, space, &schedule);
+    for (int i = 0; i < campaign->target_count; i++) {
+        const struct target *target = &campaign->targets[i];
+        const char *field = NULL;
+        if (check_target(space, &schedule, target, &field) == ERR_OK)
+            continue;
+        struct yaml_node place = {
+            .source = campaign->path, .line = target->line, .column = target->column};
+        char path[64];
+        snprintf(path, sizeof path, "search.targets[%d].%s", i, field);
+        yaml_complain(errors, &place, path, "target '%s': %s", target->name, err_text());
+    }
+    enum err err = yaml_errors_end(errors);
+    yaml_errors_destroy(errors);
     return err;
 }
 
@@ -54,8 +78,7 @@ enum err campaign_space(const struct campaign *campaign, int classes, int channe
     memset(made.resolutions, 0, sizeof made.resolutions);
     memcpy(made.resolutions, campaign->resolutions,
            (size_t)campaign->resolution_count * sizeof *made.resolutions);
-    for (int i = 0; i < campaign->target_count; i++)
-        TRY(check_target(campaign, &made, &campaign->targets[i]));
+    TRY(check_targets(campaign, &made));
     *space = made;
 out:
     return err;
@@ -140,18 +163,32 @@ static void hint_resolutions(const struct campaign *campaign, const struct space
     }
 }
 
+/* What the images themselves cannot repay. */
+static void hint_images(const struct space *space, int image_side, struct text *lines)
+{
+    if (space->resolutions[space->resolution_count - 1] > image_side)
+        text_add(lines,
+                 "resolutions above %d px: no image is stored larger, so these cost more and show "
+                 "nothing new; leave them out of resolutions, or import the images larger\n",
+                 image_side);
+    if (space->classes < 2)
+        text_add(lines, "one class: there is nothing to tell apart; every sub-network will be "
+                        "right on every image\n");
+}
+
 void campaign_hints(const struct campaign *campaign, const struct space *space,
-                    const struct schedule *schedule, struct text *lines)
+                    const struct schedule *schedule, int image_side, struct text *lines)
 {
     struct open_choices opens[CAMPAIGN_MAX_TARGETS];
     bool kernels[SPACE_MAX_CHOICES] = {false}, expansions[SPACE_MAX_CHOICES] = {false};
-    struct open_choices trained = {0};
+    struct open_choices trained;
+    hint_images(space, image_side, lines);
     if (campaign->target_count == 0 || schedule->phase_count == 0)
         return;
     for (int i = 0; i < campaign->target_count; i++)
-        if (campaign_target_choices(&campaign->targets[i], space, &opens[i]) != ERR_OK)
+        if (campaign_target_choices(&campaign->targets[i], space, schedule, &opens[i]) != ERR_OK)
             return; /* campaign_space() has refused this already */
-    trained = schedule->phases[schedule->phase_count - 1].open; /* the last opens the most */
+    schedule_trained(schedule, space, &trained);
     for (int i = 0; i < campaign->target_count; i++) {
         for (int k = 0; k < trained.kernels.count; k++)
             kernels[k] =

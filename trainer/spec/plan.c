@@ -120,6 +120,9 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
                            struct text *lines)
 {
     const struct stage_plan *row = &plan->stages[stage];
+    /* The key of a training stage carries its knobs on; an imported teacher may leave none, and
+     * then the images that are held out count here. */
+    unsigned training = row->dependency_count == 0 ? AFFECTS_TRAINING : 0;
     switch (row->kind) {
     case STAGE_TRAIN:
         add_knobs(campaign, AFFECTS_TRAINING, lines);
@@ -129,11 +132,11 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
         add_phase(&schedule->phases[row->phase], lines);
         return;
     case STAGE_EVALUATE:
-        add_knobs(campaign, AFFECTS_EVALUATE, lines);
-        space_lines(space, lines); /* a campaign from an imported teacher may train nothing */
+        add_knobs(campaign, AFFECTS_EVALUATE | training, lines);
+        space_lines(space, lines);
         return;
     case STAGE_SEARCH:
-        add_knobs(campaign, AFFECTS_SEARCH, lines);
+        add_knobs(campaign, AFFECTS_SEARCH | training, lines);
         space_lines(space, lines);
         for (int i = 0; i < campaign->target_count; i++)
             add_target(&campaign->targets[i], lines);

@@ -77,6 +77,14 @@ void schedule_open_biggest(const struct space *space, struct open_choices *open)
     open->depths = open_largest(&space->depths, OPEN_BIGGEST);
 }
 
+void schedule_trained(const struct schedule *schedule, const struct space *space,
+                      struct open_choices *open)
+{
+    *open = (struct open_choices){space->kernels, space->expansions, space->depths};
+    if (schedule->phase_count > 0)
+        *open = schedule->phases[schedule->phase_count - 1].open;
+}
+
 /* Choices of what a row opens; depth needs a stage that is open too. */
 static int count_choices(const struct space *space, enum gene gene)
 {

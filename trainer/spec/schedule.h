@@ -39,6 +39,10 @@ void schedule_list_rows(const char *schedule, struct text *names);
  * out. BUG on an unknown name. */
 void schedule_append(const char *name, const struct space *space, double epochs_scale,
                      double rate_scale, int global_batch, struct schedule *schedule);
+/* What the last row leaves open, hence every choice that was trained; the space's own where nothing
+ * is trained here (an imported teacher with nothing to open). */
+void schedule_trained(const struct schedule *schedule, const struct space *space,
+                      struct open_choices *open);
 /* The open choices of the biggest sub-network alone. */
 void schedule_open_biggest(const struct space *space, struct open_choices *open);
 

@@ -24,6 +24,21 @@ bool subnet_has_block(const struct space *space, const struct subnet *subnet, in
     return spec->index_in_stage < subnet_depth(space, subnet, spec->stage);
 }
 
+int subnet_find_closed(const struct space *space, const struct subnet *subnet,
+                       const struct open_choices *open)
+{
+    for (int b = 0; b < space->block_count; b++) {
+        int stage = space->blocks[b].stage;
+        bool is_open = choices_find(&open->kernels, subnet->kernel[b]) >= 0 &&
+                       choices_find(&open->expansions, subnet->expansion[b]) >= 0 &&
+                       (!space->stages[stage].is_elastic ||
+                        choices_find(&open->depths, subnet_depth(space, subnet, stage)) >= 0);
+        if (subnet_has_block(space, subnet, b) && !is_open)
+            return b;
+    }
+    return -1;
+}
+
 void subnet_uniform(const struct space *space, int kernel, int expansion, int depth, int resolution,
                     struct subnet *subnet)
 {

@@ -48,5 +48,9 @@ void subnet_sample(const struct space *space, const struct open_choices *open, u
 /* Depth of a stage (closed stages: all their blocks), and whether a dynamic block runs. */
 int subnet_depth(const struct space *space, const struct subnet *subnet, int stage);
 bool subnet_has_block(const struct space *space, const struct subnet *subnet, int block);
+/* The first block that runs with a kernel or an expansion that is not among `open`, or whose stage
+ * has such a depth; -1 when there is none. Skipped blocks do not count. */
+int subnet_find_closed(const struct space *space, const struct subnet *subnet,
+                       const struct open_choices *open);
 
 #endif
