@@ -4,14 +4,19 @@
 #include "trainer/checkpoint/blob.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/own.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Of so many other settings of a stage the newest checkpoint is kept. */
+#define KEPT_EDITS 2
+
 struct saved { /* one manifest */
     struct hash content;
-    char stage[64];
+    char stage[64], stage_key[HASH_HEX_BYTES];
     uint64_t serial;
     bool is_kept;
+    size_t newest; /* index of the newest one of the same stage and settings */
     struct hash *blobs;
     size_t blob_count;
 };
@@ -32,6 +37,8 @@ static enum err add_manifest(struct store_bytes key, struct store_bytes value, v
     memcpy(saved.content.bytes, key.data, HASH_BYTES);
     TRY(manifest_unpack(value.data, value.size, &saved.content, &manifest));
     memcpy(saved.stage, manifest.checkpoint.position.stage, sizeof saved.stage);
+    const char *stage_key = manifest.checkpoint.meta.stage_key;
+    snprintf(saved.stage_key, sizeof saved.stage_key, "%s", stage_key ? stage_key : "");
     saved.serial = manifest.serial;
     saved.blobs = manifest.blobs;
     saved.blob_count = (size_t)manifest.checkpoint.tensor_count;
@@ -64,15 +71,37 @@ static int newest_first(const void *left, const void *right)
     return l->serial < r->serial ? 1 : l->serial > r->serial ? -1 : 0;
 }
 
+static bool is_of_stage(const struct saved *left, const struct saved *right)
+{
+    return strcmp(left->stage, right->stage) == 0;
+}
+
+static size_t find_newest(const struct saves *saves, size_t of)
+{
+    const struct saved *mine = &saves->saved[of];
+    for (size_t i = 0; i < of; i++)
+        if (is_of_stage(&saves->saved[i], mine) &&
+            strcmp(saves->saved[i].stage_key, mine->stage_key) == 0)
+            return i;
+    return of;
+}
+
+/* `keep` of the settings a stage was saved with last, one of those before. */
 static void keep_newest(struct saves *saves, int keep)
 {
     if (saves->count > 0)
         qsort(saves->saved, saves->count, sizeof *saves->saved, newest_first);
     for (size_t i = 0; i < saves->count; i++) {
-        int newer = 0;
-        for (size_t j = 0; j < i; j++)
-            newer += strcmp(saves->saved[j].stage, saves->saved[i].stage) == 0;
-        saves->saved[i].is_kept |= newer < keep;
+        struct saved *mine = &saves->saved[i];
+        int newer = 0, edits = 0;
+        mine->newest = find_newest(saves, i);
+        for (size_t j = 0; j < i; j++) {
+            const struct saved *other = &saves->saved[j];
+            newer += other->newest == mine->newest;
+            edits += j < mine->newest && other->newest == j && is_of_stage(other, mine);
+        }
+        int kept = edits == 0 ? keep : edits <= KEPT_EDITS ? 1 : 0;
+        mine->is_kept |= newer < kept;
     }
 }
 

@@ -1,4 +1,5 @@
-/* What stays in the store: named checkpoints and the newest few of each stage. */
+/* What stays in the store: named checkpoints, the newest few of each stage, and the newest one of
+ * the settings it was saved with before: an edit of the campaign may be taken back. */
 #ifndef TRAINER_CHECKPOINT_RETENTION_H
 #define TRAINER_CHECKPOINT_RETENTION_H
 
