@@ -37,7 +37,9 @@ static enum err choose_images(struct calibrate *calibrate)
                                   .positions = order,
                                   .count = calibrate->images,
                                   .epoch = CALIBRATION_EPOCH,
-                                  .keep_bytes = cfg->keep_bytes};
+                                  .keep_bytes = cfg->keep_bytes,
+                                  .own = cfg->own,
+                                  .is_alive = cfg->is_alive};
     enum err err = gallery_create(&gallery, &calibrate->gallery);
     mem_free(order);
     return err;

@@ -21,6 +21,8 @@ struct calibrate_cfg { /* all borrowed */
     const struct augment_cfg *augment;
     int loader_threads;
     size_t keep_bytes; /* memory for prepared batches */
+    void *own;
+    void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every micro-batch */
 };
 
 struct calibrate;

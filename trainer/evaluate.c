@@ -28,7 +28,9 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
                                                  .threads = cfg->loader_threads,
                                                  .max_batch = cfg->micro},
                                       .count = count,
-                                      .keep_bytes = cfg->keep_bytes};
+                                      .keep_bytes = cfg->keep_bytes,
+                                      .own = cfg->own,
+                                      .is_alive = cfg->is_alive};
     return gallery_create(&gallery_cfg, gallery);
 }
 
@@ -118,8 +120,9 @@ enum err evaluate_subnet(struct evaluate *evaluate, const struct subnet *subnet,
     if (!gallery)
         TRY(err_set(ERR_DATA, "the data set has no %s images to evaluate on",
                     split == SPLIT_TEST ? "test" : "hold-out"));
-    TRY(scorer_create(evaluate->comm, gallery_leaves(gallery), evaluate->net->space->classes,
-                      detail, &scorer));
+    err = scorer_create(evaluate->comm, gallery_leaves(gallery), evaluate->net->space->classes,
+                        detail, &scorer);
+    TRY(comm_agree(evaluate->comm, err));
     struct visit visit = {.evaluate = evaluate, .subnet = subnet, .scorer = scorer};
     err = gallery_walk(gallery, subnet->resolution, score_leaf, &visit);
     TRY(comm_agree(evaluate->comm, err));
@@ -145,6 +148,8 @@ static enum err measure(struct evaluator *evaluator, struct candidate *candidate
         candidates[i].accuracy = score.accuracy;
         candidates[i].loss = score.loss;
         score_fini(&score);
+        if (evaluator->measured)
+            evaluator->measured(evaluator->listener, i + 1);
     }
 out:
     return err;

@@ -10,7 +10,7 @@
 #include "trainer/score.h"
 
 struct evaluate_cfg {               /* all borrowed */
-    struct calibrate_cfg calibrate; /* also gang, network and data set of the evaluation */
+    struct calibrate_cfg calibrate; /* also gang, network, data set, listener of the evaluation */
     const uint32_t *holdout, *test; /* records; NULL and 0 where there is no such split */
     uint32_t holdout_count, test_count;
     void *own;

@@ -17,6 +17,9 @@ struct evaluator {
     void *own;
     /* Measures every candidate; the same numbers on every rank. Any error stops the search. */
     enum err (*measure)(struct evaluator *, struct candidate *candidates, int count);
+    /* NULL: nobody listens. measure calls it when `done` of its candidates are measured. */
+    void (*measured)(void *listener, int done);
+    void *listener;
 };
 
 #endif

@@ -149,6 +149,15 @@ static struct album *begin_album(struct gallery *gallery, int resolution)
     return album;
 }
 
+static enum err visit_one(const struct gallery *gallery, const struct fed *fed,
+                          enum err (*visit)(void *, const struct fed *), void *own)
+{
+    enum err err = visit(own, fed);
+    if (gallery->cfg.is_alive)
+        gallery->cfg.is_alive(gallery->cfg.own);
+    return err;
+}
+
 static enum err load_and_visit(struct gallery *gallery, int resolution,
                                enum err (*visit)(void *, const struct fed *), void *own)
 {
@@ -170,7 +179,7 @@ static enum err load_and_visit(struct gallery *gallery, int resolution,
         if (album)
             err = keep(gallery, &fed, &album->pages[leaf - gallery->first]);
         if (err == ERR_OK)
-            err = visit(own, &fed);
+            err = visit_one(gallery, &fed, visit, own);
         feed_release(feed, &fed);
         TRY(err);
     }
@@ -192,7 +201,7 @@ enum err gallery_walk(struct gallery *gallery, int resolution,
         if (gallery->albums[i].resolution != resolution)
             continue;
         for (int leaf = 0; leaf < gallery->end - gallery->first; leaf++)
-            TRY(visit(own, &gallery->albums[i].pages[leaf].fed));
+            TRY(visit_one(gallery, &gallery->albums[i].pages[leaf].fed, visit, own));
         goto out;
     }
     if (gallery->first < gallery->end)

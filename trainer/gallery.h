@@ -15,6 +15,8 @@ struct gallery_cfg {
     uint32_t count;            /* images */
     uint64_t epoch;            /* of the augmentation's draws */
     size_t keep_bytes;         /* memory for kept batches of this rank */
+    void *own;
+    void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every leaf */
 };
 
 struct gallery;

@@ -21,6 +21,11 @@ static bool wants_stop(void *own)
     return workbench_wants_stop(own);
 }
 
+static void is_alive(void *own)
+{
+    workbench_is_alive(own);
+}
+
 enum err judge_open(struct workbench *bench, struct evaluate **evaluate)
 {
     const struct campaign *campaign = bench->campaign;
@@ -34,7 +39,9 @@ enum err judge_open(struct workbench *bench, struct evaluate **evaluate)
                                              .seed = campaign->seed,
                                              .augment = &bench->augment,
                                              .loader_threads = campaign->resources.loader_threads,
-                                             .keep_bytes = KEEP_BYTES},
+                                             .keep_bytes = KEEP_BYTES,
+                                             .own = bench,
+                                             .is_alive = is_alive},
                                .holdout = bench->holdout,
                                .holdout_count = bench->holdout_count,
                                .test = bench->test,

@@ -19,8 +19,11 @@ static enum err add_score(struct workbench *bench, struct evaluate *evaluate,
     if ((split == SPLIT_TEST ? bench->test_count : bench->holdout_count) == 0)
         return ERR_OK;
     TRY(evaluate_subnet(evaluate, subnet, split, detail, &score));
-    TRY(results_score(&score, bench->dataset, &made));
-    json_object_set_new(json, split == SPLIT_TEST ? "test" : "holdout", made);
+    if (bench->comm->rank == 0) /* it reads pictures: what fails here fails on one rank only */
+        err = results_score(&score, bench->dataset, &made);
+    TRY(comm_agree(bench->comm, err));
+    if (made)
+        json_object_set_new(json, split == SPLIT_TEST ? "test" : "holdout", made);
     if (bench->comm->rank == 0)
         log_info("evaluated subnet=\"%s\" split=%s accuracy=%.4f loss=%.4f",
                  json_string_value(json_object_get(json, "subnet")),
@@ -78,7 +81,7 @@ out:
 
 static void report_search(void *own, int measured)
 {
-    const struct workbench *bench = own;
+    struct workbench *bench = own;
     struct progress progress = {.step = (uint64_t)measured,
                                 .steps = (uint64_t)bench->campaign->search.evaluations,
                                 .accuracy = -1,
@@ -95,6 +98,11 @@ static enum err test_winners(struct workbench *bench, struct evaluate *evaluate,
     for (int i = 0; i < bench->campaign->target_count; i++) {
         const struct subnet *subnet = &found->candidates[found->winners[i].candidate].subnet;
         json_t *target = json_array_get(targets, (size_t)i);
+        struct progress progress = {.step = (uint64_t)i,
+                                    .steps = (uint64_t)bench->campaign->target_count,
+                                    .accuracy = -1,
+                                    .doing = "testing"};
+        workbench_progress(bench, &progress);
         TRY(evaluate_calibrate(evaluate, subnet));
         TRY(add_score(bench, evaluate, subnet, SPLIT_TEST, SCORE_DETAILED, target));
     }
@@ -121,6 +129,7 @@ static enum err run_search(struct workbench *bench, int stage)
     TRY(resume_load_trained(bench, NULL));
     TRY(judge_open(bench, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
+    report_search(bench, 0);
     TRY(search_run(&cfg, &evaluator, report_search, bench, &found));
     json = search_json(&cfg, &found);
     json_object_set_new(json, "class_names", results_class_names(bench->dataset));

@@ -245,11 +245,19 @@ bool workbench_wants_stop(const struct workbench *bench)
     return observer && observer->wants_stop && observer->wants_stop(observer->own);
 }
 
-void workbench_progress(const struct workbench *bench, const struct progress *progress)
+void workbench_progress(struct workbench *bench, const struct progress *progress)
 {
     const struct observer *observer = bench->cfg.observer;
+    bench->last = *progress;
     if (bench->comm->rank == 0 && observer && observer->progress)
         observer->progress(observer->own, progress);
+}
+
+void workbench_is_alive(struct workbench *bench)
+{
+    const struct progress last = bench->last;
+    if (last.doing)
+        workbench_progress(bench, &last);
 }
 
 void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content)

@@ -22,7 +22,7 @@ struct progress { /* what people want to know while a stage runs */
 struct observer { /* who listens; any function may be NULL */
     void *own;
     bool (*wants_stop)(void *own); /* asked on every rank at every step boundary */
-    void (*progress)(void *own, const struct progress *progress);        /* rank 0 */
+    void (*progress)(void *own, const struct progress *progress);        /* rank 0, often */
     void (*saved)(void *own, uint64_t step, const struct hash *content); /* rank 0, durable */
 };
 
@@ -52,6 +52,7 @@ struct workbench {
     struct supernet *net;
     struct checkpoint_store *store; /* rank 0 only */
     char *campaign_text, *space_text, *lineage;
+    struct progress last; /* what was told last; .doing NULL: nothing yet */
 };
 
 /* Collective: every rank opens or none does. Returns owned. */
@@ -65,7 +66,10 @@ MUST_CHECK enum err workbench_path(const struct workbench *bench, const char *su
                                    const char *ending, char **path);
 
 bool workbench_wants_stop(const struct workbench *bench);
-void workbench_progress(const struct workbench *bench, const struct progress *progress);
+void workbench_progress(struct workbench *bench, const struct progress *progress);
+/* A sign of life between two words of progress: tells the last one again. For whoever computes for
+ * long, behind every micro-batch: silence is taken for a hung gang. */
+void workbench_is_alive(struct workbench *bench);
 void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content);
 
 #endif

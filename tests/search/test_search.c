@@ -45,6 +45,8 @@ static enum err measure(struct evaluator *evaluator, struct candidate *candidate
         }
         candidates[i].accuracy = score / (score + 10) * (1 - 4.0 / subnet->resolution);
         candidates[i].loss = 1 - candidates[i].accuracy;
+        if (evaluator->measured)
+            evaluator->measured(evaluator->listener, i + 1);
     }
     made_up->measured += count;
     made_up->calls++;
@@ -151,6 +153,32 @@ static void winners_meet_their_bounds_and_the_budget_is_kept(void **state)
             assert_false(
                 subnet_equal(&space, &result.candidates[i].subnet, &result.candidates[j].subnet));
     }
+    search_result_fini(&result);
+}
+
+static void count_on(void *own, int measured)
+{
+    int *last = own;
+    assert_int_equal(measured, *last + 1);
+    *last = measured;
+}
+
+static void every_measurement_is_told(void **state)
+{
+    (void)state;
+    struct target targets[2] = {make_target("macs", 60e6, 0), make_target("latency", 0, 25)};
+    struct made_up made_up = make_up(3);
+    struct search_result result = {0};
+    struct search_cfg cfg = {.space = &space,
+                             .targets = targets,
+                             .target_count = 2,
+                             .evaluations = 20,
+                             .population = 8,
+                             .mutation = 0.1};
+    int told = 0;
+    made_up.evaluator.own = &made_up;
+    assert_int_equal(search_run(&cfg, &made_up.evaluator, count_on, &told, &result), ERR_OK);
+    assert_int_equal(told, result.candidate_count);
     search_result_fini(&result);
 }
 
@@ -322,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evolution_beats_random_search_on_three_seeds),
         cmocka_unit_test(winners_meet_their_bounds_and_the_budget_is_kept),
+        cmocka_unit_test(every_measurement_is_told),
         cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),
         cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
         cmocka_unit_test(a_device_without_the_smallest_kernel_finds_shallow_networks),

@@ -182,6 +182,12 @@ static int draw_generation(struct search *search, const struct gene_pool *pool,
     return count;
 }
 
+static void take_measured(void *listener, int done)
+{
+    const struct search *search = listener;
+    search->progress(search->progress_own, search->result->candidate_count + done);
+}
+
 /* Until the budget is used up or nothing is left to draw. */
 static enum err search_target(struct search *search, const struct target *target, int budget)
 {
@@ -199,8 +205,6 @@ static enum err search_target(struct search *search, const struct target *target
         TRY(search->evaluator->measure(search->evaluator, batch, count));
         result->candidate_count += count;
         budget -= count;
-        if (search->progress)
-            search->progress(search->progress_own, result->candidate_count);
     }
 out:
     return err;
@@ -232,6 +236,8 @@ enum err search_run(const struct search_cfg *cfg, struct evaluator *evaluator,
     enum err err = ERR_OK;
     struct search_result found = {0};
     struct search search = {cfg, evaluator, progress, own, &found, 0};
+    evaluator->measured = progress ? take_measured : NULL;
+    evaluator->listener = &search;
     struct gene_pool pool;
     for (int t = 0; t < cfg->target_count; t++) /* before anything is measured */
         TRY(open_pool(cfg, &cfg->targets[t], &pool));
@@ -245,6 +251,7 @@ enum err search_run(const struct search_cfg *cfg, struct evaluator *evaluator,
     *result = found;
     memset(&found, 0, sizeof found);
 out:
+    evaluator->measured = NULL; /* its listener ends here */
     search_result_fini(&found);
     return err;
 }

@@ -33,11 +33,12 @@ struct search_result {
 };
 void search_result_fini(struct search_result *result); /* accepts a zeroed one */
 
-/* Called behind every batch of measurements: how many of cfg->evaluations are done. May be NULL. */
+/* Called behind every measurement: how many of cfg->evaluations are done. May be NULL. */
 typedef void search_progress(void *own, int measured);
 
 /* ERR_CONFIG when nothing fits a target: the text says what the smallest possible sub-network
- * costs. Otherwise the evaluator's errors. On success the caller calls search_result_fini. */
+ * costs. Otherwise the evaluator's errors. Listens to the evaluator. On success the caller calls
+ * search_result_fini. */
 MUST_CHECK enum err search_run(const struct search_cfg *cfg, struct evaluator *evaluator,
                                search_progress *progress, void *own, struct search_result *result);
 
