@@ -16,6 +16,7 @@ struct metrics {
     FILE *file;
     struct text kept; /* lines kept on a resume; what metrics_has reads */
     struct text line;
+    int failure; /* errno of the first line that could not be written; 0: none */
 };
 
 /* Our own lines begin {"event":"<name>","step":<number>, : enough to rewind without a parser. */
@@ -146,21 +147,25 @@ void metrics_end(struct metrics *metrics)
     if (!metrics)
         return;
     text_add(&metrics->line, "}\n");
-    /* one write per line, so that a reader who follows the file sees whole lines; a failure shows
-     * in metrics_sync */
-    fwrite(metrics->line.bytes, 1, metrics->line.size, metrics->file);
-    fflush(metrics->file);
+    /* one write per line, so that a reader who follows the file sees whole lines; the first failure
+     * shows in metrics_check */
+    size_t written = fwrite(metrics->line.bytes, 1, metrics->line.size, metrics->file);
+    if ((written < metrics->line.size || fflush(metrics->file) != 0) && metrics->failure == 0)
+        metrics->failure = errno;
 }
 
-enum err metrics_sync(struct metrics *metrics)
+static enum err tell(const struct metrics *metrics, int code)
 {
-    if (!metrics)
-        return ERR_OK;
-    if (fflush(metrics->file) != 0 || ferror(metrics->file) ||
-        fdatasync(fileno(metrics->file)) != 0) {
-        int code = errno;
-        return err_set(code == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", metrics->path,
-                       strerror(code));
-    }
-    return ERR_OK;
+    return err_set(code == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", metrics->path,
+                   strerror(code));
+}
+
+enum err metrics_check(const struct metrics *metrics)
+{
+    return metrics && metrics->failure != 0 ? tell(metrics, metrics->failure) : ERR_OK;
+}
+
+enum err metrics_sync(const struct metrics *metrics)
+{
+    return metrics && fdatasync(fileno(metrics->file)) != 0 ? tell(metrics, errno) : ERR_OK;
 }

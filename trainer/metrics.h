@@ -26,8 +26,11 @@ void metrics_text(struct metrics *metrics, const char *name, const char *value);
 void metrics_json(struct metrics *metrics, const char *name, const char *json); /* as it is */
 void metrics_end(struct metrics *metrics);
 
-/* Everything so far is on the disk: called before a checkpoint that counts on it. ERR_IO, ERR_FULL.
- */
-MUST_CHECK enum err metrics_sync(struct metrics *metrics);
+/* Whether every line so far was written: asked before a checkpoint that counts on them. ERR_IO,
+ * ERR_FULL. */
+MUST_CHECK enum err metrics_check(const struct metrics *metrics);
+/* Every line that metrics_check found written is on the disk. Any thread, and it may take as long
+ * as the disk likes. ERR_IO, ERR_FULL. */
+MUST_CHECK enum err metrics_sync(const struct metrics *metrics);
 
 #endif

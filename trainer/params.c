@@ -14,10 +14,15 @@ const struct param *supernet_find(const struct supernet *net, const char *name)
     return NULL;
 }
 
+static bool has_other_order(const struct param *param)
+{
+    return param->kind == PARAM_STEM || param->kind == PARAM_DEPTHWISE;
+}
+
 /* Where element i of the outside order is kept. */
 static size_t inside_index(const struct param *param, size_t i)
 {
-    if (param->kind != PARAM_STEM && param->kind != PARAM_DEPTHWISE)
+    if (!has_other_order(param))
         return i;
     /* (K,C,R,R) outside; the stem is kept (R,R,C,K), a depthwise kernel (R,R,K) as its C is 1 */
     size_t K = (size_t)param->shape[0], C = (size_t)param->shape[1];
@@ -26,15 +31,23 @@ static size_t inside_index(const struct param *param, size_t i)
     return (tap * C + c) * K + k;
 }
 
+void supernet_arrange_param(const struct param *param, float *values, float *room)
+{
+    if (!has_other_order(param))
+        return;
+    memcpy(room, values, param->count * sizeof *values);
+    for (size_t i = 0; i < param->count; i++)
+        values[i] = room[inside_index(param, i)];
+}
+
 void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
                         float *host)
 {
-    float *inside = mem_array(param->count, sizeof *inside);
-    net->device->ops->download(net->device, inside, from + param->offset,
-                               param->count * sizeof *inside);
-    for (size_t i = 0; i < param->count; i++)
-        host[i] = inside[inside_index(param, i)];
-    mem_free(inside);
+    float *room = mem_array(param->count, sizeof *room);
+    net->device->ops->download(net->device, host, from + param->offset,
+                               param->count * sizeof *host);
+    supernet_arrange_param(param, host, room);
+    mem_free(room);
 }
 
 void supernet_set_param(const struct supernet *net, float *to, const struct param *param,

@@ -4,6 +4,7 @@
 #ifndef TRAINER_RESUME_H
 #define TRAINER_RESUME_H
 
+#include "trainer/metrics.h"
 #include "trainer/timetable.h"
 #include "trainer/workbench.h"
 
@@ -38,10 +39,21 @@ MUST_CHECK enum err resume_load_teacher(struct workbench *bench, float *weights)
  * checkpoint's, written on rank 0; NULL: not asked. */
 MUST_CHECK enum err resume_load_trained(struct workbench *bench, struct hash *content);
 
-/* Rank 0: hands weights and momentum to the saver (checkpoint_saved tells when it is durable).
- * Refuses weights that are not finite: ERR_NUMERIC. */
-MUST_CHECK enum err resume_save(struct workbench *bench, int stage,
-                                const struct timetable *timetable, const struct resume *resume,
-                                const float *momentum, bool is_final);
+struct resume_saving { /* what the saves of a stage share; must last until the last is durable */
+    struct workbench *bench;
+    int stage;
+    const struct timetable *timetable;
+    const float *momentum;         /* device (weight_count) */
+    const struct metrics *metrics; /* a checkpoint counts on them: on the disk before it is */
+};
+
+/* Rank 0, optional: makes the memory for copies ready in the background. */
+MUST_CHECK enum err resume_prepare(const struct resume_saving *saving);
+
+/* Rank 0: copies weights and momentum for the saver, which does the rest (checkpoint_saved tells
+ * when it is durable). Errors as checkpoint_save(); the save itself fails with ERR_NUMERIC, naming
+ * the parameter, where weights or momentum are not finite. */
+MUST_CHECK enum err resume_save(const struct resume_saving *saving, const struct resume *resume,
+                                bool is_final);
 
 #endif

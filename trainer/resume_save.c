@@ -1,24 +1,63 @@
 #include "base/clock.h"
 #include "base/mem.h"
+#include "trainer/memory.h"
 #include "trainer/resume.h"
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-static void get_tensor(const struct supernet *net, const char *prefix, const struct param *param,
-                       const float *from, float *values, struct tensor *tensor)
+/* Tensor i of a checkpoint: the weights, then their momentum. */
+static const struct param *param_of(const struct supernet *net, int i)
 {
-    snprintf(tensor->name, sizeof tensor->name, "%s%s", prefix, param->name);
-    tensor->rank = param->rank;
-    for (int i = 0; i < param->rank; i++)
-        tensor->shape[i] = param->shape[i];
-    tensor->count = param->count;
-    tensor->values = values;
-    supernet_get_param(net, from, param, values);
+    return &net->params[i % net->param_count];
 }
 
-static void fill_meta(const struct workbench *bench, int stage, char *key, char *dataset,
-                      const struct resume *resume, struct checkpoint_meta *meta)
+/* weights, momentum: host, in the device's order; NULL: no values. Returns owned (mem_free). */
+static struct tensor *list_tensors(const struct supernet *net, const float *weights,
+                                   const float *momentum)
 {
-    hash_hex(&bench->keys[stage], key);
+    struct tensor *tensors = mem_array(2 * (size_t)net->param_count, sizeof *tensors);
+    for (int i = 0; i < 2 * net->param_count; i++) {
+        const struct param *param = param_of(net, i);
+        const float *from = i < net->param_count ? weights : momentum;
+        struct tensor *tensor = &tensors[i];
+        snprintf(tensor->name, sizeof tensor->name, "%s%s",
+                 i < net->param_count ? "" : RESUME_MOMENTUM, param->name);
+        tensor->rank = param->rank;
+        for (int axis = 0; axis < param->rank; axis++)
+            tensor->shape[axis] = param->shape[axis];
+        tensor->count = param->count;
+        tensor->values = from ? (float *)from + param->offset : NULL; /* copied, never written */
+    }
+    return tensors;
+}
+
+/* In the saver's thread. */
+static enum err arrange(const void *own, int tensor, float *values, float *room)
+{
+    const struct resume_saving *saving = own;
+    const struct supernet *net = saving->bench->net;
+    const struct param *param = param_of(net, tensor);
+    for (size_t i = 0; i < param->count; i++)
+        if (!isfinite(values[i]))
+            return err_set(ERR_NUMERIC, "%s of %s is not finite; lower the rate",
+                           tensor < net->param_count ? "a weight" : "the momentum", param->name);
+    supernet_arrange_param(param, values, room);
+    return ERR_OK;
+}
+
+/* In the saver's thread. */
+static enum err settle(const void *own)
+{
+    const struct resume_saving *saving = own;
+    return metrics_sync(saving->metrics);
+}
+
+static void fill_meta(const struct resume_saving *saving, const struct resume *resume, char *key,
+                      char *dataset, struct checkpoint_meta *meta)
+{
+    const struct workbench *bench = saving->bench;
+    hash_hex(&bench->keys[saving->stage], key);
     hash_hex(&dataset_info(bench->dataset)->content, dataset);
     *meta = (struct checkpoint_meta){.campaign = bench->campaign_text,
                                      .space = bench->space_text,
@@ -34,34 +73,56 @@ static void fill_meta(const struct workbench *bench, int stage, char *key, char 
                                      .ranks = bench->comm->size};
 }
 
-enum err resume_save(struct workbench *bench, int stage, const struct timetable *timetable,
-                     const struct resume *resume, const float *momentum, bool is_final)
+/* Host memory that is not the device's: both arrays, one behind the other. Returns owned. */
+static enum err download(const struct resume_saving *saving, float **host)
+{
+    struct supernet *net = saving->bench->net;
+    struct device *device = net->device;
+    size_t bytes = net->weight_count * sizeof **host;
+    *host = malloc(2 * bytes);
+    if (!*host)
+        return err_set(ERR_MEMORY, "no memory for a copy of the weights: %zu MiB", bytes >> 19);
+    device->ops->download(device, *host, net->weights, bytes);
+    device->ops->download(device, *host + net->weight_count, saving->momentum, bytes);
+    device->ops->sync(device);
+    return ERR_OK;
+}
+
+enum err resume_prepare(const struct resume_saving *saving)
+{
+    const struct supernet *net = saving->bench->net;
+    struct tensor *tensors = list_tensors(net, NULL, NULL);
+    enum err err = checkpoint_prepare(saving->bench->store, tensors, 2 * net->param_count);
+    mem_free(tensors);
+    return err;
+}
+
+enum err resume_save(const struct resume_saving *saving, const struct resume *resume, bool is_final)
 {
     enum err err = ERR_OK;
+    struct workbench *bench = saving->bench;
     const struct supernet *net = bench->net;
+    const float *weights = net->weights, *momentum = saving->momentum;
+    float *host = NULL;
     char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
-    int params = net->param_count;
-    struct checkpoint checkpoint = {.tensor_count = 2 * params};
-    float *values = mem_array(2 * net->weight_count, sizeof *values);
-    checkpoint.tensors = mem_array((size_t)checkpoint.tensor_count, sizeof *checkpoint.tensors);
-    size_t bad = net->device->ops->find_nonfinite(net->device, net->weight_count, net->weights);
-    if (bad < net->weight_count)
-        TRY(err_set(ERR_NUMERIC, "the weights are not finite at element %zu: no checkpoint", bad));
-    for (int i = 0; i < params; i++) {
-        const struct param *param = &net->params[i];
-        get_tensor(net, "", param, net->weights, values + param->offset, &checkpoint.tensors[i]);
-        get_tensor(net, RESUME_MOMENTUM, param, momentum,
-                   values + net->weight_count + param->offset, &checkpoint.tensors[params + i]);
+    struct checkpoint_arrange arranging = {.arrange = arrange, .settle = settle, .own = saving};
+    struct checkpoint checkpoint = {
+        .position = {.step = resume->step,
+                     .epoch = resume->step / saving->timetable->steps_per_epoch,
+                     .is_final = is_final},
+        .tensor_count = 2 * net->param_count};
+    if (!memory_is_shared(net->device)) {
+        TRY(download(saving, &host));
+        weights = host;
+        momentum = host + net->weight_count;
     }
-    checkpoint.position = (struct position){.step = resume->step,
-                                            .epoch = resume->step / timetable->steps_per_epoch,
-                                            .is_final = is_final};
+    checkpoint.tensors = list_tensors(net, weights, momentum);
     snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
-             bench->plan.stages[stage].name);
-    fill_meta(bench, stage, key, dataset, resume, &checkpoint.meta);
-    TRY(checkpoint_save(bench->store, &checkpoint));
+             bench->plan.stages[saving->stage].name);
+    fill_meta(saving, resume, key, dataset, &checkpoint.meta);
+    TRY(checkpoint_save_arranged(bench->store, &checkpoint, &arranging));
 out:
     mem_free(checkpoint.tensors); /* meta and values are borrowed: no checkpoint_fini */
-    mem_free(values);
+    free(host);
     return err;
 }

@@ -22,10 +22,11 @@ struct shrink {
     struct deal *deal;
     struct judge *judge;
     struct metrics *metrics; /* rank 0 */
-    uint32_t flags;          /* agreed in the last step */
-    bool is_judged;          /* this step's evaluation is on record: a resume does not repeat it */
-    double saved_at;         /* clock, rank 0 */
-    uint64_t told_saves;     /* durable saves the observer has heard of, rank 0 */
+    struct resume_saving saving;
+    uint32_t flags;      /* agreed in the last step */
+    bool is_judged;      /* this step's evaluation is on record: a resume does not repeat it */
+    double saved_at;     /* clock, rank 0 */
+    uint64_t told_saves; /* durable saves the observer has heard of, rank 0 */
     double started_at, step_at;
     uint64_t steps_here; /* done by this gang */
 };
@@ -41,17 +42,15 @@ static void tell_saved(struct shrink *shrink)
     workbench_saved(shrink->bench, saved.position.step, &saved.content);
 }
 
-/* Rank 0: everything up to now, in the background. The metrics come first: a checkpoint counts on
- * them. */
+/* Rank 0: everything up to now, in the background. A checkpoint counts on the metrics. */
 static enum err save(struct shrink *shrink, bool is_final)
 {
     enum err err = ERR_OK;
     double start = clock_seconds();
     if (shrink->bench->comm->rank != 0)
         return ERR_OK;
-    TRY(metrics_sync(shrink->metrics));
-    TRY(resume_save(shrink->bench, shrink->stage, &shrink->timetable, &shrink->resume,
-                    step_momentum(shrink->step), is_final));
+    TRY(metrics_check(shrink->metrics));
+    TRY(resume_save(&shrink->saving, &shrink->resume, is_final));
     shrink->saved_at = clock_seconds();
     metrics_begin(shrink->metrics, "checkpoint", shrink->resume.step);
     metrics_number(shrink->metrics, "seconds", shrink->saved_at - start);
@@ -78,10 +77,12 @@ static enum err open_teacher(struct shrink *shrink)
     float *weights = NULL;
     if (!shrink->phase->has_distillation)
         return ERR_OK;
-    TRY(memory_array(bench->device, bench->net->weight_count, sizeof(float), (void **)&weights));
+    err = memory_array(bench->device, bench->net->weight_count, sizeof(float), (void **)&weights);
+    TRY(comm_agree(bench->comm, err));
     TRY(resume_load_teacher(bench, weights));
-    TRY(distil_create(bench->net, &weights, bench->campaign->batch.micro,
-                      space->resolutions[space->resolution_count - 1], &shrink->teacher));
+    err = distil_create(bench->net, &weights, bench->campaign->batch.micro,
+                        space->resolutions[space->resolution_count - 1], &shrink->teacher);
+    TRY(comm_agree(bench->comm, err));
 out:
     memory_free(bench->device, weights);
     return err;
@@ -106,6 +107,17 @@ static enum err open_metrics(struct shrink *shrink)
 out:
     mem_free(path);
     return err;
+}
+
+/* Rank 0 */
+static enum err open_saving(struct shrink *shrink)
+{
+    shrink->saving = (struct resume_saving){.bench = shrink->bench,
+                                            .stage = shrink->stage,
+                                            .timetable = &shrink->timetable,
+                                            .momentum = step_momentum(shrink->step),
+                                            .metrics = shrink->metrics};
+    return shrink->bench->store ? resume_prepare(&shrink->saving) : ERR_OK;
 }
 
 /* Fresh from the stage before: channels are put in order once, before the first step. The momentum
@@ -135,6 +147,7 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
         return ERR_OK;
     prepare_weights(shrink);
     TRY(comm_agree(bench->comm, open_metrics(shrink)));
+    TRY(comm_agree(bench->comm, open_saving(shrink)));
     shrink->judge = judge_create(bench, shrink->stage, &shrink->timetable, shrink->metrics);
     err = deal_create(bench, &shrink->timetable, shrink->resume.step, &shrink->deal);
     TRY(comm_agree(bench->comm, err));
@@ -144,6 +157,8 @@ out:
 
 static void close_parts(struct shrink *shrink)
 {
+    if (shrink->bench->store)
+        checkpoint_finish(shrink->bench->store); /* it looks at what is closed here */
     deal_destroy(&shrink->deal);
     judge_destroy(&shrink->judge);
     metrics_close(&shrink->metrics);
@@ -163,6 +178,7 @@ static enum err compute_leaves(struct shrink *shrink)
         err = step_leaf(shrink->step, schedule_step, &fed);
         feed_release(feed, &fed);
         TRY(err);
+        workbench_is_alive(shrink->bench);
     }
 out:
     return err;
@@ -208,7 +224,7 @@ static enum err take_step(struct shrink *shrink)
     struct step_result result;
     double rate = timetable_rate(&shrink->timetable, shrink->phase, shrink->resume.step);
     enum err mine = compute_leaves(shrink);
-    bool is_time = bench->comm->rank == 0 &&
+    bool is_time = bench->store && !checkpoint_is_busy(bench->store) && /* a step never waits */
                    clock_seconds() - shrink->saved_at >= bench->campaign->checkpoint.every_seconds;
     shrink->flags = (mine != ERR_OK ? FLAG_FAILED : 0u) |
                     (workbench_wants_stop(bench) ? FLAG_STOP : 0u) | (is_time ? FLAG_SAVE : 0u);

@@ -72,6 +72,9 @@ const struct param *supernet_find(const struct supernet *net,
  * and `to` are any device array of the weights' layout: weights, a gradient, the momentum. */
 void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
                         float *host);
+/* What supernet_get_param does behind the copy: `values` (param->count) from the device's order
+ * into the outside's; `room` holds as many. Any thread. */
+void supernet_arrange_param(const struct param *param, float *values, float *room);
 void supernet_set_param(const struct supernet *net, float *to, const struct param *param,
                         const float *host);
 

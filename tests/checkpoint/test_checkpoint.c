@@ -219,6 +219,33 @@ static void the_newest_of_each_stage_and_the_named_are_kept(void **state)
     checkpoint_store_close(&store);
 }
 
+static void save_with_key(struct checkpoint_store *store, uint64_t step, const char *key)
+{
+    struct checkpoint checkpoint;
+    make_checkpoint("kernel", step, &checkpoint);
+    checkpoint.meta.stage_key = mem_string(key);
+    assert_ok(checkpoint_save(store, &checkpoint));
+    assert_ok(checkpoint_wait(store));
+    checkpoint_fini(&checkpoint);
+}
+
+static void an_edit_leaves_the_newest_of_the_settings_before(void **state)
+{
+    struct checkpoint_store *store = NULL;
+    assert_ok(open_at(*state, true, 2, &store));
+    for (uint64_t step = 1; step <= 3; step++)
+        save_with_key(store, step, "aa");
+    for (uint64_t step = 11; step <= 13; step++)
+        save_with_key(store, step, "bb");
+    assert_steps(store, "kernel:3() kernel:12() kernel:13(kernel/latest latest) ");
+    save_with_key(store, 4, "aa"); /* taken back: now the other is the one before */
+    assert_steps(store, "kernel:3() kernel:13() kernel:4(kernel/latest latest) ");
+    save_with_key(store, 21, "cc");
+    save_with_key(store, 31, "dd"); /* the disk is not for every edit there ever was */
+    assert_steps(store, "kernel:4() kernel:21() kernel:31(kernel/latest latest) ");
+    checkpoint_store_close(&store);
+}
+
 static void order_of_saves_survives_opening_again(void **state)
 {
     struct checkpoint_store *store = NULL;
@@ -279,13 +306,14 @@ static void training_goes_on_in_the_saved_memory(void **state)
 static const int arranged_by = 7;
 
 /* Reverses a tensor: its own inverse. */
-static void reverse(const void *own, int tensor, float *values, float *room)
+static enum err reverse(const void *own, int tensor, float *values, float *room)
 {
     uint64_t count = elements_of(tensor);
     assert_ptr_equal(own, &arranged_by);
     for (uint64_t e = 0; e < count; e++)
         room[e] = values[count - 1 - e];
     memcpy(values, room, count * sizeof *values);
+    return ERR_OK;
 }
 
 static void values_are_arranged_behind_the_step(void **state)
@@ -299,7 +327,7 @@ static void values_are_arranged_behind_the_step(void **state)
     assert_ok(save_step(store, "teacher", 1, false, &plain));
     make_checkpoint("teacher", 1, &checkpoint);
     for (int i = 0; i < TENSORS; i++)
-        reverse(arrange.own, i, checkpoint.tensors[i].values, room);
+        assert_ok(reverse(arrange.own, i, checkpoint.tensors[i].values, room));
     assert_ok(checkpoint_save_arranged(store, &checkpoint, &arrange));
     assert_ok(checkpoint_wait(store));
     assert_ok(checkpoint_load(store, "latest", &loaded));
@@ -307,6 +335,38 @@ static void values_are_arranged_behind_the_step(void **state)
     assert_true(hash_equal(&loaded.content, &plain));
     assert_true(checkpoint.tensors[0].values[0] == value_of(1, 0, 6)); /* ours is untouched */
     checkpoint_fini(&loaded);
+    checkpoint_fini(&checkpoint);
+    checkpoint_store_close(&store);
+}
+
+static enum err refuse_tensor(const void *own, int tensor, float *values, float *room)
+{
+    (void)own, (void)values, (void)room;
+    return tensor == 2 ? err_set(ERR_NUMERIC, "tensor 2 is odd") : ERR_OK;
+}
+
+static enum err refuse_to_settle(const void *own)
+{
+    (void)own;
+    return err_set(ERR_FULL, "there is no room");
+}
+
+static void what_the_saver_cannot_arrange_is_not_saved(void **state)
+{
+    struct checkpoint_store *store = NULL;
+    struct checkpoint checkpoint, peeked = {0};
+    const struct checkpoint_arrange odd = {.arrange = refuse_tensor},
+                                    full = {.settle = refuse_to_settle};
+    assert_ok(open_at(*state, true, 1, &store));
+    make_checkpoint("teacher", 8, &checkpoint);
+    assert_ok(checkpoint_save_arranged(store, &checkpoint, &odd));
+    checkpoint_finish(store);
+    assert_false(checkpoint_is_busy(store));
+    assert_int_equal(checkpoint_wait(store), ERR_NUMERIC);
+    assert_non_null(strstr(err_text(), "not saved: stage teacher, step 8: tensor 2 is odd"));
+    assert_ok(checkpoint_save_arranged(store, &checkpoint, &full));
+    assert_int_equal(checkpoint_wait(store), ERR_FULL);
+    assert_int_equal(checkpoint_peek(store, "latest", &peeked), ERR_NOT_FOUND);
     checkpoint_fini(&checkpoint);
     checkpoint_store_close(&store);
 }
@@ -446,10 +506,12 @@ int main(void)
         T(the_content_hash_covers_tensors_and_position),
         T(an_unchanged_blob_is_not_written_again),
         T(the_newest_of_each_stage_and_the_named_are_kept),
+        T(an_edit_leaves_the_newest_of_the_settings_before),
         T(order_of_saves_survives_opening_again),
         T(the_file_stops_growing),
         T(training_goes_on_in_the_saved_memory),
         T(values_are_arranged_behind_the_step),
+        T(what_the_saver_cannot_arrange_is_not_saved),
         T(preparing_changes_nothing_but_the_time),
         T(closing_waits_for_the_save_in_hand),
         T(a_checkpoint_is_found_by_its_hash),

@@ -1,10 +1,13 @@
 #include "tests/scratch.h"
 #include "trainer/metrics.h"
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -111,12 +114,39 @@ static void texts_and_odd_numbers_stay_valid_json(void **state)
     metrics_number(metrics, "loss", NAN);
     metrics_number(metrics, "rate", 0.25);
     metrics_end(metrics);
+    assert_int_equal(metrics_check(metrics), ERR_OK);
     assert_int_equal(metrics_sync(metrics), ERR_OK);
     metrics_close(&metrics);
     char *bytes = content(path);
     assert_string_equal(bytes, "{\"event\":\"start\",\"step\":0,\"lineage\":\"a \\\"b\\\" \\\\ "
                                "c\\u000a\",\"loss\":null,\"rate\":0.25}\n");
     mem_free(bytes);
+    mem_free(path);
+}
+
+/* The file may be no longer than that; no signal for who tries. */
+static void limit_files(rlim_t size_bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size_bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_line_that_was_not_written_is_told_with_its_reason(void **state)
+{
+    char *path = file_join(*state, "full.jsonl");
+    struct metrics *metrics = opened(path, false, 0);
+    write_steps(metrics, 1, 1);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(8);
+    write_steps(metrics, 2, 2);
+    limit_files(RLIM_INFINITY);
+    write_steps(metrics, 3, 3); /* there is room again: the file has a hole all the same */
+    errno = 0;
+    assert_int_equal(metrics_check(metrics), ERR_IO);
+    assert_non_null(strstr(err_text(), "File too large"));
+    metrics_close(&metrics);
     mem_free(path);
 }
 
@@ -128,6 +158,7 @@ int main(void)
         cmocka_unit_test(a_stage_that_starts_over_starts_an_empty_file),
         cmocka_unit_test(kept_events_are_found_by_name_and_step),
         cmocka_unit_test(texts_and_odd_numbers_stay_valid_json),
+        cmocka_unit_test(a_line_that_was_not_written_is_told_with_its_reason),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

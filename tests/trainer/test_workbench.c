@@ -1,8 +1,11 @@
-/* What a training stage does with its bench: which checkpoint it goes on from. */
+/* What a training stage does with its bench: which checkpoint it goes on from, what
+ * it saves, and its signs of life. */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
+#include "trainer/judge.h"
 #include "trainer/memory.h"
 #include "trainer/resume.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +18,8 @@
 struct stand {
     struct campaign *campaign;
     struct comm comm;
+    struct observer observer;
+    int told; /* words of progress */
     struct workbench *bench;
     float *momentum;
 };
@@ -23,6 +28,13 @@ static void must(enum err err)
 {
     if (err != ERR_OK)
         fail_msg("%s: %s", err_name(err), err_text());
+}
+
+static void count_progress(void *own, const struct progress *progress)
+{
+    struct stand *stand = own;
+    assert_string_equal(progress->doing, "evaluating");
+    stand->told++;
 }
 
 /* A gang of one on the scene's data, in a run folder of that name. */
@@ -35,8 +47,11 @@ static void open_stand(const struct scene *scene, const char *run, const char *r
     *stand = (struct stand){.campaign = mem_alloc(sizeof *stand->campaign)};
     must(campaign_load(scene->campaign, sets, 2, stand->campaign));
     comm_alone(&stand->comm);
-    struct workbench_cfg cfg = {
-        .campaign = stand->campaign, .folder = folder, .comm = &stand->comm};
+    stand->observer = (struct observer){.own = stand, .progress = count_progress};
+    struct workbench_cfg cfg = {.campaign = stand->campaign,
+                                .folder = folder,
+                                .comm = &stand->comm,
+                                .observer = &stand->observer};
     must(workbench_open(&cfg, &stand->bench));
     must(memory_array(stand->bench->device, stand->bench->net->weight_count, sizeof(float),
                       (void **)&stand->momentum));
@@ -55,7 +70,12 @@ static enum err save(struct stand *stand, int stage, uint64_t step, bool is_fina
     enum err err = ERR_OK;
     struct timetable timetable = {.steps_per_epoch = 10};
     struct resume resume = {.step = step};
-    TRY(resume_save(stand->bench, stage, &timetable, &resume, stand->momentum, is_final));
+    struct resume_saving saving = {.bench = stand->bench,
+                                   .stage = stage,
+                                   .timetable = &timetable,
+                                   .momentum = stand->momentum};
+    TRY(resume_prepare(&saving));
+    TRY(resume_save(&saving, &resume, is_final));
     TRY(checkpoint_wait(stand->bench->store));
 out:
     return err;
@@ -110,11 +130,83 @@ static void a_lost_checkpoint_starts_the_stage_again(void **state)
     close_stand(&stand);
 }
 
+static void what_was_saved_is_loaded_bit_for_bit(void **state)
+{
+    struct stand stand;
+    struct resume resume;
+    char known[HASH_HEX_BYTES];
+    open_stand(*state, "bits", "1", &stand);
+    struct supernet *net = stand.bench->net;
+    size_t count = net->weight_count;
+    float *before = mem_array(2 * count, sizeof *before);
+    for (int p = 0; p < net->param_count; p++) /* not what lies between the parameters */
+        for (size_t i = 0; i < net->params[p].count; i++) {
+            size_t at = net->params[p].offset + i;
+            before[at] = net->weights[at] = (float)at * 0.5f;
+            before[count + at] = stand.momentum[at] = 1.0f / (float)(at + 1);
+        }
+    save_told(&stand, KERNEL, 5, false, known);
+    memset(net->weights, 0, count * sizeof *before);
+    load(&stand, known, true, &resume);
+    assert_memory_equal(net->weights, before, count * sizeof *before);
+    assert_memory_equal(stand.momentum, before + count, count * sizeof *before);
+    mem_free(before);
+    close_stand(&stand);
+}
+
+static void numbers_that_are_not_finite_are_not_saved(void **state)
+{
+    struct stand stand;
+    char wanted[200];
+    open_stand(*state, "odd", "1", &stand);
+    struct supernet *net = stand.bench->net;
+    const struct param *param = &net->params[net->param_count / 2];
+    float *const arrays[] = {net->weights, stand.momentum};
+    static const char *const names[] = {"a weight", "the momentum"};
+    for (int i = 0; i < 2; i++) {
+        arrays[i][param->offset + param->count - 1] = NAN;
+        assert_int_equal(save(&stand, KERNEL, 7, false), ERR_NUMERIC);
+        arrays[i][param->offset + param->count - 1] = 0;
+        snprintf(wanted, sizeof wanted, "stage kernel, step 7: %s of %s is not finite", names[i],
+                 param->name);
+        if (!strstr(err_text(), wanted))
+            fail_msg("%s", err_text());
+    }
+    must(save(&stand, KERNEL, 8, false));
+    close_stand(&stand);
+}
+
+/* However long a split is: one word for each of its micro-batches. */
+static void measuring_is_a_sign_of_life(void **state)
+{
+    struct stand stand;
+    struct evaluate *evaluate = NULL;
+    struct score score = {0};
+    struct subnet biggest;
+    const struct progress progress = {.doing = "evaluating"};
+    open_stand(*state, "alive", "1", &stand);
+    subnet_biggest(&stand.bench->space, 16, &biggest);
+    supernet_init_weights(stand.bench->net, 1);
+    must(judge_open(stand.bench, &evaluate));
+    workbench_progress(stand.bench, &progress);
+    for (int round = 1; round <= 2; round++) { /* the second one walks over kept images */
+        must(evaluate_calibrate(evaluate, &biggest));
+        must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, SCORE_PLAIN, &score));
+        assert_int_equal(stand.told, 1 + round * (5 + 13)); /* 40 and 100 images, 8 at a time */
+        score_fini(&score);
+    }
+    evaluate_destroy(&evaluate);
+    close_stand(&stand);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_newest_save_counts_though_nobody_heard_of_it),
         cmocka_unit_test(a_lost_checkpoint_starts_the_stage_again),
+        cmocka_unit_test(what_was_saved_is_loaded_bit_for_bit),
+        cmocka_unit_test(numbers_that_are_not_finite_are_not_saved),
+        cmocka_unit_test(measuring_is_a_sign_of_life),
     };
     return cmocka_run_group_tests(tests, scene_make, scene_remove);
 }

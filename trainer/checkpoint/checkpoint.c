@@ -129,6 +129,18 @@ enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint
     return checkpoint_save_arranged(store, checkpoint, NULL);
 }
 
+bool checkpoint_is_busy(struct checkpoint_store *store)
+{
+    check_writer(store);
+    return saver_is_busy(store->saver);
+}
+
+void checkpoint_finish(struct checkpoint_store *store)
+{
+    check_writer(store);
+    saver_finish(store->saver);
+}
+
 enum err checkpoint_wait(struct checkpoint_store *store)
 {
     check_writer(store);

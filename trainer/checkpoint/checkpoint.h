@@ -58,7 +58,7 @@ struct checkpoint_store;
 struct checkpoint_store_cfg {
     const char *path; /* folder of the environment */
     bool is_writer;   /* takes the writer's lock: ERR_AGAIN names the process that holds it */
-    int keep;         /* newest checkpoints kept per stage beside named ones (retention), >= 1 */
+    int keep;         /* newest checkpoints kept per stage beside named ones, >= 1 (retention.h) */
 };
 MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
                                           struct checkpoint_store **store);
@@ -79,17 +79,25 @@ MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const str
  * An error is that of the earlier save (told once; nothing was started), or ERR_MEMORY. */
 MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
                                     const struct checkpoint *checkpoint);
-/* The same for values that lie in another order than the outside's: they are copied as they are,
- * and the saver calls `arrange` for each tensor of its copy, in its own thread, so that the step
- * pays for one plain copy. `room` holds as many values again; the result must be in `values`.
- * arrange and what it points to must last until the save is durable. NULL: checkpoint_save(). */
+/* The same, where more is to be done than writing: the step pays for one plain copy, and the saver
+ * does the rest in its own thread. Errors of both functions fail the save. They and what `own`
+ * points to must last until the save is durable. NULL: checkpoint_save(). */
 struct checkpoint_arrange {
-    void (*arrange)(const void *own, int tensor, float *values, float *room);
+    /* Brings the values of one tensor of the copy into the outside's order, in place; `room` holds
+     * as many values again. */
+    enum err (*arrange)(const void *own, int tensor, float *values, float *room);
+    /* NULL: nothing. Makes durable what the checkpoint counts on; called before it is written. */
+    enum err (*settle)(const void *own);
     const void *own;
 };
 MUST_CHECK enum err checkpoint_save_arranged(struct checkpoint_store *store,
                                              const struct checkpoint *checkpoint,
                                              const struct checkpoint_arrange *arrange);
+/* Whether a save is being written (or memory made ready): the next one would wait for it. Never
+ * waits. */
+bool checkpoint_is_busy(struct checkpoint_store *store);
+/* Waits until nothing is being saved. How it went is still told by the next call. */
+void checkpoint_finish(struct checkpoint_store *store);
 /* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO) and nobody was
  * told yet: the previous checkpoint is intact. */
 MUST_CHECK enum err checkpoint_wait(struct checkpoint_store *store);

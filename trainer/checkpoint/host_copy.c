@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "trainer/checkpoint/manifest.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -103,16 +104,22 @@ out:
     return err;
 }
 
-void host_copy_arrange(struct host_copy *copy, const struct checkpoint_arrange *arrange)
+enum err host_copy_arrange(struct host_copy *copy, const struct checkpoint_arrange *arrange)
 {
+    enum err err = ERR_OK;
     const struct checkpoint *mine = &copy->checkpoint;
     uint64_t most = 0;
     for (int i = 0; i < mine->tensor_count; i++)
         most = mine->tensors[i].count > most ? mine->tensors[i].count : most;
-    float *room = mem_array(most, sizeof *room);
+    float *room = malloc(most > 0 ? most * sizeof *room : 1);
+    if (!room)
+        TRY(err_set(ERR_MEMORY, "no memory to bring a tensor of %zu MiB into order",
+                    most * sizeof *room >> 20));
     for (int i = 0; i < mine->tensor_count; i++)
-        arrange->arrange(arrange->own, i, mine->tensors[i].values, room);
-    mem_free(room);
+        TRY(arrange->arrange(arrange->own, i, mine->tensors[i].values, room));
+out:
+    free(room);
+    return err;
 }
 
 void host_copy_fini(struct host_copy *copy)

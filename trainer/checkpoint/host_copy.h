@@ -19,8 +19,9 @@ size_t host_copy_room(const struct tensor *tensors, int tensor_count);
 /* Makes room for tensors of so many bytes and touches it, so that the first copy is as quick as the
  * later ones. The copy is empty then. ERR_MEMORY. */
 MUST_CHECK enum err host_copy_prepare(struct host_copy *copy, size_t size_bytes);
-/* Puts every tensor into the outside's order. */
-void host_copy_arrange(struct host_copy *copy, const struct checkpoint_arrange *arrange);
+/* Puts every tensor into the outside's order. ERR_MEMORY, or what arrange says. */
+MUST_CHECK enum err host_copy_arrange(struct host_copy *copy,
+                                      const struct checkpoint_arrange *arrange);
 void host_copy_fini(struct host_copy *copy); /* accepts a zeroed one */
 
 #endif

@@ -23,12 +23,12 @@ struct saver {
     char failure_text[512];
     /* Of the asking thread while idle, of the saver while it works: */
     struct host_copy copy;
-    struct checkpoint_arrange arrange; /* .arrange NULL: the values are in order */
+    struct checkpoint_arrange arrange; /* zeroed: nothing to arrange */
     size_t prepare_bytes;
     uint64_t serial;
 };
 
-/* The failure's text is this thread's: carry it over. */
+/* Under the lock. The failure's text is this thread's: carry it over. */
 static void finish(struct saver *saver, enum err err)
 {
     if (err != ERR_OK) {
@@ -39,16 +39,30 @@ static void finish(struct saver *saver, enum err err)
     pthread_cond_broadcast(&saver->changed);
 }
 
-static void write_copy(struct saver *saver)
+static enum err arrange_and_write(struct saver *saver, struct checkpoint_saved *saved)
 {
-    struct checkpoint_saved saved = {0};
+    enum err err = ERR_OK;
+    const struct checkpoint_arrange *arrange = &saver->arrange;
+    const struct position *position = &saver->copy.checkpoint.position;
     struct write_order order = {.store = saver->store,
                                 .checkpoint = &saver->copy.checkpoint,
                                 .serial = saver->serial++,
                                 .keep = saver->keep};
-    if (saver->arrange.arrange)
-        host_copy_arrange(&saver->copy, &saver->arrange);
-    enum err err = checkpoint_write(&order, &saved);
+    if (arrange->arrange)
+        TRY(host_copy_arrange(&saver->copy, arrange));
+    if (arrange->settle)
+        TRY(arrange->settle(arrange->own));
+    TRY(checkpoint_write(&order, saved));
+out:
+    if (err != ERR_OK)
+        err_prefix(err, "stage %s, step %llu", position->stage, (unsigned long long)position->step);
+    return err;
+}
+
+static void write_copy(struct saver *saver)
+{
+    struct checkpoint_saved saved = {0};
+    enum err err = arrange_and_write(saver, &saved);
     pthread_mutex_lock(&saver->lock);
     if (err == ERR_OK) {
         saved.count = saver->saved.count + 1;
@@ -122,24 +136,38 @@ enum err saver_create(struct store *store, uint64_t serial, int keep, struct sav
     return ERR_OK;
 }
 
-/* Under the lock. Tells a failure once. */
-static enum err wait_until_idle(struct saver *saver)
+/* Under the lock. */
+static void wait_until_idle(struct saver *saver)
 {
     while (saver->state != SAVER_IDLE)
         pthread_cond_wait(&saver->changed, &saver->lock);
-    enum err err = saver->failure;
-    saver->failure = ERR_OK;
-    if (err == ERR_OK)
-        return ERR_OK;
-    return err_set(err, "the checkpoint was not saved: %s", saver->failure_text);
 }
 
 enum err saver_wait(struct saver *saver)
 {
     pthread_mutex_lock(&saver->lock);
-    enum err err = wait_until_idle(saver);
+    wait_until_idle(saver);
+    enum err err = saver->failure;
+    saver->failure = ERR_OK;
+    if (err != ERR_OK)
+        err_set(err, "the checkpoint was not saved: %s", saver->failure_text);
     pthread_mutex_unlock(&saver->lock);
     return err;
+}
+
+void saver_finish(struct saver *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    wait_until_idle(saver);
+    pthread_mutex_unlock(&saver->lock);
+}
+
+bool saver_is_busy(struct saver *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    bool is_busy = saver->state != SAVER_IDLE;
+    pthread_mutex_unlock(&saver->lock);
+    return is_busy;
 }
 
 static void start(struct saver *saver, enum saver_state work)

@@ -19,6 +19,8 @@ MUST_CHECK enum err saver_ask(struct saver *saver, const struct checkpoint *chec
 /* Waits for the save in hand, then makes the copy's memory ready in the background. */
 MUST_CHECK enum err saver_prepare(struct saver *saver, size_t size_bytes);
 MUST_CHECK enum err saver_wait(struct saver *saver);
+void saver_finish(struct saver *saver); /* waits, and leaves the error for the next call to tell */
+bool saver_is_busy(struct saver *saver);
 bool saver_look(struct saver *saver, struct checkpoint_saved *saved);
 
 #endif
