@@ -10,15 +10,13 @@
 #define SPACE_FILE_BYTES ((size_t)1 << 20)
 #define STORE_WAIT_S     20.0
 
-/* OFA's colour jitter, where it is switched on (reference file, sec. 4.5). */
-static void fill_augment(struct workbench *bench)
+struct augment_cfg workbench_augment(const struct campaign *campaign)
 {
-    const struct campaign *campaign = bench->campaign;
-    bench->augment = (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
-                                          .has_flip = campaign->dataset.flip,
-                                          .has_colour = campaign->dataset.colour,
-                                          .brightness = 32.0 / 255.0,
-                                          .saturation = 0.5};
+    return (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
+                                .has_flip = campaign->dataset.flip,
+                                .has_colour = campaign->dataset.colour,
+                                .brightness = 32.0 / 255.0,
+                                .saturation = 0.5};
 }
 
 static enum err open_data(struct workbench *bench)
@@ -31,7 +29,7 @@ static enum err open_data(struct workbench *bench)
     TRY(dataset_split(bench->dataset, SPLIT_HOLDOUT, holdout, &bench->holdout,
                       &bench->holdout_count));
     TRY(dataset_split(bench->dataset, SPLIT_TEST, holdout, &bench->test, &bench->test_count));
-    fill_augment(bench);
+    bench->augment = workbench_augment(campaign);
 out:
     return err;
 }

@@ -59,6 +59,9 @@ struct workbench {
 MUST_CHECK enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **bench);
 void workbench_close(struct workbench **bench); /* accepts NULL */
 
+/* What the campaign switches on of OFA's training transform (reference file, sec. 4.5). */
+struct augment_cfg workbench_augment(const struct campaign *campaign);
+
 /* Index in bench->plan, or -1. */
 int workbench_find_stage(const struct workbench *bench, const char *name);
 /* "<folder>/<sub>/<name><ending>"; makes the folder. Returns owned in *path. */

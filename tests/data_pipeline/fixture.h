@@ -13,6 +13,11 @@
 /* Pixels that differ for every seed: smooth shapes and a little noise, as pictures have. */
 struct image picture(int H, int W, int C, uint64_t seed);
 
+struct pixels all_of(const struct image *image); /* borrows */
+/* What resample() promises, in double precision: channel c of the source at (y, x), in pixels of
+ * the source, averaged by `shrink` and interpolated. */
+double interpolated(const struct pixels *source, int shrink, double y, double x, int c);
+
 void write_file(const char *folder, const char *name, const void *bytes, size_t size_bytes);
 char *read_file(const char *folder, const char *name, size_t *size_bytes); /* owned */
 void write_png(const char *folder, const char *name, const struct image *image);

@@ -1,6 +1,6 @@
 #include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
-#include "trainer/data/loader.h"
+#include "trainer/data/augment.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -166,20 +166,107 @@ static void an_unaugmented_image_is_its_pixels_normalised(void **state)
     stop(&running);
 }
 
-static void a_raw_crop_is_what_the_draws_say(void **state)
+static double clamped(double value)
 {
-    const struct augment_cfg crop_only = {.crop_min = 0.5};
+    return fmin(fmax(value, 0.0), 255.0);
+}
+
+/* One pixel of C channels: brightness, and away from its grey, in the drawn order. */
+static void expect_colour(const struct transform *draw, double *pixel, int C)
+{
+    for (int turn = 0; turn < 2; turn++) {
+        bool saturates = draw->saturation_first ? turn == 0 : turn == 1;
+        double grey = C == 3 ? 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2] : 0;
+        for (int c = 0; c < C; c++) {
+            if (!saturates)
+                pixel[c] = clamped(pixel[c] * (double)draw->brightness);
+            else if (C == 3)
+                pixel[c] = clamped(grey + (double)draw->saturation * (pixel[c] - grey));
+        }
+    }
+}
+
+/* Every value of one image of a batch: the drawn window alone, resized, mirrored, coloured,
+ * normalised. */
+static void expect_image(const struct running *running, const struct transform *draw,
+                         uint32_t record, int R, const float *found)
+{
+    const struct dataset_info *info = dataset_info(running->dataset);
+    struct image image = {.H = 0};
+    assert_int_equal(dataset_read(running->dataset, record, &image), ERR_OK);
+    int C = image.C, top = (int)draw->area.y, left = (int)draw->area.x;
+    struct pixels window = all_of(&image);
+    window.data += (size_t)top * window.row_bytes + (size_t)(left * C);
+    window.H = (int)draw->area.height;
+    window.W = (int)draw->area.width;
+    int shrink = resample_shrink(&draw->area, R);
+    for (int i = 0; i < R * R; i++) {
+        int y = i / R, x = draw->is_mirrored ? R - 1 - i % R : i % R;
+        double pixel[3];
+        for (int c = 0; c < C; c++)
+            pixel[c] = interpolated(&window, shrink, (y + 0.5) * window.H / R,
+                                    (x + 0.5) * window.W / R, c);
+        if (draw->has_colour)
+            expect_colour(draw, pixel, C);
+        for (int c = 0; c < C; c++) {
+            double expected = (pixel[c] - info->mean[c]) / info->deviation[c];
+            if (!(fabs((double)found[i * C + c] - expected) <= 2e-4))
+                fail_msg("record %u, pixel %d of %d, channel %d: %g, expected %g", record, i, R * R,
+                         c, (double)found[i * C + c], expected);
+        }
+    }
+    mem_free(image.pixels);
+}
+
+/* The draws themselves are test_resample's; this is what becomes of them. Only what is switched on
+ * may happen, and must happen to some of the images. */
+static void expect_augmented(const struct import_cfg *cfg, const struct augment_cfg *augment, int R)
+{
+    const uint64_t epoch = 6;
+    struct running running = start(cfg, augment, 2);
+    int cut = 0, mirrored = 0, coloured = 0;
+    ask(&running, epoch, MOST, R);
+    struct batch batch = take(&running);
+    for (int i = 0; i < MOST; i++) {
+        struct image image = {.H = 0};
+        assert_int_equal(dataset_read(running.dataset, batch.records[i], &image), ERR_OK);
+        struct transform draw = augment_draw(augment, 5, epoch, batch.records[i], image.H, image.W);
+        expect_image(&running, &draw, batch.records[i], R, batch.images + i * R * R * batch.C);
+        cut += draw.area.height < image.H || draw.area.width < image.W;
+        mirrored += draw.is_mirrored;
+        coloured += draw.has_colour;
+        mem_free(image.pixels);
+    }
+    assert_int_equal(cut > MOST / 2, augment->crop_min < 1);
+    assert_int_equal(mirrored > 2, augment->has_flip);
+    assert_int_equal(coloured, augment->has_colour ? MOST : 0);
+    loader_release(running.loader, &batch);
+    stop(&running);
+}
+
+static void an_augmented_image_is_what_the_draws_say_switch_by_switch(void **state)
+{
+    const struct augment_cfg switches[] = {
+        {.crop_min = 1}, /* all off */
+        {.crop_min = 0.3},
+        {.crop_min = 1, .has_flip = true},
+        {.crop_min = 1, .has_colour = true, .brightness = 0.4, .saturation = 0.5},
+        everything};
     struct scene *scene = *state;
-    write_idx(scene->source, 50, 0, 28, GZIP);
-    struct running crops = start(&scene->cfg, &crop_only, 2);
-    ask(&crops, 1, 16, 28);
-    struct batch batch = take(&crops);
-    int differ = 0;
-    for (int i = 0; i < 16; i++) /* a crop enlarged again is not the image itself */
-        differ += fabsf(batch.images[i * 784] - batch.images[((i + 1) % 16) * 784]) > 1e-6f;
-    assert_in_range(differ, 12, 16);
-    loader_release(crops.loader, &batch);
-    stop(&crops);
+    struct import_cfg grey = scene->cfg;
+    char *source = file_join(scene->folder, "grey"), *other = file_join(scene->folder, "grey-set");
+    grey.sources = (const char *const *)&source;
+    grey.destination = other;
+    write_pictures(scene->source, 24, 90, 150); /* three channels, some shrunk first */
+    scene->cfg.format = IMPORT_RAW;
+    write_idx(source, 50, 0, 28, GZIP); /* one channel */
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
+        expect_augmented(&scene->cfg, &switches[i], 20);
+        expect_augmented(&scene->cfg, &switches[i], 64);
+        expect_augmented(&grey, &switches[i], 28);
+    }
+    mem_free(source);
+    mem_free(other);
 }
 
 /* Stored as JPEG a batch is nearly what it is stored raw: the same crops, flips and colours. */
@@ -321,7 +408,7 @@ int main(void)
         TEST(batches_are_the_same_bits_for_any_number_of_threads),
         TEST(jpeg_batches_are_the_same_bits_for_any_number_of_threads),
         TEST(an_unaugmented_image_is_its_pixels_normalised),
-        TEST(a_raw_crop_is_what_the_draws_say),
+        TEST(an_augmented_image_is_what_the_draws_say_switch_by_switch),
         TEST(jpeg_and_raw_records_give_nearly_the_same_batches),
         TEST(a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on),
         TEST(too_many_or_impossible_requests_are_refused),

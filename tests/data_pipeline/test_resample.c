@@ -10,37 +10,6 @@
 
 #define MOST (64 * 64 * 3)
 
-static struct pixels all_of(const struct image *image)
-{
-    return (struct pixels){image->pixels, (size_t)image->W * (size_t)image->C, image->H, image->W,
-                           image->C};
-}
-
-/* The same in double precision, written for clarity: the average over shrink x shrink pixels of the
- * source (fewer at its end), rounded to a byte as the real one is. */
-static double averaged(const struct pixels *p, int shrink, int y, int x, int c)
-{
-    int sum = 0, cells = 0;
-    for (int i = y * shrink; i < (y + 1) * shrink && i < p->H; i++)
-        for (int k = x * shrink; k < (x + 1) * shrink && k < p->W; k++, cells++)
-            sum += p->data[(size_t)i * p->row_bytes + (size_t)(k * p->C + c)];
-    return shrink == 1 ? sum : (sum + cells / 2) / cells;
-}
-
-static double interpolated(const struct pixels *p, int shrink, double y, double x, int c)
-{
-    int H = (p->H + shrink - 1) / shrink, W = (p->W + shrink - 1) / shrink;
-    y = fmin(fmax(y / shrink - 0.5, 0.0), H - 1);
-    x = fmin(fmax(x / shrink - 0.5, 0.0), W - 1);
-    int top = (int)y, left = (int)x;
-    int bottom = top + 1 < H ? top + 1 : top, right = left + 1 < W ? left + 1 : left;
-    double up = averaged(p, shrink, top, left, c) * (1.0 - (x - left)) +
-                averaged(p, shrink, top, right, c) * (x - left);
-    double down = averaged(p, shrink, bottom, left, c) * (1.0 - (x - left)) +
-                  averaged(p, shrink, bottom, right, c) * (x - left);
-    return up * (1.0 - (y - top)) + down * (y - top);
-}
-
 static void expect_formula(const struct pixels *source, const struct area *area,
                            enum resample_side side, int R)
 {
