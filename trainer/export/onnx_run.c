@@ -5,7 +5,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { MAX_SIDE = 4096, MAX_CHANNELS = 65536, MAX_VALUES = 64 * 1024 * 1024 };
+enum {
+    MAX_SIDE = 4096,
+    MAX_CHANNELS = 131072, /* classes too */
+    MAX_WEIGHTS = 256 * 1024 * 1024,
+    MAX_VALUES = 64 * 1024 * 1024 /* of a map: 512 MiB */
+};
 
 struct map { /* a named result: (C,H,W) */
     const char *name;
@@ -42,7 +47,7 @@ static enum err get_weight(const struct onnx_net *net, const char *name, size_t 
     size_t count = 1;
     for (size_t i = 0; i < rank; i++) {
         if (tensor->dims[i] < 1 || tensor->dims[i] > MAX_CHANNELS ||
-            (count *= (size_t)tensor->dims[i]) > MAX_VALUES)
+            (count *= (size_t)tensor->dims[i]) > MAX_WEIGHTS)
             return err_set(ERR_DATA, "ONNX: tensor %s has a dimension of %lld", name,
                            (long long)tensor->dims[i]);
     }
@@ -89,12 +94,17 @@ static enum err find_map(const struct onnx_net *net, const Onnx__NodeProto *node
                    node->name ? node->name : "?");
 }
 
-static struct map *add_map(struct onnx_net *net, const char *name, int C, int H, int W)
+static enum err add_map(struct onnx_net *net, const char *name, int C, int H, int W,
+                        struct map **map)
 {
-    struct map *map = &net->maps[net->map_count++];
-    *map = (struct map){.name = name, .C = C, .H = H, .W = W};
-    map->values = arena_alloc(net->arena, (size_t)C * (size_t)H * (size_t)W * sizeof *map->values);
-    return map;
+    size_t count = (size_t)C * (size_t)H * (size_t)W;
+    if (count > MAX_VALUES)
+        return err_set(ERR_DATA, "ONNX: %s is a map of %d x %d x %d; at most %d values are read",
+                       name, C, H, W, MAX_VALUES);
+    *map = &net->maps[net->map_count++];
+    **map = (struct map){.name = name, .C = C, .H = H, .W = W};
+    (*map)->values = arena_alloc(net->arena, count * sizeof *(*map)->values);
+    return ERR_OK;
 }
 
 struct window { /* a convolution's geometry and weights */
@@ -127,6 +137,7 @@ static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
     const struct map *x = NULL;
     const int64_t *dims = NULL, *bias_dims = NULL;
     struct window window = {0};
+    struct map *y = NULL;
     TRY(find_map(net, node, 0, &x));
     if (node->n_input != 3)
         TRY(err_set(ERR_DATA, "ONNX: convolution %s has no bias", node->name));
@@ -141,8 +152,8 @@ static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
                     node->name));
     window.K = (int)dims[0], window.inner = (int)dims[1], window.R = (int)dims[2];
     window.S = (int)S, window.pad = (int)pad, window.groups = (int)groups;
-    struct map *y = add_map(net, node->output[0], window.K, (x->H - 1) / window.S + 1,
-                            (x->W - 1) / window.S + 1);
+    TRY(add_map(net, node->output[0], window.K, (x->H - 1) / window.S + 1,
+                (x->W - 1) / window.S + 1, &y));
     convolve(&window, x, y);
 out:
     return err;
@@ -159,6 +170,7 @@ static enum err run_act(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *x = NULL;
+    struct map *y = NULL;
     double low = 0, high = INFINITY, slope = 1, offset = 0;
     TRY(find_map(net, node, 0, &x));
     if (strcmp(node->op_type, "Clip") == 0) {
@@ -169,7 +181,7 @@ static enum err run_act(struct onnx_net *net, const Onnx__NodeProto *node)
         offset = get_float(node, "beta", 0.5);
         high = 1;
     }
-    struct map *y = add_map(net, node->output[0], x->C, x->H, x->W);
+    TRY(add_map(net, node->output[0], x->C, x->H, x->W, &y));
     for (int i = 0; i < x->C * x->H * x->W; i++)
         y->values[i] = fmin(fmax(x->values[i] * slope + offset, low), high);
 out:
@@ -181,6 +193,7 @@ static enum err run_pair(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *left = NULL, *right = NULL;
+    struct map *y = NULL;
     bool is_sum = strcmp(node->op_type, "Add") == 0;
     TRY(find_map(net, node, 0, &left));
     TRY(find_map(net, node, 1, &right));
@@ -188,7 +201,7 @@ static enum err run_pair(struct onnx_net *net, const Onnx__NodeProto *node)
     if (left->C != right->C || (!is_gate && (left->H != right->H || left->W != right->W)))
         TRY(err_set(ERR_DATA, "ONNX: the inputs of %s have different shapes", node->name));
     int pixels = left->H * left->W;
-    struct map *y = add_map(net, node->output[0], left->C, left->H, left->W);
+    TRY(add_map(net, node->output[0], left->C, left->H, left->W, &y));
     for (int i = 0; i < left->C * pixels; i++) {
         double other = right->values[is_gate ? i / pixels : i];
         y->values[i] = is_sum ? left->values[i] + other : left->values[i] * other;
@@ -201,8 +214,9 @@ static enum err run_pool(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *x = NULL;
+    struct map *y = NULL;
     TRY(find_map(net, node, 0, &x));
-    struct map *y = add_map(net, node->output[0], x->C, 1, 1);
+    TRY(add_map(net, node->output[0], x->C, 1, 1, &y));
     for (int c = 0; c < x->C; c++) {
         for (int i = 0; i < x->H * x->W; i++)
             y->values[c] += x->values[c * x->H * x->W + i];
@@ -217,9 +231,10 @@ static enum err run_tail(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *x = NULL;
+    struct map *y = NULL;
     TRY(find_map(net, node, 0, &x));
     int count = x->C * x->H * x->W;
-    struct map *y = add_map(net, node->output[0], count, 1, 1);
+    TRY(add_map(net, node->output[0], count, 1, 1, &y));
     double most = -INFINITY, sum = 0;
     bool is_softmax = strcmp(node->op_type, "Softmax") == 0;
     for (int i = 0; i < count; i++)
@@ -250,8 +265,8 @@ static enum err run_node(struct onnx_net *net, const Onnx__NodeProto *node)
                    node->name ? node->name : "?", node->op_type ? node->op_type : "?");
 }
 
-/* The dimensions of a graph's input or output value: (1, ...). */
-static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int *dims)
+/* The dimensions of a graph's input or output value: (1, ...), each up to `most`. */
+static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int most, int *dims)
 {
     const Onnx__TypeProto *type = value->type;
     if (!value->name || !type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
@@ -260,7 +275,7 @@ static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int *di
     for (size_t i = 0; i < rank; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = type->tensor_type->shape->dim[i];
         if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
-            dim->dim_value < 1 || dim->dim_value > MAX_SIDE)
+            dim->dim_value < 1 || dim->dim_value > most)
             return err_set(ERR_DATA, "ONNX: %s has a dimension that is open or out of range",
                            value->name);
         dims[i] = (int)dim->dim_value;
@@ -278,8 +293,8 @@ enum err onnx_open(const void *bytes, size_t size_bytes, struct onnx_net **net)
     if (!graph || graph->n_input != 1 || graph->n_output < 2 || graph->n_node == 0)
         TRY(err_set(ERR_DATA,
                     "this is not an ONNX file that glowworm compiled, or it is cut short"));
-    TRY(get_dims(graph->input[0], 4, in));
-    TRY(get_dims(graph->output[0], 2, out_dims));
+    TRY(get_dims(graph->input[0], 4, MAX_SIDE, in));
+    TRY(get_dims(graph->output[0], 2, MAX_CHANNELS, out_dims));
     opened->shape = (struct onnx_shape){
         .channels = in[1], .height = in[2], .width = in[3], .classes = out_dims[1]};
     opened->arena = arena_create();
@@ -326,8 +341,8 @@ enum err onnx_run(struct onnx_net *net, const float *image, float *logits, float
     const struct onnx_shape *shape = &net->shape;
     arena_reset(net->arena);
     net->map_count = 0;
-    struct map *input =
-        add_map(net, graph->input[0]->name, shape->channels, shape->height, shape->width);
+    struct map *input = NULL;
+    TRY(add_map(net, graph->input[0]->name, shape->channels, shape->height, shape->width, &input));
     int pixels = shape->height * shape->width;
     for (int i = 0; i < pixels * shape->channels; i++)
         input->values[i % shape->channels * pixels + i / shape->channels] = image[i];
