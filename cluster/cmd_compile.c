@@ -38,6 +38,8 @@ static enum err parse_options(int argc, char **argv, struct compile_options *opt
     options->run = argv[optind];
     if ((options->subnet != NULL) != (options->folder != NULL))
         return err_set(ERR_USAGE, "--subnet and --to FOLDER go together");
+    if (options->target && !file_is_name(options->target))
+        return err_set(ERR_USAGE, "--target %s: use letters, digits, - and _", options->target);
     return ERR_OK;
 }
 

@@ -187,13 +187,15 @@ void report_bundles(const struct run_results *results, struct text *html)
         text_add(html, "<h3>bundles/");
         html_add(html, report_string(bundle, "target"));
         text_add(html,
-                 "</h3><p>Written logits agree with the supernet's within %.1e of the largest on "
-                 "%d hold-out images. "
+                 "</h3><p>The ONNX file's logits agree with the supernet's within %.1e of the "
+                 "largest on %d %s images. "
                  "Not yet validated on a camera.</p><div "
                  "class=\"scroll\"><table><tr><th>file</th><th>what</th>"
                  "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n",
                  report_number(bundle, "worst_difference", NAN),
-                 (int)report_number(bundle, "samples", 0));
+                 (int)report_number(bundle, "samples", 0),
+                 strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training"
+                                                                             : "hold-out");
         json_array_foreach(json_object_get(bundle, "files"), j, file)
         {
             text_add(html, "<tr><td><code>");

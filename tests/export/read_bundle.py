@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Reads bundles with OpenCV's dnn module, which knows nothing of Glowworm: every format must give the logits the
-supernet gave, within 1e-4 of the largest. usage: read_bundle.py BUNDLE... (prints a line each; exit 1 on a difference)"""
+supernet gave, within 1e-4 of the largest. usage: read_bundle.py [--expect FORMAT,...] [--samples N] BUNDLE... (prints a
+line each; exit 1 on a difference, or when the formats or the number of samples are not the expected ones)"""
+import argparse
 import json
 import os
 import sys
@@ -37,12 +39,36 @@ def open_networks(bundle):
         yield "caffe", cv2.dnn.readNetFromCaffe(path("network.prototxt"), path("network.caffemodel")), "logits"
 
 
+def read_arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--expect", help="the formats there must be, and no others: onnx,tensorflow,caffe")
+    parser.add_argument("--samples", type=int, help="how many there must be")
+    parser.add_argument("bundles", nargs="+")
+    return parser.parse_args()
+
+
+def check_lists(bundle, formats, samples, arguments):
+    """What bundle.json says of its formats, samples and labels, against what was found."""
+    with open(os.path.join(bundle, "bundle.json")) as file:
+        listed = json.load(file)
+    with open(os.path.join(bundle, "labels.txt")) as file:
+        labels = file.read().splitlines()
+    assert len(labels) == samples[0][1].size, f"{bundle}: {len(labels)} labels for {samples[0][1].size} outputs"
+    assert listed["samples"] == len(samples) == (arguments.samples or len(samples)), f"{bundle}: {len(samples)} samples"
+    refused = {refusal["format"]: refusal["reason"] for refusal in listed["refused"]}
+    assert not refused.keys() & set(formats) and all(refused.values()), f"{bundle} refused {refused}"
+    if arguments.expect:
+        assert sorted(formats) == sorted(arguments.expect.split(",")), f"{bundle}: {formats}, refused {refused}"
+
+
 def main():
     failures = 0
-    for bundle in sys.argv[1:]:
+    arguments = read_arguments()
+    for bundle in arguments.bundles:
         samples = list(read_samples(bundle))
-        assert samples, f"{bundle} has no samples"
-        for form, network, output in open_networks(bundle):
+        networks = list(open_networks(bundle))
+        check_lists(bundle, [form for form, _, _ in networks], samples, arguments)
+        for form, network, output in networks:
             worst = 0.0
             for image, expected in samples:
                 network.setInput(image)

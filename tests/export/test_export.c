@@ -9,6 +9,7 @@
 #include "trainer/export/onnx_run.h"
 #include "trainer/export/writers.h"
 #include "trainer/spec/cost.h"
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,12 +38,12 @@ struct rig { /* a supernet with something in it */
             fail_msg("%s: %s", #call, err_text());                                                 \
     } while (0)
 
-static void open_rig(struct rig *rig, const char *space, int channels)
+static void open_rig_of(struct rig *rig, const char *space, int channels, int classes)
 {
     static char label[CLASSES][8];
     struct device_cfg cfg = {.name = "cpu", .threads = 2};
     memset(rig, 0, sizeof *rig);
-    CHECK(space_load(space, 1.0, CLASSES, channels, &rig->space));
+    CHECK(space_load(space, 1.0, classes, channels, &rig->space));
     CHECK(device_open(&cfg, &rig->device));
     CHECK(supernet_create(&rig->space, rig->device, &rig->net));
     supernet_init_weights(rig->net, 5);
@@ -56,6 +58,11 @@ static void open_rig(struct rig *rig, const char *space, int channels)
                                          .deviation = {60, 61, 62}};
     snprintf(rig->folder, sizeof rig->folder, "/tmp/glowworm-export-XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
+}
+
+static void open_rig(struct rig *rig, const char *space, int channels)
+{
+    open_rig_of(rig, space, channels, CLASSES);
 }
 
 static void close_rig(struct rig *rig)
@@ -194,6 +201,27 @@ static bool has_file(const struct rig *rig, const char *name)
     return file_exists(path);
 }
 
+/* Is this among the reasons why a bundle lacks a format? */
+static void check_refusal(const struct rig *rig, const char *name, const char *format,
+                          const char *reason)
+{
+    char path[256];
+    size_t i = 0;
+    json_t *row = NULL;
+    snprintf(path, sizeof path, "%s/%s/bundle.json", rig->folder, name);
+    json_t *list = json_load_file(path, 0, NULL), *refused = json_object_get(list, "refused");
+    bool is_there = false;
+    json_array_foreach(refused, i, row)
+    {
+        const char *why = json_string_value(json_object_get(row, "reason"));
+        if (strcmp(json_string_value(json_object_get(row, "format")), format) == 0)
+            is_there = strstr(why, reason) != NULL;
+    }
+    if (!is_there)
+        fail_msg("%s: %s is not refused for \"%s\"", name, format, reason);
+    json_decref(list);
+}
+
 static void relu_networks_go_out_in_every_format(void **state)
 {
     (void)state;
@@ -203,7 +231,9 @@ static void relu_networks_go_out_in_every_format(void **state)
     write_bundle(&rig, "r=24 k=3 e=2 d=1", "small");
     assert_true(has_file(&rig, "mixed/network.pb"));
     assert_true(has_file(&rig, "mixed/network.caffemodel"));
-    assert_true(has_file(&rig, "mixed/convert.sh"));
+    char path[128];
+    snprintf(path, sizeof path, "%s/mixed/convert.sh", rig.folder);
+    assert_int_equal(access(path, X_OK), 0);
     read_with_opencv(&rig, "mixed small");
     close_rig(&rig);
 }
@@ -222,6 +252,7 @@ static void relu6_networks_go_out_without_caffe(void **state)
     write_bundle(&rig, text_get(&text), "six");
     assert_true(has_file(&rig, "six/network.pb"));
     assert_false(has_file(&rig, "six/network.caffemodel"));
+    check_refusal(&rig, "six", "caffe", "ReLU6");
     read_with_opencv(&rig, "six");
     text_fini(&text);
     close_rig(&rig);
@@ -263,6 +294,8 @@ static void gated_networks_go_out_as_onnx_only(void **state)
     assert_false(has_file(&rig, "gated/network.pb"));
     assert_false(has_file(&rig, "gated/network.caffemodel"));
     assert_false(has_file(&rig, "gated/convert.sh"));
+    check_refusal(&rig, "gated", "tensorflow", "squeeze-excite");
+    check_refusal(&rig, "gated", "caffe", "h-swish");
     read_with_opencv(&rig, "gated");
     close_rig(&rig);
 }
@@ -277,6 +310,33 @@ static void a_network_without_statistics_is_refused(void **state)
     subnet_smallest(&rig.space, 28, &subnet);
     assert_int_equal(fold_subnet(rig.net, &subnet, &folded), ERR_DATA);
     assert_non_null(strstr(err_text(), "calibrate"));
+    close_rig(&rig);
+}
+
+static void a_network_of_many_classes_is_read_back(void **state)
+{
+    (void)state;
+    enum { MANY = 5000 };
+    struct rig rig;
+    struct subnet subnet;
+    struct folded folded = {0};
+    struct bytes bytes = {0};
+    struct onnx_net *net = NULL;
+    open_rig_of(&rig, "configs/spaces/firefly-tiny.yaml", 1, MANY);
+    subnet_smallest(&rig.space, 20, &subnet);
+    calibrate(&rig, &subnet);
+    CHECK(fold_subnet(rig.net, &subnet, &folded));
+    CHECK(onnx_write(&folded, "net", &bytes));
+    CHECK(onnx_open(bytes.data, bytes.size, &net));
+    assert_int_equal(onnx_net_shape(net).classes, MANY);
+    float *image = mem_array(20 * 20, sizeof *image),
+          *answers = mem_array(2 * MANY, sizeof *answers);
+    CHECK(onnx_run(net, image, answers, answers + MANY));
+    onnx_close(&net);
+    mem_free(answers);
+    mem_free(image);
+    mem_free(bytes.data);
+    folded_fini(&folded);
     close_rig(&rig);
 }
 
@@ -325,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_bundle_replaces_a_bundle_and_nothing_else),
         cmocka_unit_test(gated_networks_go_out_as_onnx_only),
         cmocka_unit_test(a_network_without_statistics_is_refused),
+        cmocka_unit_test(a_network_of_many_classes_is_read_back),
         cmocka_unit_test(a_damaged_onnx_file_is_refused_or_answered_but_never_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The bundle while it is being written. */
@@ -155,6 +156,34 @@ static json_t *channel_values(const double *values, int channels)
     return array;
 }
 
+/* {"tensorflow": ..., "caffe": ...}: a node's name in each format that was written. */
+static json_t *node_names(const struct bundle *bundle, const char *tensorflow, const char *caffe)
+{
+    json_t *names = json_object();
+    if (bundle->has_tensorflow)
+        json_object_set_new(names, "tensorflow", json_string(tensorflow));
+    if (bundle->has_caffe)
+        json_object_set_new(names, "caffe", json_string(caffe));
+    return names;
+}
+
+/* The camera's nodes. Which entries the pixel format has is not known for every firmware. */
+static json_t *camera_nodes(const struct bundle_cfg *cfg)
+{
+    bool is_grey = cfg->folded->channels == 1;
+    json_t *nodes = json_pack(
+        "{s:s, s:b, s:s, s:o, s:o}", "InferenceNetworkTypeSelector", "Classification",
+        "InferenceEnable", 1, "InferencePreprocessBppSelector", is_grey ? "Mono8" : "RGB8",
+        "InferencePreprocessChannelMean", channel_values(cfg->dataset->mean, cfg->folded->channels),
+        "InferencePreprocessChannelScalar",
+        channel_values(cfg->dataset->deviation, cfg->folded->channels));
+    if (!is_grey)
+        json_object_set_new(nodes, "check",
+                            json_string("never tried on a camera: the network wants RGB; where the "
+                                        "camera offers BGR8 only, red and blue arrive exchanged"));
+    return nodes;
+}
+
 /* What has to be set on the camera, under its GenICam names where they are known. */
 static enum err add_camera(struct bundle *bundle)
 {
@@ -167,14 +196,12 @@ static enum err add_camera(struct bundle *bundle)
                               channel_values(cfg->dataset->mean, folded->channels), "scale",
                               channel_values(cfg->dataset->deviation, folded->channels), "formula",
                               "(pixel - mean) / scale");
-    json_t *nodes = json_pack("{s:s, s:b, s:s}", "InferenceNetworkTypeSelector", "Classification",
-                              "InferenceEnable", 1, "InferencePreprocessBppSelector",
-                              folded->channels == 1 ? "Mono8" : "RGB8");
     json_t *camera =
-        json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:f, s:o}", "device", cfg->device->name,
+        json_pack("{s:s, s:s, s:o, s:i, s:s, s:o, s:o, s:f, s:o}", "device", cfg->device->name,
                   "network_type", "Classification", "input", input, "classes", folded->classes,
-                  "labels", "labels.txt", "input_node", "input", "output_node", "probabilities",
-                  "predicted_latency_ms", latency, "genicam", nodes);
+                  "labels", "labels.txt", "input_node", node_names(bundle, "input", "data"),
+                  "output_node", node_names(bundle, "probabilities", "probabilities"),
+                  "predicted_latency_ms", latency, "genicam", camera_nodes(cfg));
     enum err err = add_json(bundle, "camera.json", "camera settings", camera);
     json_decref(camera);
     return err;
@@ -183,7 +210,9 @@ static enum err add_camera(struct bundle *bundle)
 /* The converter's own command line, for a machine that has NCSDK 2.05. */
 static enum err add_convert_script(struct bundle *bundle)
 {
+    enum err err = ERR_OK;
     struct text script;
+    char *path = NULL;
     if (!bundle->has_tensorflow && !bundle->has_caffe)
         return ERR_OK;
     text_init(&script);
@@ -194,11 +223,16 @@ static enum err add_convert_script(struct bundle *bundle)
     if (bundle->has_tensorflow)
         text_add(&script,
                  "mvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph network.pb\n");
-    else
+    if (bundle->has_caffe)
         text_add(&script,
-                 "mvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\n");
-    enum err err =
-        add_file(bundle, "convert.sh", "command for NCSDK", text_get(&script), script.size);
+                 "%smvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\n",
+                 bundle->has_tensorflow ? "# or by way of Caffe: " : "");
+    TRY(add_file(bundle, "convert.sh", "command for NCSDK", text_get(&script), script.size));
+    path = file_join(bundle->aside, "convert.sh");
+    if (chmod(path, 0755) != 0)
+        TRY(err_set(ERR_IO, "%s cannot be made a command: %s", path, strerror(errno)));
+out:
+    mem_free(path);
     text_fini(&script);
     return err;
 }
@@ -218,6 +252,7 @@ static enum err add_samples(struct bundle *bundle)
     json_t *samples = json_array();
     uint8_t *png = NULL;
     char *folder = file_join(bundle->aside, "samples");
+    const char *what = cfg->sample_split == SPLIT_TRAIN ? "training image" : "hold-out image";
     TRY(file_make_folders(folder));
     TRY(image_file_start());
     for (int i = 0; i < cfg->sample_count; i++) {
@@ -225,7 +260,7 @@ static enum err add_samples(struct bundle *bundle)
         size_t size = 0;
         snprintf(name, sizeof name, "samples/%02d.png", i);
         TRY(image_png(&cfg->samples[i].image, &png, &size));
-        TRY(add_file(bundle, name, "hold-out image", png, size));
+        TRY(add_file(bundle, name, what, png, size));
         mem_free(png);
         png = NULL;
         json_array_append_new(samples,
@@ -255,12 +290,13 @@ static enum err add_everything(struct bundle *bundle)
     TRY(add_camera(bundle));
     TRY(add_convert_script(bundle));
     TRY(add_samples(bundle));
-    json_t *json =
-        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:i, s:O, s:O}", "version", 1, "target",
-                  cfg->target, "device", cfg->device->name, "subnet", cfg->subnet, "macs",
-                  (json_int_t)cfg->macs, "parameters", (json_int_t)cfg->parameters, "checkpoint",
-                  cfg->checkpoint, "worst_difference", bundle->worst_difference, "samples",
-                  cfg->sample_count, "files", bundle->files, "refused", bundle->refused);
+    json_t *json = json_pack(
+        "{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:i, s:s, s:O, s:O}", "version", 1, "target",
+        cfg->target, "device", cfg->device->name, "subnet", cfg->subnet, "macs",
+        (json_int_t)cfg->macs, "parameters", (json_int_t)cfg->parameters, "checkpoint",
+        cfg->checkpoint, "worst_difference", bundle->worst_difference, "samples", cfg->sample_count,
+        "sample_split", cfg->sample_split == SPLIT_TRAIN ? "train" : "holdout", "files",
+        bundle->files, "refused", bundle->refused);
     err = add_json(bundle, "bundle.json", "this list", json);
     json_decref(json);
 out:

@@ -12,7 +12,7 @@
 
 #define BUNDLE_TOLERANCE 1e-4 /* of the largest logit */
 
-struct bundle_sample {  /* one hold-out image as the network takes it */
+struct bundle_sample {  /* one image as the network takes it */
     struct image image; /* (R,R,C), 8 bits */
     uint32_t record;
     const float *logits; /* (classes) what the supernet answers */
@@ -31,7 +31,8 @@ struct bundle_cfg {     /* all borrowed */
     } formats; /* ONNX is always written: predict and the check read it */
     const struct bundle_sample *samples;
     int sample_count;
-    const char *checkpoint; /* content hash, hex */
+    enum split sample_split; /* SPLIT_TRAIN where nothing is held out */
+    const char *checkpoint;  /* content hash, hex */
 };
 
 /* image (R,R,C) of 8 bits as the network sees it: (pixel - mean) / deviation per channel. */

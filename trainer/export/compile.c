@@ -123,6 +123,7 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                                          bench->campaign->compile.onnx},
                              .samples = samples,
                              .sample_count = sample_count,
+                             .sample_split = bench->holdout_count ? SPLIT_HOLDOUT : SPLIT_TRAIN,
                              .checkpoint = content};
     TRY(bundle_write(&cfg));
 out:
