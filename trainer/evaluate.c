@@ -8,8 +8,8 @@ struct evaluate {
     struct supernet *net;
     struct calibrate *calibrate;
     struct gallery *holdout, *test; /* NULL: no such split */
-    struct pass *pass;
-    float *logits; /* host (micro,classes) */
+    struct pass *pass, *own_pass;   /* own_pass NULL: the caller's is used */
+    float *logits;                  /* host (micro,classes) */
 };
 
 static enum err open_split(struct evaluate *evaluate, const uint32_t *records, uint32_t count,
@@ -46,8 +46,10 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
     TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));
     TRY(open_split(evaluate, cfg->holdout, cfg->holdout_count, &evaluate->holdout));
     TRY(open_split(evaluate, cfg->test, cfg->test_count, &evaluate->test));
-    TRY(pass_create(net, micro, space->resolutions[space->resolution_count - 1], PASS_BATCH_NORM,
-                    &evaluate->pass));
+    if (!cfg->pass)
+        TRY(pass_create(net, micro, space->resolutions[space->resolution_count - 1],
+                        PASS_BATCH_NORM, &evaluate->own_pass));
+    evaluate->pass = cfg->pass ? cfg->pass : evaluate->own_pass;
     *result = evaluate;
     evaluate = NULL;
 out:
@@ -63,7 +65,7 @@ void evaluate_destroy(struct evaluate **pointer)
     calibrate_destroy(&evaluate->calibrate);
     gallery_destroy(&evaluate->holdout);
     gallery_destroy(&evaluate->test);
-    pass_destroy(&evaluate->pass);
+    pass_destroy(&evaluate->own_pass);
     mem_free(evaluate->logits);
     mem_free(evaluate);
     *pointer = NULL;

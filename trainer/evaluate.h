@@ -13,6 +13,7 @@ struct evaluate_cfg {               /* all borrowed */
     struct calibrate_cfg calibrate; /* also gang, network, data set, listener of the evaluation */
     const uint32_t *holdout, *test; /* records; NULL and 0 where there is no such split */
     uint32_t holdout_count, test_count;
+    struct pass *pass; /* room for micro images at the space's largest side; NULL: of its own */
     void *own;
     bool (*wants_stop)(void *own); /* NULL: never. Asked before every sub-network */
 };

@@ -13,6 +13,7 @@ struct judge {
     const struct phase *phase;
     const struct timetable *timetable;
     struct metrics *metrics;
+    struct pass *pass;
     struct evaluate *evaluate; /* NULL until first needed */
 };
 
@@ -26,7 +27,7 @@ static void is_alive(void *own)
     workbench_is_alive(own);
 }
 
-enum err judge_open(struct workbench *bench, struct evaluate **evaluate)
+enum err judge_open(struct workbench *bench, struct pass *pass, struct evaluate **evaluate)
 {
     const struct campaign *campaign = bench->campaign;
     struct evaluate_cfg cfg = {.calibrate = {.comm = bench->comm,
@@ -46,6 +47,7 @@ enum err judge_open(struct workbench *bench, struct evaluate **evaluate)
                                .holdout_count = bench->holdout_count,
                                .test = bench->test,
                                .test_count = bench->test_count,
+                               .pass = pass,
                                .own = bench,
                                .wants_stop = wants_stop};
     enum err err = evaluate_create(&cfg, evaluate);
@@ -53,14 +55,15 @@ enum err judge_open(struct workbench *bench, struct evaluate **evaluate)
 }
 
 struct judge *judge_create(struct workbench *bench, int stage, const struct timetable *timetable,
-                           struct metrics *metrics)
+                           struct metrics *metrics, struct pass *pass)
 {
     struct judge *judge = mem_alloc(sizeof *judge);
     *judge = (struct judge){.bench = bench,
                             .stage = stage,
                             .phase = &bench->schedule.phases[bench->plan.stages[stage].phase],
                             .timetable = timetable,
-                            .metrics = metrics};
+                            .metrics = metrics,
+                            .pass = pass};
     return judge;
 }
 
@@ -123,7 +126,7 @@ enum err judge_grid(struct judge *judge, uint64_t step)
     struct grid grid;
     json_t *list = json_array();
     if (!judge->evaluate)
-        TRY(judge_open(bench, &judge->evaluate));
+        TRY(judge_open(bench, judge->pass, &judge->evaluate));
     grid_of(space, &judge->phase->open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
         struct progress progress = {.step = step,

@@ -9,14 +9,16 @@
 #include "trainer/timetable.h"
 #include "trainer/workbench.h"
 
-/* What workbench_open opened, as the evaluation wants it. Borrows the bench. Returns owned. */
-MUST_CHECK enum err judge_open(struct workbench *bench, struct evaluate **evaluate);
+/* What workbench_open opened, as the evaluation wants it. Borrows the bench and the pass, which has
+ * room for a micro-batch at the largest side (NULL: one of its own). Returns owned. */
+MUST_CHECK enum err judge_open(struct workbench *bench, struct pass *pass,
+                               struct evaluate **evaluate);
 
 struct judge;
-/* metrics: NULL on other ranks. Borrows everything. Evaluation's memory is taken when it is first
- * needed. Returns owned. */
+/* metrics: NULL on other ranks. pass: training's, which rests while the grid is measured. Borrows
+ * everything. The rest of evaluation's memory is taken when it is first needed. Returns owned. */
 struct judge *judge_create(struct workbench *bench, int stage, const struct timetable *timetable,
-                           struct metrics *metrics);
+                           struct metrics *metrics, struct pass *pass);
 void judge_destroy(struct judge **judge); /* accepts NULL */
 
 /* Whether the grid is to be measured now that `step` steps are done. */

@@ -148,7 +148,8 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
     prepare_weights(shrink);
     TRY(comm_agree(bench->comm, open_metrics(shrink)));
     TRY(comm_agree(bench->comm, open_saving(shrink)));
-    shrink->judge = judge_create(bench, shrink->stage, &shrink->timetable, shrink->metrics);
+    shrink->judge = judge_create(bench, shrink->stage, &shrink->timetable, shrink->metrics,
+                                 step_pass(shrink->step));
     err = deal_create(bench, &shrink->timetable, shrink->resume.step, &shrink->deal);
     TRY(comm_agree(bench->comm, err));
 out:

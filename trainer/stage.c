@@ -56,7 +56,7 @@ static enum err run_evaluate(struct workbench *bench, int stage)
     struct grid grid;
     json_t *list = json_array();
     TRY(resume_load_trained(bench, NULL));
-    TRY(judge_open(bench, &evaluate));
+    TRY(judge_open(bench, NULL, &evaluate));
     schedule_trained(&bench->schedule, space, &open);
     grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
@@ -127,7 +127,7 @@ static enum err run_search(struct workbench *bench, int stage)
     json_t *json = NULL;
     schedule_trained(&bench->schedule, &bench->space, &cfg.open);
     TRY(resume_load_trained(bench, NULL));
-    TRY(judge_open(bench, &evaluate));
+    TRY(judge_open(bench, NULL, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
     report_search(bench, 0);
     TRY(search_run(&cfg, &evaluator, report_search, bench, &found));

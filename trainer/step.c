@@ -73,6 +73,11 @@ float *step_momentum(struct step *step)
     return step->momentum;
 }
 
+struct pass *step_pass(struct step *step)
+{
+    return step->pass;
+}
+
 int step_leaves(const struct step *step)
 {
     return step->leaves;

@@ -187,7 +187,7 @@ static void measuring_is_a_sign_of_life(void **state)
     open_stand(*state, "alive", "1", &stand);
     subnet_biggest(&stand.bench->space, 16, &biggest);
     supernet_init_weights(stand.bench->net, 1);
-    must(judge_open(stand.bench, &evaluate));
+    must(judge_open(stand.bench, NULL, &evaluate));
     workbench_progress(stand.bench, &progress);
     for (int round = 1; round <= 2; round++) { /* the second one walks over kept images */
         must(evaluate_calibrate(evaluate, &biggest));
