@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from road import make_scene, run, use_build
+from road import ROOT, make_scene, run, use_build
 
 GLOWWORM = ""
 CONFIG_ERROR, DATA_ERROR, BUSY, STOPPED, TERMINATED = 78, 65, 75, 130, 143
@@ -105,6 +105,31 @@ class Commands(unittest.TestCase):
         with open(os.path.join(folder, "metrics", "teacher.jsonl")) as file:
             steps = [int(match) for match in re.findall(r'"event":"step","step":(\d+)', file.read())]
         self.assertEqual(steps, list(range(1, len(steps) + 1)), "a step was lost or taken twice")
+
+    def test_a_given_teacher_is_not_trained_and_what_it_has_nothing_to_open_for_neither(self):
+        teacher = f"{self.folder}@teacher/final"
+        campaign = edited(self.campaign, "teacher: {epochs: 6, rate: 0.1}", f'teacher: {{from: "{teacher}"}}')
+        folder = os.path.join(self.work, "given")
+        self.assertNotIn("teacher", states(campaign, folder))
+        run(GLOWWORM, "run", campaign, "--run-folder", folder)
+        kernel = json.loads(run(GLOWWORM, "checkpoint", "show", f"{folder}@kernel/final", "--json").stdout)
+        self.assertEqual(kernel["parent"], content(self.folder, "teacher/final"))
+        with open(os.path.join(folder, "metrics", "kernel.jsonl")) as file:
+            distilled = [float(match) for match in re.findall(r'"distil":([0-9.e+-]+)', file.read())]
+        self.assertTrue(distilled and min(distilled) > 0, distilled)
+
+        space, folder = os.path.join(self.work, "single.yaml"), os.path.join(self.work, "single")
+        with open(os.path.join(ROOT, "configs/spaces/firefly-tiny.yaml")) as file:
+            text = file.read()
+        with open(space, "w") as file:
+            file.write(re.sub(r"choices: .*", "choices: {kernels: [7], expansions: [4], depths: [3]}", text))
+        single = ("--set", f"space={space}", "--set", "shrink.rows={}", "--set", "search.targets=[{name: only}]")
+        self.assertEqual(set(states(campaign, folder, *single)), {"evaluate", "search", "compile-only", "report"})
+        run(GLOWWORM, "run", campaign, "--run-folder", folder, *single)
+        with open(os.path.join(folder, "bundles", "only", "bundle.json")) as file:
+            self.assertEqual(json.load(file)["checkpoint"], content(self.folder, "teacher/final"))
+        found = states(campaign, folder, *single, "--set", "dataset.holdout=90")
+        self.assertEqual({found["evaluate"], found["search"]}, {"changed"})
 
     def test_a_second_run_of_the_same_folder_is_refused(self):
         folder = os.path.join(self.work, "twice")

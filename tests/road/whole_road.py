@@ -14,13 +14,27 @@ READER = os.path.join(ROOT, "tests/export/read_bundle.py")
 
 
 def mixed_subnet(space, number):
-    """A random sub-network of k, e and d mixed; number 0 and 1 are the ends of the space."""
+    """A random sub-network of k, e and d mixed; numbers 0 and 1 are the ends of the space."""
     draw = random.Random(number)
     blocks, stages = space["blocks"], space["stages"]
     pick = {0: min, 1: max}.get(number, draw.choice)
     genes = {"k": [pick([3, 5, 7]) for _ in range(blocks)], "e": [pick([2, 3, 4]) for _ in range(blocks)],
              "d": [pick([1, 2, 3]) for _ in range(stages)]}
     return f"r={pick([24, 28])} " + " ".join(f"{key}={','.join(map(str, values))}" for key, values in genes.items())
+
+
+def check_holdout(bundles):
+    """Samples are different held-out images, the same for every target."""
+    found = []
+    for bundle in bundles:
+        with open(os.path.join(bundle, "bundle.json")) as file:
+            listed = json.load(file)
+        with open(os.path.join(bundle, "samples.json")) as file:
+            records = [sample["record"] for sample in json.load(file)]
+        assert listed["sample_split"] == "holdout" and listed["refused"] == [], listed
+        assert len(set(records)) == len(records) and max(records) < 2000, records
+        found.append(records)
+    assert found[0] == found[1], found
 
 
 def check_predict(glowworm, bundle):
@@ -46,7 +60,8 @@ def main():
             assert f"bundles/{target}" in done.stdout, done.stdout
         assert os.path.getsize(os.path.join(folder, "report.html")) > 20000
         bundles = [os.path.join(folder, "bundles", target) for target in ("small", "best")]
-        print(run(READER, *bundles).stdout)
+        print(run(READER, "--expect", "onnx,tensorflow,caffe", "--samples", "32", *bundles).stdout)
+        check_holdout(bundles)
         check_predict(glowworm, bundles[0])
 
         before = {name: os.path.getmtime(os.path.join(folder, name)) for name in ("report.html", "results/search.json")}
@@ -60,11 +75,11 @@ def main():
         with open(device, "w") as file:
             file.write(text.replace("kernels: [3]", "kernels: [3, 5, 7]"))
         mixed = []
-        for number in range(10):
+        for number in range(12):  # the ends and ten mixed ones
             mixed.append(os.path.join(work, f"mixed-{number}"))
             run(glowworm, "compile", folder, "--subnet", mixed_subnet(shape, number), "--device", device, "--to",
                 mixed[-1])
-        print(run(READER, *mixed).stdout)
+        print(run(READER, "--expect", "onnx,tensorflow,caffe", "--samples", "32", *mixed).stdout)
     finally:
         shutil.rmtree(work)
 
