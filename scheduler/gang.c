@@ -82,6 +82,16 @@ static enum err err_of_exit_code(int code)
     }
 }
 
+/* What a damaged page of a store does to a process that reads it. */
+static const char *damage_hint(const struct process_end *end)
+{
+    int number = end->signal != 0 ? end->signal : end->code - 128;
+    if (number != SIGSEGV && number != SIGBUS)
+        return "";
+    return "; a store may be damaged: see \"glowworm dataset verify\" and \"glowworm checkpoint "
+           "verify\"";
+}
+
 enum err gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
                          int room)
 {
@@ -94,13 +104,14 @@ enum err gang_judge_exit(const struct gang *gang, const struct process_end *end,
         snprintf(text, (size_t)room, "stopped as asked");
         return ERR_INTERRUPTED;
     }
+    const char *hint = damage_hint(end);
     if (end->signal != 0) {
-        snprintf(text, (size_t)room, "ended by signal %d (%s)", end->signal,
-                 strsignal(end->signal));
+        snprintf(text, (size_t)room, "ended by signal %d (%s)%s", end->signal,
+                 strsignal(end->signal), hint);
         return ERR_PEER;
     }
-    snprintf(text, (size_t)room, "ended with exit code %d%s", end->code,
-             gang->is_host ? "" : " without a word");
+    snprintf(text, (size_t)room, "ended with exit code %d%s%s", end->code,
+             gang->is_host ? "" : " without a word", hint);
     if (gang->is_host && end->code == 1)
         return ERR_FAILED;
     return err_of_exit_code(end->code);

@@ -41,6 +41,8 @@ static void add_gang(const struct launch_cfg *cfg, const char *ranks, struct wor
             add(argv, words[i]);
         add_default(environment, "OMPI_ALLOW_RUN_AS_ROOT=1");
         add_default(environment, "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
+        /* without this choice a fast network's own path would be taken, which heeds no btl */
+        add_default(environment, "OMPI_MCA_pml=ob1");
         add_default(environment, "OMPI_MCA_btl=self,vader");
         /* the kernel's copy between processes is refused in many containers, with a warning */
         add_default(environment, "OMPI_MCA_btl_vader_single_copy_mechanism=none");

@@ -5,10 +5,14 @@
 #include "base/mem.h"
 #include "scheduler/loop_own.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #define TICK_MS       100
 #define LEAVING_MS    10   /* while the end of a process is all that is waited for */
@@ -17,9 +21,7 @@
 /* A folder only we can enter, with a name short enough for a socket. */
 static enum err make_socket_folder(char folder[JOURNAL_PATH])
 {
-    const char *root = getenv("XDG_RUNTIME_DIR");
-    if (!root || !root[0] || strlen(root) > 60 || !file_is_folder(root))
-        root = getenv("TMPDIR");
+    const char *root = getenv("TMPDIR"); /* XDG_RUNTIME_DIR goes when its person logs out */
     if (!root || !root[0] || strlen(root) > 60)
         root = "/tmp";
     snprintf(folder, JOURNAL_PATH, "%s/glowworm-XXXXXX", root);
@@ -42,11 +44,38 @@ static enum err make_token(const char *given, char token[65])
     return ERR_OK;
 }
 
+/* -1: another process has it, or there is no such folder (errno tells). A lock on the folder says
+ * that its runner lives, to other runners and to what cleans temporary folders. */
+static int lock_folder(const char *folder)
+{
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return lock;
+    int reason = errno;
+    close(lock);
+    errno = reason;
+    return -1;
+}
+
+static void close_socket(struct loop *loop)
+{
+    wire_close(&loop->wire);
+    if (loop->socket_folder[0] && file_remove_folder(loop->socket_folder) != ERR_OK)
+        log_warn("%s is left behind", loop->socket_folder);
+    if (loop->socket_lock >= 0)
+        close(loop->socket_lock);
+    loop->socket_lock = -1;
+    loop->socket_folder[0] = '\0';
+}
+
 static enum err open_socket(struct loop *loop)
 {
     enum err err = ERR_OK;
     char endpoint[JOURNAL_PATH + 16];
     TRY(make_socket_folder(loop->socket_folder));
+    loop->socket_lock = lock_folder(loop->socket_folder);
+    if (loop->socket_lock < 0)
+        TRY(err_set(ERR_IO, "%s cannot be locked: %s", loop->socket_folder, strerror(errno)));
     snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", loop->socket_folder);
     struct wire_cfg cfg = {.role = WIRE_SERVER,
                            .endpoint = endpoint,
@@ -57,6 +86,17 @@ static enum err open_socket(struct loop *loop)
     TRY(wire_open(&cfg, &loop->wire));
 out:
     return err;
+}
+
+enum err loop_renew_socket(struct loop *loop)
+{
+    char path[JOURNAL_PATH + 16];
+    snprintf(path, sizeof path, "%s/gang", loop->socket_folder);
+    if (file_exists(path))
+        return ERR_OK;
+    log_warn("%s is gone; the next gang gets another socket", path);
+    close_socket(loop);
+    return open_socket(loop);
 }
 
 static void init_policy(struct loop *loop)
@@ -131,7 +171,7 @@ static enum err go_on(struct loop *loop)
     enum err err = ERR_OK;
     for (;;) {
         heed_stops(loop);
-        struct policy_action action = policy_next(&loop->policy, clock_wall_ms());
+        struct policy_action action = policy_next(&loop->policy, loop_now_ms());
         switch (action.verb) {
         case POLICY_START:
             TRY(attempt_start(loop, action.stage));
@@ -151,20 +191,40 @@ out:
     return err;
 }
 
-/* We cannot go on (the journal fails): nothing may be left running behind us. */
-static void end_gang(struct loop *loop)
+/* The journal fails, but the checkpoints may lie on another disk: a gang that trains is given the
+ * time to save one. */
+static void let_gang_save(struct loop *loop)
 {
     struct gang *gang = &loop->gang;
-    double end = clock_seconds() + LAST_RESORT_S;
+    double end = clock_seconds() + loop->cfg->limits.leave_s;
+    if (!gang->has_peer || gang->is_ended || gang->is_killed)
+        return;
+    gang->is_stop_asked = true;
+    tell_at_once(loop);
+    while (clock_seconds() < end && !listen_farewell(loop, TICK_MS) &&
+           process_signal(&gang->process, 0) > 0)
+        tell_pulse(loop);
+}
+
+/* We cannot go on: nothing may be left running behind us. Returns `why` with its text kept. */
+static enum err end_gang(struct loop *loop, enum err why)
+{
+    struct gang *gang = &loop->gang;
     struct wire_message ignored;
     if (!gang->is_running)
-        return;
+        return why;
+    char *text = mem_string(err_text());
+    let_gang_save(loop);
+    double end = clock_seconds() + LAST_RESORT_S;
     while (!process_poll(&gang->process).has_ended && clock_seconds() < end) {
         process_signal(&gang->process, SIGKILL);
         if (wire_receive(loop->wire, TICK_MS, &ignored) == ERR_IO)
             break;
     }
     process_signal(&gang->process, SIGKILL);
+    err_set(why, "%s", text);
+    mem_free(text);
+    return why;
 }
 
 enum err loop_run(const struct loop_cfg *cfg)
@@ -173,16 +233,15 @@ enum err loop_run(const struct loop_cfg *cfg)
     int leftovers = 0;
     struct loop *loop = mem_alloc(sizeof *loop);
     loop->cfg = cfg;
+    loop->socket_lock = -1;
     TRY(loop_clear_leftovers(cfg->journal, &leftovers));
     init_policy(loop);
     TRY(make_token(cfg->token, loop->token));
     TRY(open_socket(loop));
     TRY(go_on(loop));
 out:
-    end_gang(loop);
-    wire_close(&loop->wire);
-    if (loop->socket_folder[0] && file_remove_folder(loop->socket_folder) != ERR_OK)
-        log_warn("%s is left behind", loop->socket_folder);
+    err = end_gang(loop, err);
+    close_socket(loop);
     mem_free(loop);
     return err;
 }
@@ -202,18 +261,45 @@ static enum err collect(const struct attempt_record *record, void *own)
     return ERR_OK;
 }
 
+/* Until none is born and the last has gone: one that waits for its disk still holds the
+ * checkpoints. Returns how many there were. */
+static int kill_gang(const char *socket_folder)
+{
+    char mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
+    double end = clock_seconds() + LAST_RESORT_S;
+    int most = 0;
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", socket_folder);
+    launch_mark(endpoint, mark, sizeof mark);
+    for (int now; (now = process_kill_marked(mark)) > 0 && clock_seconds() < end;) {
+        most = now > most ? now : most; /* one that dies is counted again in the next round */
+        nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
+    }
+    return most;
+}
+
+/* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */
+static void clear_machine(const struct attempt_record *record, int *killed)
+{
+    char place[sizeof record->host];
+    process_place(place, sizeof place);
+    if (!strstr(record->socket_folder, "/glowworm-") || strcmp(place, record->host) != 0)
+        return;
+    int lock = lock_folder(record->socket_folder);
+    if (lock < 0 && errno == EWOULDBLOCK) {
+        log_warn("stage %s is being run from another folder, of which this is a copy",
+                 record->name);
+        return;
+    }
+    *killed += kill_gang(record->socket_folder);
+    if (file_remove_folder(record->socket_folder) != ERR_OK)
+        log_warn("%s is left behind", record->socket_folder);
+    if (lock >= 0)
+        close(lock);
+}
+
 static enum err clear(struct journal *journal, const struct attempt_record *record, int *killed)
 {
-    char place[sizeof record->host], mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
-    process_place(place, sizeof place);
-    if (strstr(record->socket_folder, "/glowworm-") && strcmp(place, record->host) == 0) {
-        snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", record->socket_folder);
-        launch_mark(endpoint, mark, sizeof mark);
-        for (int round = 0, now = 1; now > 0 && round < 100; round++) /* until none is born */
-            *killed += now = process_kill_marked(mark);
-        if (file_remove_folder(record->socket_folder) != ERR_OK)
-            log_warn("%s is left behind", record->socket_folder);
-    }
+    clear_machine(record, killed);
     struct lease lease = {.key = record->key, .epoch = record->lease_epoch};
     memcpy(lease.name, record->name, sizeof lease.name);
     struct stage_outcome outcome = {.error = ERR_PEER,

@@ -77,6 +77,7 @@ enum err attempt_start(struct loop *loop, int stage)
     memset(gang, 0, sizeof *gang);
     gang->stage = stage;
     gang->is_host = node->is_host;
+    TRY(loop_renew_socket(loop));
     TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
                       loop->has_checkpoint[stage] ? LEASE_GOES_ON : LEASE_AFRESH, &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
@@ -163,7 +164,7 @@ static void tell_failure(struct loop *loop)
     const struct gang *gang = &loop->gang;
     const struct policy_stage *state = &loop->policy.stages[gang->stage];
     bool is_over = state->status == POLICY_FAILED;
-    double retry_s = (double)(state->not_before_ms - clock_wall_ms()) / 1000.0;
+    double retry_s = (double)(state->not_before_ms - loop_now_ms()) / 1000.0;
     char *tail = read_tail(loop);
     VIEW(loop, failed, gang, gang->outcome, loop->text, tail,
          is_over ? -1.0 : (retry_s > 0 ? retry_s : 0.0));
@@ -188,7 +189,7 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
         log_warn("stage %s: %d processes outlived their gang and were killed", gang->lease.name,
                  stragglers);
     gang->is_running = false;
-    policy_ended(&loop->policy, gang->stage, gang->outcome, gang->made_progress, clock_wall_ms());
+    policy_ended(&loop->policy, gang->stage, gang->outcome, gang->made_progress, loop_now_ms());
     if (gang->outcome == ERR_OK)
         VIEW(loop, done, gang, clock_seconds() - gang->started_s);
     else if (gang->outcome != ERR_INTERRUPTED)

@@ -278,3 +278,18 @@ enum err listen_once(struct loop *loop, int timeout_ms)
         gw__from_worker__free_unpacked(message, NULL);
     return err;
 }
+
+bool listen_farewell(struct loop *loop, int timeout_ms)
+{
+    struct wire_message received;
+    if (wire_receive(loop->wire, timeout_ms, &received) != ERR_OK)
+        return false;
+    Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
+    bool is_ours =
+        message && is_token(loop, message->token) && message->lease_epoch == loop->gang.lease.epoch;
+    bool is_last = is_ours && (message->body_case == GW__FROM_WORKER__BODY_FAILED ||
+                               message->body_case == GW__FROM_WORKER__BODY_DONE);
+    if (message)
+        gw__from_worker__free_unpacked(message, NULL);
+    return is_last;
+}

@@ -1,5 +1,5 @@
 /* What to do next: pure functions of the stages' states and the time. No lock, no clock, no socket;
- * the loop asks, acts, and writes down what happened. One thread. */
+ * the loop asks, acts, and writes down what happened. Times are of one steady clock. One thread. */
 #ifndef SCHEDULER_POLICY_H
 #define SCHEDULER_POLICY_H
 

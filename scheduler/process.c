@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define MAX_ENVIRONMENT (1024 * 1024)
+#define MAX_INHERITED   1024
 
 extern char **environ;
 
@@ -80,8 +81,11 @@ static _Noreturn void become(const struct process_cfg *cfg, char **environment, 
     if (getppid() != parent) /* it died before the line above */
         _exit(143);
     int empty = open("/dev/null", O_RDONLY);
-    if (empty >= 0 && dup2(empty, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
-        close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+    /* ours are all closed by the exec; this is for what a library opened or a parent left us */
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) /* before Linux 5.11, or in a sandbox */
+        for (int file = 3; file < MAX_INHERITED; file++)
+            fcntl(file, F_SETFD, FD_CLOEXEC);
+    if (empty >= 0 && dup2(empty, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
         execvpe(cfg->argv[0], (char *const *)cfg->argv, environment);
     int reason = errno;
     ssize_t written = write(news, &reason, sizeof reason);

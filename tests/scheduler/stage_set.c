@@ -246,6 +246,20 @@ int set_count_steps(const struct stage_set *set, const char *stage, int step)
     return count;
 }
 
+static enum err find_socket(const struct attempt_record *record, void *own)
+{
+    if (record->socket_folder[0]) /* the stage about to start has none yet */
+        snprintf(own, SET_ENDPOINT, "ipc://%s/gang", record->socket_folder);
+    return ERR_OK;
+}
+
+void set_endpoint(struct journal *journal, char endpoint[SET_ENDPOINT])
+{
+    endpoint[0] = '\0';
+    if (journal_attempts(journal, find_socket, endpoint) != ERR_OK || !endpoint[0])
+        fail_msg("no attempt with a socket: %s", err_text());
+}
+
 int set_count_processes(void)
 {
     char mark[64];

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "scheduler/loop.h"
 
+#define SET_ENDPOINT (JOURNAL_PATH + 16)
+
 enum set_stage { SET_TEACHER, SET_KERNEL, SET_EVALUATE, SET_COMPILE, SET_REPORT, SET_COUNT };
 
 struct stage_set {
@@ -50,6 +52,8 @@ void set_survey(struct stage_set *set);
 void set_expect_done(struct stage_set *set);
 /* How often the trace says that a step of a stage was computed. */
 int set_count_steps(const struct stage_set *set, const char *stage, int step);
+/* Where the gang of the latest attempt finds its runner. */
+void set_endpoint(struct journal *journal, char endpoint[SET_ENDPOINT]);
 /* The file of the run's folder, "" when it is not there; returns owned. */
 char *set_read(const struct stage_set *set, const char *name);
 /* Each life of the kernel stage began where the one before had its last checkpoint that counts, or

@@ -83,6 +83,42 @@ static void a_worker_that_leaves_without_a_word_is_not_believed(void **state)
     set_expect_done(set);
 }
 
+static void a_gang_that_died_of_a_page_is_told_how_to_look_for_damage(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("FAKE_FAULT", "kernel:exit135:7:1", 1); /* 128 + SIGBUS, as mpirun passes it on */
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "exit code 135 without a word; a store may be damaged");
+    set_expect_done(set);
+}
+
+static void lose_socket(void *own, const struct gang *gang, double seconds)
+{
+    struct stage_set *set = own;
+    char endpoint[SET_ENDPOINT];
+    (void)seconds;
+    set_endpoint(set->cfg.journal, endpoint);
+    const char *path = endpoint + strlen("ipc://");
+    char *folder = mem_string(path);
+    *strrchr(folder, '/') = '\0';
+    if (gang->stage == SET_TEACHER) /* a cleaner of temporary folders took the file,... */
+        assert_int_equal(unlink(path), 0);
+    else if (gang->stage == SET_KERNEL) /* ...or all */
+        assert_int_equal(file_remove_folder(folder), ERR_OK);
+    mem_free(folder);
+}
+
+static void a_socket_that_was_cleaned_away_is_made_again(void **state)
+{
+    struct stage_set *set = *state;
+    set->view.done = lose_socket;
+    set->cfg.limits.hello_s = 5;
+    expect_run(set, ERR_OK);
+    if (strstr(text_get(&set->told), "failed"))
+        fail_msg("%s", text_get(&set->told));
+    set_expect_done(set);
+}
+
 static void a_gang_that_hangs_is_ended_and_replaced(void **state)
 {
     struct stage_set *set = *state;
@@ -130,25 +166,17 @@ static void lost_messages_are_said_again(void **state)
     }
 }
 
-static enum err find_socket(const struct attempt_record *record, void *own)
-{
-    if (record->socket_folder[0]) /* the stage about to start has none yet */
-        snprintf(own, JOURNAL_PATH + 16, "ipc://%s/gang", record->socket_folder);
-    return ERR_OK;
-}
-
 /* Links of a stranger (wrong token) and of a ghost (an old lease), which both claim that the stage
  * is done; their threads keep saying so. */
 static struct link *liars[2];
 
 static void start_liars(struct stage_set *set, const struct gang *gang)
 {
-    char endpoint[JOURNAL_PATH + 16] = "";
+    char endpoint[SET_ENDPOINT];
     struct hash content = {{0xbb}};
     if (gang->stage != SET_KERNEL || liars[0])
         return;
-    if (journal_attempts(set->cfg.journal, find_socket, endpoint) != ERR_OK)
-        fail_msg("%s", err_text());
+    set_endpoint(set->cfg.journal, endpoint);
     for (int i = 0; i < 2; i++) {
         struct link_cfg cfg = {.endpoint = endpoint,
                                .token = i == 0 ? "guessed" : set->cfg.token,
@@ -191,6 +219,8 @@ int main(void)
         TEST(errors_that_would_come_again_end_the_run_at_once),
         TEST(a_lost_rank_is_worth_a_retry),
         TEST(a_worker_that_leaves_without_a_word_is_not_believed),
+        TEST(a_gang_that_died_of_a_page_is_told_how_to_look_for_damage),
+        TEST(a_socket_that_was_cleaned_away_is_made_again),
         TEST(a_gang_that_hangs_is_ended_and_replaced),
         TEST(a_gang_that_is_frozen_is_ended_and_replaced),
         TEST(what_a_dead_gang_leaves_behind_is_killed),

@@ -13,6 +13,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/scheduler/stage_set.h"
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -123,6 +125,101 @@ static void a_journal_that_fails_ends_the_run_and_leaves_nothing_running(void **
     }
 }
 
+static void a_journal_that_fails_lets_the_gang_save(void **state)
+{
+    struct stage_set *set = *state;
+    char folder[160];
+    int saved = 0;
+    setenv("FAKE_STEP_MS", "100", 1);
+    setenv("GLOWWORM_FAULT", "journal.checkpoint:1", 1);
+    fault_reset();
+    expect_run(set, ERR_IO);
+    assert_non_null(strstr(err_text(), "journal.checkpoint"));
+    assert_int_equal(set_count_processes(), 0);
+    snprintf(folder, sizeof folder, "%s/checkpoints", set->folder);
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        saved += entry->d_name[0] != '.';
+    closedir(list);
+    assert_int_equal(set_count_steps(set, "teacher", 10), 0);
+    assert_int_equal(saved, 2); /* at step 5, and at the stop */
+}
+
+static struct journal *open_journal(const char *folder)
+{
+    struct journal *journal = NULL;
+    char *path = file_join(folder, "journal");
+    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
+        fail_msg("%s", err_text());
+    mem_free(path);
+    return journal;
+}
+
+/* A runner in the middle of the teacher's steps. */
+static pid_t start_runner(struct stage_set *set)
+{
+    setenv("FAKE_STEP_MS", "50", 1);
+    pid_t runner = set_fork(set);
+    for (double end = clock_seconds() + 20; set_count_steps(set, "teacher", 6) == 0; nap())
+        assert_true(clock_seconds() < end);
+    return runner;
+}
+
+static void clearing_a_copy_of_a_live_run_leaves_the_run_alone(void **state)
+{
+    struct stage_set *set = *state;
+    char copy[160], from[160], words[512];
+    int killed = 0;
+    pid_t runner = start_runner(set);
+    kill(runner, SIGSTOP); /* the copy is of one moment */
+    snprintf(from, sizeof from, "%s/journal", set->folder);
+    snprintf(copy, sizeof copy, "%s/copy", set->folder);
+    snprintf(words, sizeof words, "mkdir %s && cp -r %s %s/", copy, from, copy);
+    assert_int_equal(system(words), 0);
+    kill(runner, SIGCONT);
+    struct journal *journal = open_journal(copy);
+    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK);
+    assert_int_equal(killed, 0);
+    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK); /* its leases are ended */
+    journal_close(&journal);
+    assert_int_equal(wait_for(runner), 0);
+    assert_int_equal(set_count_steps(set, "teacher", 7), 1);
+    set_expect_done(set);
+}
+
+#define LEFT 20
+
+static void each_process_that_was_left_is_counted_once(void **state)
+{
+    struct stage_set *set = *state;
+    char endpoint[SET_ENDPOINT], setting[SET_ENDPOINT + 32];
+    pid_t left[LEFT];
+    int killed = 0, running[2];
+    char none;
+    pid_t runner = start_runner(set);
+    kill(runner, SIGKILL);
+    wait_for(runner);
+    for (double end = clock_seconds() + 20; set_count_processes() > 0; nap())
+        assert_true(clock_seconds() < end);
+    struct journal *journal = open_journal(set->folder);
+    set_endpoint(journal, endpoint);
+    launch_mark(endpoint, setting, sizeof setting);
+    assert_int_equal(pipe2(running, O_CLOEXEC), 0);
+    for (int i = 0; i < LEFT; i++)
+        if ((left[i] = fork()) == 0) {
+            execle("/bin/sleep", "sleep", "600", (char *)NULL, (char *[]){setting, NULL});
+            _exit(127);
+        }
+    close(running[1]);
+    assert_int_equal(read(running[0], &none, 1), 0); /* all have become programs */
+    close(running[0]);
+    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK);
+    for (int i = 0; i < LEFT; i++)
+        assert_int_equal(WTERMSIG(wait_for(left[i])), SIGKILL);
+    journal_close(&journal);
+    assert_int_equal(killed, LEFT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -132,6 +229,9 @@ int main(void)
         TEST(a_killed_runner_takes_its_gang_with_it),
         TEST(a_gang_ends_by_itself_when_its_runner_is_frozen),
         TEST(a_journal_that_fails_ends_the_run_and_leaves_nothing_running),
+        TEST(a_journal_that_fails_lets_the_gang_save),
+        TEST(clearing_a_copy_of_a_live_run_leaves_the_run_alone),
+        TEST(each_process_that_was_left_is_counted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
