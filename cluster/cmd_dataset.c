@@ -390,7 +390,7 @@ static enum err verify_and_print(void *own)
     struct dataset *dataset = NULL;
     struct dataset_check check = {.faults = NULL};
     TRY(dataset_open(look->path, &dataset));
-    dataset_verify(dataset, look->threads, &check);
+    TRY(dataset_verify(dataset, look->threads, &check));
     if (look->wants_json)
         print_check_json(look, dataset, &check);
     else

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FIRST_MAP_BYTES ((size_t)64 << 20)
-#define MAX_READERS     510
+#define MAX_READERS     4096 /* of all processes of the machine: ranks times loader threads */
 /* Pages at the end of the file that a transaction took and gave back unwritten; see extend_file()
  * in store.c. */
 #define UNWRITTEN_PAGES 16

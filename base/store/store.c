@@ -157,7 +157,9 @@ enum err store_view(struct store *store, enum err (*body)(struct store_txn *, vo
                     void *argument)
 {
     struct store_txn txn;
-    enum err err = store_begin(store, MDB_RDONLY, &txn);
+    enum err err = FAULT("store.view");
+    if (err == ERR_OK)
+        err = store_begin(store, MDB_RDONLY, &txn);
     if (err != ERR_OK)
         return err;
     err = body(&txn, argument);

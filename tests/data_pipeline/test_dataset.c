@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/dataset_store.h"
@@ -130,7 +131,7 @@ static void verify_names_the_record_of_a_flipped_byte(void **state)
     size_t size = 0;
     write_idx(scene->source, 300, 20, 8, GZIP);
     struct dataset *dataset = must_import(&scene->cfg);
-    dataset_verify(dataset, 3, &check);
+    assert_int_equal(dataset_verify(dataset, 3, &check), ERR_OK);
     assert_int_equal(check.fault_count, 0);
     assert_true(check.content_agrees);
     dataset_close(&dataset);
@@ -143,12 +144,29 @@ static void verify_names_the_record_of_a_flipped_byte(void **state)
     write_file(scene->destination, "data.mdb", bytes, size);
     mem_free(bytes);
     assert_int_equal(dataset_open(scene->destination, &dataset), ERR_OK);
-    dataset_verify(dataset, 3, &check);
+    assert_int_equal(dataset_verify(dataset, 3, &check), ERR_OK);
     assert_int_equal(check.fault_count, 1);
     assert_int_equal(check.faults[0].record, 123);
     assert_string_equal(check.faults[0].name, "train[123]");
     assert_non_null(strstr(check.faults[0].reason, "not those that were imported"));
     assert_false(check.content_agrees);
+    mem_free(check.faults);
+    dataset_close(&dataset);
+}
+
+static void verify_blames_no_record_for_a_read_that_failed(void **state)
+{
+    struct scene *scene = *state;
+    struct dataset_check check;
+    write_idx(scene->source, 300, 20, 8, GZIP);
+    struct dataset *dataset = must_import(&scene->cfg);
+    setenv("GLOWWORM_FAULT", "store.view:100", 1);
+    fault_reset();
+    assert_int_equal(dataset_verify(dataset, 3, &check), ERR_IO);
+    assert_non_null(strstr(err_text(), "store.view"));
+    assert_int_equal(check.fault_count, 0);
+    unsetenv("GLOWWORM_FAULT");
+    fault_reset();
     mem_free(check.faults);
     dataset_close(&dataset);
 }
@@ -172,7 +190,7 @@ static void verify_finds_damage_in_jpeg_records_too(void **state)
     write_file(scene->destination, "data.mdb", bytes, size);
     mem_free(bytes);
     assert_int_equal(dataset_open(scene->destination, &dataset), ERR_OK);
-    dataset_verify(dataset, 2, &check);
+    assert_int_equal(dataset_verify(dataset, 2, &check), ERR_OK);
     assert_int_equal(check.fault_count, 1);
     assert_string_equal(check.faults[0].name, "1/7.png");
     mem_free(check.faults);
@@ -256,6 +274,7 @@ int main(void)
         TEST(what_is_no_dataset_is_refused),
         TEST(a_file_cut_short_is_refused_at_opening),
         TEST(verify_names_the_record_of_a_flipped_byte),
+        TEST(verify_blames_no_record_for_a_read_that_failed),
         TEST(verify_finds_damage_in_jpeg_records_too),
         TEST(many_threads_read_at_once),
         TEST(many_processes_read_at_once),

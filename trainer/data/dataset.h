@@ -82,7 +82,9 @@ struct dataset_check {
     struct hash content_found; /* as computed; records that cannot be read left out */
 };
 /* Reads and decodes every record with `threads` threads, compares its digest, and computes the
- * content hash anew. What is wrong is in the check: not being able to read is such a finding. */
-void dataset_verify(const struct dataset *dataset, int threads, struct dataset_check *check);
+ * content hash anew. What is wrong with the data is in the check. ERR_AGAIN (too many readers),
+ * ERR_MEMORY, ERR_IO: nothing is known of the rest; faults found before are in the check. */
+MUST_CHECK enum err dataset_verify(const struct dataset *dataset, int threads,
+                                   struct dataset_check *check);
 
 #endif

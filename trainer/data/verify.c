@@ -18,9 +18,23 @@ struct verifying {
     bool *is_read;       /* (count) its hash is known */
     pthread_mutex_t lock;
     uint32_t next;               /* under lock */
+    enum err err;                /* under lock: why not all could be read, ... */
+    char text[1024];             /* ...in words */
     struct dataset_check *check; /* faults: under lock */
     uint32_t fault_room;
 };
+
+/* The error of dataset_visit() in this thread says nothing of the record: no memory, too many
+ * readers, a disk that does not answer. Nothing more is taken. */
+static void give_up(struct verifying *verifying, enum err err)
+{
+    pthread_mutex_lock(&verifying->lock);
+    if (verifying->err == ERR_OK)
+        snprintf(verifying->text, sizeof verifying->text, "%s", err_text());
+    verifying->err = err;
+    verifying->next = verifying->count;
+    pthread_mutex_unlock(&verifying->lock);
+}
 
 /* The error of dataset_visit() in this thread becomes a fault. */
 static void add_fault(struct verifying *verifying, uint32_t number)
@@ -87,9 +101,16 @@ static void *work(void *own)
         pthread_mutex_unlock(&verifying->lock);
         if (run == 0)
             break;
-        for (check.number = first; check.number < first + run; check.number++)
-            if (dataset_visit(verifying->dataset, &check.number, 1, check_record, &check) != ERR_OK)
+        for (check.number = first; check.number < first + run; check.number++) {
+            enum err err =
+                dataset_visit(verifying->dataset, &check.number, 1, check_record, &check);
+            if (err == ERR_DATA)
                 add_fault(verifying, check.number);
+            else if (err != ERR_OK)
+                give_up(verifying, err);
+            if (err != ERR_OK && err != ERR_DATA)
+                break;
+        }
     }
     jpeg_decoder_destroy(&check.decoder);
     return NULL;
@@ -113,7 +134,7 @@ static void compare_content(struct verifying *verifying)
     verifying->check->content_agrees = hash_equal(&verifying->check->content_found, &info->content);
 }
 
-void dataset_verify(const struct dataset *dataset, int threads, struct dataset_check *check)
+enum err dataset_verify(const struct dataset *dataset, int threads, struct dataset_check *check)
 {
     const struct dataset_info *info = dataset_info(dataset);
     struct verifying verifying = {
@@ -136,4 +157,5 @@ void dataset_verify(const struct dataset *dataset, int threads, struct dataset_c
     mem_free(others);
     mem_free(verifying.hashes);
     mem_free(verifying.is_read);
+    return verifying.err == ERR_OK ? ERR_OK : err_set(verifying.err, "%s", verifying.text);
 }
