@@ -63,6 +63,7 @@ static void splits_have_their_edges(void **state)
     assert_int_equal(count, 0);
     mem_free(records);
     assert_int_equal(dataset_split(dataset, SPLIT_TRAIN, 20, &records, &count), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "has only 20 training images: set it to about 2"));
     assert_int_equal(dataset_split(dataset, SPLIT_TRAIN, 19, &records, &count), ERR_OK);
     assert_int_equal(count, 1);
     mem_free(records);
