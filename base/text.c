@@ -130,3 +130,23 @@ enum err text_to_double(const char *text, double low, double high, double *value
     *value = number;
     return ERR_OK;
 }
+
+size_t text_character_size(const char *bytes, size_t left)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000}; /* no longer than needed */
+    if (at[0] < 0x80)
+        return (at[0] >= 0x20 && at[0] != 0x7f) || at[0] == '\t' || at[0] == '\n' || at[0] == '\r';
+    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    unsigned code = at[0] & (0x7fu >> size);
+    if (at[0] < 0xc2 || at[0] > 0xf4 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3fu);
+    }
+    bool is_surrogate = code >= 0xd800 && code < 0xe000;
+    bool is_control = code < 0xa0 && code != 0x85;
+    return code >= least[size] && code <= 0x10ffff && !is_surrogate && !is_control ? size : 0;
+}

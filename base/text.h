@@ -20,6 +20,10 @@ void text_add_real(struct text *text, double value);
 void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes);
 const char *text_get(const struct text *text); /* "" when empty; borrowed */
 
+/* Length of the UTF-8 character that begins here, of at most `left` bytes; 0 when it is none, or a
+ * control character other than tab and line ends. */
+size_t text_character_size(const char *bytes, size_t left);
+
 /* Distance of two words in single-character edits, for "did you mean". */
 int text_distance(const char *left, const char *right);
 

@@ -6,6 +6,7 @@
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "trainer/data/import.h"
+#include "trainer/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <sched.h>
@@ -20,21 +21,6 @@ static int processor_count(void)
 {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-/* File names may be any bytes; JSON may not. */
-static json_t *json_name(const char *name)
-{
-    json_t *json = json_string(name);
-    if (json)
-        return json;
-    char *copy = mem_string(name);
-    for (char *at = copy; *at; at++)
-        if ((unsigned char)*at >= 0x80)
-            *at = '?';
-    json = json_string(copy);
-    mem_free(copy);
-    return json;
 }
 
 static void print_json(json_t *json)

@@ -6,6 +6,7 @@
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
 #include "trainer/export/onnx_run.h"
+#include "trainer/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -141,8 +142,9 @@ static json_t *answer_json(const struct opened *opened, const char *path)
         json_array_append_new(logits, json_real(opened->logits[k]));
         json_array_append_new(probabilities, json_real(opened->probabilities[k]));
     }
-    return json_pack("{s:s, s:i, s:s, s:o, s:o}", "image", path, "class", best, "label",
-                     opened->labels[best], "logits", logits, "probabilities", probabilities);
+    return json_pack("{s:o, s:i, s:o, s:o, s:o}", "image", json_name(path), "class", best, "label",
+                     json_name(opened->labels[best]), "logits", logits, "probabilities",
+                     probabilities);
 }
 
 static enum err predict_file(struct opened *opened, const char *path)

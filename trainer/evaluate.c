@@ -132,7 +132,7 @@ enum err evaluate_subnet(struct evaluate *evaluate, const struct subnet *subnet,
     if (!isfinite(made.loss))
         TRY(err_set(ERR_NUMERIC, "the loss of an evaluated sub-network is not finite"));
     *score = made;
-    made.confusion = NULL;
+    made = (struct score){0};
 out:
     score_fini(&made);
     scorer_destroy(&scorer);

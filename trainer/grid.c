@@ -1,5 +1,21 @@
 #include "trainer/grid.h"
 #include <stdio.h>
+#include <string.h>
+
+/* What the space has only one choice of says nothing. */
+static void name_row(const struct space *space, struct grid_row *row, int kernel, int expansion,
+                     int depth)
+{
+    char k[8] = "", e[8] = "", d[8] = "";
+    if (space->kernels.count > 1)
+        snprintf(k, sizeof k, " K%d", kernel);
+    if (space->expansions.count > 1)
+        snprintf(e, sizeof e, " E%d", expansion);
+    if (space->elastic_stage_count > 0)
+        snprintf(d, sizeof d, " D%d", depth);
+    snprintf(row->label, sizeof row->label, "%s%s%s", k, e, d);
+    memmove(row->label, row->label + 1, strlen(row->label)); /* the leading space */
+}
 
 static void add(const struct space *space, struct grid *grid, int kernel, int expansion, int depth,
                 int resolution)
@@ -18,7 +34,7 @@ static void add(const struct space *space, struct grid *grid, int kernel, int ex
     else if (subnet_equal(space, &smallest, &row->subnet))
         snprintf(row->label, sizeof row->label, "smallest");
     else
-        snprintf(row->label, sizeof row->label, "K%d E%d D%d", kernel, expansion, depth);
+        name_row(space, row, kernel, expansion, depth);
     grid->count++;
 }
 

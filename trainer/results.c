@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/image_png.h"
+#include "trainer/json_name.h"
 #include "trainer/spec/cost.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,21 +22,35 @@ json_t *results_subnet(const struct space *space, const char *label, const struc
     return json;
 }
 
-static void add_matrix(const struct score *score, json_t *json)
+static json_t *share_json(double share)
 {
-    json_t *rows = json_array(), *precision = json_array(), *recall = json_array();
+    return isfinite(share) ? json_real(share) : json_null();
+}
+
+static json_t *matrix_json(const struct score *score)
+{
+    json_t *rows = json_array();
     for (int label = 0; label < score->classes; label++) {
+        const double *cells = score->confusion + label * score->classes;
         json_t *row = json_array();
         for (int c = 0; c < score->classes; c++)
-            json_array_append_new(
-                row, json_integer((json_int_t)score->confusion[label * score->classes + c]));
+            json_array_append_new(row, json_integer((json_int_t)cells[c]));
         json_array_append_new(rows, row);
-        json_array_append_new(precision, json_real(score_precision(score, label)));
-        json_array_append_new(recall, json_real(score_recall(score, label)));
     }
-    json_object_set_new(json, "confusion", rows);
+    return rows;
+}
+
+static void add_classes(const struct score *score, json_t *json)
+{
+    json_t *precision = json_array(), *recall = json_array();
+    for (int c = 0; c < score->classes; c++) {
+        json_array_append_new(precision, share_json(score_precision(score, c)));
+        json_array_append_new(recall, share_json(score_recall(score, c)));
+    }
     json_object_set_new(json, "precision", precision);
     json_object_set_new(json, "recall", recall);
+    if (score->confusion)
+        json_object_set_new(json, "confusion", matrix_json(score));
 }
 
 static void add_base64(struct text *text, const uint8_t *bytes, size_t size_bytes)
@@ -59,10 +75,15 @@ static enum err add_picture(const struct dataset *dataset, const struct worst_im
     struct text base64;
     uint8_t *png = NULL;
     size_t size_bytes = 0;
+    char name[512];
     text_init(&base64);
+    TRY(dataset_record_name(dataset, worst->record, name, sizeof name));
+    json_object_set_new(entry, "name", json_name(name));
     TRY(dataset_read(dataset, worst->record, &image));
     TRY(image_png(&image, &png, &size_bytes));
     add_base64(&base64, png, size_bytes);
+    json_object_set_new(entry, "width", json_integer(image.W));
+    json_object_set_new(entry, "height", json_integer(image.H));
     json_object_set_new(entry, "png", json_string(text_get(&base64)));
 out:
     mem_free(png);
@@ -96,7 +117,7 @@ enum err results_score(const struct score *score, const struct dataset *dataset,
     json_t *json = json_pack("{s:f, s:f, s:I}", "accuracy", score->accuracy, "loss", score->loss,
                              "images", (json_int_t)score->images);
     if (score->classes > 0) {
-        add_matrix(score, json);
+        add_classes(score, json);
         TRY(add_worst(score, dataset, json));
     }
     *result = json;
@@ -111,7 +132,7 @@ json_t *results_class_names(const struct dataset *dataset)
     const struct dataset_info *info = dataset_info(dataset);
     json_t *names = json_array();
     for (int c = 0; c < info->classes; c++)
-        json_array_append_new(names, json_string(info->class_names[c]));
+        json_array_append_new(names, json_name(info->class_names[c]));
     return names;
 }
 

@@ -11,8 +11,9 @@
 /* {"subnet", "label", "macs", "parameters"}; returns owned (json_decref). */
 json_t *results_subnet(const struct space *space, const char *label, const struct subnet *subnet);
 
-/* {"accuracy", "loss", "images"}, and for a detailed score confusion, precision, recall and the
- * worst images with their pixels as PNG, read from the data set. ERR_DATA, ERR_IO. Returns owned.
+/* {"accuracy", "loss", "images"}, and for a detailed score precision, recall, the confusion matrix
+ * if there is one (trainer/score.h) and the worst images with name and their pixels as PNG, read
+ * from the data set. ERR_DATA, ERR_IO. Returns owned.
  */
 MUST_CHECK enum err results_score(const struct score *score, const struct dataset *dataset,
                                   json_t **json);

@@ -3,7 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { NUMBER_IMAGES, NUMBER_CORRECT, NUMBER_LOSS, NUMBERS }; /* then the confusion matrix */
+enum {
+    NUMBER_IMAGES,
+    NUMBER_CORRECT,
+    NUMBER_LOSS,
+    NUMBERS
+}; /* then the classes, then the matrix */
 
 struct scorer {
     struct comm *comm;
@@ -16,6 +21,7 @@ struct scorer {
 
 void score_fini(struct score *score)
 {
+    mem_free(score->per_class);
     mem_free(score->confusion);
     *score = (struct score){0};
 }
@@ -27,18 +33,22 @@ static double share(double part, double whole)
 
 double score_precision(const struct score *score, int c)
 {
-    double predicted = 0;
-    for (int label = 0; label < score->classes; label++)
-        predicted += score->confusion[label * score->classes + c];
-    return share(score->confusion[c * score->classes + c], predicted);
+    const struct score_class *mine = &score->per_class[c];
+    return mine->predicted > 0 ? mine->right / mine->predicted : NAN;
 }
 
 double score_recall(const struct score *score, int c)
 {
-    double all = 0;
-    for (int predicted = 0; predicted < score->classes; predicted++)
-        all += score->confusion[c * score->classes + predicted];
-    return share(score->confusion[c * score->classes + c], all);
+    const struct score_class *mine = &score->per_class[c];
+    return mine->images > 0 ? mine->right / mine->images : NAN;
+}
+
+/* Doubles a class takes, and the matrix if there is one. */
+enum { CLASS_NUMBERS = sizeof(struct score_class) / sizeof(double) };
+
+static size_t matrix_cells(int classes)
+{
+    return classes <= SCORE_MAX_MATRIX ? (size_t)classes * (size_t)classes : 0;
 }
 
 enum err scorer_create(struct comm *comm, int leaves, int classes, enum score_detail detail,
@@ -49,7 +59,7 @@ enum err scorer_create(struct comm *comm, int leaves, int classes, enum score_de
     struct scorer *scorer = mem_alloc(sizeof *scorer);
     *scorer = (struct scorer){.comm = comm, .classes = classes, .detail = detail};
     if (detail == SCORE_DETAILED)
-        count += (size_t)classes * (size_t)classes;
+        count += CLASS_NUMBERS * (size_t)classes + matrix_cells(classes);
     TRY(tree_sum_create(comm, leaves, count, true, &scorer->sums));
     *result = scorer;
     scorer = NULL;
@@ -104,6 +114,18 @@ static double cross_entropy(const float *logits, int classes, int32_t label, int
     return log(sum) + (double)logits[best] - (double)logits[label];
 }
 
+static void count_classes(const struct scorer *scorer, const struct worst_image *image,
+                          double *numbers)
+{
+    struct score_class *classes = (struct score_class *)(numbers + NUMBERS);
+    double *matrix = numbers + NUMBERS + CLASS_NUMBERS * (size_t)scorer->classes;
+    classes[image->label].images += 1;
+    classes[image->predicted].predicted += 1;
+    classes[image->label].right += image->label == image->predicted;
+    if (matrix_cells(scorer->classes) > 0)
+        matrix[image->label * scorer->classes + image->predicted] += 1;
+}
+
 void scorer_add(struct scorer *scorer, const struct batch *batch, const float *logits)
 {
     double *numbers = tree_sum_leaf(scorer->sums);
@@ -115,7 +137,7 @@ void scorer_add(struct scorer *scorer, const struct batch *batch, const float *l
         numbers[NUMBER_CORRECT] += image.predicted == image.label;
         numbers[NUMBER_LOSS] += image.loss;
         if (scorer->detail == SCORE_DETAILED) {
-            numbers[NUMBERS + image.label * scorer->classes + image.predicted] += 1;
+            count_classes(scorer, &image, numbers);
             add_worst(scorer->worst, &scorer->worst_count, &image);
         }
     }
@@ -149,6 +171,18 @@ out:
     return err;
 }
 
+static void take_classes(const struct scorer *scorer, const double *numbers, struct score *score)
+{
+    size_t classes = (size_t)scorer->classes, cells = matrix_cells(scorer->classes);
+    score->classes = scorer->classes;
+    score->per_class = mem_array(classes, sizeof *score->per_class);
+    memcpy(score->per_class, numbers, classes * sizeof *score->per_class);
+    if (cells == 0)
+        return;
+    score->confusion = mem_array(cells, sizeof *score->confusion);
+    memcpy(score->confusion, numbers + CLASS_NUMBERS * classes, cells * sizeof *score->confusion);
+}
+
 enum err scorer_total(struct scorer *scorer, struct score *score)
 {
     enum err err = ERR_OK;
@@ -160,14 +194,11 @@ enum err scorer_total(struct scorer *scorer, struct score *score)
     made.accuracy = share(numbers[NUMBER_CORRECT], numbers[NUMBER_IMAGES]);
     made.loss = share(numbers[NUMBER_LOSS], numbers[NUMBER_IMAGES]);
     if (scorer->detail == SCORE_DETAILED) {
-        size_t cells = (size_t)scorer->classes * (size_t)scorer->classes;
-        made.classes = scorer->classes;
-        made.confusion = mem_array(cells, sizeof *made.confusion);
-        memcpy(made.confusion, numbers + NUMBERS, cells * sizeof *made.confusion);
+        take_classes(scorer, numbers + NUMBERS, &made);
         TRY(gather_worst(scorer, &made));
     }
     *score = made;
-    made.confusion = NULL;
+    made = (struct score){0};
 out:
     score_fini(&made);
     return err;

@@ -7,7 +7,8 @@
 #include "trainer/comm.h"
 #include "trainer/data/loader.h"
 
-#define SCORE_WORST 12
+#define SCORE_WORST      12
+#define SCORE_MAX_MATRIX 100 /* classes */
 
 struct worst_image {
     uint32_t record;
@@ -15,19 +16,26 @@ struct worst_image {
     double loss; /* cross entropy in nats */
 };
 
+struct score_class {
+    double images, predicted, right; /* that are of it, that were taken for it, both */
+};
+
 struct score {
     uint64_t images;
-    double accuracy;   /* top-1, 0..1 */
-    double loss;       /* mean cross entropy, no smoothing */
-    int classes;       /* 0: the rest was not asked for */
-    double *confusion; /* (classes,classes): true by predicted, images. Owned */
+    double accuracy;               /* top-1, 0..1 */
+    double loss;                   /* mean cross entropy, no smoothing */
+    int classes;                   /* 0: the rest was not asked for */
+    struct score_class *per_class; /* (classes) owned */
+    /* (classes,classes): true by predicted, images. Owned; NULL above SCORE_MAX_MATRIX classes,
+     * whose square nobody can look at and no rank should have to sum. */
+    double *confusion;
     int worst_count;
     struct worst_image worst[SCORE_WORST]; /* highest loss first */
 };
 void score_fini(struct score *score); /* accepts a zeroed one */
 
-/* Of what was predicted as class c, the part that is c; of what is c, the part that was found. 0 /
- * 0 is 0. */
+/* Of what was predicted as class c, the part that is c; of what is c, the part that was found. NAN
+ * where nothing was predicted as c, or nothing is c. */
 double score_precision(const struct score *score, int c);
 double score_recall(const struct score *score, int c);
 

@@ -231,32 +231,12 @@ out:
     return err;
 }
 
-/* Length of the UTF-8 character at `at`, 0 when it is none, or a control character. */
-static size_t character_size(const unsigned char *at, size_t left)
-{
-    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000}; /* no longer than needed */
-    if (at[0] < 0x80)
-        return (at[0] >= 0x20 && at[0] != 0x7f) || at[0] == '\t' || at[0] == '\n' || at[0] == '\r';
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    unsigned code = at[0] & (0x7fu >> size);
-    if (at[0] < 0xc2 || at[0] > 0xf4 || size > left)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (at[i] & 0x3fu);
-    }
-    bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    bool is_control = code < 0xa0 && code != 0x85;
-    return code >= least[size] && code <= 0x10ffff && !is_surrogate && !is_control ? size : 0;
-}
-
 /* libfyaml 0.7 loops for ever on some bytes that are not text: they are turned away before it. */
 static enum err check_text(const char *source, const char *bytes, size_t size_bytes)
 {
     int line = 1, column = 1;
     for (size_t i = 0; i < size_bytes;) {
-        size_t size = character_size((const unsigned char *)bytes + i, size_bytes - i);
+        size_t size = text_character_size(bytes + i, size_bytes - i);
         if (size == 0)
             return err_set(ERR_CONFIG, "%s:%d:%d: byte 0x%02x is not UTF-8 text", source, line,
                            column, (unsigned char)bytes[i]);

@@ -63,6 +63,39 @@ static void train_and_test_folders_are_kept_apart(void **state)
     dataset_close(&dataset);
 }
 
+static void refuse_class(struct scene *scene, const char *name)
+{
+    struct import_report report;
+    write_picture(scene->source, name, 20, 20, 1, 1);
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_DATA);
+    assert_non_null(strstr(err_text(), "rename it"));
+    assert_false(file_exists(scene->destination));
+    import_report_fini(&report);
+    assert_int_equal(file_remove_folder(scene->source), ERR_OK);
+}
+
+/* One name less would call every later class by its neighbour's. */
+static void class_names_that_are_no_line_of_text_are_refused(void **state)
+{
+    struct scene *scene = *state;
+    refuse_class(scene, "caf\xe9/1.png");
+    refuse_class(scene, "two\nlines/1.png");
+    refuse_class(scene, "tab\tbed/1.png");
+    write_picture(scene->source, "a/1.png", 20, 20, 1, 1);
+    write_file(scene->folder, "labels.txt", "caf\xe9\n", 5);
+    char *labels = file_join(scene->folder, "labels.txt");
+    struct import_report report;
+    scene->cfg.labels_path = labels;
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_DATA);
+    assert_non_null(strstr(err_text(), "labels.txt, line 1"));
+    import_report_fini(&report);
+    write_file(scene->folder, "labels.txt", "caf\xc3\xa9\n", 6);
+    struct dataset *dataset = must_import(&scene->cfg);
+    assert_string_equal(dataset_info(dataset)->class_names[0], "caf\xc3\xa9");
+    dataset_close(&dataset);
+    mem_free(labels);
+}
+
 /* A folder with one file of every kind that is not to be imported, and three good ones. */
 static void make_trouble(const char *source)
 {
@@ -416,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(folders_sorted_by_name_are_the_classes),
         TEST(train_and_test_folders_are_kept_apart),
+        TEST(class_names_that_are_no_line_of_text_are_refused),
         TEST(troublesome_files_are_named_with_their_reason_and_left_out),
         TEST(nothing_but_trouble_is_an_error_that_leaves_nothing),
         TEST(the_content_does_not_depend_on_the_order_of_creation_or_threads),

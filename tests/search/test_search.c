@@ -172,6 +172,7 @@ static void every_measurement_is_told(void **state)
     struct search_cfg cfg = {.space = &space,
                              .targets = targets,
                              .target_count = 2,
+                             .open = all_choices(),
                              .evaluations = 20,
                              .population = 8,
                              .mutation = 0.1};

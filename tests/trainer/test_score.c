@@ -111,24 +111,67 @@ static void counts_and_loss_are_those_of_the_definition(void **state)
     assert_float_equal(score->accuracy, right / images, 1e-12);
     assert_float_equal(score->worst[0].loss, worst, 1e-12);
     double cells = 0;
-    for (int i = 0; i < CLASSES * CLASSES; i++)
-        cells += score->confusion[i];
+    for (int c = 0; c < CLASSES; c++) {
+        double row = 0, column = 0;
+        for (int i = 0; i < CLASSES; i++) {
+            row += score->confusion[c * CLASSES + i];
+            column += score->confusion[i * CLASSES + c];
+        }
+        assert_float_equal(score->per_class[c].images, row, 0);
+        assert_float_equal(score->per_class[c].predicted, column, 0);
+        assert_float_equal(score->per_class[c].right, score->confusion[c * CLASSES + c], 0);
+        cells += row;
+    }
     assert_float_equal(cells, images, 0);
     for (int rank = 0; rank < 3; rank++)
         score_fini(&trial.scores[rank]);
 }
 
-static void precision_and_recall_read_the_columns_and_the_rows(void **state)
+static void precision_and_recall_are_shares_of_what_was_predicted_and_of_what_is_there(void **state)
 {
     (void)state;
-    double confusion[] = {8, 2, 0, /**/ 1, 3, 0, /**/ 0, 0, 0};
-    struct score score = {.classes = 3, .confusion = confusion};
+    struct score_class classes[] = {{10, 9, 8}, {4, 5, 3}, {0, 0, 0}};
+    struct score score = {.classes = 3, .per_class = classes};
     assert_float_equal(score_recall(&score, 0), 0.8, 1e-15);
     assert_float_equal(score_precision(&score, 0), 8.0 / 9, 1e-15);
     assert_float_equal(score_recall(&score, 1), 0.75, 1e-15);
     assert_float_equal(score_precision(&score, 1), 0.6, 1e-15);
-    assert_float_equal(score_precision(&score, 2), 0, 0); /* never predicted, never there */
-    assert_float_equal(score_recall(&score, 2), 0, 0);
+    assert_true(isnan(score_precision(&score, 2))); /* never predicted, never there */
+    assert_true(isnan(score_recall(&score, 2)));
+}
+
+#define MANY 30000 /* classes: the square of them would be 7 GB */
+
+static void score_many(struct comm *comm, void *own)
+{
+    struct score *score = own;
+    struct scorer *scorer = NULL;
+    float *logits = mem_array(MANY, sizeof *logits);
+    for (uint32_t record = 0; record < 3; record++) {
+        int32_t label = MANY - 1;
+        struct batch batch = {.N = 1, .labels = &label, .records = &record};
+        if (record == 0 && scorer_create(comm, 3, MANY, SCORE_DETAILED, &scorer) != ERR_OK)
+            BUG("%s", err_text());
+        logits[record == 0 ? 7 : MANY - 1] = (float)(record + 1);
+        scorer_add(scorer, &batch, logits);
+    }
+    if (scorer_total(scorer, score) != ERR_OK)
+        BUG("%s", err_text());
+    scorer_destroy(&scorer);
+    mem_free(logits);
+}
+
+static void many_classes_are_counted_without_their_square(void **state)
+{
+    (void)state;
+    struct score score = {0};
+    gang_run(1, score_many, &score);
+    assert_null(score.confusion);
+    assert_int_equal(score.classes, MANY);
+    assert_float_equal(score_recall(&score, MANY - 1), 2.0 / 3, 1e-15);
+    assert_float_equal(score_precision(&score, MANY - 1), 1, 0);
+    assert_float_equal(score_precision(&score, 7), 0, 0);
+    score_fini(&score);
 }
 
 int main(void)
@@ -136,7 +179,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_the_same_for_every_gang),
         cmocka_unit_test(counts_and_loss_are_those_of_the_definition),
-        cmocka_unit_test(precision_and_recall_read_the_columns_and_the_rows),
+        cmocka_unit_test(
+            precision_and_recall_are_shares_of_what_was_predicted_and_of_what_is_there),
+        cmocka_unit_test(many_classes_are_counted_without_their_square),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,21 @@ static int split_lines(char *text, size_t size, char **lines, int room)
     return last;
 }
 
+enum err source_check_class(const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t at = 0, step = 0; at < size; at += step) {
+        step = text_character_size(name + at, size - at);
+        if (step == 0 || (unsigned char)name[at] < ' ')
+            return err_set(
+                ERR_DATA,
+                "the class name \"%s\" has a line end, a control character or bytes that "
+                "are not UTF-8 behind its first %zu: rename it",
+                name, at);
+    }
+    return ERR_OK;
+}
+
 /* Class names from a file instead of the source's own. */
 static enum err name_classes(struct source *source, const char *path)
 {
@@ -52,6 +67,9 @@ static enum err name_classes(struct source *source, const char *path)
     for (int i = 0; i < count; i++) {
         if (!lines[i][0])
             TRY(err_set(ERR_DATA, "%s, line %d: an empty class name", path, i + 1));
+        err = source_check_class(lines[i]);
+        if (err != ERR_OK)
+            TRY(err_prefix(err, "%s, line %d", path, i + 1));
         mem_free(source->class_names[i]);
         source->class_names[i] = mem_string(lines[i]);
     }

@@ -34,6 +34,9 @@ void source_close(struct source **source); /* accepts NULL */
 MUST_CHECK enum err source_open_folder(const struct import_cfg *cfg, struct import_report *report,
                                        struct source *source);
 MUST_CHECK enum err source_open_idx(const struct import_cfg *cfg, struct source *source);
+/* A class name stands on a line of its own in labels.txt and in JSON: ERR_DATA for one that is not
+ * UTF-8 or holds a control character, line ends among them. */
+MUST_CHECK enum err source_check_class(const char *name);
 /* Whether a folder holds files with the usual IDX names. */
 bool source_is_idx(const char *folder);
 

@@ -137,11 +137,15 @@ static int32_t find_class(const struct source *source, const char *name)
     return -1;
 }
 
-static void add_class(struct source *source, const char *name)
+static enum err add_class(struct source *source, const char *name)
 {
+    enum err err = ERR_OK;
+    TRY(source_check_class(name));
     size_t old = (size_t)source->classes * sizeof(char *);
     source->class_names = mem_grow(source->class_names, old, old + sizeof(char *));
     source->class_names[source->classes++] = mem_string(name);
+out:
+    return err;
 }
 
 /* One split: `below` is "" or "train". The training split makes the classes. */
@@ -163,7 +167,7 @@ static enum err walk_split(struct walk *walk, const char *below, bool makes_clas
             continue;
         }
         if (makes_classes)
-            add_class(source, listing.names[i]);
+            TRY(add_class(source, listing.names[i]));
         walk->label = find_class(source, listing.names[i]);
         if (walk->label < 0)
             import_report_skip(walk->report, SKIP_MISPLACED, name,
