@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "trainer/search/genes.h"
 #include "trainer/search/search.h"
+#include "trainer/search/search_json.h"
 #include "trainer/spec/cost.h"
 #include <math.h>
 #include <setjmp.h>
@@ -330,6 +331,31 @@ static void the_same_seed_measures_the_same_candidates(void **state)
     search_result_fini(&results[1]);
 }
 
+/* What a device's file promises is carried to those who draw; nothing is made up without one. */
+static void latency_is_written_for_targets_with_a_device_only(void **state)
+{
+    (void)state;
+    struct target targets[2] = {make_target("camera", 0, 0), make_target("anything", 0, 0)};
+    struct candidate candidate = {.macs = 2000000, .accuracy = 0.5};
+    struct search_result result = {.candidates = &candidate, .candidate_count = 1};
+    struct search_cfg cfg = {.space = &space, .targets = targets, .target_count = 2};
+    camera_device_any(&targets[1].device);
+    subnet_smallest(&space, 128, &candidate.subnet);
+    result.winners[0].latency_ms = camera_device_latency_ms(&targets[0].device, 2e6);
+    json_t *json = search_json(&cfg, &result);
+    const json_t *list = json_object_get(json, "targets");
+    const json_t *camera = json_array_get(list, 0), *anything = json_array_get(list, 1);
+    const json_t *line = json_object_get(camera, "latency");
+    assert_float_equal(json_number_value(json_object_get(camera, "latency_ms")),
+                       json_number_value(json_object_get(line, "fixed_ms")) +
+                           2 * json_number_value(json_object_get(line, "per_mmac_ms")),
+                       1e-12);
+    assert_true(json_number_value(json_object_get(line, "per_mmac_ms")) > 0);
+    assert_true(json_is_null(json_object_get(anything, "latency")));
+    assert_true(json_is_null(json_object_get(anything, "latency_ms")));
+    json_decref(json);
+}
+
 static void the_front_has_no_candidate_that_another_beats(void **state)
 {
     (void)state;
@@ -358,6 +384,7 @@ int main(void)
         cmocka_unit_test(what_another_device_runs_wins_no_target),
         cmocka_unit_test(only_what_was_trained_is_drawn),
         cmocka_unit_test(the_same_seed_measures_the_same_candidates),
+        cmocka_unit_test(latency_is_written_for_targets_with_a_device_only),
         cmocka_unit_test(the_front_has_no_candidate_that_another_beats),
     };
     return cmocka_run_group_tests(tests, load_space, NULL);

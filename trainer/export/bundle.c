@@ -190,6 +190,7 @@ static enum err add_camera(struct bundle *bundle)
     const struct bundle_cfg *cfg = bundle->cfg;
     const struct folded *folded = cfg->folded;
     double latency = camera_device_latency_ms(cfg->device, (double)cfg->macs);
+    json_t *latency_ms = camera_device_has_latency(cfg->device) ? json_real(latency) : NULL;
     json_t *input = json_pack("{s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "width", folded->side,
                               "height", folded->side, "channels", folded->channels, "pixel_format",
                               folded->channels == 1 ? "Mono8" : "RGB8", "mean",
@@ -197,11 +198,11 @@ static enum err add_camera(struct bundle *bundle)
                               channel_values(cfg->dataset->deviation, folded->channels), "formula",
                               "(pixel - mean) / scale");
     json_t *camera =
-        json_pack("{s:s, s:s, s:o, s:i, s:s, s:o, s:o, s:f, s:o}", "device", cfg->device->name,
+        json_pack("{s:s, s:s, s:o, s:i, s:s, s:o, s:o, s:o*, s:o}", "device", cfg->device->name,
                   "network_type", "Classification", "input", input, "classes", folded->classes,
                   "labels", "labels.txt", "input_node", node_names(bundle, "input", "data"),
                   "output_node", node_names(bundle, "probabilities", "probabilities"),
-                  "predicted_latency_ms", latency, "genicam", camera_nodes(cfg));
+                  "predicted_latency_ms", latency_ms, "genicam", camera_nodes(cfg));
     enum err err = add_json(bundle, "camera.json", "camera settings", camera);
     json_decref(camera);
     return err;

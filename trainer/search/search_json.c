@@ -20,17 +20,28 @@ static json_t *candidate_json(const struct space *space, const struct candidate 
                      candidate->loss);
 }
 
+/* The device's line from MACs to milliseconds; null without one. */
+static json_t *latency_json(const struct camera_device *device)
+{
+    if (!camera_device_has_latency(device))
+        return json_null();
+    return json_pack("{s:f, s:f}", "fixed_ms", device->latency_fixed_ms, "per_mmac_ms",
+                     device->latency_ms_per_mmac);
+}
+
 static json_t *target_json(const struct space *space, const struct target *target,
                            const struct search_winner *winner, const struct candidate *candidate)
 {
     int64_t parameters = cost_of(space, &candidate->subnet).parameters;
-    return json_pack("{s:s, s:s, s:f, s:f, s:o, s:i, s:I, s:I, s:f, s:f, s:f}", "name",
-                     target->name, "device", target->device.name, "macs_max", target->macs_max,
-                     "latency_ms_max", target->latency_ms_max, "subnet",
-                     subnet_json(space, &candidate->subnet), "candidate", winner->candidate, "macs",
-                     (json_int_t)candidate->macs, "parameters", (json_int_t)parameters,
-                     "latency_ms", winner->latency_ms, "holdout_accuracy", candidate->accuracy,
-                     "holdout_loss", candidate->loss);
+    json_t *latency_ms =
+        camera_device_has_latency(&target->device) ? json_real(winner->latency_ms) : json_null();
+    return json_pack("{s:s, s:s, s:o, s:f, s:f, s:o, s:i, s:I, s:I, s:o, s:f, s:f}", "name",
+                     target->name, "device", target->device.name, "latency",
+                     latency_json(&target->device), "macs_max", target->macs_max, "latency_ms_max",
+                     target->latency_ms_max, "subnet", subnet_json(space, &candidate->subnet),
+                     "candidate", winner->candidate, "macs", (json_int_t)candidate->macs,
+                     "parameters", (json_int_t)parameters, "latency_ms", latency_ms,
+                     "holdout_accuracy", candidate->accuracy, "holdout_loss", candidate->loss);
 }
 
 json_t *search_json(const struct search_cfg *cfg, const struct search_result *result)

@@ -47,6 +47,11 @@ void camera_device_any(struct camera_device *device)
         .name = "any", .allows_se = true, .allows_hswish = true, .channel_multiple = 1};
 }
 
+bool camera_device_has_latency(const struct camera_device *device)
+{
+    return device->latency_fixed_ms > 0 || device->latency_ms_per_mmac > 0;
+}
+
 double camera_device_latency_ms(const struct camera_device *device, double macs)
 {
     return device->latency_fixed_ms + device->latency_ms_per_mmac * macs / 1e6;

@@ -18,8 +18,10 @@ struct camera_device {
 /* A path to a .yaml file, or a name looked up as configs/devices/<name>.yaml from here or in the
  * program's data folder (trainer/spec/lookup.h). ERR_CONFIG, ERR_NOT_FOUND. */
 MUST_CHECK enum err camera_device_load(const char *name_or_path, struct camera_device *device);
-/* A device that runs everything in no time: what a target without a device means. */
+/* A device that runs everything, with no latency model: what a target without a device means. */
 void camera_device_any(struct camera_device *device);
+/* Whether a latency can be predicted at all. */
+bool camera_device_has_latency(const struct camera_device *device);
 double camera_device_latency_ms(const struct camera_device *device, double macs);
 /* Narrows `open` to what the device runs. ERR_CONFIG with the reason when nothing is left
  * (squeeze-excite, ...). */
