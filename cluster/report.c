@@ -48,8 +48,10 @@ static const char style[] =
     ".confusion th{max-width:74px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     ".worst{display:flex;flex-wrap:wrap;gap:12px}.worst "
     "figure{margin:0;width:104px;font-size:11.5px;color:var(--soft)}"
-    ".worst img{width:104px;height:104px;image-rendering:pixelated;border:1px solid "
+    ".worst img{width:104px;height:104px;object-fit:contain;border:1px solid "
     "var(--line);display:block}"
+    ".worst img.small{image-rendering:pixelated}.classes{max-width:480px}.worst "
+    "figcaption{overflow-wrap:anywhere}"
     "details pre{background:var(--wash);padding:12px;overflow-x:auto;font-size:12px}"
     ".missing{color:#a61e4d}@media print{body{background:#fff}section{break-inside:avoid}}";
 
@@ -66,6 +68,11 @@ static void add_campaign_name(const struct run_results *results, struct text *ht
     text_add_bytes(&name, at, length);
     html_add(html, text_get(&name));
     text_fini(&name);
+}
+
+void report_missing(struct text *html, const char *why)
+{
+    text_add(html, "<p class=\"missing\">%s</p></section>\n", why);
 }
 
 void report_write(const struct run_results *results, struct text *html)
@@ -87,7 +94,8 @@ void report_write(const struct run_results *results, struct text *html)
     report_phases(results, html);
     report_mistakes(results, html);
     report_bundles(results, html);
-    text_add(html, "<section><h2>Campaign</h2><details><summary>The resolved campaign file, every "
+    text_add(html, "<section id=\"campaign\"><h2>Campaign</h2><details><summary>The resolved "
+                   "campaign file, every "
                    "default written "
                    "out</summary><pre>");
     html_add(html, results->campaign);

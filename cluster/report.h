@@ -1,21 +1,27 @@
-/* report.html: one self-contained page of a run: targets, the accuracy/latency front, curves per
- * phase, accuracy of the sub-networks by phase, confusion matrix and worst images of each target,
- * what was compiled. Reads the run's folder (docs/results.md); a part that is not there yet is said
- * to be missing, not left out silently. */
+/* report.html: one self-contained page of a run: targets, the accuracy/latency front (accuracy/MACs
+ * where there is no device to predict a latency for), curves per phase, accuracy of the
+ * sub-networks by phase, confusion matrix and worst images of each target, what was compiled. Reads
+ * the run's folder (docs/results.md); a part that is not there yet is said to be missing, not left
+ * out silently. */
 #ifndef CLUSTER_REPORT_H
 #define CLUSTER_REPORT_H
 
 #include "base/text.h"
+#include "cluster/series.h"
 #include <jansson.h>
+#include <stdbool.h>
+
+struct run_stage { /* a training stage */
+    char name[64];
+    struct series loss, accuracy; /* of every step; accuracy in percent */
+    json_t *result;               /* results/<stage>.json */
+};
 
 struct run_results { /* what the page is made of; every pointer may be NULL */
     char *folder;
-    struct {
-        char name[64];
-        json_t *metrics; /* array of events */
-        json_t *result;  /* results/<stage>.json */
-    } stages[32];
-    int stage_count;  /* training stages, in order */
+    struct run_stage stages[32];
+    int stage_count;  /* in order */
+    int target_count; /* of the campaign */
     json_t *evaluate; /* results/evaluate.json */
     json_t *search;   /* results/search.json */
     json_t *bundles;  /* array of bundle.json objects */
@@ -35,6 +41,12 @@ void report_curves(const struct run_results *results, struct text *html);
 void report_phases(const struct run_results *results, struct text *html);
 void report_mistakes(const struct run_results *results, struct text *html);
 void report_bundles(const struct run_results *results, struct text *html);
+
+/* Says that there is nothing to show and why, and ends the section. */
+void report_missing(struct text *html, const char *why);
+
+/* Whether a row of results/evaluate.json is the biggest or the smallest of the space. */
+bool report_is_end(const json_t *subnet);
 
 /* obj[key] as a number, or `missing`. */
 double report_number(const json_t *object, const char *key, double missing);

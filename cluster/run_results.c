@@ -2,12 +2,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/report.h"
+#include "trainer/metrics.h"
 #include "trainer/spec/campaign.h"
-#include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_FILE = 256 * 1024 * 1024 };
+enum { MAX_CAMPAIGN = 16 * 1024 * 1024 };
 
 /* A JSON file; a missing one leaves *json NULL. */
 static enum err load_json(const char *folder, const char *name, json_t **json)
@@ -21,31 +22,25 @@ static enum err load_json(const char *folder, const char *name, json_t **json)
     return *json ? ERR_OK : err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text);
 }
 
-/* One object a line. The last line may be cut short when the run is still going on. */
-static enum err load_lines(const char *folder, const char *stage, json_t **events)
+static void take_step(void *own, json_t *event)
 {
-    enum err err = ERR_OK;
-    char path[4096], *bytes = NULL;
-    size_t size = 0;
-    snprintf(path, sizeof path, "%s/metrics/%s.jsonl", folder, stage);
-    if (!file_exists(path))
-        return ERR_OK;
-    TRY(file_read(path, MAX_FILE, &bytes, &size));
-    *events = json_array();
-    int number = 0;
-    for (char *line = bytes; *line; number++) {
-        char *end = strchr(line, '\n');
-        if (!end)
-            break;
-        json_t *event = json_loadb(line, (size_t)(end - line), 0, NULL);
-        if (!event)
-            TRY(err_set(ERR_DATA, "%s:%d: not a JSON object", path, number + 1));
-        json_array_append_new(*events, event);
-        line = end + 1;
-    }
-out:
-    mem_free(bytes);
-    return err;
+    struct run_stage *stage = own;
+    double step = report_number(event, "step", 0), loss = report_number(event, "loss", NAN);
+    double accuracy = report_number(event, "accuracy", NAN);
+    if (strcmp(report_string(event, "event"), "step") != 0)
+        return;
+    if (isfinite(loss))
+        series_add(&stage->loss, step, loss);
+    if (isfinite(accuracy))
+        series_add(&stage->accuracy, step, 100 * accuracy);
+}
+
+/* The stage may not have begun yet. */
+static enum err load_steps(const char *folder, struct run_stage *stage)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/metrics/%s.jsonl", folder, stage->name);
+    return file_exists(path) ? metrics_read(path, take_step, stage) : ERR_OK;
 }
 
 static enum err load_bundles(const struct run_results *results, json_t **bundles)
@@ -79,14 +74,15 @@ static enum err load_stages(struct run_results *results, const char *campaign_pa
                        space)); /* the schedule does not depend on classes or channels */
     campaign_schedule(campaign, space, schedule);
     for (int p = 0; p < schedule->phase_count; p++) {
-        const char *stage = schedule->phases[p].name;
+        struct run_stage *stage = &results->stages[p];
         char name[128];
-        snprintf(results->stages[p].name, sizeof results->stages[p].name, "%s", stage);
-        snprintf(name, sizeof name, "results/%s.json", stage);
+        snprintf(stage->name, sizeof stage->name, "%s", schedule->phases[p].name);
+        snprintf(name, sizeof name, "results/%s.json", stage->name);
         results->stage_count++;
-        TRY(load_json(results->folder, name, &results->stages[p].result));
-        TRY(load_lines(results->folder, stage, &results->stages[p].metrics));
+        TRY(load_json(results->folder, name, &stage->result));
+        TRY(load_steps(results->folder, stage));
     }
+    results->target_count = campaign->target_count;
 out:
     mem_free(schedule);
     mem_free(space);
@@ -103,7 +99,7 @@ enum err run_results_load(const char *folder, struct run_results *results)
     char *path = file_join(folder, "campaign.yaml");
     if (!file_exists(path))
         TRY(err_set(ERR_NOT_FOUND, "%s is not a run's folder: it has no campaign.yaml", folder));
-    TRY(file_read(path, MAX_FILE, &results->campaign, &size));
+    TRY(file_read(path, MAX_CAMPAIGN, &results->campaign, &size));
     TRY(load_stages(results, path));
     TRY(load_json(folder, "results/evaluate.json", &results->evaluate));
     TRY(load_json(folder, "results/search.json", &results->search));
@@ -118,7 +114,8 @@ out:
 void run_results_fini(struct run_results *results)
 {
     for (int i = 0; i < results->stage_count; i++) {
-        json_decref(results->stages[i].metrics);
+        series_fini(&results->stages[i].loss);
+        series_fini(&results->stages[i].accuracy);
         json_decref(results->stages[i].result);
     }
     json_decref(results->evaluate);
@@ -139,4 +136,10 @@ const char *report_string(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
+}
+
+bool report_is_end(const json_t *subnet)
+{
+    const char *label = report_string(subnet, "label");
+    return strcmp(label, "biggest") == 0 || strcmp(label, "smallest") == 0;
 }

@@ -1,8 +1,8 @@
 #include "cluster/run_table.h"
 #include "base/file.h"
+#include "trainer/json_name.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static void bundle_of(const struct run_results *results, const char *target, char path[1024])
 {
@@ -38,12 +38,6 @@ static void add_row(const char *name, const json_t *row, double holdout, const c
     text_add(out, "  %s\n    %s\n", bundle[0] ? bundle : "-", report_string(row, "subnet"));
 }
 
-static bool is_end_of_space(const json_t *row)
-{
-    const char *label = report_string(row, "label");
-    return strcmp(label, "biggest") == 0 || strcmp(label, "smallest") == 0;
-}
-
 void run_table_write(const struct run_results *results, struct text *out)
 {
     char path[1024];
@@ -60,7 +54,7 @@ void run_table_write(const struct run_results *results, struct text *out)
     json_array_foreach(json_object_get(results->evaluate, "subnets"), i, row)
     {
         const json_t *holdout = json_object_get(row, "holdout");
-        if (is_end_of_space(row))
+        if (report_is_end(row))
             add_row(report_string(row, "label"), row, report_number(holdout, "accuracy", NAN), "",
                     out);
     }
@@ -70,16 +64,23 @@ void run_table_write(const struct run_results *results, struct text *out)
         text_add(out, "report: %s\n", path);
 }
 
+/* obj[key], null where it was not measured or cannot be predicted. */
+static json_t *copied(const json_t *object, const char *key)
+{
+    double value = report_number(object, key, NAN);
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static json_t *row_json(const struct run_results *results, const json_t *row)
 {
     char bundle[1024];
     const char *name = report_string(row, "name");
     bundle_of(results, name, bundle);
-    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:s}", "name", name, "subnet",
-                     report_string(row, "subnet"), "macs", report_number(row, "macs", 0),
-                     "latency_ms", report_number(row, "latency_ms", 0), "holdout_accuracy",
-                     report_number(row, "holdout_accuracy", 0), "test_accuracy",
-                     report_number(json_object_get(row, "test"), "accuracy", 0), "bundle", bundle);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", name, "subnet",
+                     report_string(row, "subnet"), "macs", copied(row, "macs"), "latency_ms",
+                     copied(row, "latency_ms"), "holdout_accuracy", copied(row, "holdout_accuracy"),
+                     "test_accuracy", copied(json_object_get(row, "test"), "accuracy"), "bundle",
+                     json_name(bundle));
 }
 
 json_t *run_table_json(const struct run_results *results)
@@ -90,5 +91,5 @@ json_t *run_table_json(const struct run_results *results)
     json_array_foreach(json_object_get(results->search, "targets"), i, row)
         json_array_append_new(targets, row_json(results, row));
     report_of(results, path);
-    return json_pack("{s:o, s:s}", "targets", targets, "report", path);
+    return json_pack("{s:o, s:o}", "targets", targets, "report", json_name(path));
 }

@@ -6,7 +6,8 @@
 #include "cluster/report.h"
 
 void run_table_write(const struct run_results *results, struct text *out);
-/* {"targets": [...], "report": "..."}. Returns owned (json_decref). */
+/* {"targets": [...], "report": "..."}; null for a latency that no device predicts and an accuracy
+ * that nothing was measured by. Returns owned (json_decref). */
 json_t *run_table_json(const struct run_results *results);
 
 #endif

@@ -9,6 +9,9 @@ struct svg_axis {
     double low, high; /* low < high */
     const char *label;
     const char *tick_format; /* printf format of one double, e.g. "%.0f %%" */
+    /* The x axis may have a second row of ticks in another unit; format NULL: none. */
+    const char *second_format;
+    double second_low, second_high; /* in that unit */
 };
 
 struct svg_plot {
@@ -31,8 +34,9 @@ void svg_dot(const struct svg_plot *plot, double x, double y, const char *colour
              const char *title);
 void svg_diamond(const struct svg_plot *plot, double x, double y, const char *colour,
                  const char *label);
-/* A vertical line over the whole height, with a label at its top. */
-void svg_mark(const struct svg_plot *plot, double x, const char *label);
+/* A vertical line over the whole height, with a label at its top; row 0, 1, ...: how far down, so
+ * that the labels of near lines do not cover each other. */
+void svg_mark(const struct svg_plot *plot, double x, int row, const char *label);
 
 /* Text with <, >, & and quotes escaped. */
 void html_add(struct text *html, const char *text);

@@ -169,3 +169,30 @@ enum err metrics_sync(const struct metrics *metrics)
 {
     return metrics && fdatasync(fileno(metrics->file)) != 0 ? tell(metrics, errno) : ERR_OK;
 }
+
+enum err metrics_read(const char *path, metrics_visit *visit, void *own)
+{
+    enum err err = ERR_OK;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path,
+                       strerror(errno));
+    for (int number = 1; (size = getline(&line, &room, file)) > 0; number++) {
+        if (line[size - 1] != '\n')
+            break;
+        json_t *event = json_loadb(line, (size_t)size, 0, NULL);
+        if (!event)
+            TRY(err_set(ERR_DATA, "%s:%d: not a JSON object", path, number));
+        visit(own, event);
+        json_decref(event);
+    }
+    if (ferror(file))
+        TRY(err_set(ERR_IO, "cannot read %s", path));
+out:
+    free(line);
+    fclose(file);
+    return err;
+}

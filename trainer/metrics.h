@@ -6,6 +6,7 @@
 #define TRAINER_METRICS_H
 
 #include "base/err.h"
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,5 +33,11 @@ MUST_CHECK enum err metrics_check(const struct metrics *metrics);
 /* Every line that metrics_check found written is on the disk. Any thread, and it may take as long
  * as the disk likes. ERR_IO, ERR_FULL. */
 MUST_CHECK enum err metrics_sync(const struct metrics *metrics);
+
+/* Visits every event of such a file, one line in memory at a time; a last line without its newline
+ * is being written and left out. ERR_NOT_FOUND, ERR_IO, ERR_DATA with the line's number. Any
+ * process may call. */
+typedef void metrics_visit(void *own, json_t *event); /* borrowed */
+MUST_CHECK enum err metrics_read(const char *path, metrics_visit *visit, void *own);
 
 #endif

@@ -1,10 +1,8 @@
 #include "trainer/summary.h"
-#include "base/file.h"
 #include "base/mem.h"
+#include "trainer/metrics.h"
 #include "trainer/results.h"
 #include <string.h>
-
-#define LIMIT_BYTES ((size_t)1 << 32)
 
 struct summary {
     uint64_t steps; /* the last */
@@ -13,8 +11,9 @@ struct summary {
     json_t *before, *after; /* evaluation grids, or NULL */
 };
 
-static void take_event(struct summary *summary, json_t *event)
+static void take_event(void *own, json_t *event)
 {
+    struct summary *summary = own;
     const char *name = json_string_value(json_object_get(event, "event"));
     uint64_t step = (uint64_t)json_integer_value(json_object_get(event, "step"));
     json_t *subnets = json_object_get(event, "subnets");
@@ -35,19 +34,10 @@ static enum err read_metrics(const struct workbench *bench, const char *stage,
                              struct summary *summary)
 {
     enum err err = ERR_OK;
-    char *path = NULL, *bytes = NULL, *end = NULL;
-    size_t size_bytes = 0;
+    char *path = NULL;
     TRY(workbench_path(bench, "metrics", stage, ".jsonl", &path));
-    TRY(file_read(path, LIMIT_BYTES, &bytes, &size_bytes));
-    for (char *line = bytes; (end = strchr(line, '\n')); line = end + 1) {
-        json_t *event = json_loadb(line, (size_t)(end - line), 0, NULL);
-        if (!event)
-            TRY(err_set(ERR_DATA, "%s has a line that is not JSON", path));
-        take_event(summary, event);
-        json_decref(event);
-    }
+    TRY(metrics_read(path, take_event, summary));
 out:
-    mem_free(bytes);
     mem_free(path);
     return err;
 }

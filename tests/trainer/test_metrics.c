@@ -150,6 +150,30 @@ static void a_line_that_was_not_written_is_told_with_its_reason(void **state)
     mem_free(path);
 }
 
+static void add_step(void *own, json_t *event)
+{
+    if (strcmp(json_string_value(json_object_get(event, "event")), "step") == 0)
+        *(double *)own += (double)json_integer_value(json_object_get(event, "step"));
+}
+
+static void events_are_read_one_by_one_up_to_a_torn_line(void **state)
+{
+    static const char whole[] =
+        "{\"event\":\"start\",\"step\":9}\n{\"event\":\"step\",\"step\":1}\n"
+        "{\"event\":\"step\",\"step\":2}\n{\"event\":\"step\",\"st";
+    static const char broken[] = "{\"event\":\"step\",\"step\":1}\n{\"event\n";
+    char *path = file_join(*state, "read.jsonl");
+    double sum = 0;
+    assert_int_equal(metrics_read(path, add_step, &sum), ERR_NOT_FOUND);
+    assert_int_equal(file_write(path, whole, sizeof whole - 1), ERR_OK);
+    assert_int_equal(metrics_read(path, add_step, &sum), ERR_OK);
+    assert_float_equal(sum, 3, 0);
+    assert_int_equal(file_write(path, broken, sizeof broken - 1), ERR_OK);
+    assert_int_equal(metrics_read(path, add_step, &sum), ERR_DATA);
+    assert_non_null(strstr(err_text(), "read.jsonl:2"));
+    mem_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +183,7 @@ int main(void)
         cmocka_unit_test(kept_events_are_found_by_name_and_step),
         cmocka_unit_test(texts_and_odd_numbers_stay_valid_json),
         cmocka_unit_test(a_line_that_was_not_written_is_told_with_its_reason),
+        cmocka_unit_test(events_are_read_one_by_one_up_to_a_torn_line),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
