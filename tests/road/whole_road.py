@@ -4,12 +4,18 @@ sub-networks compiled and read. usage: whole_road.py BUILD_FOLDER"""
 import json
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
+import time
 
+from report_page import check_page
 from road import ROOT, make_scene, run, use_build
 
+TARGETS = ["small", "best"]
+ESTIMATE_OFF = 10  # times: before the first run the rate is assumed, and machines differ
+PHASES = 6  # the teacher's and the five shrinking ones
 READER = os.path.join(ROOT, "tests/export/read_bundle.py")
 
 
@@ -47,19 +53,72 @@ def check_predict(glowworm, bundle):
         assert answer["class"] == expected, (answer, sample)
 
 
+def results(folder, stage):
+    with open(os.path.join(folder, "results", f"{stage}.json")) as file:
+        return json.load(file)
+
+
+def check_learning(folder):
+    """What chance, a wrong label or a calibration gone astray would not give; the bounds bind and are met."""
+    ends = {subnet["label"]: subnet for subnet in results(folder, "evaluate")["subnets"]}
+    biggest, smallest = ends["biggest"], ends["smallest"]
+    winners = {target["name"]: target for target in results(folder, "search")["targets"]}
+    assert biggest["test"]["accuracy"] >= 0.65, biggest["test"]["accuracy"]
+    assert smallest["test"]["accuracy"] >= max(0.5, biggest["test"]["accuracy"] - 0.25), smallest["test"]["accuracy"]
+    for end in (biggest, smallest):
+        assert abs(end["test"]["accuracy"] - end["holdout"]["accuracy"]) <= 0.1, end["label"]
+    assert smallest["macs"] <= biggest["macs"] / 5
+    small, best = (winners[name] for name in TARGETS)
+    assert small["macs"] <= small["macs_max"], small
+    assert best["latency_ms"] <= best["latency_ms_max"], best
+    line = best["latency"]
+    assert abs(line["fixed_ms"] + line["per_mmac_ms"] * best["macs"] / 1e6 - best["latency_ms"]) < 1e-6, best
+    assert small["subnet"] != best["subnet"] and best["holdout_accuracy"] >= small["holdout_accuracy"], winners
+    assert biggest["subnet"] not in (small["subnet"], best["subnet"])
+    for winner in winners.values():
+        assert winner["test"]["accuracy"] >= 0.5, winner["name"]
+
+
+def check_table(said, folder):
+    """The closing table says what results/search.json holds, and where the bundles lie."""
+    row = re.compile(r"^(\S+) +([\d.]+) M +([\d.]+) ms +([\d.]+) % +([\d.]+) % +(\S+)\n +(r=.*)$", re.MULTILINE)
+    rows = {match[1]: match.groups()[1:] for match in row.finditer(said)}
+    for target in results(folder, "search")["targets"]:
+        macs, latency, holdout, test, path, subnet = rows.pop(target["name"])
+        numbers = (target["macs"] / 1e6, target["latency_ms"], 100 * target["holdout_accuracy"],
+                   100 * target["test"]["accuracy"])
+        for shown, number in zip((macs, latency, holdout, test), numbers):
+            assert abs(float(shown) - number) <= 0.0051, (shown, number)
+        assert os.path.isfile(os.path.join(path, "bundle.json")), path
+        assert subnet == target["subnet"], subnet
+    assert rows == {}, rows
+    for end in ("biggest", "smallest"):
+        assert re.search(rf"^{end} +[\d.]+ M +- +[\d.]+ % +[\d.]+ % +-$", said, re.MULTILINE), said
+
+
+def check_plan(before, after, took):
+    """Every stage has an estimate; together they are of the size of what it took; nothing is left at the end."""
+    assert all(stage["seconds_left"] > 0 for stage in before["stages"]), before["stages"]
+    assert took / ESTIMATE_OFF <= before["seconds_left"] <= took * ESTIMATE_OFF, (before["seconds_left"], took)
+    assert after["seconds_left"] == 0 and all(stage["state"] == "done" for stage in after["stages"]), after
+
+
 def main():
     glowworm = use_build(sys.argv[1])
     work = tempfile.mkdtemp(prefix="glowworm-road-")
     try:
         folder = os.path.join(work, "run")
         campaign = make_scene(glowworm, work, 2000, 500, holdout=400, teacher_epochs=2, every="5s")
-        run(glowworm, "plan", campaign, "--run-folder", folder)
+        plan = [glowworm, "plan", campaign, "--run-folder", folder, "--json"]
+        before, start = json.loads(run(*plan).stdout), time.monotonic()
         done = run(glowworm, "run", campaign, "--run-folder", folder)
+        took = time.monotonic() - start
         print(done.stdout)
-        for target in ("small", "best"):
-            assert f"bundles/{target}" in done.stdout, done.stdout
-        assert os.path.getsize(os.path.join(folder, "report.html")) > 20000
-        bundles = [os.path.join(folder, "bundles", target) for target in ("small", "best")]
+        bundles = [os.path.join(folder, "bundles", target) for target in TARGETS]
+        check_plan(before, json.loads(run(*plan).stdout), took)
+        check_learning(folder)
+        check_table(done.stdout, folder)
+        check_page(folder, results(folder, "search"), bundles, PHASES)
         print(run(READER, "--expect", "onnx,tensorflow,caffe", "--samples", "32", *bundles).stdout)
         check_holdout(bundles)
         check_predict(glowworm, bundles[0])
