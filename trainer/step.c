@@ -78,11 +78,6 @@ struct pass *step_pass(struct step *step)
     return step->pass;
 }
 
-int step_leaves(const struct step *step)
-{
-    return step->leaves;
-}
-
 uint64_t step_computed(const struct step *step)
 {
     return step->computed;

@@ -27,7 +27,6 @@ void step_destroy(struct step **step); /* accepts NULL */
 float *step_momentum(struct step *step); /* device (net->weight_count), borrowed */
 /* Borrowed. Between two steps it may serve other forwards: nothing is kept in it. */
 struct pass *step_pass(struct step *step);
-int step_leaves(const struct step *step);
 /* Leaves this rank computed since step_create: the proof that nobody computes one twice. */
 uint64_t step_computed(const struct step *step);
 
