@@ -1,5 +1,6 @@
 #include "cluster/apart.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,10 @@ static void work_and_tell(enum err (*work)(void *own), void *own, int pipe_end)
 {
     struct verdict verdict = {.err = work(own)};
     snprintf(verdict.text, sizeof verdict.text, "%s", verdict.err == ERR_OK ? "" : err_text());
-    fflush(stdout);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && verdict.err == ERR_OK) {
+        verdict.err = ERR_IO;
+        snprintf(verdict.text, sizeof verdict.text, "standard output cannot be written");
+    }
     for (size_t done = 0; done < sizeof verdict;) {
         ssize_t put = write(pipe_end, (const char *)&verdict + done, sizeof verdict - done);
         if (put < 0 && errno == EINTR)
@@ -49,6 +53,22 @@ static int wait_for(pid_t child)
     return status;
 }
 
+/* Only what a wild read does to a process speaks against the pages; the kernel may have needed the
+ * memory, or somebody ended the child. */
+static enum err judge_end(int number, const char *path)
+{
+    const char *name = number > 0 ? strsignal(number) : "none";
+    if (number == SIGSEGV || number == SIGBUS || number == SIGABRT)
+        return err_set(
+            ERR_DATA, "%s: the pages of data.mdb are damaged: reading them ended in signal %d (%s)",
+            path, number, name);
+    return err_set(
+        ERR_FAILED,
+        "%s: signal %d (%s) ended the process that read it before it was done; this says "
+        "nothing of the data: try again",
+        path, number, name);
+}
+
 enum err apart(enum err (*work)(void *own), void *own, const char *path)
 {
     int ends[2];
@@ -69,9 +89,6 @@ enum err apart(enum err (*work)(void *own), void *own, const char *path)
         return err_set(ERR_IO, "%s: no process to read it in: %s", path, strerror(failure));
     int status = wait_for(child);
     if (!is_heard)
-        return err_set(
-            ERR_DATA, "%s: the pages of data.mdb are damaged: reading them ended in signal %d (%s)",
-            path, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-            WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "none");
+        return judge_end(WIFSIGNALED(status) ? WTERMSIG(status) : 0, path);
     return verdict.err == ERR_OK ? ERR_OK : err_set(verdict.err, "%s", verdict.text);
 }

@@ -6,8 +6,9 @@
 #include "base/err.h"
 
 /* Calls `work` in a child, whose output is ours, and returns what it returned, text included.
- * ERR_DATA naming `path` when a signal ended the child; ERR_IO when there could be none. Threads
- * must not have been started yet. */
+ * ERR_DATA naming `path` when the child died of what it read (SEGV, BUS, ABRT), ERR_FAILED when
+ * another signal ended it; ERR_IO when there could be no child, or standard output takes no more.
+ * Threads must not have been started yet. */
 MUST_CHECK enum err apart(enum err (*work)(void *own), void *own, const char *path);
 
 #endif

@@ -328,8 +328,6 @@ enum err cmd_space_cost(int argc, char **argv)
         TRY(space_csv_count(request.csv, &space, (int)request.resolution, &csv));
         fputs(text_get(&csv), stdout);
     }
-    if (fflush(stdout) != 0 || ferror(stdout))
-        TRY(err_set(ERR_IO, "standard output cannot be written"));
 out:
     text_fini(&csv);
     return err;

@@ -22,6 +22,7 @@ void interrupt_watch(void)
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL); /* no SA_RESTART: waiting calls end */
     }
+    signal(SIGPIPE, SIG_IGN);
 }
 
 const volatile sig_atomic_t *interrupt_count(void)

@@ -6,7 +6,8 @@
 #include <signal.h>
 
 /* From now on the three are counted instead of ending the process; one that was ignored when the
- * program started (nohup) stays ignored. */
+ * program started (nohup) stays ignored. Whoever reads our words may go away (Ctrl-C ends "| tee"
+ * too): a broken pipe no longer ends the process, writing to it fails. */
 void interrupt_watch(void);
 /* How many came; the address is good for ever. */
 const volatile sig_atomic_t *interrupt_count(void);

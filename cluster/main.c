@@ -5,6 +5,7 @@
 #include "base/version/version.h"
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,6 +164,8 @@ static int run_command(const struct command *command, int argc, char **argv)
         return 0;
     }
     enum err err = command->run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && err == ERR_OK)
+        err = err_set(ERR_IO, "standard output cannot be written");
     if (err != ERR_OK && err_text()[0])
         fprintf(stderr, "glowworm %s: %s\n", name, err_text());
     if (err == ERR_USAGE)
@@ -175,6 +178,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     int words = 0;
+    signal(SIGCHLD, SIG_DFL); /* who ignores it hands that down, and no child's end could be seen */
     log_open(LOG_WARN, -1);
     const struct command *command = find_command(argc, argv, &words);
     if (command)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,10 +11,13 @@
 
 #define REFRESH_S   0.2
 #define DEFAULT_ROW 80
+#define PIECE_BYTES 512 /* of a write: a pipe or terminal with room takes it whole */
 
 struct progress {
     struct progress_cfg cfg;
     struct loop_view view;
+    struct text waiting; /* lines that nobody takes yet; sent: how much of it is out */
+    size_t sent;
     bool has_line; /* an unfinished line is on the terminal */
     double said_s; /* the last line of progress */
     struct gang_progress latest;
@@ -50,10 +54,33 @@ static int terminal_width(FILE *out)
     return size.ws_col;
 }
 
+static bool is_taken(FILE *out)
+{
+    struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
+    return poll(&ready, 1, 0) > 0;
+}
+
+/* We run on the loop's only thread: a stopped terminal (Ctrl-S, a pager, a stalled connection) must
+ * not stop the pulses that keep the gang alive, so what it does not take waits here. */
+static void write_waiting(struct progress *progress)
+{
+    struct text *waiting = &progress->waiting;
+    FILE *out = progress->cfg.out;
+    while (progress->sent < waiting->size && is_taken(out)) {
+        size_t left = waiting->size - progress->sent;
+        size_t piece = left < PIECE_BYTES ? left : PIECE_BYTES;
+        fwrite(waiting->bytes + progress->sent, 1, piece, out);
+        fflush(out);
+        progress->sent += piece;
+    }
+    if (progress->sent == waiting->size)
+        waiting->size = progress->sent = 0;
+}
+
 static void clear_line(struct progress *progress)
 {
     if (progress->has_line)
-        fputs("\r\033[K", progress->cfg.out);
+        text_add(&progress->waiting, "\r\033[K");
     progress->has_line = false;
 }
 
@@ -61,10 +88,10 @@ static void say(struct progress *progress, const char *colour, const char *text)
 {
     clear_line(progress);
     if (progress->cfg.has_colour && colour[0])
-        fprintf(progress->cfg.out, "\033[%sm%s\033[0m\n", colour, text);
+        text_add(&progress->waiting, "\033[%sm%s\033[0m\n", colour, text);
     else
-        fprintf(progress->cfg.out, "%s\n", text);
-    fflush(progress->cfg.out);
+        text_add(&progress->waiting, "%s\n", text);
+    write_waiting(progress);
 }
 
 /* "kernel 120/640 19 %  loss 0.412  2140 images/s  35 s left" */
@@ -96,16 +123,18 @@ static void format_line(const struct progress *progress, struct text *line)
 static void show_line(struct progress *progress)
 {
     struct text line;
+    if (progress->waiting.size > 0) /* the next line of progress will do */
+        return;
     text_init(&line);
     format_line(progress, &line);
     if (progress->cfg.is_terminal) {
         int width = terminal_width(progress->cfg.out) - 1; /* the last column would wrap */
-        fprintf(progress->cfg.out, "\r\033[K%.*s", width, text_get(&line));
+        text_add(&progress->waiting, "\r\033[K%.*s", width, text_get(&line));
         progress->has_line = true;
     } else {
-        fprintf(progress->cfg.out, "%s\n", text_get(&line));
+        text_add(&progress->waiting, "%s\n", text_get(&line));
     }
-    fflush(progress->cfg.out);
+    write_waiting(progress);
     progress->said_s = clock_seconds();
     text_fini(&line);
 }
@@ -162,13 +191,13 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     text_add(&line, "  %s failed (%s): %s", gang->lease.name, err_name(error), text);
     say(progress, "31", text_get(&line));
     if (tail[0])
-        fprintf(progress->cfg.out, "  the last lines of %s/%s:\n%s%s", progress->cfg.run_folder,
-                gang->log, tail, tail[strlen(tail) - 1] == '\n' ? "" : "\n");
+        text_add(&progress->waiting, "  the last lines of %s/%s:\n%s%s", progress->cfg.run_folder,
+                 gang->log, tail, tail[strlen(tail) - 1] == '\n' ? "" : "\n");
     if (retry_s >= 0) {
         progress_duration(retry_s, pause);
-        fprintf(progress->cfg.out, "  tried again in %s\n", pause);
+        text_add(&progress->waiting, "  tried again in %s\n", pause);
     }
-    fflush(progress->cfg.out);
+    write_waiting(progress);
     text_fini(&line);
 }
 
@@ -194,6 +223,11 @@ static void on_stopping(void *own, const struct gang *gang, int count)
     text_fini(&line);
 }
 
+static void on_tick(void *own)
+{
+    write_waiting(own);
+}
+
 struct progress *progress_create(const struct progress_cfg *cfg)
 {
     struct progress *progress = mem_alloc(sizeof *progress);
@@ -203,7 +237,8 @@ struct progress *progress_create(const struct progress_cfg *cfg)
                                         .progress = on_progress,
                                         .done = on_done,
                                         .failed = on_failed,
-                                        .stopping = on_stopping};
+                                        .stopping = on_stopping,
+                                        .tick = on_tick};
     return progress;
 }
 
@@ -212,6 +247,11 @@ void progress_destroy(struct progress **progress)
     if (!*progress)
         return;
     clear_line(*progress);
+    struct text *waiting = &(*progress)->waiting; /* nothing runs any more: it may take its time */
+    if (waiting->size > 0)
+        fwrite(waiting->bytes + (*progress)->sent, 1, waiting->size - (*progress)->sent,
+               (*progress)->cfg.out);
+    text_fini(waiting);
     mem_free(*progress);
     *progress = NULL;
 }

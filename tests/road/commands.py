@@ -3,6 +3,7 @@
 damage. usage: commands.py BUILD_FOLDER"""
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -15,7 +16,8 @@ import unittest
 from road import ROOT, make_scene, run, use_build
 
 GLOWWORM = ""
-CONFIG_ERROR, DATA_ERROR, BUSY, STOPPED, TERMINATED = 78, 65, 75, 130, 143
+CONFIG_ERROR, DATA_ERROR, IO_ERROR, BUSY, STOPPED, TERMINATED = 78, 65, 74, 75, 130, 143
+MARK = "GLOWWORM_TEST_RUN"  # in the environment of a run, and so of its launcher and ranks
 
 
 def states(campaign, folder, *options):
@@ -38,10 +40,11 @@ def edited(campaign, old, new):
     return path
 
 
-def start(campaign, folder):
+def start(campaign, folder, stderr=subprocess.STDOUT, **options):
     """In a process group of its own, as a shell starts it, so that a signal reaches what Ctrl-C would."""
     return subprocess.Popen([GLOWWORM, "run", campaign, "--run-folder", folder], stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+                            stderr=stderr, text=True, start_new_session=True,
+                            env={**os.environ, MARK: folder}, **options)
 
 
 def wait_for_step(folder, stage, step, program):
@@ -61,13 +64,13 @@ def wait_for_step(folder, stage, step, program):
 
 
 def processes_of(folder):
-    """Ranks and launchers that name the folder on their command line."""
+    """Command lines of what start() has started for the folder and of what that has: launcher and ranks."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if folder.encode() in file.read() and int(pid) != os.getpid():
-                    found.append(pid)
+            with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as words:
+                if f"{MARK}={folder}".encode() in environ.read().split(b"\0"):
+                    found.append(words.read().replace(b"\0", b" ").decode())
         except OSError:
             pass
     return found
@@ -94,6 +97,8 @@ class Commands(unittest.TestCase):
         for stage in ("teacher", "width-2"):
             program = start(self.campaign, folder)
             wait_for_step(folder, stage, 4, program)
+            ranks = [words for words in processes_of(folder) if re.match(r"\S*glowworm-worker\b", words)]
+            self.assertEqual(len(ranks), 2, "what is left behind could not be seen")
             os.killpg(program.pid, signal.SIGINT)
             said, _ = program.communicate(timeout=60)
             self.assertEqual(program.returncode, STOPPED, said)
@@ -130,6 +135,56 @@ class Commands(unittest.TestCase):
             self.assertEqual(json.load(file)["checkpoint"], content(self.folder, "teacher/final"))
         found = states(campaign, folder, *single, "--set", "dataset.holdout=90")
         self.assertEqual({found["evaluate"], found["search"]}, {"changed"})
+
+    def test_ctrl_c_that_ends_the_reader_too_still_stops_at_a_step(self):
+        folder = os.path.join(self.work, "unread")
+        program = start(self.campaign, folder, stderr=subprocess.PIPE)
+        wait_for_step(folder, "teacher", 4, program)
+        program.stderr.close()  # what "2>&1 | tee log" sees of Ctrl-C
+        os.killpg(program.pid, signal.SIGINT)
+        self.assertEqual(program.wait(timeout=60), STOPPED)
+        self.assertEqual(processes_of(folder), [])
+        self.assertEqual(states(self.campaign, folder)["teacher"], "begun")
+
+    def test_a_stopped_terminal_does_not_stop_the_run(self):
+        folder = self.copy()
+        for lost in ("results/search.json", "report.html"):
+            os.remove(os.path.join(folder, lost))
+        ours, theirs = pty.openpty()
+        program = start(self.campaign, folder, stderr=theirs)
+        os.close(theirs)
+        said = b""
+        while b"] search" not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, b"\x13")  # Ctrl-S
+        for _ in range(1200):
+            if os.path.exists(os.path.join(folder, "report.html")):
+                break
+            time.sleep(0.1)
+        self.assertTrue(os.path.exists(os.path.join(folder, "report.html")), "nothing went on")
+        os.write(ours, b"\x11")  # Ctrl-Q
+        while b"report done" not in said:
+            said += os.read(ours, 4096)
+        self.assertEqual(program.wait(timeout=60), 0)
+        self.assertIn(b"search done", said)
+        os.close(ours)
+        program.stdout.close()
+
+    def test_a_parent_that_ignores_its_children_does_not_fail_the_stages(self):
+        folder = self.copy()
+        os.remove(os.path.join(folder, "report.html"))
+        program = start(self.campaign, folder, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        said, _ = program.communicate(timeout=60)
+        self.assertEqual(program.returncode, 0, said)
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        dataset = os.path.join(self.work, "data")
+        for command in (["space", "show", "configs/spaces/firefly-tiny.yaml"], ["dataset", "verify", dataset],
+                        ["run", self.campaign, "--run-folder", self.folder, "--json"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([GLOWWORM, *command], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+            self.assertEqual(done.returncode, IO_ERROR, done.stderr)
+            self.assertIn("standard output cannot be written", done.stderr)
 
     def test_a_second_run_of_the_same_folder_is_refused(self):
         folder = os.path.join(self.work, "twice")
