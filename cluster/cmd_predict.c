@@ -175,11 +175,11 @@ enum err cmd_predict(int argc, char **argv)
     long top = 1;
     bool is_json = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 't')
-            TRY(text_to_int(optarg, 1, 1000, &top));
+        if (option == 't' && text_to_int(optarg, 1, 1000, &top) != ERR_OK)
+            TRY(err_set(ERR_USAGE, "--top must be 1 to 1000, not \"%s\"", optarg));
         else if (option == 'j')
             is_json = true;
-        else
+        else if (option != 't')
             TRY(err_set(ERR_USAGE, "unknown option"));
     }
     if (argc - optind < 2)

@@ -174,5 +174,8 @@ int main(int argc, char **argv)
         comm_mpi_abort(&comm, err_exit_code(err));
     if (comm.own)
         comm.close(&comm);
-    return err_exit_code(err);
+    /* a scheduler has heard of the stop; at another code than 0 mpirun would kill the other ranks
+     * while they finish */
+    bool is_stop_known = !arguments.request.campaign && err == ERR_INTERRUPTED;
+    return is_stop_known ? 0 : err_exit_code(err);
 }

@@ -67,9 +67,8 @@ struct order {
     int64_t lease_epoch;
 };
 
-/* Both sides computed the key from the same file: a difference means two programs that do not
- * agree.
- */
+/* Both sides computed the key from the same campaign; what it names (space, device files, data set)
+ * is read again at every stage of a run that takes days. */
 static enum err check_key(const struct workbench *bench, const struct order *order)
 {
     char hex[HASH_HEX_BYTES];
@@ -80,8 +79,9 @@ static enum err check_key(const struct workbench *bench, const struct order *ord
     if (strcmp(hex, order->key) == 0)
         return ERR_OK;
     return err_set(ERR_CONFIG,
-                   "stage %s is %s here and %s for the scheduler: are they the same version, and "
-                   "is the data set unchanged?",
+                   "stage %s is %s here and %s for the scheduler: has the space, a device file or "
+                   "the data set been edited since the run began, or the program been built "
+                   "again? Start the run again",
                    order->stage, hex, order->key);
 }
 

@@ -42,7 +42,8 @@ bool program_runs(struct program *program, int *exit_code)
         if (ended < 0)
             BUG("process %d is not our child", (int)program->pid);
         program->has_ended = true;
-        program->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        program->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        program->exit_code = program->signal ? 128 + program->signal : WEXITSTATUS(status);
     }
     *exit_code = program->exit_code;
     return false;

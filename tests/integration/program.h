@@ -10,7 +10,8 @@ struct program {
     pid_t pid;
     const char *output, *log; /* where standard output and error go; borrowed */
     bool has_ended;
-    int exit_code;
+    int exit_code; /* 128 + signal for a killed one, as of a killed rank behind mpirun... */
+    int signal;    /* ...so this tells which of them it was; 0: none */
 };
 
 /* words: NULL-terminated; appended to both files. */
