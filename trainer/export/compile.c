@@ -38,7 +38,7 @@ static enum err calibrate(struct workbench *bench, const struct subnet *subnet)
 {
     enum err err = ERR_OK;
     struct evaluate *evaluate = NULL;
-    TRY(judge_open(bench, &evaluate));
+    TRY(judge_open(bench, NULL, &evaluate));
     TRY(evaluate_calibrate(evaluate, subnet));
 out:
     evaluate_destroy(&evaluate);
