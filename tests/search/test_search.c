@@ -171,7 +171,6 @@ static void every_measurement_is_told(void **state)
     struct made_up made_up = make_up(3);
     struct search_result result = {0};
     struct search_cfg cfg = {.space = &space,
-                             .open = all_choices(),
                              .targets = targets,
                              .target_count = 2,
                              .open = all_choices(),
