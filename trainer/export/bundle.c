@@ -322,13 +322,18 @@ static enum err check_folder(const char *folder)
                                folder);
 }
 
-/* At every moment there is the old bundle or the new one. */
+/* At every moment there is the old bundle or the new one; only file systems that cannot exchange
+ * two names (NFS) see a moment without. */
 static enum err put_in_place(const char *aside, const char *folder)
 {
-    unsigned how = file_exists(folder) ? RENAME_EXCHANGE : 0;
-    if (renameat2(AT_FDCWD, aside, AT_FDCWD, folder, how) != 0)
-        return err_set(ERR_IO, "%s cannot be renamed to %s: %s", aside, folder, strerror(errno));
-    return how == RENAME_EXCHANGE ? file_remove_folder(aside) : ERR_OK;
+    enum err err = ERR_OK;
+    if (file_exists(folder) && renameat2(AT_FDCWD, aside, AT_FDCWD, folder, RENAME_EXCHANGE) == 0)
+        return file_remove_folder(aside); /* the old one */
+    TRY(file_remove_folder(folder));
+    if (rename(aside, folder) != 0)
+        TRY(err_set(ERR_IO, "%s cannot be renamed to %s: %s", aside, folder, strerror(errno)));
+out:
+    return err;
 }
 
 enum err bundle_write(const struct bundle_cfg *cfg)
