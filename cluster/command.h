@@ -32,5 +32,6 @@ enum err cmd_plan(int argc, char **argv);
 enum err cmd_compile(int argc, char **argv);
 enum err cmd_predict(int argc, char **argv);
 enum err cmd_report(int argc, char **argv);
+enum err cmd_help_campaign(int argc, char **argv);
 
 #endif

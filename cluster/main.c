@@ -47,6 +47,8 @@ static const struct command commands[] = {
      "CHECKPOINT --subnet TEXT --input IMAGES.npy --output LOGITS.npy [--mode eval|train] "
      "[--threads N] [--isa NAME] [--json]",
      "run a sub-network of a checkpoint on images", cmd_evaluate},
+    {"help", "campaign", "", "every knob of a campaign file: its default, range and meaning",
+     cmd_help_campaign},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static void full_name(const struct command *command, char name[64])
