@@ -103,15 +103,14 @@ static void permute_hidden(float *flat, const struct block_slot *slot, const int
     permute_columns(flat + slot->reduce_b, 1, slot->hidden, order);
 }
 
-/* Ascending borders [0, ..., widest]: the widths of all open expansions but the smallest, which is
- * the one being opened and has no sub-network trained for it yet. */
-static int list_borders(const struct block_spec *spec, const struct choices *expansions, int middle,
+/* Ascending borders [0, ..., widest]: the widths that sub-networks were trained for. */
+static int list_borders(const struct block_spec *spec, const struct choices *trained, int middle,
                         int borders[SPACE_MAX_CHOICES + 2])
 {
     int count = 0;
     borders[count++] = 0;
-    for (int i = 1; i < expansions->count; i++) {
-        int width = space_middle(spec, expansions->value[i]);
+    for (int i = 0; i < trained->count; i++) {
+        int width = space_middle(spec, trained->value[i]);
         if (width > borders[count - 1] && width < middle)
             borders[count++] = width;
     }
@@ -120,13 +119,13 @@ static int list_borders(const struct block_spec *spec, const struct choices *exp
 }
 
 static void sort_block(const struct supernet *net, struct host_arrays *host, int b,
-                       const struct choices *expansions)
+                       const struct choices *trained)
 {
     const struct block_slot *slot = &net->wiring->blocks[b];
     struct ranked *ranked = mem_array((size_t)slot->middle, sizeof *ranked);
     int *order = mem_array((size_t)slot->middle, sizeof *order);
     int borders[SPACE_MAX_CHOICES + 2];
-    int count = list_borders(&net->space->blocks[b - 1], expansions, slot->middle, borders);
+    int count = list_borders(&net->space->blocks[b - 1], trained, slot->middle, borders);
 
     measure_columns(host->weights + slot->project.weight, slot->K, slot->middle, ranked);
     rank_channels(ranked, borders, count, order);
@@ -161,7 +160,7 @@ static void put_back(const struct supernet *net, float *to, float *host, size_t 
     mem_free(host);
 }
 
-void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *expansions)
+void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained)
 {
     struct host_arrays host = {.weights = fetch(net, net->weights, net->weight_count),
                                .means = fetch(net, net->means, net->statistic_count),
@@ -169,7 +168,7 @@ void elastic_sort_channels(struct supernet *net, float *momentum, const struct c
     if (momentum)
         host.momentum = fetch(net, momentum, net->weight_count);
     for (int b = 1; b < net->wiring->block_count; b++)
-        sort_block(net, &host, b, expansions);
+        sort_block(net, &host, b, trained);
     put_back(net, net->weights, host.weights, net->weight_count);
     put_back(net, net->means, host.means, net->statistic_count);
     put_back(net, net->variances, host.variances, net->statistic_count);

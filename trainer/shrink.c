@@ -124,8 +124,11 @@ static enum err open_saving(struct shrink *shrink)
  * is zero then, as every stage begins with a new optimiser (as the reference does). */
 static void prepare_weights(struct shrink *shrink)
 {
+    struct workbench *bench = shrink->bench;
+    struct open_choices trained;
+    schedule_trained_before(&bench->schedule, &bench->space, shrink->phase, &trained);
     if (!shrink->resume.has_begun && shrink->phase->sorts_channels)
-        elastic_sort_channels(shrink->bench->net, NULL, &shrink->phase->open.expansions);
+        elastic_sort_channels(bench->net, NULL, &trained.expansions);
 }
 
 static enum err open_parts(struct shrink *shrink, const struct stage_start *start)

@@ -150,12 +150,11 @@ size_t pass_size_bytes(const struct pass *pass);
 const char *supernet_find_nonfinite(struct supernet *net, struct pass *pass);
 
 /* Sorts the middle channels of every block by the L1 norm of the projecting convolution's columns,
- * biggest first. `expansions` are those open in the phase that is about to start; its smallest is
- * the one being opened, so only the others are borders that no channel crosses: with {4,6} all
- * channels are sorted, with {3,4,6} those of the 4-fold width and those beyond it apart, so that
- * 4-fold sub-networks stay what they are (but for squeeze-excite, whose hidden units the reference
- * sorts without borders). Momentum (same layout; may be NULL) and statistics are permuted alike.
- * The function of the full network is unchanged. OFA sec. 3.3. */
-void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *expansions);
+ * biggest first. `trained` are the expansions that were open before; their widths are borders that
+ * no channel crosses: with {6} all channels are sorted, with {4,6} those of the 4-fold width and
+ * those beyond it apart, so that 4-fold sub-networks stay what they are (but for squeeze-excite,
+ * whose hidden units the reference sorts without borders). Momentum (same layout; may be NULL) and
+ * statistics are permuted alike. The function of the full network is unchanged. OFA sec. 3.3. */
+void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained);
 
 #endif

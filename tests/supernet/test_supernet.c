@@ -205,7 +205,8 @@ static void sorting_keeps_the_networks_it_should(void **state)
     float *before[3], *after[3];
     for (int i = 0; i < 3; i++)
         before[i] = uniform_logits(rig, e[i]);
-    elastic_sort_channels(rig->net, NULL, &rig->space.expansions);
+    const struct choices trained = {2, {e[1], e[2]}};
+    elastic_sort_channels(rig->net, NULL, &trained);
     for (int i = 0; i < 3; i++) {
         after[i] = uniform_logits(rig, e[i]);
         double moved = change(before[i], after[i]);
@@ -217,13 +218,30 @@ static void sorting_keeps_the_networks_it_should(void **state)
         mem_free(before[i]);
         before[i] = after[i];
     }
-    elastic_sort_channels(rig->net, NULL, &rig->space.expansions);
+    elastic_sort_channels(rig->net, NULL, &trained);
     for (int i = 0; i < 3; i++) { /* sorted already: not a bit moves */
         after[i] = uniform_logits(rig, e[i]);
         assert_memory_equal(before[i], after[i], 10 * N * sizeof(float));
         mem_free(before[i]);
         mem_free(after[i]);
     }
+}
+
+/* Schedule `random` opens all at once behind a teacher: no narrower network is there to be kept,
+ * and all of them start from the best channels of the widest. */
+static void a_sort_behind_the_teacher_has_no_borders(void **state)
+{
+    struct rig *rig = *state;
+    const int *e = rig->space.expansions.value;
+    float *middle = uniform_logits(rig, e[1]), *widest = uniform_logits(rig, e[2]);
+    elastic_sort_channels(rig->net, NULL, &(struct choices){1, {e[2]}});
+    float *sorted = uniform_logits(rig, e[1]), *same = uniform_logits(rig, e[2]);
+    assert_true(change(middle, sorted) > 1e-2);
+    assert_true(change(widest, same) < 1e-5);
+    mem_free(middle);
+    mem_free(widest);
+    mem_free(sorted);
+    mem_free(same);
 }
 
 /* With momentum = weights, sorted momentum = sorted weights. */
@@ -235,7 +253,7 @@ static void sorting_moves_momentum_with_its_weights(void **state)
     const struct device_ops *ops = rig->device->ops;
     ops->download(rig->device, unsorted, rig->net->weights, bytes);
     ops->upload(rig->device, rig->gradient, unsorted, bytes); /* any array of that layout */
-    elastic_sort_channels(rig->net, rig->gradient, &rig->space.expansions);
+    elastic_sort_channels(rig->net, rig->gradient, &(struct choices){0});
     float *momentum = all_gradients(rig);
     ops->download(rig->device, weights, rig->net->weights, bytes);
     assert_memory_equal(momentum, weights, bytes);
@@ -252,7 +270,7 @@ static void squeeze_excite_is_sorted_too(void **state)
     struct space space = rig_space("configs/spaces/mbv3.yaml", 3);
     rig_open(&rig, &space, N, R, 2);
     float *before = uniform_logits(&rig, 6);
-    elastic_sort_channels(rig.net, NULL, &(struct choices){2, {4, 6}});
+    elastic_sort_channels(rig.net, NULL, &(struct choices){1, {6}});
     float *after = uniform_logits(&rig, 6);
     if (!(change(before, after) < 1e-4))
         fail_msg("the full network changed by %.3g", change(before, after));
@@ -407,6 +425,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(statistics_of_a_batch_evaluate_that_batch_alike, open_tiny,
                                         close_tiny),
         cmocka_unit_test_setup_teardown(sorting_keeps_the_networks_it_should, open_tiny,
+                                        close_tiny),
+        cmocka_unit_test_setup_teardown(a_sort_behind_the_teacher_has_no_borders, open_tiny,
                                         close_tiny),
         cmocka_unit_test_setup_teardown(sorting_moves_momentum_with_its_weights, open_tiny,
                                         close_tiny),

@@ -109,6 +109,42 @@ static void every_resolution_is_drawn_and_each_step_has_one(void **state)
         assert_in_range(counts[i], 900, 1100);
 }
 
+static struct choices sorted_within(const struct schedule *schedule, const struct space *space,
+                                    const char *name)
+{
+    struct open_choices open;
+    for (int i = 0; i < schedule->phase_count; i++)
+        if (strcmp(schedule->phases[i].name, name) == 0) {
+            assert_true(schedule->phases[i].sorts_channels);
+            schedule_trained_before(schedule, space, &schedule->phases[i], &open);
+            return open.expansions;
+        }
+    fail_msg("no phase %s", name);
+    return (struct choices){0};
+}
+
+/* What a sort may not disturb is what was open before, however many are opened at once. */
+static void channels_are_sorted_within_the_widths_trained_before(void **state)
+{
+    (void)state;
+    struct space space;
+    struct schedule ofa = {0}, at_once = {0};
+    assert_int_equal(space_load("configs/spaces/firefly-tiny.yaml", 1, 10, 1, &space), ERR_OK);
+    schedule_append("ofa", &space, 1, 1, 2048, &ofa);
+    schedule_append("random", &space, 1, 1, 2048, &at_once);
+    struct choices one = sorted_within(&ofa, &space, "width-1");
+    struct choices two = sorted_within(&ofa, &space, "width-2");
+    struct choices first = sorted_within(&at_once, &space, "random");
+    assert_true(one.count == 1 && one.value[0] == 4);
+    assert_true(two.count == 2 && two.value[0] == 3 && two.value[1] == 4);
+    assert_true(first.count == 1 && first.value[0] == 4);
+    space.expansions = (struct choices){4, {2, 3, 4, 6}}; /* width-2 opens two at once */
+    ofa = (struct schedule){0};
+    schedule_append("ofa", &space, 1, 1, 2048, &ofa);
+    two = sorted_within(&ofa, &space, "width-2");
+    assert_true(two.count == 2 && two.value[0] == 4 && two.value[1] == 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +154,7 @@ int main(void)
         cmocka_unit_test(the_rate_warms_up_linearly_and_falls_as_a_cosine),
         cmocka_unit_test(what_is_due_every_so_many_epochs_is_due_that_often),
         cmocka_unit_test(every_resolution_is_drawn_and_each_step_has_one),
+        cmocka_unit_test(channels_are_sorted_within_the_widths_trained_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

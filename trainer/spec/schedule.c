@@ -85,6 +85,14 @@ void schedule_trained(const struct schedule *schedule, const struct space *space
         *open = schedule->phases[schedule->phase_count - 1].open;
 }
 
+void schedule_trained_before(const struct schedule *schedule, const struct space *space,
+                             const struct phase *phase, struct open_choices *open)
+{
+    schedule_open_biggest(space, open);
+    if (phase > schedule->phases)
+        *open = phase[-1].open;
+}
+
 /* Choices of what a row opens; depth needs a stage that is open too. */
 static int count_choices(const struct space *space, enum gene gene)
 {

@@ -18,7 +18,7 @@ struct phase {
     double
         rate; /* learning rate of the whole step at campaign.batch.global; cosine to 0 per step */
     bool has_distillation; /* soft targets from the frozen full network, computed once per batch */
-    bool sorts_channels;   /* before the first step, for open.expansions; resets momentum */
+    bool sorts_channels; /* before the first step; the expansions open before stay what they are */
 };
 
 struct schedule {
@@ -43,6 +43,10 @@ void schedule_append(const char *name, const struct space *space, double epochs_
  * is trained here (an imported teacher with nothing to open). */
 void schedule_trained(const struct schedule *schedule, const struct space *space,
                       struct open_choices *open);
+/* What the row in front of `phase`, one of the schedule's, leaves open: the biggest alone where it
+ * is the first (a teacher trained here or elsewhere). */
+void schedule_trained_before(const struct schedule *schedule, const struct space *space,
+                             const struct phase *phase, struct open_choices *open);
 /* The open choices of the biggest sub-network alone. */
 void schedule_open_biggest(const struct space *space, struct open_choices *open);
 
