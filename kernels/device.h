@@ -136,6 +136,9 @@ struct device_traffic {
     uint64_t gradient_bytes;     /* q maps */
     uint64_t residual_bytes;     /* residual sums */
     uint64_t scratch_peak_bytes; /* largest activated scratch a single operation held, per thread */
+    uint64_t
+        working_peak_bytes;     /* largest scratch of any kind an operation asked for, per thread */
+    uint64_t shared_peak_bytes; /* largest block an operation shared among its threads */
 };
 
 struct device;

@@ -101,13 +101,19 @@ static void block_reserve(struct block *block, size_t size_bytes)
     block->size_bytes = size_bytes;
 }
 
+static void raise_peak(uint64_t *peak, size_t size_bytes)
+{
+    if (*peak < size_bytes)
+        *peak = size_bytes;
+}
+
 void cpu_reserve_scratch(struct device *device, size_t size_bytes, size_t activated_bytes)
 {
     struct cpu *cpu = device->own;
     for (int t = 0; t < team_threads(cpu->team); t++)
         block_reserve(&cpu->scratch[t], size_bytes);
-    if (device->traffic.scratch_peak_bytes < activated_bytes)
-        device->traffic.scratch_peak_bytes = activated_bytes;
+    raise_peak(&device->traffic.scratch_peak_bytes, activated_bytes);
+    raise_peak(&device->traffic.working_peak_bytes, size_bytes);
 }
 
 void *cpu_scratch(const struct device *device, int thread)
@@ -120,6 +126,7 @@ void *cpu_reserve_shared(struct device *device, size_t size_bytes)
 {
     struct cpu *cpu = device->own;
     block_reserve(&cpu->shared, size_bytes);
+    raise_peak(&device->traffic.shared_peak_bytes, size_bytes);
     return cpu->shared.memory;
 }
 

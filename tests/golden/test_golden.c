@@ -24,7 +24,8 @@ struct golden {
     const char *space, *data;
     /* what a step's gradients may be off, as fractions of their norms */
     double median[MEASURES], worst[MEASURES];
-    bool is_there; /* this machine has the instruction set */
+    double worst_v2[MEASURES]; /* on x86-64-v2, which rounds twice where the others do once */
+    bool is_there;             /* this machine has the instruction set */
     struct rig rig;
     json_t *root;
     uint64_t seed;
@@ -50,13 +51,15 @@ static int open_golden(struct golden *golden)
     return 0;
 }
 
-/* A value that rounds to the other side of a kink turns its gradient on or off. Behind
- * squeeze-excite's ReLU that is a row of one sign, which a sum feels more than a norm. */
+/* The limits are twice what was measured. A value that rounds to the other side of a kink turns its
+ * gradient on or off. Behind squeeze-excite's ReLU that is a row of one sign, which a sum feels
+ * more than a norm. */
 static int open_mbv3(void **state)
 {
     static struct golden golden = {.space = "configs/spaces/mbv3.yaml",
-                                   .median = {1e-5, 1e-4, 1e-5},
-                                   .worst = {2e-3, 1e-2, 2e-3},
+                                   .median = {1.5e-6, 1.6e-5, 1.5e-6},
+                                   .worst = {2.2e-4, 4.2e-3, 3.2e-4},
+                                   .worst_v2 = {2e-3, 1.2e-2, 2.4e-3},
                                    .data = "tests/golden/data/ofa_mbv3_w1.0.json"};
     *state = &golden;
     return open_golden(&golden);
@@ -68,8 +71,9 @@ static int open_mbv3(void **state)
 static int open_proxyless(void **state)
 {
     static struct golden golden = {.space = "configs/spaces/proxyless.yaml",
-                                   .median = {1e-3, 1e-2, 1e-3},
-                                   .worst = {0.05, 0.2, 0.05},
+                                   .median = {5.4e-4, 8e-3, 5.4e-4},
+                                   .worst = {8e-3, 0.045, 7e-3},
+                                   .worst_v2 = {0.034, 0.14, 0.026},
                                    .data = "tests/golden/data/ofa_proxyless_w1.0.json"};
     *state = &golden;
     return open_golden(&golden);
@@ -269,14 +273,16 @@ static int ascending(const void *left, const void *right)
 static void check_found(const struct golden *golden, struct found *found)
 {
     static const char *const names[] = {"norm", "sum", "head"};
+    bool is_v2 = strstr(golden->rig.device->lineage, "x86-64-v2") != NULL;
     for (int m = 0; m < MEASURES; m++) {
         qsort(found->off[m], (size_t)found->count, sizeof(double), ascending);
         double median = found->off[m][found->count / 2], worst = found->most[m];
+        double limit = is_v2 ? golden->worst_v2[m] : golden->worst[m];
         print_message("  %s: median %.2g, worst %.2g of the gradient's norm (%s)\n", names[m],
                       median, worst, found->worst[m]);
-        if (!(median <= golden->median[m] && worst <= golden->worst[m]))
+        if (!(median <= golden->median[m] && worst <= limit))
             fail_msg("%s: median %.3g for %.3g, worst %.3g for %.3g", names[m], median,
-                     golden->median[m], worst, golden->worst[m]);
+                     golden->median[m], worst, limit);
         mem_free(found->off[m]);
     }
 }
@@ -332,12 +338,13 @@ static void sorted_networks_compute_what_the_reference_s_do(void **state)
     json_array_foreach(json_object_get(golden->root, "sorted"), phase, sorted)
     {
         const json_t *list = json_object_get(sorted, "expand_choices");
-        struct choices open = {.count = (int)json_array_size(list)};
-        for (int i = 0; i < open.count; i++) /* the file's list descends */
-            open.value[open.count - 1 - i] =
+        /* the file's list descends; its last is what is being opened */
+        struct choices trained = {.count = (int)json_array_size(list) - 1};
+        for (int i = 0; i < trained.count; i++)
+            trained.value[trained.count - 1 - i] =
                 (int)json_integer_value(json_array_get(list, (size_t)i));
         formula_fill(golden->rig.net, golden->seed);
-        elastic_sort_channels(golden->rig.net, NULL, &open);
+        elastic_sort_channels(golden->rig.net, NULL, &trained);
         json_array_foreach(json_object_get(sorted, "forward"), index, entry)
         {
             struct subnet subnet = read_entry(golden, entry);

@@ -147,11 +147,74 @@ static void no_gradient_of_input_or_bias_is_made_unasked(void **state)
     fixture_fini(&fixture);
 }
 
+/* L = sum dy (view(z) w^T + bias), in double. */
+static double objective(const struct layer *layer, const double *z, const double *w,
+                        const double *bias)
+{
+    const struct view *x = &layer->x;
+    int N = layer->conv.in.N, C = layer->conv.in.C, K = layer->conv.K;
+    double sum = 0;
+    for (int n = 0; n < N; n++)
+        for (int k = 0; k < K; k++) {
+            double y = bias[k];
+            for (int c = 0; c < C; c++)
+                y +=
+                    w[k * layer->conv.ld + c] * (double)x->gate[n * C + c] *
+                    reference_act(x->act, (double)x->scale[c] * z[n * C + c] + (double)x->shift[c]);
+            sum += (double)layer->dy[n * K + k] * y;
+        }
+    return sum;
+}
+
+struct wide { /* the layer's numbers in double, to be moved a little */
+    double *z, *w, *bias;
+};
+
+static void check_slope(const char *what, const struct layer *layer, const struct wide *wide,
+                        double *at, float got)
+{
+    const double h = 1e-4, before = *at;
+    *at = before + h;
+    double above = objective(layer, wide->z, wide->w, wide->bias);
+    *at = before - h;
+    double below = objective(layer, wide->z, wide->w, wide->bias);
+    *at = before;
+    double want = (above - below) / (2 * h);
+    if (!(fabs((double)got - want) <= 1e-4 * (1 + fabs(want))))
+        fail_msg("%s: %.9g should be %.9g", what, (double)got, want);
+}
+
+static void gradients_are_finite_differences(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 17};
+    struct layer layer = make_layer(&fixture, 1);
+    size_t N = (size_t)layer.conv.in.N, C = (size_t)layer.conv.in.C, K = (size_t)layer.conv.K;
+    size_t ld = (size_t)layer.conv.ld;
+    layer.x = fixture_view(&fixture, layer.conv.in, ACT_HSWISH, 0, true);
+    layer.dw_before = fixture_keep(&fixture, check_filled(K * ld, 0));
+    layer.dbias_before = fixture_keep(&fixture, check_filled(K, 0));
+    struct result got = run(&fixture, &layer, 2);
+    struct wide wide = {fixture_widen(&fixture, layer.x.z, N * C),
+                        fixture_widen(&fixture, layer.w, K * ld),
+                        fixture_widen(&fixture, layer.bias, K)};
+    for (size_t i = 0; i < N * C; i += 7)
+        check_slope("dx", &layer, &wide, &wide.z[i], got.dx[i]);
+    for (size_t i = 0; i < K * C; i += 11) {
+        size_t at = i / C * ld + i % C;
+        check_slope("dw", &layer, &wide, &wide.w[at], got.dw[at]);
+    }
+    for (size_t k = 0; k < K; k++)
+        check_slope("dbias", &layer, &wide, &wide.bias[k], got.dbias[k]);
+    fixture_fini(&fixture);
+}
+
 static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_linear_layer_is_the_plain_product_and_its_gradient),
         cmocka_unit_test(no_gradient_of_input_or_bias_is_made_unasked),
+        cmocka_unit_test(gradients_are_finite_differences),
     };
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
 }

@@ -323,6 +323,28 @@ static void backward_sums_keep_their_digits_at_large_means(void **state)
     fixture_fini(&fixture);
 }
 
+/* The same of a sink behind which a gate is: three sums of every image. */
+static void gate_sums_keep_their_digits_at_large_means(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 6};
+    struct conv conv = {{4, 15, 15, 24}, 32, 1, 1, 24};
+    struct backward back = {.conv = &conv,
+                            .summing = SUM_GATES,
+                            .x = fixture_view(&fixture, conv.in, ACT_NONE, 256, true)};
+    make_backward(&fixture, &back, GRAD_HAS_Q);
+    back.sink.mean = fixture_keep(&fixture, check_filled(24, 256));
+    back.gate_sums = fixture_keep(&fixture, reference_sink_gate_sums(conv.in, &back.sink, back.q));
+    struct backward_result got = run_backward(&fixture, &back, 1);
+    for (int n = 0; n < conv.in.N; n++) {
+        const double *found = got.gate_sums + n * 72, *want = back.gate_sums + n * 72;
+        check_near_double("sum q y", found, want, 24, 1e-5); /* y itself lost digits */
+        check_near_double("sum q act'", found + 24, want + 24, 24, 1e-6);
+        check_near_double("sum q act' (z - mean)", found + 48, want + 48, 24, 1e-6);
+    }
+    fixture_fini(&fixture);
+}
+
 /* L = sum (q s + p) act(scale z + shift) over z = view(x) w^T, in double; with a = scale and
  * b = c = 0 the gradient of z is that of L. */
 struct objective {
@@ -411,6 +433,7 @@ static int run_group(void)
         cmocka_unit_test(the_sink_may_be_another_tensor_than_the_map),
         cmocka_unit_test(backward_without_a_sink_gives_the_same_weights),
         cmocka_unit_test(backward_sums_keep_their_digits_at_large_means),
+        cmocka_unit_test(gate_sums_keep_their_digits_at_large_means),
         cmocka_unit_test(gradients_are_finite_differences),
     };
     return cmocka_run_group_tests_name("pointwise", tests, NULL, NULL);
