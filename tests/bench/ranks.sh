@@ -13,14 +13,14 @@ dataset: {path: $data, augment: {colour: no}}
 space: $root/configs/spaces/firefly-small.yaml
 resolutions: [28]
 batch: {global: 256, micro: 32}
-teacher: {epochs: 0.5, warmup: 0}
+teacher: {epochs: 0.3, warmup: 0}
 evaluate: {every_epochs: 0}
 YAML
 
 images_per_second() { # of so many ranks
     rm -rf "$work/run"
     mpirun -n "$1" --bind-to none --oversubscribe --mca btl self,vader "$build/bin/glowworm-worker" \
-        --campaign "$work/ranks.yaml" --stage teacher --run "$work/run" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+        --campaign "$work/ranks.yaml" --stage teacher --run "$work/run" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
     grep -o '"event":"step".*"seconds":[0-9.e-]*' "$work/run/metrics/teacher.jsonl" | sed 's/.*"seconds"://' | sort -g |
         awk '{ seconds[NR] = $1 } END { print 256 / seconds[int((NR + 1) / 2)] }'
 }
