@@ -1,24 +1,14 @@
 #include "base/rng.h"
+#include "tests/count_allocations.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/augment.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-/* Our own allocations all go through aligned_alloc(): the linker sends them here. */
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-static atomic_int allocations;
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_aligned_alloc(alignment, size);
-}
 
 static const struct augment_cfg everything = {.crop_min = 0.3,
                                               .has_flip = true,

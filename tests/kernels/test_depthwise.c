@@ -1,6 +1,6 @@
 /* Depthwise convolutions against the plain double-precision formulas. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
 #include <stdlib.h>

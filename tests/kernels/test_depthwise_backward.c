@@ -1,6 +1,6 @@
 /* Depthwise gradients against the plain double-precision formulas and finite differences. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
 #include <stdlib.h>
@@ -104,52 +104,6 @@ static void backward_sums_keep_their_digits_at_large_means(void **state)
     fixture_fini(&fixture);
 }
 
-/* L = sum (q s + p) act(scale z + shift) over z = w * view(x), in double. With a = scale and b = c
- * = 0 the gradient of z is that of L. */
-struct objective {
-    const struct conv *conv;
-    const struct grad *grad;
-    double *y, *w;
-};
-
-static double objective(const struct objective *o)
-{
-    struct dims out = conv_out(o->conv);
-    size_t count = reference_count(out), C = (size_t)out.C, image = count / (size_t)out.N;
-    double *z = reference_dw_forward(o->conv, o->y, o->w), sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t c = i % C, row = i / image * C + c;
-        double weight =
-            (double)o->grad->q[i] * (double)o->grad->of.gate[row] + (double)o->grad->p[row];
-        sum += weight * reference_act(o->grad->of.act, (double)o->grad->of.scale[c] * z[i] +
-                                                           (double)o->grad->of.shift[c]);
-    }
-    free(z);
-    return sum;
-}
-
-static void check_slope(const struct conv *conv, const char *what, const struct objective *o,
-                        double *at, double got, double largest)
-{
-    const double h = 1e-4, before = *at;
-    *at = before + h;
-    double above = objective(o);
-    *at = before - h;
-    double below = objective(o);
-    *at = before;
-    double want = (above - below) / (2 * h);
-    if (!(fabs(got - want) <= 2e-4 * largest))
-        fail_msg("%s: %.9g should be %.9g", fixture_title(conv, what, 1), got, want);
-}
-
-static double largest_of(const float *values, size_t count)
-{
-    double largest = 0;
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)values[i]));
-    return largest;
-}
-
 static void check_differences(const struct conv *conv, int number)
 {
     if (number % 2 == 0 || reference_count(conv->in) > 20000)
@@ -167,14 +121,14 @@ static void check_differences(const struct conv *conv, int number)
     back.dz.b = back.dz.c = fixture_keep(&fixture, check_filled((size_t)conv->K, 0));
     struct backward_result got = fixture_backward(&fixture, &back, 1);
     struct objective o = {conv, &back.dz, fixture_keep(&fixture, reference_view(conv->in, &back.x)),
-                          fixture_widen(&fixture, back.w, weights)};
-    double largest = largest_of(got.q, in_count);
+                          fixture_widen(&fixture, back.w, weights), reference_dw_forward};
+    double largest = fixture_largest(got.q, in_count);
     for (size_t i = 0; i < in_count; i += in_count / 7 + 1)
-        check_slope(conv, "dL/dx", &o, &o.y[i], (double)got.q[i], largest);
-    largest = largest_of(got.dw, weights);
+        fixture_check_slope(&o, "dL/dx", &o.y[i], (double)got.q[i], largest);
+    largest = fixture_largest(got.dw, weights);
     for (size_t tap = 0; tap < taps; tap += 3) {
         size_t i = tap * (size_t)conv->ld + tap % (size_t)conv->K;
-        check_slope(conv, "dL/dw", &o, &o.w[i], (double)got.dw[i], largest);
+        fixture_check_slope(&o, "dL/dw", &o.w[i], (double)got.dw[i], largest);
     }
     fixture_fini(&fixture);
 }

@@ -1,7 +1,7 @@
 /* SGD, sums, zeros, the search for what is not finite, dropout masks, and device memory. */
 #include "base/rng.h"
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

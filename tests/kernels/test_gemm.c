@@ -2,7 +2,7 @@
  * makes it and however its operands are aligned, and pinned to one instruction set. */
 #include "kernels/cpu/gemm.h"
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference.h"
 #include <math.h>
 #include <pthread.h>

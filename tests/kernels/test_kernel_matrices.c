@@ -1,6 +1,6 @@
 /* The 7 -> 5 -> 3 kernel transforms against the formula and against finite differences. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include <math.h>
 #include <stdio.h>
 

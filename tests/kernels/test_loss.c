@@ -1,6 +1,6 @@
 /* The fused loss against the plain formula, against finite differences, and at extreme logits. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Batch norm's small operations, against the formulas and against finite differences of the whole
  * normalisation. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
 #include <stdlib.h>

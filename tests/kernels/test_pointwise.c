@@ -1,6 +1,6 @@
 /* 1x1 convolutions against the plain double-precision formulas and finite differences. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
@@ -28,26 +28,12 @@ static struct conv shape_conv(int number)
     return conv;
 }
 
-static const char *title(const struct conv *conv, const char *what, int threads)
-{
-    static char text[160];
-    snprintf(text, sizeof text, "%s, %d images %dx%d, %d of %d channels to %d, %d threads", what,
-             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->K, threads);
-    return text;
-}
-
 static size_t rows_of(const struct conv *conv)
 {
     return (size_t)conv->in.N * (size_t)conv->in.H * (size_t)conv->in.W;
 }
 
-static size_t weights_of(const struct conv *conv)
-{
-    return (size_t)conv->K * (size_t)conv->ld;
-}
-
-static double *reference_forward(struct fixture *fixture, const struct conv *conv, const double *y,
-                                 const double *w)
+static double *reference_forward(const struct conv *conv, const double *y, const double *w)
 {
     struct product product = {.rows = rows_of(conv),
                               .columns = (size_t)conv->K,
@@ -55,23 +41,7 @@ static double *reference_forward(struct fixture *fixture, const struct conv *con
                               .a = y,
                               .b = w,
                               .ldb = (size_t)conv->ld};
-    return fixture_keep(fixture, reference_product_nt(&product));
-}
-
-static struct forward_result run_forward(struct fixture *fixture, const struct conv *conv,
-                                         struct view x, const float *w, int threads)
-{
-    struct dims out = conv_out(conv);
-    struct forward_result result = {
-        fixture_keep(fixture, check_filled(reference_count(out), NAN)),
-        fixture_keep(fixture, check_filled_double(2 * (size_t)out.C, NAN))};
-    struct device *device = check_open(threads);
-    device->ops->pw_forward(device, conv, x, w, result.z, result.sums);
-    assert_int_equal(device->traffic.raw_bytes, reference_count(out) * sizeof *result.z);
-    assert_int_equal(device->traffic.gradient_bytes + device->traffic.residual_bytes, 0);
-    assert_in_range(device->traffic.scratch_peak_bytes, x.scale ? 1 : 0, 1 << 20);
-    device_close(&device);
-    return result;
+    return reference_product_nt(&product);
 }
 
 static void check_forward(struct fixture *fixture, const struct conv *conv, struct view x)
@@ -79,17 +49,17 @@ static void check_forward(struct fixture *fixture, const struct conv *conv, stru
     struct dims out = conv_out(conv);
     size_t count = reference_count(out), C = (size_t)out.C;
     float *w = fixture_weights(fixture, conv->K, conv->in.C, conv->ld);
-    double *wide = fixture_widen(fixture, w, weights_of(conv));
+    double *wide = fixture_widen(fixture, w, fixture_weight_count(conv));
     double *y = fixture_keep(fixture, reference_view(conv->in, &x));
-    double *z = reference_forward(fixture, conv, y, wide);
+    double *z = fixture_keep(fixture, reference_forward(conv, y, wide));
     double *sums = fixture_keep(fixture, reference_sums(out, z));
-    struct forward_result first = run_forward(fixture, conv, x, w, 1);
-    check_near(title(conv, "z", 1), first.z, z, count, 2e-6);
-    check_near_double(title(conv, "sums", 1), first.sums, sums, 2 * C, 1e-5);
+    struct forward_result first = fixture_forward(fixture, conv, x, w, 1);
+    check_near(fixture_title(conv, "z", 1), first.z, z, count, 2e-6);
+    check_near_double(fixture_title(conv, "sums", 1), first.sums, sums, 2 * C, 1e-5);
     for (int threads = 2; threads <= CHECK_THREADS; threads++) {
-        struct forward_result result = run_forward(fixture, conv, x, w, threads);
-        check_same(title(conv, "z", threads), result.z, first.z, count * sizeof *first.z);
-        check_same(title(conv, "sums", threads), result.sums, first.sums,
+        struct forward_result result = fixture_forward(fixture, conv, x, w, threads);
+        check_same(fixture_title(conv, "z", threads), result.z, first.z, count * sizeof *first.z);
+        check_same(fixture_title(conv, "sums", threads), result.sums, first.sums,
                    2 * C * sizeof *first.sums);
     }
 }
@@ -117,7 +87,7 @@ static void forward_needs_no_sums(void **state)
     struct conv conv = shape_conv(3);
     struct view x = fixture_view(&fixture, conv.in, ACT_RELU, 0, false);
     float *w = fixture_weights(&fixture, conv.K, conv.in.C, conv.ld);
-    struct forward_result with = run_forward(&fixture, &conv, x, w, 1);
+    struct forward_result with = fixture_forward(&fixture, &conv, x, w, 1);
     size_t count = reference_count(conv_out(&conv));
     float *z = fixture_keep(&fixture, check_filled(count, NAN));
     struct device *device = check_open(1);
@@ -138,7 +108,7 @@ static void sums_keep_their_digits_at_large_means(void **state)
     float *w = fixture_keep(&fixture, check_filled(C * C, 0));
     for (size_t c = 0; c < C; c++)
         w[c * C + c] = 1;
-    struct forward_result got = run_forward(&fixture, &conv, x, w, 2);
+    struct forward_result got = fixture_forward(&fixture, &conv, x, w, 2);
     double *z = fixture_widen(&fixture, got.z, count), pixels = 8 * 20 * 20;
     double *sums = fixture_keep(&fixture, reference_sums(conv.in, z));
     for (size_t c = 0; c < C; c++) {
@@ -159,13 +129,13 @@ static void expect_products(struct fixture *fixture, struct backward *back)
     double *dz = fixture_keep(fixture, reference_grad(conv_out(conv), &back->dz));
     struct product dx = {.rows = rows, .columns = C, .inner = K, .a = dz, .ldb = (size_t)conv->ld};
     struct product dw = {.rows = K, .columns = C, .inner = rows, .a = dz};
-    dx.b = fixture_widen(fixture, back->w, weights_of(conv));
+    dx.b = fixture_widen(fixture, back->w, fixture_weight_count(conv));
     dw.b = fixture_keep(fixture, reference_view(conv->in, &back->x));
     back->q = fixture_keep(fixture, reference_product(&dx));
     for (size_t i = 0; back->sink.add && i < rows * C; i++)
         back->q[i] += (double)back->sink.add[i];
     double *dense = fixture_keep(fixture, reference_product_tn(&dw));
-    back->dw = fixture_widen(fixture, back->dw_before, weights_of(conv));
+    back->dw = fixture_widen(fixture, back->dw_before, fixture_weight_count(conv));
     for (size_t i = 0; i < K * C; i++)
         back->dw[i / C * (size_t)conv->ld + i % C] += dense[i];
 }
@@ -175,7 +145,7 @@ static void make_backward(struct fixture *fixture, struct backward *back, int pa
     const struct conv *conv = back->conv;
     struct dims in = conv->in;
     back->w = fixture_weights(fixture, conv->K, in.C, conv->ld);
-    back->dw_before = fixture_random(fixture, weights_of(conv), 0, 1);
+    back->dw_before = fixture_random(fixture, fixture_weight_count(conv), 0, 1);
     back->dz = fixture_grad(fixture, conv_out(conv), back->x.act, parts);
     back->sink.of = back->x;
     back->sink.mean = parts & GRAD_HAS_NORM ? fixture_random(fixture, (size_t)in.C, 0, 1) : NULL;
@@ -186,55 +156,26 @@ static void make_backward(struct fixture *fixture, struct backward *back, int pa
     back->gate_sums = fixture_keep(fixture, reference_sink_gate_sums(in, &back->sink, back->q));
 }
 
-static struct backward_result run_backward(struct fixture *fixture, const struct backward *back,
-                                           int threads)
-{
-    const struct conv *conv = back->conv;
-    size_t count = reference_count(conv->in), C = (size_t)conv->in.C, N = (size_t)conv->in.N;
-    struct backward_result result = {.q = back->adding == ADD_IN_PLACE
-                                              ? check_copy(back->sink.add, count)
-                                              : check_filled(count, NAN),
-                                     .dw = check_copy(back->dw_before, weights_of(conv)),
-                                     .sums = check_filled_double(2 * C, NAN),
-                                     .gate_sums = check_filled_double(3 * C * N, NAN)};
-    fixture_keep(fixture, result.q);
-    fixture_keep(fixture, result.dw);
-    fixture_keep(fixture, result.sums);
-    fixture_keep(fixture, result.gate_sums);
-    struct grad_sink sink = back->sink;
-    sink.q = result.q;
-    sink.add = back->adding == ADD_IN_PLACE ? result.q : sink.add;
-    sink.sums = back->summing == SUM_CHANNELS ? result.sums : NULL;
-    sink.gate_sums = back->summing == SUM_GATES ? result.gate_sums : NULL;
-    struct device *device = check_open(threads);
-    device->ops->pw_backward(device, conv, &back->dz, back->x, back->w, &sink, result.dw);
-    assert_int_equal(device->traffic.gradient_bytes, count * sizeof *result.q);
-    assert_int_equal(device->traffic.raw_bytes + device->traffic.residual_bytes, 0);
-    assert_in_range(device->traffic.scratch_peak_bytes, 1, 1 << 20);
-    device_close(&device);
-    return result;
-}
-
 static void check_backward(struct fixture *fixture, const struct backward *back)
 {
     const struct conv *conv = back->conv;
     size_t count = reference_count(conv->in), C = (size_t)conv->in.C, N = (size_t)conv->in.N;
-    struct backward_result first = run_backward(fixture, back, 1);
-    check_near(title(conv, "q", 1), first.q, back->q, count, 2e-6);
-    check_near(title(conv, "dw", 1), first.dw, back->dw, weights_of(conv), 3e-6);
+    struct backward_result first = fixture_backward(fixture, back, 1);
+    check_near(fixture_title(conv, "q", 1), first.q, back->q, count, 2e-6);
+    check_near(fixture_title(conv, "dw", 1), first.dw, back->dw, fixture_weight_count(conv), 3e-6);
     if (back->summing == SUM_CHANNELS)
-        check_near_double(title(conv, "sums", 1), first.sums, back->sums, 2 * C, 3e-6);
+        check_near_double(fixture_title(conv, "sums", 1), first.sums, back->sums, 2 * C, 3e-6);
     if (back->summing == SUM_GATES)
-        check_near_double(title(conv, "gate sums", 1), first.gate_sums, back->gate_sums, 3 * C * N,
-                          3e-6);
+        check_near_double(fixture_title(conv, "gate sums", 1), first.gate_sums, back->gate_sums,
+                          3 * C * N, 3e-6);
     for (int threads = 2; threads <= CHECK_THREADS; threads++) {
-        struct backward_result other = run_backward(fixture, back, threads);
-        check_same(title(conv, "q", threads), other.q, first.q, count * sizeof *first.q);
-        check_same(title(conv, "dw", threads), other.dw, first.dw,
-                   weights_of(conv) * sizeof *first.dw);
-        check_same(title(conv, "sums", threads), other.sums, first.sums,
+        struct backward_result other = fixture_backward(fixture, back, threads);
+        check_same(fixture_title(conv, "q", threads), other.q, first.q, count * sizeof *first.q);
+        check_same(fixture_title(conv, "dw", threads), other.dw, first.dw,
+                   fixture_weight_count(conv) * sizeof *first.dw);
+        check_same(fixture_title(conv, "sums", threads), other.sums, first.sums,
                    2 * C * sizeof *first.sums);
-        check_same(title(conv, "gate sums", threads), other.gate_sums, first.gate_sums,
+        check_same(fixture_title(conv, "gate sums", threads), other.gate_sums, first.gate_sums,
                    3 * C * N * sizeof *first.gate_sums);
     }
 }
@@ -294,13 +235,13 @@ static void backward_without_a_sink_gives_the_same_weights(void **state)
         struct backward back = {.conv = &conv,
                                 .x = fixture_view(&fixture, conv.in, ACT_RELU6, 0, false)};
         make_backward(&fixture, &back, GRAD_HAS_Q | GRAD_HAS_NORM);
-        struct backward_result with = run_backward(&fixture, &back, 2);
-        float *dw = fixture_keep(&fixture, check_copy(back.dw_before, weights_of(&conv)));
+        struct backward_result with = fixture_backward(&fixture, &back, 2);
+        float *dw = fixture_keep(&fixture, check_copy(back.dw_before, fixture_weight_count(&conv)));
         struct device *device = check_open(2);
         device->ops->pw_backward(device, &conv, &back.dz, back.x, back.w, NULL, dw);
         assert_int_equal(device->traffic.gradient_bytes, 0);
         device_close(&device);
-        check_same("dw without a sink", dw, with.dw, weights_of(&conv) * sizeof *dw);
+        check_same("dw without a sink", dw, with.dw, fixture_weight_count(&conv) * sizeof *dw);
         fixture_fini(&fixture);
     }
 }
@@ -317,7 +258,7 @@ static void backward_sums_keep_their_digits_at_large_means(void **state)
     make_backward(&fixture, &back, GRAD_HAS_Q);
     back.sink.mean = fixture_keep(&fixture, check_filled(24, 256));
     back.sums = fixture_keep(&fixture, reference_sink_sums(conv.in, &back.sink, back.q));
-    struct backward_result got = run_backward(&fixture, &back, 1);
+    struct backward_result got = fixture_backward(&fixture, &back, 1);
     check_near_double("sum g", got.sums, back.sums, 24, 1e-6);
     check_near_double("sum g (z - mean)", got.sums + 24, back.sums + 24, 24, 1e-6);
     fixture_fini(&fixture);
@@ -335,7 +276,7 @@ static void gate_sums_keep_their_digits_at_large_means(void **state)
     make_backward(&fixture, &back, GRAD_HAS_Q);
     back.sink.mean = fixture_keep(&fixture, check_filled(24, 256));
     back.gate_sums = fixture_keep(&fixture, reference_sink_gate_sums(conv.in, &back.sink, back.q));
-    struct backward_result got = run_backward(&fixture, &back, 1);
+    struct backward_result got = fixture_backward(&fixture, &back, 1);
     for (int n = 0; n < conv.in.N; n++) {
         const double *found = got.gate_sums + n * 72, *want = back.gate_sums + n * 72;
         check_near_double("sum q y", found, want, 24, 1e-5); /* y itself lost digits */
@@ -343,53 +284,6 @@ static void gate_sums_keep_their_digits_at_large_means(void **state)
         check_near_double("sum q act' (z - mean)", found + 48, want + 48, 24, 1e-6);
     }
     fixture_fini(&fixture);
-}
-
-/* L = sum (q s + p) act(scale z + shift) over z = view(x) w^T, in double; with a = scale and
- * b = c = 0 the gradient of z is that of L. */
-struct objective {
-    const struct conv *conv;
-    const struct grad *grad;
-    double *y, *w;
-};
-
-static double objective(const struct objective *o)
-{
-    struct dims out = conv_out(o->conv);
-    struct fixture fixture = {.seed = 0};
-    size_t count = reference_count(out), K = (size_t)out.C, image = count / (size_t)out.N;
-    double *z = reference_forward(&fixture, o->conv, o->y, o->w), sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t k = i % K, row = i / image * K + k;
-        double weight =
-            (double)o->grad->q[i] * (double)o->grad->of.gate[row] + (double)o->grad->p[row];
-        sum += weight * reference_act(o->grad->of.act, (double)o->grad->of.scale[k] * z[i] +
-                                                           (double)o->grad->of.shift[k]);
-    }
-    fixture_fini(&fixture);
-    return sum;
-}
-
-static void check_slope(const struct conv *conv, const char *what, const struct objective *o,
-                        double *at, double got, double largest)
-{
-    const double h = 1e-4, before = *at;
-    *at = before + h;
-    double above = objective(o);
-    *at = before - h;
-    double below = objective(o);
-    *at = before;
-    double want = (above - below) / (2 * h);
-    if (!(fabs(got - want) <= 2e-4 * largest))
-        fail_msg("%s: %.9g should be %.9g", title(conv, what, 1), got, want);
-}
-
-static double largest_of(const float *values, size_t count)
-{
-    double largest = 0;
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)values[i]));
-    return largest;
 }
 
 static void gradients_are_finite_differences(void **state)
@@ -404,20 +298,20 @@ static void gradients_are_finite_differences(void **state)
                                 .x = fixture_view(&fixture, conv.in, ACT_HSWISH, 0, false)};
         make_backward(&fixture, &back, GRAD_HAS_Q | GRAD_HAS_P | GRAD_HAS_NORM | GRAD_HAS_GATE);
         back.dw_before = fixture_keep(&fixture, check_filled(weights, 0));
-        back.dz.of.z = run_forward(&fixture, &conv, back.x, back.w, 1).z;
+        back.dz.of.z = fixture_forward(&fixture, &conv, back.x, back.w, 1).z;
         back.dz.of.act = ACT_NONE; /* no kinks for a difference to fall over */
         back.dz.a = back.dz.of.scale;
         back.dz.b = back.dz.c = fixture_keep(&fixture, check_filled((size_t)conv.K, 0));
-        struct backward_result got = run_backward(&fixture, &back, 1);
+        struct backward_result got = fixture_backward(&fixture, &back, 1);
         struct objective o = {&conv, &back.dz,
                               fixture_keep(&fixture, reference_view(conv.in, &back.x)),
-                              fixture_widen(&fixture, back.w, weights)};
-        double largest = largest_of(got.q, in_count);
+                              fixture_widen(&fixture, back.w, weights), reference_forward};
+        double largest = fixture_largest(got.q, in_count);
         for (size_t i = 0; i < in_count; i += in_count / 7 + 1)
-            check_slope(&conv, "dL/dx", &o, &o.y[i], (double)got.q[i], largest);
-        largest = largest_of(got.dw, weights);
+            fixture_check_slope(&o, "dL/dx", &o.y[i], (double)got.q[i], largest);
+        largest = fixture_largest(got.dw, weights);
         for (size_t i = 0; i < weights; i += weights / 7 + 1)
-            check_slope(&conv, "dL/dw", &o, &o.w[i], (double)got.dw[i], largest);
+            fixture_check_slope(&o, "dL/dw", &o.w[i], (double)got.dw[i], largest);
         fixture_fini(&fixture);
     }
 }

@@ -1,7 +1,7 @@
 /* Pools and squeeze-excite: against the plain formulas, and the whole chain pool -> squeeze-excite
  * -> gated map against the gradient a finite difference gives. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>

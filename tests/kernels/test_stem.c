@@ -1,6 +1,6 @@
 /* The 3x3 convolution on the image against the plain double-precision formulas. */
 #include "tests/kernels/check.h"
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
 #include <stdio.h>

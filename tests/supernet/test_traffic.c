@@ -3,12 +3,12 @@
  * activated scratch. What operations say of themselves is held against the memory they have:
  * scratch and shared blocks are too small for a map, and a step allocates nothing. */
 #include "base/mem.h"
+#include "tests/count_allocations.h"
 #include "tests/supernet/rig.h"
 #include "trainer/spec/cost.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,16 +16,6 @@
 #include <cmocka.h>
 
 enum { N = 4 };
-
-/* Our own allocations all go through aligned_alloc(): the linker sends them here. */
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-static atomic_int allocations;
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __real_aligned_alloc(alignment, size);
-}
 
 struct expected { /* elements per image */
     uint64_t raw, residual, gradient;

@@ -1,7 +1,8 @@
-/* What the depthwise tests are made of: shapes, random tensors, views, gradients and sinks (all
- * freed together), and one call of each operation on a device of its own. */
-#ifndef TESTS_KERNELS_FIXTURE_DW_H
-#define TESTS_KERNELS_FIXTURE_DW_H
+/* What the tests of operations are made of: shapes, random tensors, views, gradients and sinks (all
+ * freed together), and one call of a 1x1 (R = 1) or depthwise convolution on a device of its own.
+ */
+#ifndef TESTS_KERNELS_FIXTURE_H
+#define TESTS_KERNELS_FIXTURE_H
 
 #include "kernels/device.h"
 
@@ -25,9 +26,10 @@ struct grad fixture_grad(struct fixture *fixture, struct dims map, enum act act,
 
 /* (rows,ld) weights; the columns behind C are NaN: nobody may read them. */
 float *fixture_weights(struct fixture *fixture, int rows, int C, int ld);
+size_t fixture_weight_count(const struct conv *conv); /* (K,ld) of a 1x1, (R*R,ld) of a depthwise */
 double *fixture_widen(struct fixture *fixture, const float *from, size_t count);
 
-/* Calls test for every kernel, stride and map, with channels and prefix in turn. */
+/* Calls test for every depthwise kernel, stride and map, with channels and prefix in turn. */
 void fixture_each_shape(void (*test)(const struct conv *conv, int number));
 enum act fixture_act(int number); /* every activation in turn */
 /* What a failure says; borrowed until the next call. */
@@ -38,6 +40,7 @@ struct forward_result {
     double *sums;
 };
 
+/* Checks what the call counts as traffic, too. */
 struct forward_result fixture_forward(struct fixture *fixture, const struct conv *conv,
                                       struct view x, const float *w, int threads);
 
@@ -60,10 +63,25 @@ struct backward_result {
     double *sums, *gate_sums;
 };
 
-/* Fills everything but conv, x, adding and summing; `parts` as fixture_grad. */
+/* Of a depthwise: fills everything but conv, x, adding and summing; `parts` as fixture_grad. */
 void fixture_backward_init(struct fixture *fixture, struct backward *back, int parts);
-/* Calls dw_backward; checks what it counts as traffic. */
+/* Checks what the call counts as traffic, too. */
 struct backward_result fixture_backward(struct fixture *fixture, const struct backward *back,
                                         int threads);
+
+/* L = sum (q s + p) act(scale z + shift) over z = forward(y, w), in double; with a = scale and
+ * b = c = 0 the gradient of z is that of L. */
+struct objective {
+    const struct conv *conv;
+    const struct grad *grad;
+    double *y, *w;
+    double *(*forward)(const struct conv *conv, const double *y, const double *w); /* owned */
+};
+
+/* Fails unless `got` is dL/d*at by central differences, within 2e-4 of the largest such gradient.
+ */
+void fixture_check_slope(const struct objective *objective, const char *what, double *at,
+                         double got, double largest);
+double fixture_largest(const float *values, size_t count); /* of their magnitudes */
 
 #endif

@@ -1,4 +1,4 @@
-#include "tests/kernels/fixture_dw.h"
+#include "tests/kernels/fixture.h"
 #include "tests/kernels/check.h"
 #include "tests/kernels/reference_dw.h"
 #include <math.h>
@@ -21,6 +21,11 @@ void *fixture_keep(struct fixture *fixture, void *memory)
 float *fixture_random(struct fixture *fixture, size_t count, double mean, double deviation)
 {
     return fixture_keep(fixture, check_random(count, ++fixture->seed, mean, deviation));
+}
+
+size_t fixture_weight_count(const struct conv *conv)
+{
+    return (size_t)(conv->R == 1 ? conv->K : conv->R * conv->R) * (size_t)conv->ld;
 }
 
 double *fixture_widen(struct fixture *fixture, const float *from, size_t count)
@@ -98,8 +103,9 @@ const char *fixture_title(const struct conv *conv, const char *what, int threads
 {
     static char text[160];
     snprintf(text, sizeof text,
-             "%s, %d images %dx%d, %d of %d channels, kernel %d stride %d, %d threads", what,
-             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->R, conv->S, threads);
+             "%s, %d images %dx%d, %d of %d channels to %d, kernel %d stride %d, %d threads", what,
+             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->K, conv->R, conv->S,
+             threads);
     return text;
 }
 
@@ -111,7 +117,11 @@ struct forward_result fixture_forward(struct fixture *fixture, const struct conv
         fixture_keep(fixture, check_filled(reference_count(out), NAN)),
         fixture_keep(fixture, check_filled_double(2 * (size_t)out.C, NAN))};
     struct device *device = check_open(threads);
-    device->ops->dw_forward(device, conv, x, w, result.z, result.sums);
+    (conv->R == 1 ? device->ops->pw_forward : device->ops->dw_forward)(device, conv, x, w, result.z,
+                                                                       result.sums);
+    assert_int_equal(device->traffic.raw_bytes, reference_count(out) * sizeof *result.z);
+    assert_int_equal(device->traffic.gradient_bytes + device->traffic.residual_bytes, 0);
+    assert_in_range(device->traffic.scratch_peak_bytes, conv->R == 1 && x.scale ? 1 : 0, 1 << 20);
     device_close(&device);
     return result;
 }
