@@ -1,5 +1,6 @@
-/* What the report shows of each target's mistakes on the test images: the confusion matrix, or the
- * worst classes where there are too many to look at, and the worst images. */
+/* What the report shows of each target's mistakes on the test images, or on the hold-out images of
+ * a data set that has no others: the confusion matrix, or the worst classes where there are too
+ * many to look at, and the worst images. */
 #include "base/mem.h"
 #include "cluster/report.h"
 #include "cluster/svg.h"
@@ -28,9 +29,9 @@ static const char *class_name(const json_t *names, size_t index, char number[24]
 }
 
 /* NAN where 0 images were divided by 0. */
-static double class_share(const json_t *test, const char *key, size_t index)
+static double class_share(const json_t *score, const char *key, size_t index)
 {
-    const json_t *share = json_array_get(json_object_get(test, key), index);
+    const json_t *share = json_array_get(json_object_get(score, key), index);
     return json_is_number(share) ? json_number_value(share) : NAN;
 }
 
@@ -42,9 +43,9 @@ static void add_share(struct text *html, double share)
         text_add(html, "<td class=\"n\">-</td>");
 }
 
-static void add_confusion(const json_t *test, const json_t *names, struct text *html)
+static void add_confusion(const json_t *score, const json_t *names, struct text *html)
 {
-    const json_t *rows = json_object_get(test, "confusion"), *row = NULL, *cell = NULL;
+    const json_t *rows = json_object_get(score, "confusion"), *row = NULL, *cell = NULL;
     size_t r = 0, c = 0;
     char number[24];
     text_add(html, "<div class=\"scroll\"><table class=\"confusion\"><tr><th></th>");
@@ -64,8 +65,8 @@ static void add_confusion(const json_t *test, const json_t *names, struct text *
         text_add(html, "</th>");
         json_array_foreach(row, c, cell)
             add_confusion_cell(html, json_number_value(cell), sum, r == c);
-        add_share(html, class_share(test, "recall", r));
-        add_share(html, class_share(test, "precision", r));
+        add_share(html, class_share(score, "recall", r));
+        add_share(html, class_share(score, "precision", r));
         text_add(html, "</tr>\n");
     }
     text_add(html, "</table></div>");
@@ -84,14 +85,14 @@ static int compare_recalls(const void *left, const void *right)
     return a->index < b->index ? -1 : 1;
 }
 
-/* The classes that are found least; those without test images are left out. */
-static void add_worst_classes(const json_t *test, const json_t *names, struct text *html)
+/* The classes that are found least; those without images are left out. */
+static void add_worst_classes(const json_t *score, const json_t *names, struct text *html)
 {
-    size_t classes = json_array_size(json_object_get(test, "recall")), count = 0;
+    size_t classes = json_array_size(json_object_get(score, "recall")), count = 0;
     struct class_recall *rows = mem_array(classes + 1, sizeof *rows);
     char number[24];
     for (size_t c = 0; c < classes; c++) {
-        double recall = class_share(test, "recall", c);
+        double recall = class_share(score, "recall", c);
         if (isfinite(recall))
             rows[count++] = (struct class_recall){recall, c};
     }
@@ -105,20 +106,20 @@ static void add_worst_classes(const json_t *test, const json_t *names, struct te
         html_add(html, class_name(names, rows[i].index, number));
         text_add(html, "</td>");
         add_share(html, rows[i].recall);
-        add_share(html, class_share(test, "precision", rows[i].index));
+        add_share(html, class_share(score, "precision", rows[i].index));
         text_add(html, "</tr>\n");
     }
     text_add(html, "</table>");
     mem_free(rows);
 }
 
-static void add_worst(const json_t *test, const json_t *names, struct text *html)
+static void add_worst(const json_t *score, const json_t *names, struct text *html)
 {
     const json_t *image = NULL;
     size_t i = 0;
     char truth[24], guess[24];
     text_add(html, "<h3>Worst images: highest loss</h3><div class=\"worst\">");
-    json_array_foreach(json_object_get(test, "worst"), i, image)
+    json_array_foreach(json_object_get(score, "worst"), i, image)
     {
         bool is_small = report_number(image, "width", SMALL_SIDE) <= SMALL_SIDE &&
                         report_number(image, "height", SMALL_SIDE) <= SMALL_SIDE;
@@ -134,30 +135,49 @@ static void add_worst(const json_t *test, const json_t *names, struct text *html
     text_add(html, "</div>");
 }
 
+/* The score that has the mistakes, and of which images it is; NULL: nothing was measured. */
+static const json_t *find_score(const json_t *target, const char **split)
+{
+    const json_t *test = json_object_get(target, "test");
+    *split = test ? "test" : "hold-out";
+    return test ? test : json_object_get(target, "holdout");
+}
+
+static void add_target(const json_t *target, const json_t *names, struct text *html)
+{
+    const char *split = NULL;
+    const json_t *score = find_score(target, &split);
+    text_add(html, "<h3>");
+    html_add(html, report_string(target, "name"));
+    if (!score) {
+        text_add(html,
+                 "</h3><p class=\"missing\">Neither test nor hold-out images were measured.</p>");
+        return;
+    }
+    text_add(html, ": %.2f %% of the %s images right</h3>\n",
+             100 * report_number(score, "accuracy", 0), split);
+    if (score != json_object_get(target, "test"))
+        text_add(html,
+                 "<p>The data set has no test images: these are hold-out images, the ones the "
+                 "search chose by, so the share is a little too good.</p>\n");
+    size_t classes = json_array_size(json_object_get(score, "confusion"));
+    if (classes > 0 && classes <= MAX_MATRIX)
+        add_confusion(score, names, html);
+    else
+        add_worst_classes(score, names, html);
+    add_worst(score, names, html);
+}
+
 void report_mistakes(const struct run_results *results, struct text *html)
 {
     const json_t *target = NULL, *names = json_object_get(results->search, "class_names");
     size_t i = 0;
     text_add(html,
-             "<section id=\"mistakes\"><h2>What the targets' networks get wrong</h2><p>Test "
-             "images. Rows of a matrix: the true class; columns: what the network says.</p>\n");
+             "<section id=\"mistakes\"><h2>What the targets' networks get wrong</h2><p>Rows of "
+             "a matrix: the true class; columns: what the network says.</p>\n");
     json_array_foreach(json_object_get(results->search, "targets"), i, target)
     {
-        const json_t *test = json_object_get(target, "test");
-        text_add(html, "<h3>");
-        html_add(html, report_string(target, "name"));
-        if (!test) {
-            text_add(html, "</h3><p class=\"missing\">The data set has no test images.</p>");
-            continue;
-        }
-        text_add(html, ": %.2f %% of the test images right</h3>\n",
-                 100 * report_number(test, "accuracy", 0));
-        size_t classes = json_array_size(json_object_get(test, "confusion"));
-        if (classes > 0 && classes <= MAX_MATRIX)
-            add_confusion(test, names, html);
-        else
-            add_worst_classes(test, names, html);
-        add_worst(test, names, html);
+        add_target(target, names, html);
     }
     text_add(html, "</section>\n");
 }

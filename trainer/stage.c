@@ -33,16 +33,25 @@ out:
     return err;
 }
 
+/* The images whose mistakes are kept: nothing was chosen by the test images; a data set that has
+ * none shows those of the hold-out. */
+static enum split mistakes_split(const struct workbench *bench)
+{
+    return bench->test_count > 0 ? SPLIT_TEST : SPLIT_HOLDOUT;
+}
+
 static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
                              const struct grid_row *row, bool is_end, json_t *list)
 {
     enum err err = ERR_OK;
+    enum score_detail detail[] = {[SPLIT_HOLDOUT] = SCORE_PLAIN, [SPLIT_TEST] = SCORE_PLAIN};
     json_t *json = results_subnet(&bench->space, row->label, &row->subnet);
     json_array_append_new(list, json); /* the list owns it from here on */
+    if (is_end)
+        detail[mistakes_split(bench)] = SCORE_DETAILED;
     TRY(evaluate_calibrate(evaluate, &row->subnet));
-    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_HOLDOUT, SCORE_PLAIN, json));
-    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_TEST, is_end ? SCORE_DETAILED : SCORE_PLAIN,
-                  json));
+    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_HOLDOUT, detail[SPLIT_HOLDOUT], json));
+    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_TEST, detail[SPLIT_TEST], json));
 out:
     return err;
 }
@@ -89,9 +98,9 @@ static void report_search(void *own, int measured)
     workbench_progress(bench, &progress);
 }
 
-/* Each target's winner on the test images, for the report: nothing is chosen by it. */
-static enum err test_winners(struct workbench *bench, struct evaluate *evaluate,
-                             const struct search_result *found, json_t *json)
+/* Each target's winner and its mistakes, for the report: nothing is chosen by it. */
+static enum err score_winners(struct workbench *bench, struct evaluate *evaluate,
+                              const struct search_result *found, json_t *json)
 {
     enum err err = ERR_OK;
     json_t *targets = json_object_get(json, "targets");
@@ -104,7 +113,7 @@ static enum err test_winners(struct workbench *bench, struct evaluate *evaluate,
                                     .doing = "testing"};
         workbench_progress(bench, &progress);
         TRY(evaluate_calibrate(evaluate, subnet));
-        TRY(add_score(bench, evaluate, subnet, SPLIT_TEST, SCORE_DETAILED, target));
+        TRY(add_score(bench, evaluate, subnet, mistakes_split(bench), SCORE_DETAILED, target));
     }
 out:
     return err;
@@ -133,7 +142,7 @@ static enum err run_search(struct workbench *bench, int stage)
     TRY(search_run(&cfg, &evaluator, report_search, bench, &found));
     json = search_json(&cfg, &found);
     json_object_set_new(json, "class_names", results_class_names(bench->dataset));
-    TRY(test_winners(bench, evaluate, &found, json));
+    TRY(score_winners(bench, evaluate, &found, json));
     if (bench->comm->rank == 0)
         err = results_write(bench, bench->plan.stages[stage].name, json_incref(json));
     TRY(comm_agree(bench->comm, err));

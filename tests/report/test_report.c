@@ -110,7 +110,7 @@ static void what_nobody_predicts_or_measures_is_not_shown_as_zero(void **state)
         "0.55," NONE "}]," CANDIDATES "}";
     struct text html = page_of(search, 1), table;
     assert_int_equal(count_of(&html, "0.00 ms"), 0);
-    expect(&html, "The data set has no test images.");
+    expect(&html, "Neither test nor hold-out images were measured.");
     struct run_results results = {.folder = mem_string("/nowhere"), .search = parsed(search)};
     text_init(&table);
     run_table_write(&results, &table);
@@ -145,6 +145,29 @@ static void a_thousand_classes_are_a_short_table(void **state)
     assert_true(html.size < 50000);
     text_fini(&html);
     text_fini(&search);
+}
+
+static void without_test_images_the_mistakes_on_the_holdout_are_shown_and_named(void **state)
+{
+    (void)state;
+    static const char scores[] =
+        "{\"accuracy\":0.75,\"confusion\":[[2,1],[0,1]],\"recall\":[0.67,1],\"precision\":[1,0.5],"
+        "\"worst\":[{\"label\":0,\"predicted\":1,\"name\":\"a.png\"}]}";
+    char search[1024];
+    snprintf(search, sizeof search, "{\"targets\":[{" SMALL "," NONE ",\"%s\":%s}]," CANDIDATES "}",
+             "holdout", scores);
+    struct text html = page_of(search, 1);
+    expect(&html, "small: 75.00 % of the hold-out images right");
+    expect(&html, "The data set has no test images: these are hold-out images");
+    assert_int_equal(count_of(&html, "<table class=\"confusion\">"), 1);
+    expect(&html, "0, taken for 1: a.png");
+    text_fini(&html);
+    snprintf(search, sizeof search, "{\"targets\":[{" SMALL "," NONE ",\"%s\":%s}]," CANDIDATES "}",
+             "test", scores);
+    html = page_of(search, 1);
+    expect(&html, "small: 75.00 % of the test images right");
+    assert_int_equal(count_of(&html, "these are hold-out images"), 0);
+    text_fini(&html);
 }
 
 static void what_is_missing_is_said_with_its_reason(void **state)
@@ -191,6 +214,7 @@ int main(void)
         cmocka_unit_test(a_bound_far_from_everything_is_named_at_the_edge),
         cmocka_unit_test(what_nobody_predicts_or_measures_is_not_shown_as_zero),
         cmocka_unit_test(a_thousand_classes_are_a_short_table),
+        cmocka_unit_test(without_test_images_the_mistakes_on_the_holdout_are_shown_and_named),
         cmocka_unit_test(what_is_missing_is_said_with_its_reason),
         cmocka_unit_test(names_from_outside_are_text_not_markup),
     };
