@@ -244,11 +244,16 @@ struct device_ops {
     void (*close)(struct device *);
 };
 
+#define DEVICE_LINEAGE    256
+#define DEVICE_LINEAGE_ON " on "
+
 struct device {
     const struct device_ops *ops;
     struct device_traffic traffic;
-    char lineage[160]; /* what the results depend on: "cpu x86-64-v4 <gemm library and version>" */
-    void *own;         /* the device's own state */
+    /* What the results depend on: "cpu x86-64-v4 oneDNN 2.7.2 on <model>". In front of " on " what
+     * decides the arithmetic; behind it the model, whose caches a library's blocking may follow. */
+    char lineage[DEVICE_LINEAGE];
+    void *own; /* the device's own state */
 };
 
 struct device_cfg {

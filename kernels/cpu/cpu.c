@@ -1,6 +1,7 @@
 #include "kernels/cpu/cpu.h"
 #include "base/mem.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/processor.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,28 +24,27 @@ static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-6
 
 static const struct device_ops *const isa_ops[] = {NULL, &cpu_ops_v2, &cpu_ops_v3, &cpu_ops_v4};
 
-static enum isa best_isa(void)
+static enum err choose_isa(const struct processor *processor, enum isa wanted, enum isa *isa)
 {
-    __builtin_cpu_init();
-    bool has_v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-    bool has_v3 = has_v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    bool has_v4 = has_v3 && __builtin_cpu_supports("avx512f") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    return has_v4 ? ISA_V4 : has_v3 ? ISA_V3 : has_v2 ? ISA_V2 : ISA_AUTO;
-}
-
-static enum err choose_isa(enum isa wanted, enum isa *isa)
-{
-    enum isa best = best_isa();
+    enum isa best = processor_isa(processor);
     if (best == ISA_AUTO)
-        return err_set(ERR_UNAVAILABLE, "this processor lacks SSE4.2: x86-64-v2 is the least");
+        return err_set(ERR_UNAVAILABLE, "this processor lacks %s: x86-64-v2 is the least",
+                       processor_lacks(processor, ISA_V2));
     if (wanted > best)
-        return err_set(ERR_UNAVAILABLE, "isa %s is pinned but this machine has only %s",
-                       isa_names[wanted], isa_names[best]);
+        return err_set(ERR_UNAVAILABLE,
+                       "isa %s is pinned but this machine has only %s: it lacks %s",
+                       isa_names[wanted], isa_names[best], processor_lacks(processor, wanted));
     *isa = wanted == ISA_AUTO ? best : wanted;
     return ERR_OK;
+}
+
+static void write_lineage(const struct processor *processor, enum isa isa, struct device *device)
+{
+    char library[64], model[128];
+    gemm_lineage(library, sizeof library);
+    processor_model(processor, model, sizeof model);
+    snprintf(device->lineage, sizeof device->lineage, "cpu %s %s%s%s", isa_names[isa], library,
+             DEVICE_LINEAGE_ON, model);
 }
 
 enum err cpu_open(const struct device_cfg *cfg, struct device **out)
@@ -53,15 +53,15 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
     enum isa isa = ISA_AUTO;
     struct device *device = mem_alloc(sizeof *device);
     struct cpu *cpu = mem_alloc(sizeof *cpu);
+    struct processor processor;
     device->own = cpu;
+    processor_read(&processor);
     if (cfg->threads < 1)
         BUG("a CPU device of %d threads", cfg->threads);
-    TRY(choose_isa(cfg->isa, &isa));
+    TRY(choose_isa(&processor, cfg->isa, &isa));
     device->ops = isa_ops[isa];
     TRY(gemm_open(isa));
-    char library[64];
-    gemm_lineage(library, sizeof library);
-    snprintf(device->lineage, sizeof device->lineage, "cpu %s %s", isa_names[isa], library);
+    write_lineage(&processor, isa, device);
     TRY(team_create(cfg->threads, &cpu->team));
     cpu->scratch = mem_array((size_t)cfg->threads, sizeof *cpu->scratch);
     *out = device;

@@ -1,4 +1,5 @@
 /* Opening devices: names, instruction sets and what is refused. */
+#include "kernels/cpu/processor.h"
 #include "tests/kernels/check.h"
 #include <string.h>
 
@@ -35,6 +36,14 @@ static void a_device_says_what_its_results_depend_on(void **state)
     assert_string_equal(device->ops->name, "cpu");
     assert_non_null(strstr(device->lineage, "cpu x86-64-v"));
     assert_non_null(strstr(device->lineage, "oneDNN"));
+    struct processor processor;
+    char model[160];
+    processor_read(&processor);
+    processor_model(&processor, model, sizeof model);
+    const char *on = strstr(device->lineage, DEVICE_LINEAGE_ON);
+    assert_non_null(on); /* and it is not cut */
+    assert_string_equal(on + strlen(DEVICE_LINEAGE_ON), model);
+    print_message("%s\n", device->lineage);
     device_close(&device);
     assert_null(device);
 }
