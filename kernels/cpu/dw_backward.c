@@ -134,7 +134,7 @@ static void backward_job(void *context, int i, int thread)
     if (pixels > 0)
         end_tile(&job, dw_first_image(plan, job.group + 1) - 1);
     if (op->streams)
-        _mm_sfence();
+        vec_stream_fence();
 }
 
 struct reduction { /* of the groups' weight gradients, one job per tap */

@@ -126,7 +126,7 @@ static void forward_job(void *context, int i, int thread)
     if (job.tile_pixels > 0)
         end_tile(&job);
     if (op->streams)
-        _mm_sfence();
+        vec_stream_fence();
 }
 
 static void reserve(struct forward *op)

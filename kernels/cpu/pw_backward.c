@@ -142,6 +142,8 @@ static void backward_job(void *context, int i, int thread)
         for (int c = c0; op->sink && c < end; c += STRIP)
             send_data_gradient(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
     } while (tile_next(&op->plan, group, &tile));
+    if (op->streams)
+        vec_stream_fence();
 }
 
 static void pack_job(void *context, int i, int thread)

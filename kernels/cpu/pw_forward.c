@@ -92,6 +92,8 @@ static void forward_job(void *context, int i, int thread)
         for (int c = c0; c < end; c += STRIP)
             forward_strip(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
     } while (tile_next(&op->plan, group, &tile));
+    if (op->streams)
+        vec_stream_fence();
 }
 
 static void pack_job(void *context, int i, int thread)

@@ -138,7 +138,7 @@ static void forward_job(void *context, int group, int thread)
     if (job.tile_rows > 0)
         end_tile(&job);
     if (op->streams)
-        _mm_sfence();
+        vec_stream_fence();
 }
 
 void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, struct view x,

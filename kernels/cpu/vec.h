@@ -82,7 +82,7 @@ VEC_INLINE void vec_store_part(float *to, vec value, int n)
 }
 
 /* Past the caches, for maps too big to be read back from them; `to` is aligned to a whole vector.
- */
+ * Such stores are ordered by nothing: a job that may have made one ends with vec_stream_fence(). */
 VEC_INLINE void vec_stream(float *to, vec value)
 {
 #if VEC_WIDTH == 16
@@ -92,6 +92,13 @@ VEC_INLINE void vec_stream(float *to, vec value)
 #else
     _mm_stream_ps(to, (__m128)value);
 #endif
+}
+
+/* Makes this thread's vec_stream() stores visible before whatever it stores next: the flag that its
+ * job is done, above all. */
+VEC_INLINE void vec_stream_fence(void)
+{
+    _mm_sfence();
 }
 
 /* Lane by lane: mask ? left : right, the mask a comparison's result. */
