@@ -232,6 +232,8 @@ struct device_ops {
     void (*sgd_step)(struct device *, const struct sgd *);
     void (*add)(struct device *, size_t count, const float *x, float *sum); /* sum += x */
     void (*zero)(struct device *, size_t size_bytes, void *memory);
+    /* every bit set: a NaN in every type of float. For debug builds, to spoil what is dead */
+    void (*fill_nan)(struct device *, size_t size_bytes, void *memory);
     /* the index of the first element that is NaN or infinite, or count */
     size_t (*find_nonfinite)(struct device *, size_t count, const float *x);
 

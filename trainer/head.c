@@ -42,6 +42,7 @@ void head_forward(struct run *run, struct head *head, const struct map *input)
                                     .view = layer_view(&head->expand),
                                     .branch = &head->expand};
     }
+    poison_until(run->poison, run->turn);
     pool(run, head);
     head->features = (struct view){.z = head->pool, .act = ACT_NONE};
     if (space->mix_width) {

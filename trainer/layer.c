@@ -44,6 +44,7 @@ static void fit_norm(struct run *run, struct layer *layer)
 void layer_forward(struct run *run, struct layer *layer, struct view x, const float *w)
 {
     double *sums = run->forward->mode == PASS_FIXED ? NULL : layer->sums;
+    poison_until(run->poison, layer->moment);
     layer->gate = NULL;
     layer->p = NULL;
     switch (layer->kind) {
@@ -64,6 +65,7 @@ void layer_backward(struct run *run, struct layer *layer, const float *q, struct
                     const float *w, float *dw, const struct grad_sink *sink)
 {
     const struct norm_slot *slot = &run->net->norms[layer->slot->norm];
+    poison_until(run->poison, 2 * run->turn - layer->moment);
     run->ops->norm_backward(run->device, layer->conv.K, element_count(layer), layer->grad_sums,
                             run->forward->weights + slot->gamma, layer->norm,
                             run->gradient + slot->gamma, run->gradient + slot->beta, run->a, run->b,

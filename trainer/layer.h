@@ -5,13 +5,14 @@
 #ifndef TRAINER_LAYER_H
 #define TRAINER_LAYER_H
 
-#include "trainer/layout.h"
+#include "trainer/poison.h"
 #include "trainer/wiring.h"
 
 enum layer_kind { LAYER_STEM, LAYER_POINTWISE, LAYER_DEPTHWISE };
 
 struct layer {
     enum layer_kind kind;
+    int moment; /* of its forward; see pass.c */
     const struct conv_slot *slot;
     enum act act;
     struct conv conv; /* at the active sizes */
@@ -29,6 +30,8 @@ struct run {
     struct device *device;
     const struct device_ops *ops;
     const struct forward *forward;
+    struct poison *poison;
+    int turn;                  /* the moment of the pool: the backward's are mirrored there */
     float *gradient;           /* (weight_count), backward only */
     float *a, *b, *c;          /* (widest) coefficients of the gradient in hand */
     float *kernel_grad;        /* (25, widest) gradient of a transformed kernel */

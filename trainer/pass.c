@@ -129,12 +129,15 @@ static struct dims lay_out_block(struct plan *plan, int b, struct dims in)
     block->expand.slot = &slot->expand;
     block->expand.act = slot->act;
     block->expand.kind = LAYER_POINTWISE;
+    block->expand.moment = moment(b, 1);
     block->depthwise.slot = &slot->depthwise;
     block->depthwise.act = slot->act;
     block->depthwise.kind = LAYER_DEPTHWISE;
+    block->depthwise.moment = moment(b, 2);
     block->project.slot = &slot->project;
     block->project.act = ACT_NONE;
     block->project.kind = LAYER_POINTWISE;
+    block->project.moment = moment(b, 3);
 
     in.C = slot->middle;
     struct conv depthwise = {.in = in, .K = slot->middle, .R = slot->side, .S = slot->stride};
@@ -162,6 +165,7 @@ static void lay_out_head(struct plan *plan, struct dims in)
         head->expand.slot = &plan->wiring->expand;
         head->expand.act = plan->space->expand_act;
         head->expand.kind = LAYER_POINTWISE;
+        head->expand.moment = plan->turn - 1;
         in.C = plan->space->expand_width;
         head->expand.z = ask_raw(plan, in, plan->turn - 1, plan->turn);
         layer_lay_out(&head->expand, &plan->layout, in.C, end_of(plan));
@@ -183,6 +187,7 @@ static void lay_out_shared(struct plan *plan)
 {
     struct run *shared = &plan->pass->shared;
     size_t widest = (size_t)plan->widest;
+    shared->turn = plan->turn;
     shared->zeros = ask_vector(plan, widest);
     shared->ones = ask_vector(plan, widest);
     if (plan->pass->mode != PASS_TRAIN)
@@ -254,6 +259,7 @@ enum err pass_create(const struct supernet *net, int N, int resolution, enum pas
     TRY(net->device->ops->alloc(net->device, pass->size_bytes, &pass->memory));
     layout_hand_out(&plan.layout, pass->memory);
     lay_out(&plan);
+    poison_init(&pass->poison, net->device, &plan.layout, pass->memory);
     for (int c = 0; c < plan.widest; c++)
         ones[c] = 1.0f;
     net->device->ops->upload(net->device, (float *)pass->shared.ones, ones,
@@ -275,6 +281,7 @@ void pass_destroy(struct pass **pass)
         return;
     (*pass)->device->ops->free((*pass)->device, (*pass)->memory);
     mem_free((*pass)->host_sums);
+    poison_fini(&(*pass)->poison);
     mem_free(*pass);
     *pass = NULL;
 }

@@ -19,7 +19,8 @@ struct pass {
     int block_count;
     struct block blocks[SPACE_MAX_BLOCKS + 1];
     struct head head;
-    struct run shared; /* its vectors only; the rest is filled for each run */
+    struct run shared; /* its vectors and moments only; the rest is filled for each run */
+    struct poison poison;
     double *host_sums; /* host copy of one layer's sums */
     int active_count;  /* blocks of the last forward, in order */
     int active[SPACE_MAX_BLOCKS + 1];

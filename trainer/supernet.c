@@ -66,6 +66,7 @@ static struct run run_of(struct supernet *net, struct pass *pass, const struct f
     run.device = net->device;
     run.ops = net->device->ops;
     run.forward = forward;
+    run.poison = &pass->poison;
     return run;
 }
 
@@ -125,6 +126,7 @@ enum err supernet_forward(struct supernet *net, struct pass *pass, const struct 
     enum err err = ERR_OK;
     struct run run = run_of(net, pass, forward);
     TRY(check_forward(net, pass, forward));
+    poison_begin(&pass->poison);
     pass->last = forward->mode;
     pass->N_last = forward->N;
     pass->active_count = 0;

@@ -174,25 +174,36 @@ void cpu_download(struct device *device, void *host, const void *from, size_t si
     memcpy(host, from, size_bytes);
 }
 
-struct zero {
+struct fill {
     char *memory;
     size_t size_bytes;
+    int byte;
 };
 
-enum { ZERO_CHUNK = 1 << 18 };
+enum { FILL_CHUNK = 1 << 18 };
 
-static void zero_job(void *context, int i, int thread)
+static void fill_job(void *context, int i, int thread)
 {
-    const struct zero *op = context;
-    size_t start = (size_t)i * ZERO_CHUNK, left = op->size_bytes - start;
+    const struct fill *op = context;
+    size_t start = (size_t)i * FILL_CHUNK, left = op->size_bytes - start;
     (void)thread;
-    memset(op->memory + start, 0, left < ZERO_CHUNK ? left : ZERO_CHUNK);
+    memset(op->memory + start, op->byte, left < FILL_CHUNK ? left : FILL_CHUNK);
+}
+
+static void fill(struct device *device, size_t size_bytes, void *memory, int byte)
+{
+    struct fill op = {memory, size_bytes, byte};
+    cpu_run(device, (int)((size_bytes + FILL_CHUNK - 1) / FILL_CHUNK), fill_job, &op);
 }
 
 void cpu_zero(struct device *device, size_t size_bytes, void *memory)
 {
-    struct zero op = {memory, size_bytes};
-    cpu_run(device, (int)((size_bytes + ZERO_CHUNK - 1) / ZERO_CHUNK), zero_job, &op);
+    fill(device, size_bytes, memory, 0);
+}
+
+void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory)
+{
+    fill(device, size_bytes, memory, 0xff);
 }
 
 void cpu_sync(struct device *device)

@@ -54,6 +54,7 @@ void cpu_free(struct device *device, void *memory);
 void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes);
 void cpu_download(struct device *device, void *host, const void *from, size_t size_bytes);
 void cpu_zero(struct device *device, size_t size_bytes, void *memory);
+void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory);
 void cpu_sync(struct device *device);
 void cpu_close(struct device *device);
 

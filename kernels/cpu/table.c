@@ -26,6 +26,7 @@ const struct device_ops ISA_NAME(ops) = {
     .add = ISA_NAME(add),
     .find_nonfinite = ISA_NAME(find_nonfinite),
     .zero = cpu_zero,
+    .fill_nan = cpu_fill_nan,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .upload = cpu_upload,

@@ -40,7 +40,7 @@ static void a_step_of_sgd_is_the_formula(void **state)
     }
 }
 
-static void sums_and_zeros_reach_every_element_and_no_other(void **state)
+static void sums_zeros_and_nans_reach_every_element_and_no_other(void **state)
 {
     (void)state;
     for (int i = 0; i < COUNTS; i++) {
@@ -58,6 +58,9 @@ static void sums_and_zeros_reach_every_element_and_no_other(void **state)
         device->ops->zero(device, count * sizeof *sum, sum);
         for (size_t j = 0; j < count; j++)
             assert_true(sum[j] == 0);
+        device->ops->fill_nan(device, count * sizeof *sum, sum);
+        for (size_t j = 0; j < count; j++)
+            assert_true(isnan(sum[j]));
         assert_true(sum[count] == last);
         device_close(&device);
         fixture_fini(&fixture);
@@ -136,7 +139,7 @@ static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_of_sgd_is_the_formula),
-        cmocka_unit_test(sums_and_zeros_reach_every_element_and_no_other),
+        cmocka_unit_test(sums_zeros_and_nans_reach_every_element_and_no_other),
         cmocka_unit_test(the_first_element_that_is_not_finite_is_found),
         cmocka_unit_test(dropout_is_a_function_of_seed_step_and_place),
         cmocka_unit_test(memory_is_zeroed_and_aligned_and_keeps_what_is_put_in),
