@@ -3,8 +3,10 @@
 #include "base/store/env.h"
 #include "base/store/place.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_MAP_BYTES ((size_t)64 << 20)
 #define MAX_READERS     4096 /* of all processes of the machine: ranks times loader threads */
@@ -105,27 +107,37 @@ static enum err open_tables_to_read(struct store *store, struct format *format)
     return err;
 }
 
+/* The data can be read, so it is LMDB's table of readers that cannot be written. Without an entry
+ * in it a writer reuses the pages that we are looking at. */
+static enum err refuse_unlocked(const struct store *store, int code)
+{
+    return err_set(ERR_IO,
+                   "cannot open %s to read: its table of readers %s/lock.mdb cannot be written "
+                   "(%s), and reading without it is not safe while another process writes. Ask its "
+                   "owner for \"chmod a+w\" of that file (of the folder where it is missing), or "
+                   "read a copy of the folder",
+                   store->folder, store->folder, strerror(code));
+}
+
+/* On a read-only file system, and only there, LMDB does without a table of readers: nobody writes.
+ */
 static enum err open_env(struct store *store, const struct store_cfg *cfg)
 {
     enum err err = ERR_OK;
-    bool is_reader = cfg->mode == STORE_READ;
-    unsigned flags = MDB_NOTLS | (is_reader ? MDB_RDONLY : 0);
-    for (bool is_locked = true;; is_locked = false) {
-        TRY(store_translate(store, mdb_env_create(&store->env), "open"));
-        mdb_env_set_maxdbs(store->env, STORE_MAX_TABLES + 1);
-        mdb_env_set_maxreaders(store->env, MAX_READERS);
-        mdb_env_set_mapsize(store->env, cfg->map_bytes ? cfg->map_bytes : FIRST_MAP_BYTES);
-        int code =
-            mdb_env_open(store->env, store->folder, flags | (is_locked ? 0 : MDB_NOLOCK), 0666);
-        if (code == MDB_SUCCESS)
-            break;
+    unsigned flags = MDB_NOTLS | (cfg->mode == STORE_READ ? MDB_RDONLY : 0);
+    TRY(store_translate(store, mdb_env_create(&store->env), "open"));
+    mdb_env_set_maxdbs(store->env, STORE_MAX_TABLES + 1);
+    mdb_env_set_maxreaders(store->env, MAX_READERS);
+    mdb_env_set_mapsize(store->env, cfg->map_bytes ? cfg->map_bytes : FIRST_MAP_BYTES);
+    int code = mdb_env_open(store->env, store->folder, flags, 0666);
+    if (code != MDB_SUCCESS) {
         mdb_env_close(store->env);
         store->env = NULL;
-        /* A folder that we may only read has no place for the readers' table; nobody who shares it
-         * can be writing without one, so do without. */
-        if (!is_reader || !is_locked || (code != EACCES && code != EROFS && code != EPERM))
-            TRY(store_translate(store, code, "open"));
     }
+    if ((code == EACCES || code == EPERM) && cfg->mode == STORE_READ &&
+        faccessat(AT_FDCWD, store->file, R_OK, AT_EACCESS) == 0)
+        TRY(refuse_unlocked(store, code));
+    TRY(store_translate(store, code, "open"));
 out:
     return err;
 }

@@ -18,7 +18,9 @@
 #define STORE_MAX_KEY_BYTES 511
 
 enum store_mode {
-    STORE_READ, /* ERR_NOT_FOUND when it is not there; works on read-only media too */
+    /* ERR_NOT_FOUND when it is not there. A reader writes itself into lock.mdb, so it needs the
+     * permission for that; on a read-only file system it does without. */
+    STORE_READ,
     STORE_WRITE /* made when it is not there; takes the writer's lock */
 };
 
@@ -41,7 +43,8 @@ struct store_bytes { /* a key or a value; borrowed from the store where a functi
 
 /* Errors: ERR_NOT_FOUND (mode STORE_READ), ERR_AGAIN (another process writes: named; or this one
  * has it open already), ERR_DATA (not such a store, another format, cut short, damaged), ERR_CONFIG
- * (writing on a network file system), ERR_IO, ERR_FULL. Returns owned. */
+ * (writing on a network file system), ERR_IO (lock.mdb may not be written, too), ERR_FULL. Returns
+ * owned. */
 MUST_CHECK enum err store_open(const struct store_cfg *cfg, struct store **store);
 void store_close(struct store **store); /* accepts NULL; no transaction may be running */
 
