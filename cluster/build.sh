@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Configures and builds into build/ (or the folder given); the tests and benchmarks too with --tests.
-# usage: cluster/build.sh [--tests] [FOLDER]
+# Configures and builds into build/ (or the folder given); with --tests the tests and benchmarks too, and every warning
+# is an error. What follows the folder goes to cmake.
+# usage: cluster/build.sh [--tests] [FOLDER [CMAKE_OPTION...]]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 tests=OFF
@@ -9,9 +10,10 @@ if [ "${1:-}" = --tests ]; then
     shift
 fi
 folder=${1:-$root/build}
+[ $# -eq 0 ] || shift
 log=$folder/build.log
 mkdir -p "$folder"
-if ! { cmake -S "$root" -B "$folder" -DGLOWWORM_TESTS=$tests && cmake --build "$folder" -j "$(nproc)"; } >"$log" 2>&1; then
+if ! { cmake -S "$root" -B "$folder" -DGLOWWORM_TESTS=$tests -DGLOWWORM_WERROR=$tests "$@" && cmake --build "$folder" -j "$(nproc)"; } >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "the build failed; the whole log is $log" >&2
     exit 1

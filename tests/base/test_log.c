@@ -13,10 +13,10 @@
 
 #include <cmocka.h> /* needs the four above */
 
-/* What `speak` wrote to standard error. */
-static char *heard(const char *folder, void (*speak)(void))
+/* What `speak` wrote to standard error; the caller frees it. */
+static void hear(const char *folder, void (*speak)(void), char **heard)
 {
-    char *path = file_join(folder, "stderr"), *bytes = NULL;
+    char *path = file_join(folder, "stderr");
     size_t size = 0;
     int kept = dup(STDERR_FILENO), file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600);
     dup2(file, STDERR_FILENO);
@@ -24,9 +24,8 @@ static char *heard(const char *folder, void (*speak)(void))
     dup2(kept, STDERR_FILENO);
     close(kept);
     close(file);
-    assert_int_equal(file_read(path, 1 << 24, &bytes, &size), ERR_OK);
+    assert_int_equal(file_read(path, 1 << 24, heard, &size), ERR_OK);
     mem_free(path);
-    return bytes;
 }
 
 static void say_two_levels(void)
@@ -41,7 +40,9 @@ static void say_two_levels(void)
 
 static void a_line_carries_who_when_and_what(void **state)
 {
-    char *text = heard(*state, say_two_levels), host[64], expected[160], *line = text;
+    char *text = NULL, host[64], expected[160];
+    hear(*state, say_two_levels, &text);
+    char *line = text;
     assert_memory_equal(line, "ts=20", 5);
     gethostname(host, sizeof host);
     snprintf(expected, sizeof expected, "Z level=info host=%s rank=3 job=kernel step=12 loss=0.5\n",
@@ -65,15 +66,16 @@ static void chat(void)
 {
     pthread_t thread[4];
     for (int i = 0; i < 4; i++)
-        pthread_create(&thread[i], NULL, chatter, "abcd" + i);
+        pthread_create(&thread[i], NULL, chatter, &"abcd"[i]);
     for (int i = 0; i < 4; i++)
         pthread_join(thread[i], NULL);
 }
 
 static void lines_of_threads_do_not_mix(void **state)
 {
-    char *text = heard(*state, chat), *rest = NULL;
+    char *text = NULL, *rest = NULL;
     int lines = 0;
+    hear(*state, chat, &text);
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         const char *tail = strstr(line, "speaker=");
         assert_memory_equal(line, "ts=", 3);

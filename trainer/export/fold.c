@@ -18,7 +18,7 @@ struct fold {
 static const float *get_param(struct fold *fold, const char *prefix, const char *suffix,
                               const struct param **found)
 {
-    char name[128];
+    char name[160]; /* the longest prefix here is 127, the longest suffix 14 */
     snprintf(name, sizeof name, "%s%s", prefix, suffix);
     const struct param *param = supernet_find(fold->net, name);
     if (!param)

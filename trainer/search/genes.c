@@ -80,13 +80,8 @@ void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const s
 void genes_smallest(const struct gene_pool *pool, struct subnet *subnet)
 {
     const struct space *space = pool->space;
-    subnet_smallest(space, space->resolutions[0], subnet);
-    for (int b = 0; b < space->block_count; b++) {
-        subnet->kernel[b] = (int8_t)choices_min(&pool->open.kernels);
-        subnet->expansion[b] = (int8_t)choices_min(&pool->open.expansions);
-    }
-    for (int s = 0; s < space->elastic_stage_count; s++)
-        subnet->depth[s] = (int8_t)choices_min(&pool->open.depths);
+    subnet_uniform(space, choices_min(&pool->open.kernels), choices_min(&pool->open.expansions),
+                   choices_min(&pool->open.depths), space->resolutions[0], subnet);
     subnet_canonical(space, subnet);
 }
 

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Compiles everything, tests and benchmarks too, with warnings as errors: by gcc as the tests run it, by gcc for release,
+# by clang. usage: tests/builds.sh
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+cluster/setup.sh --tests || exit
+passed=0 failed=0
+try() { # NAME FOLDER CMAKE_OPTION...
+    local started=$SECONDS
+    if cluster/build.sh --tests "${@:2}"; then
+        passed=$((passed + 1))
+        echo "$1: built without a warning in $((SECONDS - started)) s"
+    else
+        failed=$((failed + 1))
+        echo "$1: does not build"
+    fi
+}
+try "gcc RelWithDebInfo" build
+try "gcc Release" build-release -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
+try "clang RelWithDebInfo" build-clang -DCMAKE_C_COMPILER=clang
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
