@@ -30,6 +30,10 @@ static enum err find_programs(struct programs *programs)
     int folder = slash ? (int)(slash - programs->glowworm) : 0;
     snprintf(programs->worker, sizeof programs->worker, "%.*s/glowworm-worker", folder,
              programs->glowworm);
+    if (access(programs->worker, X_OK) != 0)
+        return err_set(ERR_UNAVAILABLE,
+                       "%s is not there: install it beside glowworm, as the build does",
+                       programs->worker);
     return ERR_OK;
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+#define COMMAND_NAME 64
+
 struct command {
     const char *noun;  /* "dataset", or the verb itself: "run" */
     const char *verb;  /* "import", or NULL */
@@ -15,6 +17,13 @@ struct command {
      * getopt_long. ERR_USAGE (with err_set) makes main() print the usage line. */
     enum err (*run)(int argc, char **argv);
 };
+
+/* main.c's table, in the order a person meets them; the row behind the last has no noun. */
+extern const struct command commands[];
+/* What the program ends with, as --help prints it. */
+extern const char command_exit_codes[];
+/* "dataset import" */
+void command_name(const struct command *command, char name[COMMAND_NAME]);
 
 enum err cmd_space_show(int argc, char **argv);
 enum err cmd_space_count(int argc, char **argv);
@@ -33,5 +42,7 @@ enum err cmd_compile(int argc, char **argv);
 enum err cmd_predict(int argc, char **argv);
 enum err cmd_report(int argc, char **argv);
 enum err cmd_help_campaign(int argc, char **argv);
+enum err cmd_help_man(int argc, char **argv);
+enum err cmd_help_completion(int argc, char **argv);
 
 #endif

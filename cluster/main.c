@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* In the order a person meets them; each row is one command, its function in cmd_<noun>.c. */
-static const struct command commands[] = {
+const struct command commands[] = {
     {"run", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
      "train, shrink, search and compile a campaign; the same command continues it", cmd_run},
     {"plan", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
@@ -49,11 +49,19 @@ static const struct command commands[] = {
      "run a sub-network of a checkpoint on images", cmd_evaluate},
     {"help", "campaign", "", "every knob of a campaign file: its default, range and meaning",
      cmd_help_campaign},
+    {"help", "man", "[campaign]",
+     "the manual page of this program, or of the campaign file, as man reads it", cmd_help_man},
+    {"help", "completion", "",
+     "completion for bash of commands, options and knobs, as bash reads it", cmd_help_completion},
     {NULL, NULL, NULL, NULL, NULL}};
 
-static void full_name(const struct command *command, char name[64])
+const char command_exit_codes[] =
+    "0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, 70 our bug,\n"
+    "74 input or output, 75 try again, 78 bad configuration, 130 interrupted.\n";
+
+void command_name(const struct command *command, char name[COMMAND_NAME])
 {
-    snprintf(name, 64, "%s%s%s", command->noun, command->verb ? " " : "",
+    snprintf(name, COMMAND_NAME, "%s%s%s", command->noun, command->verb ? " " : "",
              command->verb ? command->verb : "");
 }
 
@@ -61,21 +69,21 @@ static void print_commands(FILE *out)
 {
     fprintf(out, "usage: glowworm COMMAND [OPTIONS]\n\n");
     for (const struct command *c = commands; c->noun; c++) {
-        char name[64];
-        full_name(c, name);
+        char name[COMMAND_NAME];
+        command_name(c, name);
         fprintf(out, "  %-18s  %s\n", name, c->help);
     }
-    fprintf(out, "\n\"glowworm COMMAND --help\" shows a command's options, \"glowworm --version\" "
-                 "what this is.\n"
-                 "Exit codes: 0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, "
-                 "70 our bug,\n74 input or output, 75 try again, 78 bad configuration, 130 "
-                 "interrupted.\n");
+    fprintf(out,
+            "\n\"glowworm COMMAND --help\" shows a command's options, \"glowworm --version\" "
+            "what this is.\n"
+            "Exit codes: %s",
+            command_exit_codes);
 }
 
 static void print_command(FILE *out, const struct command *command)
 {
-    char name[64];
-    full_name(command, name);
+    char name[COMMAND_NAME];
+    command_name(command, name);
     fprintf(out, "usage: glowworm %s %s\n  %s\n", name, command->usage, command->help);
 }
 
@@ -101,8 +109,8 @@ static const struct command *find_nearest(const char *words)
     const struct command *nearest = NULL;
     int best = (int)strlen(words) / 2 + 1; /* further off is another word */
     for (const struct command *c = commands; c->noun; c++) {
-        char name[64];
-        full_name(c, name);
+        char name[COMMAND_NAME];
+        command_name(c, name);
         int distance = text_distance(words, name);
         if (distance < best) {
             best = distance;
@@ -126,7 +134,7 @@ static bool print_verbs(const char *noun)
 
 static int refuse(int argc, char **argv)
 {
-    char words[128], name[64];
+    char words[128], name[COMMAND_NAME];
     if (argc < 2) {
         print_commands(stderr);
         return err_exit_code(ERR_USAGE);
@@ -140,7 +148,7 @@ static int refuse(int argc, char **argv)
         nearest = find_nearest(argv[1]);
     fprintf(stderr, "glowworm: there is no command \"%s\"", words);
     if (nearest) {
-        full_name(nearest, name);
+        command_name(nearest, name);
         fprintf(stderr, "; did you mean \"%s\"?\n", name);
     } else {
         fprintf(stderr, "; \"glowworm --help\" lists them\n");
@@ -158,8 +166,8 @@ static bool wants_help(int argc, char **argv)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-    char name[64];
-    full_name(command, name);
+    char name[COMMAND_NAME];
+    command_name(command, name);
     argv[0] = name;
     if (wants_help(argc, argv)) {
         print_command(stdout, command);

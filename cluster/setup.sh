@@ -10,7 +10,8 @@ packages=(build-essential cmake pkg-config git ca-certificates
     libvips-dev libjpeg62-turbo-dev zlib1g-dev dataset-fashion-mnist)
 for option in "$@"; do
     case $option in
-    --tests) packages+=(libcmocka-dev clang clang-format lmdb-utils python3-numpy python3-opencv) ;;
+    --tests) packages+=(libcmocka-dev clang clang-format lmdb-utils python3-numpy python3-opencv
+        file man-db) ;;
     --bench) packages+=(python3-torch libopenblas0-pthread) ;;
     *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;
     esac

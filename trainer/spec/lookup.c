@@ -15,22 +15,44 @@ static void folder_of(const char *path, char *folder, size_t room)
     snprintf(folder, room, "%.*s", slash ? (int)(slash - path + 1) : 0, path ? path : "");
 }
 
-/* $GLOWWORM_DATA/ or the nearest folder above the program with configs/ in it; "" when there is
- * none. */
+static bool has_spaces(const char *folder)
+{
+    char probe[PATH_MAX + 16];
+    snprintf(probe, sizeof probe, "%sconfigs/spaces", folder);
+    return file_is_folder(probe);
+}
+
+/* INSTALLED_DATA is the way from the folder of the programs to that of the data, wherever both were
+ * put together: the build says it. */
+static bool find_installed(const char *program, char *folder, size_t room)
+{
+    char there[PATH_MAX + sizeof INSTALLED_DATA], real[PATH_MAX];
+    folder_of(program, folder, room);
+    snprintf(there, sizeof there, "%s%s", folder, INSTALLED_DATA);
+    if (!realpath(there, real))
+        return false;
+    int size = snprintf(folder, room, "%s/", real);
+    return size > 0 && (size_t)size < room && has_spaces(folder);
+}
+
+/* $GLOWWORM_DATA/, what was installed with the program, or the nearest folder above it with
+ * configs/ in it; "" when there is none. */
 static void data_folder(char *folder, size_t room)
 {
+    char program[PATH_MAX] = "";
     const char *named = getenv("GLOWWORM_DATA");
     if (named && named[0]) {
         snprintf(folder, room, "%s/", named);
         return;
     }
-    char probe[PATH_MAX + 16];
-    ssize_t size = readlink("/proc/self/exe", folder, room - 1);
-    folder[size > 0 ? size : 0] = 0;
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[size > 0 ? size : 0] = 0;
+    if (find_installed(program, folder, room))
+        return;
+    snprintf(folder, room, "%s", program);
     for (char *slash = strrchr(folder, '/'); slash; slash = strrchr(folder, '/')) {
         slash[1] = 0;
-        snprintf(probe, sizeof probe, "%.*sconfigs/spaces", PATH_MAX, folder);
-        if (file_is_folder(probe))
+        if (has_spaces(folder))
             return;
         slash[0] = 0;
     }
