@@ -21,8 +21,8 @@ static enum err failed(const char *verb, const char *path)
     return err_set(code, "cannot %s %s: %s", verb, path, strerror(number));
 }
 
-static enum err read_all(int file, const char *path, size_t limit_bytes, char **bytes,
-                         size_t *size_bytes)
+enum err file_read_from(int file, const char *path, size_t limit_bytes, char **bytes,
+                        size_t *size_bytes)
 {
     struct stat status;
     if (fstat(file, &status) != 0)
@@ -63,8 +63,40 @@ enum err file_read(const char *path, size_t limit_bytes, char **bytes, size_t *s
         return err_set(ERR_NOT_FOUND, "there is no file %s", path);
     if (file < 0)
         return failed("open", path);
-    enum err err = read_all(file, path, limit_bytes, bytes, size_bytes);
+    enum err err = file_read_from(file, path, limit_bytes, bytes, size_bytes);
     close(file);
+    return err;
+}
+
+static enum err refuse_special(const char *path, mode_t mode)
+{
+    const char *kind = S_ISFIFO(mode)   ? "FIFO"
+                       : S_ISSOCK(mode) ? "socket"
+                       : S_ISDIR(mode)  ? "folder"
+                                        : "device";
+    return err_set(ERR_DATA, "%s is a %s, not a regular file", path, kind);
+}
+
+enum err file_open_regular(const char *path, int *file)
+{
+    enum err err = ERR_OK;
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return refuse_special(path, status.st_mode);
+    /* What stands there may have become another since: not waiting for a FIFO's writer, and not
+     * taking a terminal, it is opened and looked at again. */
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
+        TRY(err_set(ERR_NOT_FOUND, "there is no file %s", path));
+    if (opened < 0 || fstat(opened, &status) != 0)
+        TRY(failed("open", path));
+    if (!S_ISREG(status.st_mode))
+        TRY(refuse_special(path, status.st_mode));
+    *file = opened;
+    opened = -1;
+out:
+    if (opened >= 0)
+        close(opened);
     return err;
 }
 

@@ -13,6 +13,15 @@
 MUST_CHECK enum err file_read(const char *path, size_t limit_bytes, char **bytes,
                               size_t *size_bytes);
 
+/* Opens for reading what is a regular file or a link to one, and never waits: what may be anything
+ * (a folder of somebody's) is read so. ERR_DATA says what it is instead: a FIFO, a socket, a
+ * device, a folder; nothing of these is opened. ERR_NOT_FOUND, ERR_IO. *file: the caller closes it.
+ */
+MUST_CHECK enum err file_open_regular(const char *path, int *file);
+/* The rest of file_read(), from an open file; `path` is what errors say. */
+MUST_CHECK enum err file_read_from(int file, const char *path, size_t limit_bytes, char **bytes,
+                                   size_t *size_bytes);
+
 /* Written beside, synced, renamed: either the old file or the new one is there. ERR_IO, ERR_FULL.
  */
 MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_bytes);

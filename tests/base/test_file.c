@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,56 @@ static void a_file_without_a_size_is_read_whole(void **state)
     assert_memory_equal(bytes, "Name:", 5);
     assert_true(size > 100);
     mem_free(bytes);
+}
+
+static const char *swapped; /* stat() still sees the regular file that was at this path */
+
+int __real_stat(const char *restrict path, struct stat *restrict status);
+int __wrap_stat(const char *restrict path, struct stat *restrict status);
+
+int __wrap_stat(const char *restrict path, struct stat *restrict status)
+{
+    int answer = __real_stat(path, status);
+    if (swapped && strcmp(path, swapped) == 0)
+        status->st_mode = S_IFREG | 0600;
+    return answer;
+}
+
+static void expect_special(const char *path, const char *kind)
+{
+    int file = -1;
+    assert_int_equal(file_open_regular(path, &file), ERR_DATA);
+    assert_non_null(strstr(err_text(), kind));
+    assert_int_equal(file, -1);
+}
+
+static void only_regular_files_are_opened_where_anything_may_lie(void **state)
+{
+    char *fifo = file_join(*state, "fifo"), *link = file_join(*state, "link");
+    char *plain = file_join(*state, "plain"), *bytes = NULL;
+    size_t size = 0;
+    int file = -1;
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(symlink("fifo", link), 0);
+    alarm(20); /* opening a FIFO waits for its writer: then the test ends here */
+    expect_special(fifo, "a FIFO, not a regular file");
+    expect_special(link, "a FIFO");
+    expect_special("/dev/zero", "a device");
+    expect_special(*state, "a folder");
+    swapped = fifo;
+    expect_special(fifo, "a FIFO");
+    swapped = NULL;
+    alarm(0);
+    assert_int_equal(file_open_regular(plain, &file), ERR_NOT_FOUND);
+    assert_int_equal(file_write(plain, "hello", 5), ERR_OK);
+    assert_int_equal(file_open_regular(plain, &file), ERR_OK);
+    assert_int_equal(file_read_from(file, plain, 5, &bytes, &size), ERR_OK);
+    assert_string_equal(bytes, "hello");
+    close(file);
+    mem_free(bytes);
+    mem_free(plain);
+    mem_free(link);
+    mem_free(fifo);
 }
 
 static void a_failed_write_leaves_the_old_file(void **state)
@@ -155,6 +206,7 @@ int main(void)
         T(what_was_written_is_read),
         T(a_read_stops_at_its_limit),
         T(a_file_without_a_size_is_read_whole),
+        T(only_regular_files_are_opened_where_anything_may_lie),
         T(a_failed_write_leaves_the_old_file),
         T(a_writer_killed_in_the_middle_leaves_the_old_file),
         T(writing_into_a_missing_folder_says_where),

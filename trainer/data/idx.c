@@ -1,7 +1,9 @@
 #include "trainer/data/idx.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #define TYPE_U8     8
@@ -80,12 +82,15 @@ out:
 enum err idx_open(const char *path, struct idx *idx)
 {
     enum err err = ERR_OK;
+    int file = -1;
     memset(idx, 0, sizeof *idx);
     idx->path = mem_string(path);
-    idx->own = gzopen(path, "rbe"); /* a plain file is passed through */
-    if (!idx->own)
-        TRY(err_set(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path,
-                    strerror(errno)));
+    TRY(file_open_regular(path, &file));
+    idx->own = gzdopen(file, "rb"); /* takes the file; a plain one is passed through */
+    if (!idx->own) {
+        close(file);
+        TRY(err_set(ERR_MEMORY, "no memory to read %s", path));
+    }
     gzbuffer(idx->own, READ_BUFFER);
     TRY(read_header(idx));
 out:

@@ -22,7 +22,8 @@ struct idx {
     uint32_t next;     /* item that idx_read() gives */
 };
 
-/* ERR_DATA names the file and what is wrong with its header; ERR_NOT_FOUND, ERR_IO. */
+/* ERR_DATA names the file and what is wrong with its header, or that it is no regular file;
+ * ERR_NOT_FOUND, ERR_IO. */
 MUST_CHECK enum err idx_open(const char *path, struct idx *idx);
 void idx_close(struct idx *idx); /* accepts a zeroed one */
 /* The next item, and after the last one a check that the file ends there. ERR_DATA: cut short,

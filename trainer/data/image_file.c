@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 #include <vips/vips.h>
 
 #include <vips/vector.h> /* needs vips.h */
@@ -71,7 +72,15 @@ static enum err refuse(struct reading *reading, enum image_fault fault, const ch
 
 static enum err load_bytes(struct reading *reading, const char *path)
 {
-    enum err err = file_read(path, FILE_LIMIT, &reading->bytes, &reading->size);
+    int file = -1;
+    enum err err = file_open_regular(path, &file);
+    if (err == ERR_DATA)
+        return refuse(reading, IMAGE_FAULT_WRONG_TYPE,
+                      "no regular file: a FIFO, a socket or a device");
+    if (err != ERR_OK)
+        return refuse(reading, IMAGE_FAULT_UNREADABLE, "cannot be opened and read");
+    err = file_read_from(file, path, FILE_LIMIT, &reading->bytes, &reading->size);
+    close(file);
     if (err == ERR_DATA)
         return refuse(reading, IMAGE_FAULT_OVERSIZED, "a file of more than 256 MiB");
     if (err != ERR_OK)

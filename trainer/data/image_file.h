@@ -17,7 +17,7 @@ enum image_fault { /* why a file is not an image we take */
                    IMAGE_FAULT_UNREADABLE, /* cannot be opened, or damaged, or cut short */
                    IMAGE_FAULT_EMPTY,      /* no bytes, or a side of zero pixels */
                    IMAGE_FAULT_OVERSIZED,
-                   IMAGE_FAULT_WRONG_TYPE
+                   IMAGE_FAULT_WRONG_TYPE /* no regular file, or neither JPEG nor PNG */
 };
 
 struct image_limits {
