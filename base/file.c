@@ -117,18 +117,22 @@ out:
     return err;
 }
 
-/* Makes a rename durable. Some file systems refuse to sync a folder: not an error. */
-static void sync_folder_of(const char *path)
+void file_sync_folder(const char *folder)
+{
+    int handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (handle >= 0) {
+        fsync(handle);
+        close(handle);
+    }
+}
+
+void file_sync_parent(const char *path)
 {
     char *folder = mem_string(path);
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder ? 1 : 0] = '\0';
-    int handle = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (handle >= 0) {
-        fsync(handle);
-        close(handle);
-    }
+    file_sync_folder(slash ? folder : ".");
     mem_free(folder);
 }
 
@@ -148,7 +152,7 @@ enum err file_write(const char *path, const void *bytes, size_t size_bytes)
     TRY(FAULT("file.rename"));
     if (rename(beside, path) != 0)
         TRY(failed("rename to", path));
-    sync_folder_of(path);
+    file_sync_parent(path);
 out:
     close(file);
     if (err != ERR_OK)

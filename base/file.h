@@ -28,7 +28,11 @@ MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_
 
 MUST_CHECK enum err file_make_folders(const char *path);  /* as mkdir -p */
 MUST_CHECK enum err file_remove_folder(const char *path); /* as rm -r; a missing folder is fine */
-bool file_exists(const char *path);
+/* Make names that were made, renamed or removed in a folder durable; of a path: in the folder it
+ * lies in. Some file systems refuse: not an error. */
+void file_sync_folder(const char *folder);
+void file_sync_parent(const char *path);
+bool file_exists(const char *path); /* a broken link does too */
 bool file_is_folder(const char *path);
 /* "folder/name"; returns owned. */
 char *file_join(const char *folder, const char *name);

@@ -1,5 +1,6 @@
 #include "base/fault.h"
 #include "tests/data_pipeline/fixture.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -173,6 +174,127 @@ static void a_failed_replacement_keeps_the_old_dataset(void **state)
     dataset_close(&dataset);
 }
 
+static int has_exchange = 1; /* of the file system under the test */
+
+int __real_renameat2(int from_folder, const char *from, int to_folder, const char *to,
+                     unsigned flags);
+int __wrap_renameat2(int from_folder, const char *from, int to_folder, const char *to,
+                     unsigned flags);
+
+int __wrap_renameat2(int from_folder, const char *from, int to_folder, const char *to,
+                     unsigned flags)
+{
+    if (has_exchange || flags == 0)
+        return __real_renameat2(from_folder, from, to_folder, to, flags);
+    errno = EINVAL;
+    return -1;
+}
+
+static void import_first(struct scene *scene, uint32_t images)
+{
+    write_idx(scene->source, images, 0, 8, GZIP);
+    struct dataset *dataset = must_import(&scene->cfg);
+    dataset_close(&dataset);
+}
+
+/* The number of images of the data set at FOLDER/name; 0: there is none. */
+static uint32_t images_at(const struct scene *scene, const char *name)
+{
+    char *path = file_join(scene->folder, name);
+    struct dataset *dataset = NULL;
+    uint32_t count = 0;
+    if (dataset_open(path, &dataset) == ERR_OK)
+        count = dataset_info(dataset)->train_count;
+    dataset_close(&dataset);
+    mem_free(path);
+    return count;
+}
+
+static void a_dataset_is_replaced_where_names_cannot_be_exchanged(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    import_first(scene, 20);
+    write_idx(scene->source, 25, 0, 8, GZIP);
+    scene->cfg.replaces = true;
+    has_exchange = 0;
+    enum err err = dataset_import(&scene->cfg, &report);
+    has_exchange = 1;
+    import_report_fini(&report);
+    assert_int_equal(err, ERR_OK);
+    assert_int_equal(images_at(scene, "dataset"), 25);
+    assert_false(has_leftover(scene));
+}
+
+static void a_replacement_that_fails_anywhere_keeps_the_old_dataset(void **state)
+{
+    static const char *const rules[] = {"folder.aside:1", "folder.place:1"};
+    struct scene *scene = *state;
+    struct import_report report;
+    import_first(scene, 20);
+    write_idx(scene->source, 25, 0, 8, GZIP);
+    scene->cfg.replaces = true;
+    has_exchange = 0;
+    for (int i = 0; i < 2; i++) {
+        arm(rules[i]);
+        assert_int_equal(dataset_import(&scene->cfg, &report), ERR_IO);
+        disarm();
+        import_report_fini(&report);
+        assert_int_equal(images_at(scene, "dataset"), 20);
+        assert_false(has_leftover(scene));
+    }
+    has_exchange = 1;
+}
+
+/* Both the old one and the new one lie somewhere after a kill at any of its steps. */
+static void a_killed_replacement_loses_neither_dataset(void **state)
+{
+    static const struct {
+        const char *rule, *old, *new;
+        int has_exchange;
+    } cases[] = {
+        {"import.rename:1:kill", "dataset", "dataset.importing/dataset", 0},
+        {"folder.aside:1:kill", "dataset", "dataset.importing/dataset", 0},
+        {"folder.place:1:kill", "dataset.importing/dataset.old", "dataset.importing/dataset", 0},
+        {"folder.remove:1:kill", "dataset.importing/dataset.old", "dataset", 0},
+        {"folder.remove:1:kill", "dataset.importing/dataset", "dataset", 1}};
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene->cfg.replaces = true;
+        import_first(scene, 20);
+        write_idx(scene->source, 25, 0, 8, GZIP);
+        has_exchange = cases[i].has_exchange;
+        import_and_die(scene, cases[i].rule);
+        has_exchange = 1;
+        assert_int_equal(images_at(scene, cases[i].old), 20);
+        assert_int_equal(images_at(scene, cases[i].new), 25);
+        import_first(scene, 30);
+        assert_int_equal(images_at(scene, "dataset"), 30);
+        assert_false(has_leftover(scene));
+    }
+}
+
+static void an_interrupted_replacement_is_told_and_finished_by_the_next_import(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    struct dataset *dataset = NULL;
+    import_first(scene, 20);
+    write_idx(scene->source, 25, 0, 8, GZIP);
+    scene->cfg.replaces = true;
+    has_exchange = 0;
+    import_and_die(scene, "folder.place:1:kill");
+    has_exchange = 1;
+    assert_int_equal(dataset_open(scene->destination, &dataset), ERR_DATA);
+    assert_non_null(strstr(err_text(), "stopped in the middle; import again"));
+    scene->cfg.replaces = false;
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "exists; --force"));
+    import_report_fini(&report);
+    assert_int_equal(images_at(scene, "dataset"), 25);
+    assert_false(has_leftover(scene));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_remove)
 
 int main(void)
@@ -184,6 +306,10 @@ int main(void)
         TEST(a_second_import_to_the_same_place_waits_its_turn),
         TEST(what_is_at_the_destination_is_only_replaced_when_it_is_a_dataset),
         TEST(a_failed_replacement_keeps_the_old_dataset),
+        TEST(a_dataset_is_replaced_where_names_cannot_be_exchanged),
+        TEST(a_replacement_that_fails_anywhere_keeps_the_old_dataset),
+        TEST(a_killed_replacement_loses_neither_dataset),
+        TEST(an_interrupted_replacement_is_told_and_finished_by_the_next_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

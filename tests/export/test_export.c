@@ -273,6 +273,13 @@ static void a_bundle_replaces_a_bundle_and_nothing_else(void **state)
     assert_true(has_file(&rig, "out/network.pb"));
     assert_false(has_file(&rig, "out/stale"));
     assert_false(has_file(&rig, "out.compiling"));
+    char aside[128];
+    snprintf(path, sizeof path, "%s/out", rig.folder);
+    snprintf(aside, sizeof aside, "%s/out.compiling.old", rig.folder);
+    assert_int_equal(rename(path, aside), 0); /* as a killed replacement leaves it */
+    write_bundle(&rig, subnet, "out");
+    assert_true(has_file(&rig, "out/network.pb"));
+    assert_false(has_file(&rig, "out.compiling.old"));
     snprintf(path, sizeof path, "%s/mine/letters", rig.folder);
     CHECK(file_make_folders(path));
     assert_int_equal(try_bundle(&rig, subnet, "mine"), ERR_CONFIG);

@@ -1,6 +1,9 @@
 #include "trainer/data/dataset.h"
+#include "base/file.h"
+#include "base/folder.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "trainer/data/dataset.pb-c.h"
 #include "trainer/data/dataset_store.h"
 #include "trainer/data/image_file.h"
@@ -75,12 +78,34 @@ out:
     return err;
 }
 
+/* Where a data set is missing, its replacement may have been stopped in the middle. */
+static enum err explain_missing(const char *path)
+{
+    enum err err = ERR_NOT_FOUND;
+    char *name = file_without_slash(path);
+    struct text made;
+    text_init(&made);
+    text_add(&made, "%s" DATASET_BESIDE "/" DATASET_IMPORTED, name);
+    if (folder_is_half_replaced(text_get(&made), name))
+        err = err_set(
+            ERR_DATA,
+            "the dataset %s: an import that replaced it was stopped in the middle; import "
+            "again (the old one and the new one are kept in %s" DATASET_BESIDE " until then)",
+            name, name);
+    text_fini(&made);
+    mem_free(name);
+    return err;
+}
+
 enum err dataset_open(const char *path, struct dataset **dataset)
 {
     enum err err = ERR_OK;
     struct dataset *opened = mem_alloc(sizeof *opened);
     opened->path = mem_string(path);
-    TRY(dataset_store_open(path, STORE_READ, &opened->store));
+    err = dataset_store_open(path, STORE_READ, &opened->store);
+    if (err == ERR_NOT_FOUND)
+        err = explain_missing(path);
+    TRY(err);
     err = store_view(opened->store, read_manifest, opened);
     if (err != ERR_OK)
         TRY(err_prefix(err, "the dataset %s", path));

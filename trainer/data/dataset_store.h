@@ -10,6 +10,10 @@ enum dataset_table { TABLE_PACKS, TABLE_MANIFEST };
 #define MANIFEST_KEY     "manifest"
 #define MANIFEST_VERSION 1
 
+/* Where an import writes: DESTINATION.importing/dataset. */
+#define DATASET_BESIDE   ".importing"
+#define DATASET_IMPORTED "dataset"
+
 /* Opens the store of a dataset. */
 MUST_CHECK enum err dataset_store_open(const char *path, enum store_mode mode,
                                        struct store **store);

@@ -1,9 +1,11 @@
 #include "trainer/data/import_place.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/data/dataset.h"
+#include "trainer/data/dataset_store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,13 +87,15 @@ enum err place_open(const char *destination, enum place_mode mode, struct place 
     memset(place, 0, sizeof *place);
     place->lock = -1;
     place->destination = file_without_slash(destination);
-    if (snprintf(name, sizeof name, "%s.importing", place->destination) >= (int)sizeof name)
+    if (snprintf(name, sizeof name, "%s" DATASET_BESIDE, place->destination) >= (int)sizeof name)
         TRY(err_set(ERR_CONFIG, "the destination's path is too long"));
     place->beside = mem_string(name);
-    place->dataset = file_join(place->beside, "dataset");
+    place->dataset = file_join(place->beside, DATASET_IMPORTED);
     TRY(check_destination(place->destination, mode, &place->replaces));
     TRY(make_parent(place->destination));
     TRY(take_lock(place));
+    TRY(folder_recover(place->dataset, place->destination));
+    TRY(check_destination(place->destination, mode, &place->replaces)); /* as it is now */
     TRY(place_clear(place));
 out:
     if (err != ERR_OK)
@@ -104,44 +108,26 @@ enum err place_clear(struct place *place)
     return file_remove_folder(place->dataset);
 }
 
-static void sync_folder(const char *path)
-{
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) { /* some file systems refuse: not an error */
-        fsync(folder);
-        close(folder);
-    }
-}
-
-static void sync_parent(const char *path)
-{
-    char *parent = mem_string(path), *slash = strrchr(parent, '/');
-    if (slash)
-        slash[slash == parent ? 1 : 0] = '\0';
-    sync_folder(slash ? parent : ".");
-    mem_free(parent);
-}
-
 enum err place_commit(struct place *place)
 {
     enum err err = ERR_OK;
-    unsigned how = place->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
     TRY(FAULT("import.rename"));
-    sync_folder(place->dataset);
-    int status = renameat2(AT_FDCWD, place->dataset, AT_FDCWD, place->destination, how);
-    if (status != 0 && errno == EINVAL && !place->replaces) /* a file system without the flag */
-        status = rename(place->dataset, place->destination);
-    if (status != 0)
-        TRY(failed("rename the finished dataset to", place->destination));
-    sync_parent(place->destination);
+    if (!place->replaces && file_exists(place->destination))
+        TRY(err_set(ERR_CONFIG, "%s was made meanwhile; --force replaces a dataset",
+                    place->destination));
+    TRY(folder_replace(place->dataset, place->destination));
 out:
     return err;
 }
 
 void place_close(struct place *place)
 {
+    bool is_kept = place->dataset && folder_is_half_replaced(place->dataset, place->destination);
+    if (is_kept)
+        log_warn("kept=%s reason=\"%s could not be put in its place\"", place->beside,
+                 place->destination);
     if (place->beside && place->lock >= 0) {
-        if (file_remove_folder(place->beside) != ERR_OK)
+        if (!is_kept && file_remove_folder(place->beside) != ERR_OK)
             log_warn("leftover=%s reason=\"%s\"", place->beside, err_text());
         close(place->lock);
     }

@@ -16,14 +16,17 @@ struct place {
 };
 
 /* ERR_CONFIG: something is at the destination (unless replacing a dataset), or no place for it;
- * ERR_AGAIN: another import writes there. After it place->dataset does not exist. */
+ * ERR_AGAIN: another import writes there. A replacement that was killed is finished first. After it
+ * place->dataset does not exist. */
 enum place_mode { PLACE_NEW, PLACE_REPLACE };
 MUST_CHECK enum err place_open(const char *destination, enum place_mode mode, struct place *place);
 /* Removes what was written so far: a pass begins anew. */
 MUST_CHECK enum err place_clear(struct place *place);
-/* Moves the finished dataset to the destination, durably; an old one disappears. */
+/* Moves the finished dataset to the destination, durably; an old one disappears
+ * (base/folder.h). */
 MUST_CHECK enum err place_commit(struct place *place);
-/* Removes the folder beside and everything in it. Accepts one that was never opened (zeroed). */
+/* Removes the folder beside and everything in it, unless the only copies lie there. Accepts one
+ * that was never opened (zeroed). */
 void place_close(struct place *place);
 
 #endif

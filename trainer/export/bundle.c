@@ -1,5 +1,6 @@
 #include "trainer/export/bundle.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "trainer/data/image_file.h"
@@ -7,7 +8,6 @@
 #include "trainer/export/onnx_run.h"
 #include "trainer/export/writers.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -322,20 +322,6 @@ static enum err check_folder(const char *folder)
                                folder);
 }
 
-/* At every moment there is the old bundle or the new one; only file systems that cannot exchange
- * two names (NFS) see a moment without. */
-static enum err put_in_place(const char *aside, const char *folder)
-{
-    enum err err = ERR_OK;
-    if (file_exists(folder) && renameat2(AT_FDCWD, aside, AT_FDCWD, folder, RENAME_EXCHANGE) == 0)
-        return file_remove_folder(aside); /* the old one */
-    TRY(file_remove_folder(folder));
-    if (rename(aside, folder) != 0)
-        TRY(err_set(ERR_IO, "%s cannot be renamed to %s: %s", aside, folder, strerror(errno)));
-out:
-    return err;
-}
-
 enum err bundle_write(const struct bundle_cfg *cfg)
 {
     enum err err = ERR_OK;
@@ -345,11 +331,12 @@ enum err bundle_write(const struct bundle_cfg *cfg)
     text_init(&aside);
     text_add(&aside, "%s.compiling", folder);
     bundle.aside = mem_string(text_get(&aside));
+    TRY(folder_recover(bundle.aside, folder)); /* two things one that was killed may have left */
     TRY(check_folder(folder));
-    TRY(file_remove_folder(bundle.aside)); /* left by one that was killed */
+    TRY(file_remove_folder(bundle.aside));
     TRY(file_make_folders(bundle.aside));
     TRY(add_everything(&bundle));
-    TRY(put_in_place(bundle.aside, folder));
+    TRY(folder_replace(bundle.aside, folder));
 out:
     mem_free(folder);
     mem_free(bundle.aside);

@@ -1,8 +1,9 @@
 /* A bundle: the folder that goes to a camera. The network in every format its converter takes,
  * labels, the camera's settings, hold-out images with the outputs they must give, and a list of it
  * all with hashes. Written aside (<folder>.compiling) and renamed: there is a whole bundle or none,
- * and the old one stays until the new one takes its place. The ONNX file is read back and held to
- * the supernet's own outputs; the other formats come from the same folded network. */
+ * and the old one stays until the new one takes its place (base/folder.h). The ONNX file is read
+ * back and held to the supernet's own outputs; the other formats come from the same folded network.
+ */
 #ifndef TRAINER_EXPORT_BUNDLE_H
 #define TRAINER_EXPORT_BUNDLE_H
 
