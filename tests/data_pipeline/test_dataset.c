@@ -2,6 +2,7 @@
 #include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/dataset_store.h"
+#include "trainer/data/loader.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +68,64 @@ static void splits_have_their_edges(void **state)
     assert_int_equal(dataset_split(dataset, SPLIT_TRAIN, 19, &records, &count), ERR_OK);
     assert_int_equal(count, 1);
     mem_free(records);
+    dataset_close(&dataset);
+}
+
+/* A data set of three classes whose second image has the label 7, as no import writes it. */
+static void forge_dataset(const char *path)
+{
+    char *names[] = {"a", "b", "c"};
+    uint8_t pixels[4] = {1, 2, 3, 4}, bytes[64];
+    uint32_t train_per_class[3] = {1, 1, 0}, test_per_class[3] = {0};
+    struct dataset_writer *writer = NULL;
+    struct dataset_info info = {.classes = 3,
+                                .class_names = names,
+                                .channels = 1,
+                                .train_count = 2,
+                                .max_height = 2,
+                                .max_width = 2,
+                                .deviation = {1},
+                                .train_per_class = train_per_class,
+                                .test_per_class = test_per_class};
+    struct record record = {
+        .H = 2, .W = 2, .C = 1, .format = IMAGE_RAW, .picture = pixels, .picture_bytes = 4};
+    assert_int_equal(dataset_writer_open(path, &writer), ERR_OK);
+    for (record.label = 0; record.label <= 7; record.label += 7) {
+        record_write(&record, bytes);
+        assert_int_equal(dataset_writer_add(writer, bytes, record_bytes(&record)), ERR_OK);
+    }
+    assert_int_equal(dataset_writer_finish(writer, &info), ERR_OK);
+    dataset_writer_close(&writer);
+}
+
+static void a_label_outside_the_classes_is_refused_when_it_is_read(void **state)
+{
+    struct scene *scene = *state;
+    struct dataset *dataset = NULL;
+    struct image image = {.room = 0};
+    struct loader *loader = NULL;
+    struct batch batch = {0};
+    uint32_t records[2] = {0, 1};
+    const char *words = ": label 7, but there are 3 classes, 0 to 2";
+    forge_dataset(scene->destination);
+    assert_int_equal(dataset_open(scene->destination, &dataset), ERR_OK);
+    assert_int_equal(dataset_read(dataset, 0, &image), ERR_OK);
+    assert_int_equal(dataset_read(dataset, 1, &image), ERR_DATA);
+    assert_non_null(strstr(err_text(), "record 1 of the dataset"));
+    assert_non_null(strstr(err_text(), words));
+    struct loader_cfg cfg = {.dataset = dataset,
+                             .records = records,
+                             .count = 2,
+                             .threads = 1,
+                             .max_batch = 2,
+                             .max_resolution = 2};
+    struct batch_request request = {.resolution = 2, .N = 2, .positions = records};
+    assert_int_equal(loader_create(&cfg, &loader), ERR_OK);
+    assert_int_equal(loader_ask(loader, &request), ERR_OK);
+    assert_int_equal(loader_take(loader, &batch), ERR_DATA);
+    assert_non_null(strstr(err_text(), words));
+    loader_destroy(&loader);
+    mem_free(image.pixels);
     dataset_close(&dataset);
 }
 
@@ -271,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_hold_out_is_the_same_for_everybody_and_disjoint),
         TEST(splits_have_their_edges),
+        TEST(a_label_outside_the_classes_is_refused_when_it_is_read),
         TEST(a_record_that_is_not_there_is_an_error_with_its_number),
         TEST(what_is_no_dataset_is_refused),
         TEST(a_file_cut_short_is_refused_at_opening),

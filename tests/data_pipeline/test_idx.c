@@ -127,6 +127,36 @@ static void a_labels_file_names_the_classes(void **state)
     mem_free(labels);
 }
 
+/* The labels of so many images, all 0 but the last one's. */
+static void write_last_label(const char *folder, const char *name, uint32_t count, uint8_t last)
+{
+    uint8_t bytes[64] = {0, 0, 8, 1, 0, 0, 0, (uint8_t)count};
+    bytes[8 + count - 1] = last;
+    write_file(folder, name, bytes, 8 + count);
+}
+
+static void a_label_outside_the_classes_is_refused_with_its_item(void **state)
+{
+    struct scene *scene = *state;
+    char *labels = file_join(scene->folder, "labels.txt");
+    write_idx(scene->source, 20, 10, 8, PLAIN);
+    write_last_label(scene->source, "t10k-labels-idx1-ubyte", 10, 200);
+    expect_refusal(scene, ERR_DATA,
+                   "t10k-labels-idx1-ubyte: item 9 has label 200, but the training images are of 5 "
+                   "classes, 0 to 4");
+    write_last_label(scene->source, "train-labels-idx1-ubyte", 20, 7);
+    write_last_label(scene->source, "t10k-labels-idx1-ubyte", 10, 5);
+    write_file(scene->folder, "labels.txt", "a\nb\nc\nd\ne\nf\n", 12);
+    scene->cfg.labels_path = labels;
+    expect_refusal(scene, ERR_DATA, "names 6 classes, the images are of 8: train[19] has label 7");
+    write_last_label(scene->source, "train-labels-idx1-ubyte", 20, 4);
+    struct dataset *dataset = must_import(&scene->cfg); /* the names say that there are six */
+    assert_int_equal(dataset_info(dataset)->classes, 6);
+    assert_int_equal(dataset_info(dataset)->test_per_class[5], 1);
+    dataset_close(&dataset);
+    mem_free(labels);
+}
+
 static void a_smaller_side_shrinks_and_jpeg_is_kept_when_asked(void **state)
 {
     struct scene *scene = *state;
@@ -230,6 +260,7 @@ int main(void)
         TEST(the_content_does_not_depend_on_packing_threads_or_place),
         TEST(the_four_files_can_be_named_one_by_one),
         TEST(a_labels_file_names_the_classes),
+        TEST(a_label_outside_the_classes_is_refused_with_its_item),
         TEST(a_smaller_side_shrinks_and_jpeg_is_kept_when_asked),
         TEST(a_missing_or_doubtful_file_is_named),
         TEST(malformed_files_are_refused_with_the_reason),

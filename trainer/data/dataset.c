@@ -196,12 +196,12 @@ static enum err find_record(const struct dataset *dataset, struct store_txn *txn
     TRY(record_parse(bytes, size, record));
     record->stored = bytes;
     record->stored_bytes = size;
-    if (record->C != info->channels || record->label >= info->classes ||
-        record->H > info->max_height || record->W > info->max_width)
-        TRY(err_set(ERR_DATA,
-                    "%d x %d x %d with label %d in a dataset of up to %d x %d x %d, %d classes",
-                    record->H, record->W, record->C, record->label, info->max_height,
-                    info->max_width, info->channels, info->classes));
+    if (record->C != info->channels || record->H > info->max_height || record->W > info->max_width)
+        TRY(err_set(ERR_DATA, "%d x %d x %d in a dataset of up to %d x %d x %d", record->H,
+                    record->W, record->C, info->max_height, info->max_width, info->channels));
+    if (record->label >= info->classes)
+        TRY(err_set(ERR_DATA, "label %d, but there are %d classes, 0 to %d", record->label,
+                    info->classes, info->classes - 1));
 out:
     return err;
 }

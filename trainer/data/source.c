@@ -50,6 +50,24 @@ enum err source_check_class(const char *name)
     return ERR_OK;
 }
 
+/* Too few names are told with the first image that has none. */
+static enum err refuse_count(const struct source *source, const char *path, int count)
+{
+    char name[32] = "";
+    if (count > source->classes)
+        return err_set(ERR_DATA, "%s names more than %d classes, the images are of %d", path,
+                       source->classes, source->classes);
+    if (!source_is_stream(source))
+        return err_set(ERR_DATA, "%s names %d classes, the images are of %d", path, count,
+                       source->classes);
+    uint32_t first = 0;
+    while (source->labels[first] < count)
+        first++;
+    source_name(source, first, name, sizeof name);
+    return err_set(ERR_DATA, "%s names %d classes, the images are of %d: %s has label %d", path,
+                   count, source->classes, name, source->labels[first]);
+}
+
 /* Class names from a file instead of the source's own. */
 static enum err name_classes(struct source *source, const char *path)
 {
@@ -61,9 +79,7 @@ static enum err name_classes(struct source *source, const char *path)
     lines = mem_array((size_t)room, sizeof *lines);
     int count = split_lines(bytes, size, lines, room);
     if (count != source->classes)
-        TRY(err_set(ERR_DATA, "%s names %s%d classes, the images are of %d", path,
-                    count > source->classes ? "more than " : "",
-                    count > source->classes ? source->classes : count, source->classes));
+        TRY(refuse_count(source, path, count));
     for (int i = 0; i < count; i++) {
         if (!lines[i][0])
             TRY(err_set(ERR_DATA, "%s, line %d: an empty class name", path, i + 1));

@@ -148,17 +148,29 @@ out:
     return err;
 }
 
-static void number_classes(struct source *source)
+/* Without names the training labels say what classes there are; with names, the names. */
+static enum err number_classes(struct source *source, const struct import_cfg *cfg,
+                               const char *test_labels)
 {
-    for (uint32_t i = 0; i < source->train_count + source->test_count; i++)
-        if (source->labels[i] >= source->classes)
-            source->classes = source->labels[i] + 1;
-    source->class_names = mem_array((size_t)source->classes, sizeof *source->class_names);
-    for (int i = 0; i < source->classes; i++) {
+    uint32_t train = source->train_count, all = train + source->test_count;
+    int classes = 0;
+    for (uint32_t i = 0; i < all; i++) {
+        int label = source->labels[i];
+        if (label >= classes && i >= train && !cfg->labels_path)
+            return err_set(ERR_DATA,
+                           "%s: item %u has label %d, but the training images are of %d classes, 0 "
+                           "to %d; name all classes with --labels if that is right",
+                           test_labels, i - train, label, classes, classes - 1);
+        classes = label >= classes ? label + 1 : classes;
+    }
+    source->classes = classes;
+    source->class_names = mem_array((size_t)classes, sizeof *source->class_names);
+    for (int i = 0; i < classes; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);
         source->class_names[i] = mem_string(name);
     }
+    return ERR_OK;
 }
 
 enum err source_open_idx(const struct import_cfg *cfg, struct source *source)
@@ -170,7 +182,7 @@ enum err source_open_idx(const struct import_cfg *cfg, struct source *source)
     TRY(open_pair(source, paths, 0));
     if (paths[TEST_IMAGES])
         TRY(open_pair(source, paths, 1));
-    number_classes(source);
+    TRY(number_classes(source, cfg, paths[TEST_LABELS]));
 out:
     for (int part = 0; part < PARTS; part++)
         mem_free(paths[part]);
