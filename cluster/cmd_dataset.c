@@ -1,5 +1,6 @@
 /* glowworm dataset import | info | verify. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cluster/apart.h"
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define PLAIN_SECONDS 5.0 /* between progress lines where there is no terminal */
+#define MOST_SKIPS    20  /* shown; the file lists all */
 #define MOST_CLASSES  50  /* listed one by one for people */
 
 static int processor_count(void)
@@ -61,17 +63,68 @@ static bool show_progress(void *own, const struct import_progress *progress)
     return true;
 }
 
-static void print_skips(FILE *out, const struct import_report *report)
+/* Where all skips of an import are listed: beside its data set. Returns owned. */
+static char *skip_list_of(const char *destination)
 {
-    if (report->skip_count == 0)
-        return;
-    fprintf(out, "skipped %u:\n", report->skip_count);
-    for (uint32_t i = 0; i < report->skip_count; i++)
-        fprintf(out, "  %s: %s: %s\n", report->skips[i].name, skip_name(report->skips[i].kind),
-                report->skips[i].reason);
+    char *name = file_without_slash(destination);
+    struct text path;
+    text_init(&path);
+    text_add(&path, "%s.skipped.txt", name);
+    mem_free(name);
+    name = mem_string(text_get(&path));
+    text_fini(&path);
+    return name;
 }
 
-static void print_import(const char *path, const struct import_report *report)
+/* The list beside the data set and its first lines for people. What cannot be written is no reason
+ * to call an import a failure: *list becomes NULL. */
+static void tell_skips(const struct import_report *report, char **list)
+{
+    struct text lines;
+    text_init(&lines);
+    bool is_saved = import_report_save(report, *list) == ERR_OK;
+    if (!is_saved)
+        text_add(&lines, "the list of skipped files is not there: %s\n", err_text());
+    for (uint32_t i = 0; i < report->skip_count && i < MOST_SKIPS; i++) {
+        text_add(&lines, "  ");
+        import_report_line(&report->skips[i], ": ", &lines);
+        text_add(&lines, "\n");
+    }
+    if (report->skip_count > MOST_SKIPS)
+        text_add(&lines, "  and %u more\n", report->skip_count - MOST_SKIPS);
+    fputs(text_get(&lines), stderr);
+    text_fini(&lines);
+    if (!is_saved || report->skip_count == 0) {
+        mem_free(*list);
+        *list = NULL;
+    }
+}
+
+/* list: NULL when there is none. */
+static void print_counts(FILE *out, const struct import_report *report, const char *list)
+{
+    struct text line;
+    text_init(&line);
+    import_report_count(report, &line);
+    if (list)
+        text_add(&line, "; all are listed in %s", list);
+    if (line.size > 0)
+        fprintf(out, "%s\n", text_get(&line));
+    text_fini(&line);
+}
+
+/* No image was left of all the files: why, and the error of the import behind it again. */
+static enum err tell_failure(const struct import_report *report, char **list)
+{
+    char *why = mem_string(err_text());
+    tell_skips(report, list);
+    print_counts(stderr, report, *list);
+    enum err err = err_set(ERR_DATA, "%s", why);
+    mem_free(why);
+    return err;
+}
+
+static void print_import(const char *path, const struct import_report *report, const char *list)
 {
     char hex[HASH_HEX_BYTES];
     hash_hex(&report->content, hex);
@@ -80,23 +133,28 @@ static void print_import(const char *path, const struct import_report *report)
     printf("%d channel%s, %s, %.1f MiB\ncontent %s\n", report->channels,
            report->channels == 1 ? "" : "s", format_name(report->format),
            (double)report->record_bytes / (1 << 20), hex);
-    print_skips(stdout, report);
+    if (report->empty_classes > 0)
+        printf("%d of %d classes %s no training image, the first is %s\n", report->empty_classes,
+               report->classes, report->empty_classes == 1 ? "has" : "have",
+               report->first_empty_class);
+    print_counts(stdout, report, list);
 }
 
 static json_t *json_skips(const struct import_report *report)
 {
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < report->skip_count; i++) {
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < report->skip_count && i < MOST_SKIPS; i++) {
         json_t *skip = json_object();
         json_object_set_new(skip, "name", json_name(report->skips[i].name));
         json_object_set_new(skip, "kind", json_string(skip_name(report->skips[i].kind)));
         json_object_set_new(skip, "reason", json_name(report->skips[i].reason));
-        json_array_append_new(list, skip);
+        json_array_append_new(rows, skip);
     }
-    return list;
+    return rows;
 }
 
-static void print_import_json(const char *path, const struct import_report *report)
+static void print_import_json(const char *path, const struct import_report *report,
+                              const char *list)
 {
     char hex[HASH_HEX_BYTES];
     hash_hex(&report->content, hex);
@@ -106,6 +164,7 @@ static void print_import_json(const char *path, const struct import_report *repo
     json_object_set_new(json, "path", json_name(path));
     json_object_set_new(json, "train", json_integer(report->train_count));
     json_object_set_new(json, "test", json_integer(report->test_count));
+    json_object_set_new(json, "empty_classes", json_integer(report->empty_classes));
     json_object_set_new(json, "channels", json_integer(report->channels));
     json_object_set_new(json, "format", json_string(format_name(report->format)));
     json_object_set_new(json, "record_bytes", json_integer((json_int_t)report->record_bytes));
@@ -114,6 +173,7 @@ static void print_import_json(const char *path, const struct import_report *repo
     json_object_set_new(json, "skipped", json_integer(report->skip_count));
     json_object_set_new(json, "skipped_by_kind", counts);
     json_object_set_new(json, "skips", json_skips(report));
+    json_object_set_new(json, "skipped_file", list ? json_name(list) : json_null());
     print_json(json);
 }
 
@@ -210,6 +270,7 @@ enum err cmd_dataset_import(int argc, char **argv)
     enum err err = ERR_OK;
     struct import_options options = {.wants_json = false};
     struct import_report report = {.skip_count = 0};
+    char *list = NULL;
     struct shown shown = {.is_terminal = isatty(STDERR_FILENO), .printed = clock_seconds()};
     TRY(parse_import(argc, argv, &options));
     interrupt_watch();
@@ -218,14 +279,17 @@ enum err cmd_dataset_import(int argc, char **argv)
     err = dataset_import(&options.cfg, &report);
     if (shown.has_line)
         fprintf(stderr, "\n");
-    if (err != ERR_OK)
-        print_skips(stderr, &report);
+    list = skip_list_of(options.cfg.destination);
+    if (err == ERR_DATA && report.skip_count > 0)
+        TRY(tell_failure(&report, &list));
     TRY(err);
+    tell_skips(&report, &list);
     if (options.wants_json)
-        print_import_json(options.cfg.destination, &report);
+        print_import_json(options.cfg.destination, &report, list);
     else
-        print_import(options.cfg.destination, &report);
+        print_import(options.cfg.destination, &report, list);
 out:
+    mem_free(list);
     import_report_fini(&report);
     return err;
 }

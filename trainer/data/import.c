@@ -16,41 +16,6 @@
 #define WAIT_MS          100
 #define PROGRESS_SECONDS 0.1
 
-const char *skip_name(enum skip_kind kind)
-{
-    static const char *const names[SKIP_KINDS] = {
-        "unreadable", "empty", "oversized", "wrong type", "duplicate", "conflict", "misplaced"};
-    return names[kind];
-}
-
-void import_report_skip(struct import_report *report, enum skip_kind kind, const char *name,
-                        const char *reason)
-{
-    uint32_t count = report->skip_count;
-    if ((count & (count - 1)) == 0) /* full at every power of two */
-        report->skips = mem_grow(report->skips, count * sizeof *report->skips,
-                                 (count ? 2 * (size_t)count : 1) * sizeof *report->skips);
-    report->skips[report->skip_count++] = (struct skip){mem_string(name), kind, mem_string(reason)};
-    report->kinds[kind]++;
-}
-
-static void forget_skips(struct import_report *report, uint32_t keep)
-{
-    while (report->skip_count > keep) {
-        struct skip *skip = &report->skips[--report->skip_count];
-        report->kinds[skip->kind]--;
-        mem_free(skip->name);
-        mem_free(skip->reason);
-    }
-}
-
-void import_report_fini(struct import_report *report)
-{
-    forget_skips(report, 0);
-    mem_free(report->skips);
-    memset(report, 0, sizeof *report);
-}
-
 struct importing { /* one import; the second half belongs to the running pass */
     const struct import_cfg *cfg;
     struct import_report *report;
@@ -168,7 +133,7 @@ static void begin_pass(struct importing *importing)
     struct source *source = importing->source;
     struct dataset_info *info = &importing->info;
     size_t classes = (size_t)source->classes;
-    forget_skips(importing->report, importing->listing_skips);
+    import_report_forget(importing->report, importing->listing_skips);
     memset(info->train_per_class, 0, classes * sizeof(uint32_t));
     memset(info->test_per_class, 0, classes * sizeof(uint32_t));
     info->channels = importing->plan.channels;
@@ -280,6 +245,14 @@ static void finish_report(struct importing *importing)
     report->format = importing->info.format;
     report->channels = importing->info.channels;
     report->content = importing->info.content;
+    report->classes = importing->info.classes;
+    for (int i = report->classes - 1; i >= 0; i--) {
+        if (importing->info.train_per_class[i] > 0)
+            continue;
+        report->empty_classes++;
+        snprintf(report->first_empty_class, sizeof report->first_empty_class, "%s",
+                 importing->info.class_names[i]);
+    }
 }
 
 enum err dataset_import(const struct import_cfg *cfg, struct import_report *report)

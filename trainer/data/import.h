@@ -5,7 +5,7 @@
 #ifndef TRAINER_DATA_IMPORT_H
 #define TRAINER_DATA_IMPORT_H
 
-#include "trainer/data/dataset.h"
+#include "trainer/data/import_report.h"
 #include <stddef.h>
 
 enum import_format { IMPORT_AUTO, IMPORT_RAW, IMPORT_JPEG }; /* auto: raw up to 64 pixels */
@@ -37,45 +37,10 @@ struct import_cfg {
     void *own;
 };
 
-enum skip_kind {
-    SKIP_UNREADABLE,
-    SKIP_EMPTY,
-    SKIP_OVERSIZED,
-    SKIP_WRONG_TYPE,
-    SKIP_DUPLICATE, /* the pixels of an earlier image of the same class; the first is kept */
-    SKIP_CONFLICT,  /* the pixels of an earlier image of another class; the first is kept */
-    SKIP_MISPLACED, /* in no class folder, or of a class that has no training folder */
-    SKIP_KINDS
-};
-const char *skip_name(enum skip_kind kind); /* "unreadable" */
-
-struct skip {   /* one file that is not in the dataset */
-    char *name; /* relative to the source */
-    enum skip_kind kind;
-    char *reason; /* a sentence's part, without the name */
-};
-
-struct import_report {
-    struct skip *skips; /* in the order of the source */
-    uint32_t skip_count;
-    uint32_t kinds[SKIP_KINDS];
-    uint32_t train_count, test_count;
-    uint64_t record_bytes;
-    enum image_format format;
-    int channels;
-    struct hash content;
-    double seconds;
-};
-
 /* The report is filled in any case (skips tell what was wrong when no image was left); free it with
  * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file. ERR_CONFIG: the
  * destination exists. ERR_AGAIN: another import is writing to it. ERR_IO, ERR_FULL,
  * ERR_INTERRUPTED: nothing is left behind. */
 MUST_CHECK enum err dataset_import(const struct import_cfg *cfg, struct import_report *report);
-void import_report_fini(struct import_report *report);
-
-/* For the parts of the import: adds a skip. Copies the texts. */
-void import_report_skip(struct import_report *report, enum skip_kind kind, const char *name,
-                        const char *reason);
 
 #endif
