@@ -18,6 +18,7 @@ struct store {
     MDB_dbi format_table;
     int table_count;
     MDB_dbi tables[STORE_MAX_TABLES];
+    bool lacks[STORE_MAX_TABLES]; /* a table added later, which this store does not have yet */
     char *table_names[STORE_MAX_TABLES];
 };
 

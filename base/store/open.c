@@ -83,6 +83,10 @@ static enum err open_tables(struct store_txn *txn, void *argument)
     for (int i = 0; format->cfg->tables[i]; i++) {
         int code = mdb_dbi_open(txn->mdb, format->cfg->tables[i], txn->is_writing ? MDB_CREATE : 0,
                                 &store->tables[i]);
+        bool is_added = format->cfg->first_added > 0 && i >= format->cfg->first_added;
+        store->lacks[i] = code == MDB_NOTFOUND && is_added;
+        if (store->lacks[i])
+            continue;
         if (code == MDB_NOTFOUND)
             TRY(err_set(ERR_DATA, "%s has no table \"%s\"", store->folder, format->cfg->tables[i]));
         TRY(store_translate(store, code, "open"));

@@ -30,7 +30,9 @@ struct store_cfg {
     const char *kind; /* what is in it, for people and the format record: "checkpoints" */
     uint32_t version; /* of the format of keys and values; a store of another one is refused */
     const char *const *tables; /* names, NULL at the end; a table is known by its index */
-    size_t map_bytes;          /* address space at first; 0: 64 MiB. It grows by itself */
+    int first_added;  /* from this one on, tables were added later: a reader finds them empty where
+                         nobody has written since. 0: every table has always been there */
+    size_t map_bytes; /* address space at first; 0: 64 MiB. It grows by itself */
 };
 
 struct store;

@@ -28,11 +28,19 @@ static struct store_bytes from_val(MDB_val val)
     return (struct store_bytes){.data = val.mv_data, .size = val.mv_size};
 }
 
+/* Only readers come to a table that is not there: who writes makes it. */
+static bool lacks(const struct store_txn *txn, int table)
+{
+    (void)table_of(txn, table); /* checks the index */
+    return txn->store->lacks[table];
+}
+
 enum err store_get(struct store_txn *txn, int table, struct store_bytes key,
                    struct store_bytes *value)
 {
     MDB_val wanted = to_val(key), found;
-    int code = mdb_get(txn->mdb, table_of(txn, table), &wanted, &found);
+    int code =
+        lacks(txn, table) ? MDB_NOTFOUND : mdb_get(txn->mdb, table_of(txn, table), &wanted, &found);
     if (code == MDB_NOTFOUND)
         return err_set(ERR_NOT_FOUND, "%s: no such key in the table %s", txn->store->folder,
                        txn->store->table_names[table]);
@@ -46,7 +54,8 @@ enum err store_last(struct store_txn *txn, int table, struct store_bytes *key,
 {
     MDB_cursor *cursor = NULL;
     MDB_val last_key, last_value;
-    int code = mdb_cursor_open(txn->mdb, table_of(txn, table), &cursor);
+    int code =
+        lacks(txn, table) ? MDB_NOTFOUND : mdb_cursor_open(txn->mdb, table_of(txn, table), &cursor);
     if (code == MDB_SUCCESS)
         code = mdb_cursor_get(cursor, &last_key, &last_value, MDB_LAST);
     if (code == MDB_SUCCESS) {
@@ -63,8 +72,8 @@ enum err store_last(struct store_txn *txn, int table, struct store_bytes *key,
 
 enum err store_count(struct store_txn *txn, int table, uint64_t *count)
 {
-    MDB_stat stat;
-    int code = mdb_stat(txn->mdb, table_of(txn, table), &stat);
+    MDB_stat stat = {0};
+    int code = lacks(txn, table) ? MDB_SUCCESS : mdb_stat(txn->mdb, table_of(txn, table), &stat);
     if (code == MDB_SUCCESS)
         *count = stat.ms_entries;
     return checked(txn, code, "read");
@@ -84,6 +93,8 @@ static enum err walk(struct store_txn *txn, int table, struct store_bytes first,
     enum err err = ERR_OK;
     MDB_cursor *cursor = NULL;
     MDB_val key = to_val(first), value;
+    if (lacks(txn, table))
+        return ERR_OK;
     TRY(checked(txn, mdb_cursor_open(txn->mdb, table_of(txn, table), &cursor), "read"));
     int code = mdb_cursor_get(cursor, &key, &value, first.size > 0 ? MDB_SET_RANGE : MDB_FIRST);
     while (code == MDB_SUCCESS && begins_with(key, prefix)) {

@@ -269,6 +269,48 @@ static void another_kind_or_version_is_refused(void **state)
     assert_null(store);
 }
 
+static enum err look_into_missing(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    char all[200] = "";
+    struct store_bytes key = store_text("a"), value;
+    uint64_t count = 9;
+    enum { LATER = 2 };
+    TRY(store_count(txn, LATER, &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(store_get(txn, LATER, key, &value), ERR_NOT_FOUND);
+    assert_int_equal(store_last(txn, LATER, &key, &value), ERR_NOT_FOUND);
+    TRY(store_each(txn, LATER, store_text(""), collect, all));
+    assert_string_equal(all, "");
+    TRY(store_count(txn, TABLE_A, argument));
+out:
+    return err;
+}
+
+static void a_table_that_came_later_is_empty_for_readers_of_older_stores(void **state)
+{
+    static const char *const more[] = {"a", "b", "later", NULL};
+    uint64_t count = 0;
+    struct store *store = must_open(*state, STORE_WRITE);
+    assert_int_equal(put_text(store, "a", "1"), ERR_OK);
+    store_close(&store);
+    struct store_cfg cfg = cfg_of(*state, STORE_READ);
+    cfg.tables = more;
+    cfg.first_added = 2;
+    assert_int_equal(store_open(&cfg, &store), ERR_OK);
+    assert_int_equal(store_view(store, look_into_missing, &count), ERR_OK);
+    assert_int_equal(count, 1);
+    store_close(&store);
+    cfg.first_added = 3; /* and no table of the first days may be missing */
+    assert_int_equal(store_open(&cfg, &store), ERR_DATA);
+    cfg.mode = STORE_WRITE;
+    assert_int_equal(store_open(&cfg, &store), ERR_OK); /* makes it */
+    store_close(&store);
+    cfg.mode = STORE_READ;
+    assert_int_equal(store_open(&cfg, &store), ERR_OK);
+    store_close(&store);
+}
+
 static void a_missing_store_is_not_made_by_reading(void **state)
 {
     struct store *store = NULL;
@@ -295,6 +337,7 @@ int main(void)
         T(a_reader_in_another_process_follows_the_growth),
         T(readers_see_whole_transactions_while_a_writer_writes_and_grows),
         T(another_kind_or_version_is_refused),
+        T(a_table_that_came_later_is_empty_for_readers_of_older_stores),
         T(a_missing_store_is_not_made_by_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
