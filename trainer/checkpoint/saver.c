@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/host_copy.h"
+#include "trainer/checkpoint/measurement_record.h"
 #include "trainer/checkpoint/write.h"
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +22,9 @@ struct saver {
     struct checkpoint_saved saved;
     enum err failure; /* of the last save, until somebody was told */
     char failure_text[512];
+    struct measurement_record unsaved[MEASUREMENT_BATCH]; /* the saver takes them from the front */
+    int unsaved_count;
+    bool keeps_nothing; /* a measurement could not be written, and it was said */
     /* Of the asking thread while idle, of the saver while it works: */
     struct host_copy copy;
     struct checkpoint_arrange arrange; /* zeroed: nothing to arrange */
@@ -80,10 +84,33 @@ static void prepare_copy(struct saver *saver)
     pthread_mutex_unlock(&saver->lock);
 }
 
+/* All that has gathered, in one transaction: a commit costs more than the records in it. What is
+ * added meanwhile goes behind; nobody but the saver moves those in front. */
+static void write_measurements(struct saver *saver)
+{
+    struct measurement_record *unsaved = saver->unsaved;
+    pthread_mutex_lock(&saver->lock);
+    int count = saver->unsaved_count;
+    pthread_mutex_unlock(&saver->lock);
+    if (count == 0)
+        return;
+    enum err err = measurement_records_write(saver->store, unsaved, count);
+    if (err != ERR_OK)
+        log_warn("measurements are no longer kept: %s", err_text());
+    pthread_mutex_lock(&saver->lock);
+    for (int i = 0; i < count; i++)
+        measurement_record_fini(&unsaved[i]);
+    saver->unsaved_count -= count;
+    memmove(unsaved, unsaved + count, (size_t)saver->unsaved_count * sizeof *unsaved);
+    saver->keeps_nothing |= err != ERR_OK;
+    pthread_cond_broadcast(&saver->changed);
+    pthread_mutex_unlock(&saver->lock);
+}
+
 static enum saver_state wait_for_work(struct saver *saver)
 {
     pthread_mutex_lock(&saver->lock);
-    while (saver->state == SAVER_IDLE)
+    while (saver->state == SAVER_IDLE && saver->unsaved_count == 0)
         pthread_cond_wait(&saver->changed, &saver->lock);
     enum saver_state state = saver->state;
     pthread_mutex_unlock(&saver->lock);
@@ -94,7 +121,11 @@ static void *saver_run(void *argument)
 {
     struct saver *saver = argument;
     for (;;) {
-        switch (wait_for_work(saver)) {
+        enum saver_state state = wait_for_work(saver);
+        write_measurements(saver); /* before the end too */
+        switch (state) {
+        case SAVER_IDLE:
+            break;
         case SAVER_PREPARING:
             prepare_copy(saver);
             break;
@@ -158,8 +189,40 @@ enum err saver_wait(struct saver *saver)
 void saver_finish(struct saver *saver)
 {
     pthread_mutex_lock(&saver->lock);
-    wait_until_idle(saver);
+    while (saver->state != SAVER_IDLE || saver->unsaved_count > 0)
+        pthread_cond_wait(&saver->changed, &saver->lock);
     pthread_mutex_unlock(&saver->lock);
+}
+
+void saver_keep(struct saver *saver, const struct measurement *measurement)
+{
+    struct measurement_record record;
+    measurement_record_pack(measurement, &record);
+    pthread_mutex_lock(&saver->lock);
+    while (saver->unsaved_count == MEASUREMENT_BATCH)
+        pthread_cond_wait(&saver->changed, &saver->lock);
+    bool is_kept = !saver->keeps_nothing;
+    if (is_kept) {
+        saver->unsaved[saver->unsaved_count++] = record; /* its memory is the saver's now */
+        pthread_cond_broadcast(&saver->changed);
+    }
+    pthread_mutex_unlock(&saver->lock);
+    if (!is_kept)
+        measurement_record_fini(&record);
+}
+
+bool saver_find_kept(struct saver *saver, const struct hash *key, struct text *packed)
+{
+    bool is_there = false;
+    pthread_mutex_lock(&saver->lock);
+    for (int i = saver->unsaved_count - 1; i >= 0 && !is_there; i--) { /* the newest counts */
+        const struct measurement_record *record = &saver->unsaved[i];
+        is_there = hash_equal(&record->key, key);
+        if (is_there)
+            text_add_bytes(packed, record->packed.bytes, record->packed.size);
+    }
+    pthread_mutex_unlock(&saver->lock);
+    return is_there;
 }
 
 bool saver_is_busy(struct saver *saver)

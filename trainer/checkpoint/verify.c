@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "trainer/checkpoint/blob.h"
 #include "trainer/checkpoint/manifest.h"
+#include "trainer/checkpoint/measurement_record.h"
 #include "trainer/checkpoint/names.h"
 #include "trainer/checkpoint/own.h"
 #include <string.h>
@@ -69,6 +70,20 @@ static enum err verify_name(struct store_bytes key, struct store_bytes value, vo
     return note_damage(verifying, err);
 }
 
+static enum err look_away(const struct measurement *measurement, void *own)
+{
+    (void)measurement;
+    (void)own;
+    return ERR_OK;
+}
+
+static enum err verify_measurement(struct store_bytes key, struct store_bytes value, void *argument)
+{
+    struct verifying *verifying = argument;
+    verifying->read_bytes += value.size;
+    return note_damage(verifying, measurement_record_unpack(key, value, look_away, NULL));
+}
+
 static enum err verify_inside(struct store_txn *txn, void *argument)
 {
     enum err err = ERR_OK;
@@ -81,6 +96,7 @@ static enum err verify_inside(struct store_txn *txn, void *argument)
     } else {
         TRY(store_each(txn, TABLE_NAMES, store_text(""), verify_name, verifying));
         TRY(store_each(txn, TABLE_MANIFESTS, store_text(""), verify_manifest, verifying));
+        TRY(store_each(txn, TABLE_MEASUREMENTS, store_text(""), verify_measurement, verifying));
     }
 out:
     return err;
