@@ -20,6 +20,7 @@ void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double n
     struct gang_progress *mine = &gang->progress;
     mine->step = progress->step;
     mine->steps = progress->steps;
+    mine->reused = progress->reused;
     mine->epoch = progress->epoch;
     mine->images_per_second = progress->images_per_second;
     mine->loss = progress->loss;

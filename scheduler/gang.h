@@ -17,7 +17,7 @@ struct gang_limits {  /* seconds */
 struct gang_limits gang_limits_default(void);
 
 struct gang_progress { /* the latest; texts are cut */
-    uint64_t step, steps;
+    uint64_t step, steps, reused;
     double epoch, images_per_second, loss, accuracy;
     char doing[32];
 };

@@ -20,6 +20,29 @@ struct calibrate {
     struct extent *extents;   /* of each batch norm (norm_count) */
 };
 
+static uint32_t count_images(const struct calibrate_cfg *cfg)
+{
+    return (uint32_t)cfg->images < cfg->train_count ? (uint32_t)cfg->images : cfg->train_count;
+}
+
+void calibrate_describe(const struct calibrate_cfg *cfg, struct text *lines)
+{
+    const struct augment_cfg *augment = cfg->augment;
+    text_add(lines, "calibration.images=%u\ncalibration.batch=%d\ncalibration.seed=%llu\n",
+             (unsigned)count_images(cfg), cfg->micro, (unsigned long long)cfg->seed);
+    if (!augment)
+        return;
+    const double reals[] = {augment->crop_min, augment->brightness, augment->saturation};
+    static const char *const names[] = {"crop", "brightness", "saturation"};
+    for (int i = 0; i < 3; i++) {
+        text_add(lines, "calibration.%s=", names[i]);
+        text_add_real(lines, reals[i]);
+        text_add(lines, "\n");
+    }
+    text_add(lines, "calibration.flip=%d\ncalibration.colour=%d\n", augment->has_flip,
+             augment->has_colour);
+}
+
 static enum err choose_images(struct calibrate *calibrate)
 {
     const struct calibrate_cfg *cfg = &calibrate->cfg;
@@ -51,8 +74,7 @@ enum err calibrate_create(const struct calibrate_cfg *cfg, struct calibrate **re
     const struct supernet *net = cfg->net;
     struct calibrate *calibrate = mem_alloc(sizeof *calibrate);
     *calibrate = (struct calibrate){.cfg = *cfg};
-    calibrate->images =
-        (uint32_t)cfg->images < cfg->train_count ? (uint32_t)cfg->images : cfg->train_count;
+    calibrate->images = count_images(cfg);
     calibrate->means = mem_array(net->statistic_count, sizeof *calibrate->means);
     calibrate->variances = mem_array(net->statistic_count, sizeof *calibrate->variances);
     calibrate->extents = mem_array((size_t)net->norm_count, sizeof *calibrate->extents);

@@ -5,6 +5,7 @@
 #ifndef TRAINER_CALIBRATE_H
 #define TRAINER_CALIBRATE_H
 
+#include "base/text.h"
 #include "trainer/comm.h"
 #include "trainer/gallery.h"
 #include "trainer/supernet.h"
@@ -24,6 +25,10 @@ struct calibrate_cfg { /* all borrowed */
     void *own;
     void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every micro-batch */
 };
+
+/* All the statistics depend on beside network, data set and hold-out, as lines "name=value": part
+ * of the key of every measurement. */
+void calibrate_describe(const struct calibrate_cfg *cfg, struct text *lines);
 
 struct calibrate;
 MUST_CHECK enum err calibrate_create(const struct calibrate_cfg *cfg, struct calibrate **calibrate);

@@ -1,4 +1,5 @@
 #include "trainer/evaluate.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include <math.h>
 
@@ -7,6 +8,8 @@ struct evaluate {
     struct comm *comm;
     struct supernet *net;
     struct calibrate *calibrate;
+    struct memo *memo;
+    struct evaluate_counts counts;
     struct gallery *holdout, *test; /* NULL: no such split */
     struct pass *pass, *own_pass;   /* own_pass NULL: the caller's is used */
     float *logits;                  /* host (micro,classes) */
@@ -43,6 +46,10 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
     struct evaluate *evaluate = mem_alloc(sizeof *evaluate);
     *evaluate = (struct evaluate){.cfg = *cfg, .comm = cfg->calibrate.comm, .net = net};
     evaluate->logits = mem_array((size_t)micro * (size_t)space->classes, sizeof *evaluate->logits);
+    struct memo_cfg memo = {.calibrate = &evaluate->cfg.calibrate,
+                            .holdout_count = cfg->holdout_count,
+                            .store = cfg->store};
+    evaluate->memo = memo_create(&memo);
     TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));
     TRY(open_split(evaluate, cfg->holdout, cfg->holdout_count, &evaluate->holdout));
     TRY(open_split(evaluate, cfg->test, cfg->test_count, &evaluate->test));
@@ -62,6 +69,7 @@ void evaluate_destroy(struct evaluate **pointer)
     struct evaluate *evaluate = *pointer;
     if (!evaluate)
         return;
+    memo_destroy(&evaluate->memo);
     calibrate_destroy(&evaluate->calibrate);
     gallery_destroy(&evaluate->holdout);
     gallery_destroy(&evaluate->test);
@@ -139,17 +147,70 @@ out:
     return err;
 }
 
+void evaluate_set_checkpoint(struct evaluate *evaluate, const struct hash *content)
+{
+    memo_set_checkpoint(evaluate->memo, content);
+}
+
+void evaluate_keep(struct evaluate *evaluate, const struct subnet *subnet, enum split split,
+                   const struct score *score)
+{
+    memo_keep(evaluate->memo, subnet, split, score);
+}
+
+struct evaluate_counts evaluate_counts(const struct evaluate *evaluate)
+{
+    return evaluate->counts;
+}
+
+/* What was not measured before. */
+static enum err measure_rest(struct evaluate *evaluate, const struct subnet *subnet,
+                             struct evaluate_item *items, int count)
+{
+    enum err err = ERR_OK;
+    TRY(FAULT("evaluate.measure"));
+    TRY(evaluate_calibrate(evaluate, subnet));
+    for (int i = 0; i < count; i++) {
+        struct evaluate_item *item = &items[i];
+        if (item->is_reused)
+            continue;
+        TRY(evaluate_subnet(evaluate, subnet, item->split, item->detail, &item->score));
+        memo_keep(evaluate->memo, subnet, item->split, &item->score);
+    }
+out:
+    return err;
+}
+
+enum err evaluate_measure(struct evaluate *evaluate, const struct subnet *subnet,
+                          struct evaluate_item *items, int count)
+{
+    enum err err = ERR_OK;
+    int reused = 0;
+    for (int i = 0; i < count; i++) {
+        struct evaluate_item *item = &items[i];
+        TRY(memo_find(evaluate->memo, subnet, item->split, item->detail, &item->score,
+                      &item->is_reused));
+        reused += item->is_reused;
+    }
+    if (reused < count)
+        TRY(measure_rest(evaluate, subnet, items, count));
+    evaluate->counts.reused += count > 0 && reused == count;
+    evaluate->counts.measured += reused < count;
+out:
+    for (int i = 0; i < count && err != ERR_OK; i++)
+        score_fini(&items[i].score);
+    return err;
+}
+
 static enum err measure(struct evaluator *evaluator, struct candidate *candidates, int count)
 {
     enum err err = ERR_OK;
     for (int i = 0; i < count; i++) {
-        struct score score;
-        TRY(evaluate_calibrate(evaluator->own, &candidates[i].subnet));
-        TRY(evaluate_subnet(evaluator->own, &candidates[i].subnet, SPLIT_HOLDOUT, SCORE_PLAIN,
-                            &score));
-        candidates[i].accuracy = score.accuracy;
-        candidates[i].loss = score.loss;
-        score_fini(&score);
+        struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = SCORE_PLAIN};
+        TRY(evaluate_measure(evaluator->own, &candidates[i].subnet, &item, 1));
+        candidates[i].accuracy = item.score.accuracy;
+        candidates[i].loss = item.score.loss;
+        score_fini(&item.score);
         if (evaluator->measured)
             evaluator->measured(evaluator->listener, i + 1);
     }

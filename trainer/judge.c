@@ -7,6 +7,15 @@
 
 #define KEEP_BYTES ((size_t)128 << 20) /* prepared images of one split */
 
+struct judged { /* what was measured of a grid */
+    uint64_t step;
+    int count;
+    struct {
+        struct subnet subnet;
+        struct score score; /* plain: owns nothing */
+    } rows[GRID_MAX];
+};
+
 struct judge {
     struct workbench *bench;
     int stage;
@@ -15,6 +24,7 @@ struct judge {
     struct metrics *metrics;
     struct pass *pass;
     struct evaluate *evaluate; /* NULL until first needed */
+    struct judged judged;      /* last */
 };
 
 static bool wants_stop(void *own)
@@ -47,6 +57,7 @@ enum err judge_open(struct workbench *bench, struct pass *pass, struct evaluate 
                                .holdout_count = bench->holdout_count,
                                .test = bench->test,
                                .test_count = bench->test_count,
+                               .store = bench->store,
                                .pass = pass,
                                .own = bench,
                                .wants_stop = wants_stop};
@@ -91,9 +102,12 @@ bool judge_is_due(const struct judge *judge, uint64_t step)
 static enum err measure_row(struct judge *judge, const struct grid_row *row, json_t *list)
 {
     enum err err = ERR_OK;
-    struct score score = {0};
-    TRY(evaluate_calibrate(judge->evaluate, &row->subnet));
-    TRY(evaluate_subnet(judge->evaluate, &row->subnet, SPLIT_HOLDOUT, SCORE_PLAIN, &score));
+    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = SCORE_PLAIN};
+    struct judged *judged = &judge->judged;
+    TRY(evaluate_measure(judge->evaluate, &row->subnet, &item, 1));
+    const struct score score = item.score;
+    judged->rows[judged->count].subnet = row->subnet;
+    judged->rows[judged->count++].score = score;
     json_t *json = results_subnet(&judge->bench->space, row->label, &row->subnet);
     json_object_set_new(json, "accuracy", json_real(score.accuracy));
     json_object_set_new(json, "loss", json_real(score.loss));
@@ -102,7 +116,6 @@ static enum err measure_row(struct judge *judge, const struct grid_row *row, jso
         log_info("evaluated stage=%s subnet=\"%s\" accuracy=%.4f loss=%.4f", judge->phase->name,
                  row->label, score.accuracy, score.loss);
 out:
-    score_fini(&score);
     return err;
 }
 
@@ -118,7 +131,7 @@ static void write_event(struct judge *judge, uint64_t step, const json_t *list)
     free(text);
 }
 
-enum err judge_grid(struct judge *judge, uint64_t step)
+enum err judge_grid(struct judge *judge, uint64_t step, const struct hash *checkpoint)
 {
     enum err err = ERR_OK;
     struct workbench *bench = judge->bench;
@@ -127,6 +140,8 @@ enum err judge_grid(struct judge *judge, uint64_t step)
     json_t *list = json_array();
     if (!judge->evaluate)
         TRY(judge_open(bench, judge->pass, &judge->evaluate));
+    evaluate_set_checkpoint(judge->evaluate, checkpoint);
+    judge->judged = (struct judged){.step = step};
     grid_of(space, &judge->phase->open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
         struct progress progress = {.step = step,
@@ -142,4 +157,15 @@ enum err judge_grid(struct judge *judge, uint64_t step)
 out:
     json_decref(list);
     return err;
+}
+
+void judge_keep(struct judge *judge, uint64_t step, const struct hash *checkpoint)
+{
+    const struct judged *judged = &judge->judged;
+    if (judged->step != step || judged->count == 0)
+        return;
+    evaluate_set_checkpoint(judge->evaluate, checkpoint);
+    for (int i = 0; i < judged->count; i++)
+        evaluate_keep(judge->evaluate, &judged->rows[i].subnet, SPLIT_HOLDOUT,
+                      &judged->rows[i].score);
 }

@@ -23,8 +23,13 @@ void judge_destroy(struct judge **judge); /* accepts NULL */
 
 /* Whether the grid is to be measured now that `step` steps are done. */
 bool judge_is_due(const struct judge *judge, uint64_t step);
-/* Collective: measures the grid, writes the event "evaluate". ERR_INTERRUPTED when a stop was asked
- * for: nothing is written then. */
-MUST_CHECK enum err judge_grid(struct judge *judge, uint64_t step);
+/* Collective: measures the grid, writes the event "evaluate". checkpoint: on rank 0, the one whose
+ * weights these are; NULL in the middle of a stage, where they are of none: nothing can be reused.
+ * ERR_INTERRUPTED when a stop was asked for: nothing is written then. */
+MUST_CHECK enum err judge_grid(struct judge *judge, uint64_t step, const struct hash *checkpoint);
+/* Rank 0: the weights of this step have become a checkpoint. Keeps what was measured on them, for
+ * the next stage, or for the resume when a stop came in the middle of the grid. Does nothing when
+ * the last grid was of another step. */
+void judge_keep(struct judge *judge, uint64_t step, const struct hash *checkpoint);
 
 #endif

@@ -191,6 +191,7 @@ enum err scorer_total(struct scorer *scorer, struct score *score)
     TRY(tree_sum_total(scorer->sums, &total));
     const double *numbers = total;
     made.images = (uint64_t)numbers[NUMBER_IMAGES];
+    made.correct = (uint64_t)numbers[NUMBER_CORRECT];
     made.accuracy = share(numbers[NUMBER_CORRECT], numbers[NUMBER_IMAGES]);
     made.loss = share(numbers[NUMBER_LOSS], numbers[NUMBER_IMAGES]);
     if (scorer->detail == SCORE_DETAILED) {

@@ -4,6 +4,7 @@
 #ifndef TRAINER_SCORE_H
 #define TRAINER_SCORE_H
 
+#include "base/text.h"
 #include "trainer/comm.h"
 #include "trainer/data/loader.h"
 
@@ -21,8 +22,8 @@ struct score_class {
 };
 
 struct score {
-    uint64_t images;
-    double accuracy;               /* top-1, 0..1 */
+    uint64_t images, correct;
+    double accuracy;               /* top-1, 0..1: correct / images */
     double loss;                   /* mean cross entropy, no smoothing */
     int classes;                   /* 0: the rest was not asked for */
     struct score_class *per_class; /* (classes) owned */
@@ -38,6 +39,11 @@ void score_fini(struct score *score); /* accepts a zeroed one */
  * where nothing was predicted as c, or nothing is c. */
 double score_precision(const struct score *score, int c);
 double score_recall(const struct score *score, int c);
+
+/* The score as bytes, appended; and back, every number with the bits it had. ERR_DATA when they are
+ * no score; on success the caller calls score_fini. */
+void score_pack(const struct score *score, struct text *packed);
+MUST_CHECK enum err score_unpack(const void *packed, size_t size_bytes, struct score *score);
 
 enum score_detail { SCORE_PLAIN, SCORE_DETAILED };
 

@@ -23,6 +23,7 @@ struct shrink {
     struct judge *judge;
     struct metrics *metrics; /* rank 0 */
     struct resume_saving saving;
+    bool is_sorted;      /* here: the weights are no longer the parent's */
     uint32_t flags;      /* agreed in the last step */
     bool is_judged;      /* this step's evaluation is on record: a resume does not repeat it */
     double saved_at;     /* clock, rank 0 */
@@ -59,13 +60,23 @@ out:
     return err;
 }
 
+/* Rank 0: what was measured on these weights is known by their checkpoint now. */
+static void keep_judgement(struct shrink *shrink)
+{
+    struct checkpoint_saved saved;
+    if (shrink->bench->store && checkpoint_saved(shrink->bench->store, &saved))
+        judge_keep(shrink->judge, shrink->resume.step, &saved.content);
+}
+
 static enum err save_and_wait(struct shrink *shrink, bool is_final)
 {
     enum err err = save(shrink, is_final);
     if (err == ERR_OK && shrink->bench->store)
         err = checkpoint_wait(shrink->bench->store);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         tell_saved(shrink);
+        keep_judgement(shrink);
+    }
     return comm_agree(shrink->bench->comm, err);
 }
 
@@ -127,7 +138,8 @@ static void prepare_weights(struct shrink *shrink)
     struct workbench *bench = shrink->bench;
     struct open_choices trained;
     schedule_trained_before(&bench->schedule, &bench->space, shrink->phase, &trained);
-    if (!shrink->resume.has_begun && shrink->phase->sorts_channels)
+    shrink->is_sorted = !shrink->resume.has_begun && shrink->phase->sorts_channels;
+    if (shrink->is_sorted)
         elastic_sort_channels(bench->net, NULL, &trained.expansions);
 }
 
@@ -247,14 +259,26 @@ out:
     return err;
 }
 
+/* The checkpoint whose weights these are, or NULL: they are of none once a step was taken, or the
+ * channels were sorted. */
+static const struct hash *find_checkpoint(const struct shrink *shrink, struct hash *parent)
+{
+    if (shrink->steps_here > 0 || shrink->is_sorted)
+        return NULL;
+    if (shrink->resume.has_begun)
+        return &shrink->resume.content;
+    return hash_parse(shrink->resume.parent, parent) ? parent : NULL;
+}
+
 /* The grid, where it is due; *is_cut when a stop came in the middle: it is measured again on the
  * resume. */
 static enum err judge_here(struct shrink *shrink, bool *is_cut)
 {
     enum err err = ERR_OK;
+    struct hash parent;
     uint64_t done = shrink->resume.step;
     if (judge_is_due(shrink->judge, done) && !shrink->is_judged) {
-        err = judge_grid(shrink->judge, done);
+        err = judge_grid(shrink->judge, done, find_checkpoint(shrink, &parent));
         *is_cut = err == ERR_INTERRUPTED;
         shrink->step_at = clock_seconds(); /* not the next step's time */
         if (*is_cut)

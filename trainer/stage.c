@@ -8,28 +8,15 @@
 #include "trainer/shrink.h"
 #include <stdio.h>
 
-/* Adds "holdout" or "test" with this sub-network's score, where the data set has such images. */
-static enum err add_score(struct workbench *bench, struct evaluate *evaluate,
-                          const struct subnet *subnet, enum split split, enum score_detail detail,
-                          json_t *json)
+/* What the evaluation and search stages share: the trained weights and how they are measured. */
+static enum err open_trained(struct workbench *bench, struct evaluate **evaluate)
 {
     enum err err = ERR_OK;
-    struct score score = {0};
-    json_t *made = NULL;
-    if ((split == SPLIT_TEST ? bench->test_count : bench->holdout_count) == 0)
-        return ERR_OK;
-    TRY(evaluate_subnet(evaluate, subnet, split, detail, &score));
-    if (bench->comm->rank == 0) /* it reads pictures: what fails here fails on one rank only */
-        err = results_score(&score, bench->dataset, &made);
-    TRY(comm_agree(bench->comm, err));
-    if (made)
-        json_object_set_new(json, split == SPLIT_TEST ? "test" : "holdout", made);
-    if (bench->comm->rank == 0)
-        log_info("evaluated subnet=\"%s\" split=%s accuracy=%.4f loss=%.4f",
-                 json_string_value(json_object_get(json, "subnet")),
-                 split == SPLIT_TEST ? "test" : "holdout", score.accuracy, score.loss);
+    struct hash content = {0}; /* rank 0's counts */
+    TRY(resume_load_trained(bench, &content));
+    TRY(judge_open(bench, NULL, evaluate));
+    evaluate_set_checkpoint(*evaluate, &content);
 out:
-    score_fini(&score);
     return err;
 }
 
@@ -40,20 +27,75 @@ static enum split mistakes_split(const struct workbench *bench)
     return bench->test_count > 0 ? SPLIT_TEST : SPLIT_HOLDOUT;
 }
 
+/* Adds "holdout" or "test" with the item's score. */
+static enum err add_score(struct workbench *bench, const struct evaluate_item *item, json_t *json)
+{
+    enum err err = ERR_OK;
+    const char *split = item->split == SPLIT_TEST ? "test" : "holdout";
+    json_t *made = NULL;
+    if (bench->comm->rank == 0) /* it reads pictures: what fails here fails on one rank only */
+        err = results_score(&item->score, bench->dataset, &made);
+    TRY(comm_agree(bench->comm, err));
+    if (made)
+        json_object_set_new(json, split, made);
+    if (bench->comm->rank == 0)
+        log_info("evaluated subnet=\"%s\" split=%s accuracy=%.4f loss=%.4f reused=%s",
+                 json_string_value(json_object_get(json, "subnet")), split, item->score.accuracy,
+                 item->score.loss, item->is_reused ? "yes" : "no");
+out:
+    return err;
+}
+
+/* Every item of this sub-network measured, and its score added. */
+static enum err add_scores(struct workbench *bench, struct evaluate *evaluate,
+                           const struct subnet *subnet, struct evaluate_item *items, int count,
+                           json_t *json)
+{
+    enum err err = ERR_OK;
+    int added = 0;
+    TRY(evaluate_measure(evaluate, subnet, items, count));
+    for (; added < count && err == ERR_OK; added++)
+        err = add_score(bench, &items[added], json);
+    for (int i = 0; i < count; i++)
+        score_fini(&items[i].score);
+out:
+    return err;
+}
+
+static void report(struct workbench *bench, const struct evaluate *evaluate, const char *doing,
+                   int done, int all)
+{
+    struct progress progress = {.step = (uint64_t)done,
+                                .steps = (uint64_t)all,
+                                .reused = (uint64_t)evaluate_counts(evaluate).reused,
+                                .accuracy = -1,
+                                .doing = doing};
+    workbench_progress(bench, &progress);
+}
+
+static void log_counts(const struct workbench *bench, const struct evaluate *evaluate)
+{
+    struct evaluate_counts counts = evaluate_counts(evaluate);
+    if (bench->comm->rank == 0)
+        log_info("measured=%d reused=%d", counts.measured, counts.reused);
+}
+
+/* On the splits the data set has. */
 static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
                              const struct grid_row *row, bool is_end, json_t *list)
 {
-    enum err err = ERR_OK;
-    enum score_detail detail[] = {[SPLIT_HOLDOUT] = SCORE_PLAIN, [SPLIT_TEST] = SCORE_PLAIN};
+    struct evaluate_item items[2];
+    int count = 0;
     json_t *json = results_subnet(&bench->space, row->label, &row->subnet);
     json_array_append_new(list, json); /* the list owns it from here on */
-    if (is_end)
-        detail[mistakes_split(bench)] = SCORE_DETAILED;
-    TRY(evaluate_calibrate(evaluate, &row->subnet));
-    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_HOLDOUT, detail[SPLIT_HOLDOUT], json));
-    TRY(add_score(bench, evaluate, &row->subnet, SPLIT_TEST, detail[SPLIT_TEST], json));
-out:
-    return err;
+    if (bench->holdout_count > 0)
+        items[count++] = (struct evaluate_item){.split = SPLIT_HOLDOUT, .detail = SCORE_PLAIN};
+    if (bench->test_count > 0)
+        items[count++] = (struct evaluate_item){.split = SPLIT_TEST, .detail = SCORE_PLAIN};
+    for (int i = 0; i < count; i++)
+        if (is_end && items[i].split == mistakes_split(bench))
+            items[i].detail = SCORE_DETAILED;
+    return add_scores(bench, evaluate, &row->subnet, items, count, json);
 }
 
 static enum err run_evaluate(struct workbench *bench, int stage)
@@ -64,19 +106,16 @@ static enum err run_evaluate(struct workbench *bench, int stage)
     struct evaluate *evaluate = NULL;
     struct grid grid;
     json_t *list = json_array();
-    TRY(resume_load_trained(bench, NULL));
-    TRY(judge_open(bench, NULL, &evaluate));
+    TRY(open_trained(bench, &evaluate));
     schedule_trained(&bench->schedule, space, &open);
     grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
         bool is_end = i == 0 || i == grid.count - 1; /* the biggest and the smallest */
-        struct progress progress = {.step = (uint64_t)i,
-                                    .steps = (uint64_t)grid.count,
-                                    .accuracy = -1,
-                                    .doing = "evaluating"};
-        workbench_progress(bench, &progress);
+        report(bench, evaluate, "evaluating", i, grid.count);
         TRY(evaluate_row(bench, evaluate, &grid.rows[i], is_end, list));
     }
+    report(bench, evaluate, "evaluating", grid.count, grid.count);
+    log_counts(bench, evaluate);
     if (bench->comm->rank == 0)
         err = results_write(bench, bench->plan.stages[stage].name,
                             json_pack("{s:O, s:o}", "subnets", list, "class_names",
@@ -88,14 +127,22 @@ out:
     return err;
 }
 
+struct searching { /* whom the search tells of its progress */
+    struct workbench *bench;
+    const struct evaluate *evaluate;
+};
+
+/* Behind the candidates come the targets' winners and their mistakes. */
+static int count_measurements(const struct workbench *bench)
+{
+    return bench->campaign->search.evaluations + bench->campaign->target_count;
+}
+
 static void report_search(void *own, int measured)
 {
-    struct workbench *bench = own;
-    struct progress progress = {.step = (uint64_t)measured,
-                                .steps = (uint64_t)bench->campaign->search.evaluations,
-                                .accuracy = -1,
-                                .doing = "searching"};
-    workbench_progress(bench, &progress);
+    const struct searching *searching = own;
+    report(searching->bench, searching->evaluate, "searching", measured,
+           count_measurements(searching->bench));
 }
 
 /* Each target's winner and its mistakes, for the report: nothing is chosen by it. */
@@ -104,16 +151,13 @@ static enum err score_winners(struct workbench *bench, struct evaluate *evaluate
 {
     enum err err = ERR_OK;
     json_t *targets = json_object_get(json, "targets");
+    int measured = found->candidate_count, all = count_measurements(bench);
     for (int i = 0; i < bench->campaign->target_count; i++) {
         const struct subnet *subnet = &found->candidates[found->winners[i].candidate].subnet;
         json_t *target = json_array_get(targets, (size_t)i);
-        struct progress progress = {.step = (uint64_t)i,
-                                    .steps = (uint64_t)bench->campaign->target_count,
-                                    .accuracy = -1,
-                                    .doing = "testing"};
-        workbench_progress(bench, &progress);
-        TRY(evaluate_calibrate(evaluate, subnet));
-        TRY(add_score(bench, evaluate, subnet, mistakes_split(bench), SCORE_DETAILED, target));
+        struct evaluate_item item = {.split = mistakes_split(bench), .detail = SCORE_DETAILED};
+        TRY(add_scores(bench, evaluate, subnet, &item, 1, target));
+        report(bench, evaluate, "testing", ++measured, all);
     }
 out:
     return err;
@@ -135,14 +179,15 @@ static enum err run_search(struct workbench *bench, int stage)
                              .seed = campaign->seed};
     json_t *json = NULL;
     schedule_trained(&bench->schedule, &bench->space, &cfg.open);
-    TRY(resume_load_trained(bench, NULL));
-    TRY(judge_open(bench, NULL, &evaluate));
+    TRY(open_trained(bench, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
-    report_search(bench, 0);
-    TRY(search_run(&cfg, &evaluator, report_search, bench, &found));
+    struct searching searching = {.bench = bench, .evaluate = evaluate};
+    report_search(&searching, 0);
+    TRY(search_run(&cfg, &evaluator, report_search, &searching, &found));
     json = search_json(&cfg, &found);
     json_object_set_new(json, "class_names", results_class_names(bench->dataset));
     TRY(score_winners(bench, evaluate, &found, json));
+    log_counts(bench, evaluate);
     if (bench->comm->rank == 0)
         err = results_write(bench, bench->plan.stages[stage].name, json_incref(json));
     TRY(comm_agree(bench->comm, err));

@@ -12,6 +12,7 @@
 
 struct progress { /* what people want to know while a stage runs */
     uint64_t step, steps;
+    uint64_t reused; /* of `step` measurements: not measured again */
     double epoch;
     double images_per_second; /* 0: not known yet */
     double loss;

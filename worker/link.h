@@ -60,6 +60,7 @@ MUST_CHECK enum err link_take(struct link *link, struct assignment *assignment);
 
 struct link_progress {
     uint64_t step, steps;
+    uint64_t reused; /* of `step` measurements: not measured again */
     double epoch;
     double images_per_second;
     double loss;

@@ -107,6 +107,7 @@ static void send_progress(struct talk *talk)
     progress.stage = link->assignment.stage;
     progress.step = link->progress.step;
     progress.steps = link->progress.steps;
+    progress.reused = link->progress.reused;
     progress.epoch = link->progress.epoch;
     progress.images_per_second = link->progress.images_per_second;
     progress.loss = link->progress.loss;
@@ -129,6 +130,8 @@ static void send_what_is_due(struct talk *talk)
         struct note *note = &link->notes[i];
         if (note->sent_s > 0 && now - note->sent_s < REPEAT_S)
             continue;
+        if (note->kind == NOTE_DONE && link->has_progress) /* how far it came is known then */
+            send_progress(talk);
         if (!send_note(talk, note))
             break;
         note->sent_s = now;

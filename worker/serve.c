@@ -43,6 +43,7 @@ static void take_progress(void *own, const struct progress *progress)
         return;
     struct link_progress note = {.step = progress->step,
                                  .steps = progress->steps,
+                                 .reused = progress->reused,
                                  .epoch = progress->epoch,
                                  .images_per_second = progress->images_per_second,
                                  .loss = progress->loss,

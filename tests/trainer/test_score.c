@@ -127,6 +127,44 @@ static void counts_and_loss_are_those_of_the_definition(void **state)
         score_fini(&trial.scores[rank]);
 }
 
+static void assert_equal(const struct score *got, const struct score *wanted)
+{
+    assert_int_equal(got->images, wanted->images);
+    assert_int_equal(got->correct, wanted->correct);
+    assert_memory_equal(&got->accuracy, &wanted->accuracy, sizeof got->accuracy);
+    assert_memory_equal(&got->loss, &wanted->loss, sizeof got->loss);
+    assert_int_equal(got->classes, wanted->classes);
+    assert_int_equal(got->worst_count, wanted->worst_count);
+    assert_memory_equal(got->worst, wanted->worst, sizeof got->worst);
+    if (got->classes == 0)
+        return;
+    assert_memory_equal(got->per_class, wanted->per_class, CLASSES * sizeof *got->per_class);
+    assert_memory_equal(got->confusion, wanted->confusion,
+                        CLASSES * CLASSES * sizeof *got->confusion);
+}
+
+static void a_packed_score_comes_back_with_the_same_bits(void **state)
+{
+    (void)state;
+    struct trial trial = {0};
+    gang_run(1, work, &trial);
+    const struct score plain = {.images = 3, .correct = 1, .accuracy = 1.0 / 3, .loss = 0.1};
+    const struct score *const scores[] = {&trial.scores[0], &plain};
+    for (int i = 0; i < 2; i++) {
+        struct text packed;
+        struct score back = {0};
+        text_init(&packed);
+        score_pack(scores[i], &packed);
+        assert_int_equal(score_unpack(packed.bytes, packed.size, &back), ERR_OK);
+        assert_equal(&back, scores[i]);
+        score_fini(&back);
+        for (size_t size = 0; size < 2; size++) /* no images, or no message */
+            assert_int_equal(score_unpack(packed.bytes, size, &back), ERR_DATA);
+        text_fini(&packed);
+    }
+    score_fini(&trial.scores[0]);
+}
+
 static void precision_and_recall_are_shares_of_what_was_predicted_and_of_what_is_there(void **state)
 {
     (void)state;
@@ -179,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_the_same_for_every_gang),
         cmocka_unit_test(counts_and_loss_are_those_of_the_definition),
+        cmocka_unit_test(a_packed_score_comes_back_with_the_same_bits),
         cmocka_unit_test(
             precision_and_recall_are_shares_of_what_was_predicted_and_of_what_is_there),
         cmocka_unit_test(many_classes_are_counted_without_their_square),

@@ -1,0 +1,361 @@
+/* Nothing is measured twice: stages of a gang of one on a small trained run, stopped, repeated and
+ * edited. What was computed is counted by the stops asked for: one before every calibration. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "tests/integration/scene.h"
+#include "trainer/judge.h"
+#include "trainer/resume.h"
+#include "trainer/stage.h"
+#include <fcntl.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NEVER  (-1)
+#define TARGET "{name: small, macs: 0.6M}"
+
+struct stand {
+    struct campaign *campaign;
+    struct comm comm;
+    struct observer observer;
+    struct workbench *bench;
+    int stop_at;     /* calibrations before a stop is asked for */
+    int measured;    /* calibrations */
+    uint64_t reused; /* as progress said last */
+};
+
+static void must(enum err err)
+{
+    if (err != ERR_OK)
+        fail_msg("%s: %s", err_name(err), err_text());
+}
+
+static bool wants_stop(void *own)
+{
+    struct stand *stand = own;
+    bool is_over = stand->stop_at != NEVER && stand->measured >= stand->stop_at;
+    stand->measured += !is_over;
+    return is_over;
+}
+
+static void take_progress(void *own, const struct progress *progress)
+{
+    struct stand *stand = own;
+    assert_true(progress->reused <= progress->step);
+    stand->reused = progress->reused;
+}
+
+/* set: with what the campaign is edited, or NULL. */
+static void open_stand(const struct scene *scene, const char *run,
+                       const struct campaign_override *set, struct stand *stand)
+{
+    char folder[400];
+    snprintf(folder, sizeof folder, "%s/%s", scene->folder, run);
+    *stand = (struct stand){.campaign = mem_alloc(sizeof *stand->campaign), .stop_at = NEVER};
+    must(campaign_load(scene->campaign, set, set ? 1 : 0, stand->campaign));
+    comm_alone(&stand->comm);
+    stand->observer =
+        (struct observer){.own = stand, .wants_stop = wants_stop, .progress = take_progress};
+    struct workbench_cfg cfg = {.campaign = stand->campaign,
+                                .folder = folder,
+                                .comm = &stand->comm,
+                                .observer = &stand->observer};
+    must(workbench_open(&cfg, &stand->bench));
+}
+
+static void close_stand(struct stand *stand)
+{
+    workbench_close(&stand->bench);
+    mem_free(stand->campaign);
+}
+
+struct ran { /* one attempt of a stage */
+    enum err err;
+    int measured, reused;
+};
+
+static struct ran run_edited(const struct scene *scene, const char *run, const char *stage,
+                             int stop_at, const struct campaign_override *set)
+{
+    struct stand stand;
+    struct stage_start start = {0};
+    struct stage_result result;
+    open_stand(scene, run, set, &stand);
+    stand.stop_at = stop_at;
+    enum err err = stage_run(stand.bench, stage, &start, &result);
+    struct ran ran = {err, stand.measured, (int)stand.reused};
+    close_stand(&stand);
+    return ran;
+}
+
+static struct ran run_stage(const struct scene *scene, const char *run, const char *stage,
+                            int stop_at)
+{
+    return run_edited(scene, run, stage, stop_at, NULL);
+}
+
+static void train(const struct scene *scene, const char *run, const char *stages)
+{
+    char *copy = mem_string(stages), *rest = copy;
+    for (const char *stage; (stage = strsep(&rest, ","));)
+        must(run_stage(scene, run, stage, NEVER).err);
+    mem_free(copy);
+}
+
+/* A run of its own for a test, trained already. */
+static void copy_trained(const struct scene *scene, const char *run)
+{
+    char from[400], to[400];
+    snprintf(from, sizeof from, "%s/trained", scene->folder);
+    snprintf(to, sizeof to, "%s/%s", scene->folder, run);
+    const char *words[] = {"cp", "-r", from, to, NULL};
+    struct program program = program_start(words, scene->output, scene->log);
+    assert_int_equal(program_wait(&program, SCENE_WAIT_S), 0);
+}
+
+static void assert_same_file(const struct scene *scene, const char *left, const char *right,
+                             const char *name)
+{
+    char *wanted = scene_read(scene, left, name), *got = scene_read(scene, right, name);
+    assert_true(strlen(wanted) > 500);
+    assert_int_equal(strlen(got), strlen(wanted));
+    assert_memory_equal(got, wanted, strlen(wanted));
+    mem_free(wanted);
+    mem_free(got);
+}
+
+static void a_stopped_search_measures_only_the_rest(void **state)
+{
+    enum { DONE = 4 };
+    copy_trained(*state, "whole");
+    copy_trained(*state, "stopped");
+    struct ran whole = run_stage(*state, "whole", "search", NEVER);
+    must(whole.err);
+    assert_true(whole.measured > DONE + 1); /* a corner may be known from the last phase's grid */
+    assert_int_equal(run_stage(*state, "stopped", "search", DONE).err, ERR_INTERRUPTED);
+    struct ran rest = run_stage(*state, "stopped", "search", NEVER);
+    must(rest.err);
+    assert_int_equal(rest.measured, whole.measured - DONE);
+    assert_int_equal(rest.reused, whole.reused + DONE);
+    assert_same_file(*state, "whole", "stopped", "results/search.json");
+    struct ran again = run_stage(*state, "stopped", "search", NEVER);
+    must(again.err);
+    assert_int_equal(again.measured, 0);
+    assert_int_equal(again.reused, whole.measured + whole.reused);
+    assert_same_file(*state, "whole", "stopped", "results/search.json");
+}
+
+static json_t *load_search(const struct scene *scene, const char *run)
+{
+    char *text = scene_read(scene, run, "results/search.json");
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    mem_free(text);
+    return json;
+}
+
+/* How many of these entries' sub-networks are among those. */
+static int count_common(const json_t *search, const json_t *other, const char *list)
+{
+    int common = 0;
+    size_t i, j;
+    const json_t *mine, *theirs;
+    json_array_foreach(json_object_get(search, list), i, mine) json_array_foreach(
+        json_object_get(other, list), j,
+        theirs) if (json_equal(json_object_get(mine, "subnet"), json_object_get(theirs, "subnet")))
+    {
+        common++;
+        break;
+    }
+    return common;
+}
+
+static const struct campaign_override two_targets = {
+    "search", "{evaluations: 16, population: 4, targets: [" TARGET ", {name: best, macs: 0.9M}]}"};
+static const struct campaign_override one_target = {
+    "search", "{evaluations: 16, population: 4, targets: [" TARGET "]}"};
+
+static void a_target_more_measures_only_what_is_new(void **state)
+{
+    copy_trained(*state, "grown");
+    copy_trained(*state, "both");
+    must(run_edited(*state, "grown", "search", NEVER, &one_target).err);
+    json_t *before = load_search(*state, "grown");
+    struct ran grown = run_edited(*state, "grown", "search", NEVER, &two_targets);
+    struct ran both = run_edited(*state, "both", "search", NEVER, &two_targets);
+    must(grown.err);
+    must(both.err);
+    json_t *after = load_search(*state, "grown");
+    int common = count_common(after, before, "candidates"); /* known corners among them */
+    int tested = count_common(after, before, "targets");
+    print_message("%d of %d measurements reused, %d candidates in common\n", grown.reused,
+                  grown.measured + grown.reused, common);
+    assert_true(common >= 8); /* two generations of the first target */
+    assert_in_range(grown.reused, common + tested, common + tested + both.reused);
+    assert_int_equal(grown.measured + grown.reused, both.measured + both.reused);
+    assert_same_file(*state, "both", "grown", "results/search.json");
+    json_decref(before);
+    json_decref(after);
+}
+
+/* Turns a bit over in every copy of the first candidate's key that lies in the file, those of old
+ * pages too. */
+static void damage_first(const struct scene *scene, const char *run)
+{
+    char path[500], hex[HASH_HEX_BYTES], key[400];
+    int damaged = 0;
+    size_t size = 0;
+    char *bytes = NULL;
+    json_t *search = load_search(scene, run);
+    const json_t *first = json_array_get(json_object_get(search, "candidates"), 0);
+    scene_content(scene, run, "width-2/final", hex);
+    snprintf(key, sizeof key, "checkpoint=%s\nsubnet=%s\nsplit=holdout\n", hex,
+             json_string_value(json_object_get(first, "subnet")));
+    snprintf(path, sizeof path, "%s/%s/checkpoints/data.mdb", scene->folder, run);
+    must(file_read(path, (size_t)1 << 30, &bytes, &size));
+    int file = open(path, O_RDWR);
+    for (char *at = bytes; (at = memmem(at, size - (size_t)(at - bytes), key, strlen(key))); at++) {
+        char byte = (char)(*at ^ 1);
+        assert_int_equal(pwrite(file, &byte, 1, at - bytes), 1);
+        damaged++;
+    }
+    assert_true(damaged > 0);
+    close(file);
+    mem_free(bytes);
+    json_decref(search);
+}
+
+static void a_damaged_measurement_is_made_again(void **state)
+{
+    copy_trained(*state, "damaged");
+    struct ran whole = run_stage(*state, "damaged", "search", NEVER);
+    must(whole.err);
+    char *before = scene_read(*state, "damaged", "results/search.json");
+    damage_first(*state, "damaged");
+    struct ran again = run_stage(*state, "damaged", "search", NEVER);
+    must(again.err);
+    assert_int_equal(again.measured, 1);
+    char *after = scene_read(*state, "damaged", "results/search.json");
+    assert_string_equal(after, before);
+    assert_int_equal(run_stage(*state, "damaged", "search", NEVER).measured, 0);
+    mem_free(before);
+    mem_free(after);
+}
+
+/* Its worst images, confusion and recall too. */
+static void an_evaluation_is_repeated_from_the_table(void **state)
+{
+    copy_trained(*state, "evaluated");
+    struct ran first = run_stage(*state, "evaluated", "evaluate", NEVER);
+    must(first.err);
+    assert_true(first.measured > 0);
+    char *before = scene_read(*state, "evaluated", "results/evaluate.json");
+    assert_non_null(strstr(before, "\"confusion\""));
+    struct ran again = run_stage(*state, "evaluated", "evaluate", NEVER);
+    must(again.err);
+    assert_int_equal(again.measured, 0);
+    assert_int_equal(again.reused, first.measured);
+    char *after = scene_read(*state, "evaluated", "results/evaluate.json");
+    assert_int_equal(strlen(after), strlen(before));
+    assert_memory_equal(after, before, strlen(before));
+    mem_free(before);
+    mem_free(after);
+}
+
+static void other_settings_measure_anew(void **state)
+{
+    copy_trained(*state, "other");
+    struct ran first = run_stage(*state, "other", "evaluate", NEVER);
+    must(first.err);
+    const struct campaign_override set = {"evaluate.calibration_images", "48"};
+    struct ran edited = run_edited(*state, "other", "evaluate", NEVER, &set);
+    must(edited.err);
+    assert_int_equal(edited.measured, first.measured);
+    assert_int_equal(edited.reused, 0);
+}
+
+static void open_evaluate(struct stand *stand, bool is_known, struct evaluate **evaluate)
+{
+    struct hash content;
+    must(resume_load_trained(stand->bench, &content));
+    must(judge_open(stand->bench, NULL, evaluate));
+    evaluate_set_checkpoint(*evaluate, is_known ? &content : NULL);
+}
+
+static struct evaluate_item measure(struct evaluate *evaluate, const struct subnet *subnet,
+                                    enum score_detail detail)
+{
+    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = detail};
+    must(evaluate_measure(evaluate, subnet, &item, 1));
+    score_fini(&item.score); /* what is plain stays */
+    return item;
+}
+
+/* The last phase's grid was measured before its checkpoint was written. */
+static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **state)
+{
+    struct stand stand;
+    struct evaluate *known = NULL, *unknown = NULL;
+    struct subnet biggest;
+    copy_trained(*state, "grid");
+    open_stand(*state, "grid", NULL, &stand);
+    subnet_biggest(&stand.bench->space, 20, &biggest);
+    open_evaluate(&stand, true, &known);
+    open_evaluate(&stand, false, &unknown);
+    struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT}, {.split = SPLIT_HOLDOUT}};
+    must(evaluate_measure(known, &biggest, &items[0], 1));
+    must(evaluate_measure(unknown, &biggest, &items[1], 1));
+    assert_true(items[0].is_reused);
+    assert_false(items[1].is_reused);
+    assert_memory_equal(&items[0].score, &items[1].score, sizeof items[0].score);
+    assert_false(measure(known, &biggest, SCORE_DETAILED).is_reused); /* that was a plain one */
+    assert_true(measure(known, &biggest, SCORE_DETAILED).is_reused);
+    assert_true(measure(known, &biggest, SCORE_PLAIN).is_reused);
+    assert_int_equal(evaluate_counts(known).reused, 3);
+    assert_int_equal(evaluate_counts(known).measured, 1);
+    evaluate_destroy(&known);
+    evaluate_destroy(&unknown);
+    close_stand(&stand);
+}
+
+/* depth-2 opens four corners: two were measured at the end of depth-1, on the same weights. The
+ * stop comes behind the third; then one is left, and the next stop is of a step. */
+static void a_stop_in_the_middle_of_a_grid_loses_no_row(void **state)
+{
+    const struct campaign_override set = {"evaluate.every_epochs", "1"};
+    train(*state, "cut", "teacher,kernel,depth-1");
+    struct ran cut = run_edited(*state, "cut", "depth-2", 1, &set);
+    assert_int_equal(cut.err, ERR_INTERRUPTED);
+    assert_non_null(strstr(err_text(), "behind step 0 of"));
+    struct ran next = run_edited(*state, "cut", "depth-2", 1, &set);
+    assert_int_equal(next.err, ERR_INTERRUPTED);
+    if (!strstr(err_text(), "behind step 1 of"))
+        fail_msg("%s", err_text());
+}
+
+static int make(void **state)
+{
+    if (scene_make(state) != 0)
+        return -1;
+    train(*state, "trained", SCENE_STAGES);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stopped_search_measures_only_the_rest),
+        cmocka_unit_test(a_target_more_measures_only_what_is_new),
+        cmocka_unit_test(a_damaged_measurement_is_made_again),
+        cmocka_unit_test(an_evaluation_is_repeated_from_the_table),
+        cmocka_unit_test(other_settings_measure_anew),
+        cmocka_unit_test(the_grid_of_a_phase_serves_what_follows_with_the_same_bits),
+        cmocka_unit_test(a_stop_in_the_middle_of_a_grid_loses_no_row),
+    };
+    return cmocka_run_group_tests(tests, make, scene_remove);
+}
