@@ -34,6 +34,7 @@ enum err cmd_dataset_verify(int argc, char **argv);
 enum err cmd_checkpoint_list(int argc, char **argv);
 enum err cmd_checkpoint_show(int argc, char **argv);
 enum err cmd_checkpoint_verify(int argc, char **argv);
+enum err cmd_checkpoint_measurements(int argc, char **argv);
 enum err cmd_checkpoint_import(int argc, char **argv);
 enum err cmd_evaluate(int argc, char **argv);
 enum err cmd_run(int argc, char **argv);

@@ -38,8 +38,10 @@ const struct command commands[] = {
      cmd_checkpoint_list},
     {"checkpoint", "show", "PATH[@NAME] [--tensors] [--json]",
      "what a checkpoint is and comes from", cmd_checkpoint_show},
-    {"checkpoint", "verify", "PATH[@NAME] [--json]", "read and hash every tensor again",
-     cmd_checkpoint_verify},
+    {"checkpoint", "verify", "PATH[@NAME] [--json]",
+     "read and hash every tensor and measurement again", cmd_checkpoint_verify},
+    {"checkpoint", "measurements", "PATH[@NAME] [--json]",
+     "what was measured on the checkpoints of a store or run", cmd_checkpoint_measurements},
     {"checkpoint", "import",
      "FILE.safetensors --space SPACE --classes N [--channels N] [--width W] DEST [--json]",
      "make a checkpoint from weights trained elsewhere", cmd_checkpoint_import},
@@ -71,7 +73,7 @@ static void print_commands(FILE *out)
     for (const struct command *c = commands; c->noun; c++) {
         char name[COMMAND_NAME];
         command_name(c, name);
-        fprintf(out, "  %-18s  %s\n", name, c->help);
+        fprintf(out, "  %-23s  %s\n", name, c->help);
     }
     fprintf(out,
             "\n\"glowworm COMMAND --help\" shows a command's options, \"glowworm --version\" "

@@ -23,7 +23,7 @@ struct progress {
     struct gang_progress latest;
     const struct gang *gang;
     double first_s; /* when the attempt's first progress came, and at which step: for the ETA */
-    uint64_t first_step;
+    uint64_t first_computed;
 };
 
 void progress_look(struct progress_cfg *cfg)
@@ -94,6 +94,12 @@ static void say(struct progress *progress, const char *colour, const char *text)
     write_waiting(progress);
 }
 
+/* Steps of the latest progress that took time. */
+static uint64_t computed(const struct gang_progress *latest)
+{
+    return latest->step > latest->reused ? latest->step - latest->reused : 0;
+}
+
 /* "kernel 120/640 19 %  loss 0.412  2140 images/s  35 s left" */
 static void format_line(const struct progress *progress, struct text *line)
 {
@@ -106,14 +112,17 @@ static void format_line(const struct progress *progress, struct text *line)
                  100.0 * (double)latest->step / (double)latest->steps);
     if (latest->doing[0] && strcmp(latest->doing, "training") != 0)
         text_add(line, "  %s", latest->doing);
+    if (latest->reused > 0)
+        text_add(line, "  reused %llu of %llu", (unsigned long long)latest->reused,
+                 (unsigned long long)latest->step);
     if (latest->loss > 0)
         text_add(line, "  loss %.4f", latest->loss);
     if (latest->accuracy >= 0 && latest->accuracy <= 1)
         text_add(line, "  accuracy %.2f %%", 100 * latest->accuracy);
     if (latest->images_per_second > 0)
         text_add(line, "  %.0f images/s", latest->images_per_second);
-    uint64_t steps = latest->step - progress->first_step;
-    if (latest->step > progress->first_step && latest->steps >= latest->step) {
+    uint64_t steps = computed(latest) - progress->first_computed;
+    if (computed(latest) > progress->first_computed && latest->steps >= latest->step) {
         double each = (clock_seconds() - progress->first_s) / (double)steps;
         progress_duration(each * (double)(latest->steps - latest->step), left);
         text_add(line, "  %s left", left);
@@ -163,9 +172,9 @@ static void on_progress(void *own, const struct gang *gang)
     struct progress *progress = own;
     progress->latest = gang->progress;
     progress->gang = gang;
-    if (progress->first_s == 0 || gang->progress.step < progress->first_step) {
+    if (progress->first_s == 0 || computed(&gang->progress) < progress->first_computed) {
         progress->first_s = clock_seconds();
-        progress->first_step = gang->progress.step;
+        progress->first_computed = computed(&gang->progress);
     }
     double pause = progress->cfg.is_terminal ? REFRESH_S : progress->cfg.every_s;
     if (clock_seconds() - progress->said_s >= pause)
@@ -175,9 +184,13 @@ static void on_progress(void *own, const struct gang *gang)
 static void on_done(void *own, const struct gang *gang, double seconds)
 {
     struct progress *progress = own;
+    const struct gang_progress *latest = &gang->progress;
     char line[160], duration[32];
     progress_duration(seconds, duration);
-    snprintf(line, sizeof line, "  %s done in %s", gang->lease.name, duration);
+    int size = snprintf(line, sizeof line, "  %s done in %s", gang->lease.name, duration);
+    if (latest->reused > 0)
+        snprintf(line + size, sizeof line - (size_t)size, ", reused %llu of %llu measurements",
+                 (unsigned long long)latest->reused, (unsigned long long)latest->step);
     say(progress, "32", line);
 }
 
@@ -201,6 +214,17 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     text_fini(&line);
 }
 
+static const char *what_a_stop_keeps(const struct progress *progress, const struct gang *gang)
+{
+    switch (progress->cfg.graph->stages[gang->stage].kind) {
+    case STAGE_EVALUATE:
+    case STAGE_SEARCH:
+        return "keeps what it has measured";
+    default:
+        return "ends its step and saves a checkpoint";
+    }
+}
+
 static void on_stopping(void *own, const struct gang *gang, int count)
 {
     struct progress *progress = own;
@@ -209,7 +233,7 @@ static void on_stopping(void *own, const struct gang *gang, int count)
     if (!gang)
         text_add(&line, "stopping");
     else if (count == 1)
-        text_add(&line, "stopping: %s ends its step and saves a checkpoint", gang->lease.name);
+        text_add(&line, "stopping: %s %s", gang->lease.name, what_a_stop_keeps(progress, gang));
     else if (count == 2)
         text_add(&line,
                  "still going on: %s at step %llu (%s); log: %s/%s. Once more kills it: the work "

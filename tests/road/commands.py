@@ -29,6 +29,17 @@ def content(folder, name="width-2/final"):
     return json.loads(run(GLOWWORM, "checkpoint", "show", f"{folder}@{name}", "--json").stdout)["content"]
 
 
+def measurements(folder):
+    """What was measured on the run's last checkpoint."""
+    listed = run(GLOWWORM, "checkpoint", "measurements", f"{folder}@width-2/final", "--json")
+    return json.loads(listed.stdout)
+
+
+def search_of(folder):
+    with open(os.path.join(folder, "results", "search.json")) as file:
+        return file.read()
+
+
 def edited(campaign, old, new):
     """A copy of the campaign with one thing changed."""
     with open(campaign) as file:
@@ -110,6 +121,40 @@ class Commands(unittest.TestCase):
         with open(os.path.join(folder, "metrics", "teacher.jsonl")) as file:
             steps = [int(match) for match in re.findall(r'"event":"step","step":(\d+)', file.read())]
         self.assertEqual(steps, list(range(1, len(steps) + 1)), "a step was lost or taken twice")
+
+    def test_ctrl_c_in_a_search_loses_no_measurement(self):
+        campaign = edited(self.campaign, "evaluations: 12", "evaluations: 150")
+        whole, folder = self.copy(), self.copy()
+        run(GLOWWORM, "run", campaign, "--run-folder", whole)
+        known = len(measurements(folder))
+        program = start(campaign, folder)
+        while len(measurements(folder)) < known + 20:
+            self.assertIsNone(program.poll(), "the search ended before it could be stopped")
+        os.killpg(program.pid, signal.SIGINT)
+        said, _ = program.communicate(timeout=60)
+        self.assertEqual(program.returncode, STOPPED, said)
+        self.assertIn("search keeps what it has measured", said)
+        done = run(GLOWWORM, "run", campaign, "--run-folder", folder)
+        found = re.search(r"search done in .*, reused (\d+) of (\d+) measurements", done.stderr)
+        self.assertIsNotNone(found, done.stderr)
+        self.assertGreaterEqual(int(found[1]), 20)
+        self.assertEqual(int(found[2]), 152)
+        self.assertEqual(search_of(folder), search_of(whole))
+
+    def test_what_was_measured_is_listed(self):
+        listed = {(entry["key"]["subnet"], entry["key"]["split"]): entry for entry in measurements(self.folder)}
+        search = json.loads(search_of(self.folder))
+        for candidate in search["candidates"]:
+            entry = listed[candidate["subnet"], "holdout"]
+            self.assertEqual(entry["images"], 100)
+            self.assertEqual(entry["accuracy"], entry["correct"] / entry["images"])
+            for name in ("accuracy", "loss"):
+                self.assertAlmostEqual(entry[name], candidate[name], delta=1e-8)
+            self.assertEqual(entry["key"]["checkpoint"], content(self.folder))
+        for target in search["targets"]:
+            self.assertTrue(listed[target["subnet"], "test"]["detailed"])
+        table = run(GLOWWORM, "checkpoint", "measurements", self.folder).stdout.splitlines()
+        self.assertGreater(len(table), len(listed) + 1)  # those of the other phases too
 
     def test_a_given_teacher_is_not_trained_and_what_it_has_nothing_to_open_for_neither(self):
         teacher = f"{self.folder}@teacher/final"

@@ -4,9 +4,9 @@
  * record holds its key's text and the score as the trainer packs it (trainer/score.h), under a
  * checksum: a damaged one is not believed. Written by the store's one writer, its saver's thread.
  *
- * Measurements stay when their checkpoint goes: they are small (about 700 bytes; a detailed one of
- * ten classes 2 KB, of a hundred 50 KB), and training that is done again ends with the same
- * checkpoint. A store of before this table is read as one without measurements. */
+ * Measurements stay when their checkpoint goes: they are small (600 bytes; a detailed one of ten
+ * classes 1 KB), and training that is done again ends with the same checkpoint. A store of before
+ * this table is read as one without measurements. */
 #ifndef TRAINER_CHECKPOINT_MEASUREMENT_H
 #define TRAINER_CHECKPOINT_MEASUREMENT_H
 

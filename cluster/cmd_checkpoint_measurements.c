@@ -1,0 +1,133 @@
+/* glowworm checkpoint measurements: what was measured on the checkpoints of a store. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cluster/command.h"
+#include "trainer/checkpoint/measurement.h"
+#include "trainer/score.h"
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+struct listing {
+    char only[HASH_HEX_BYTES]; /* of this checkpoint; "": of all */
+    json_t *json;              /* NULL: a table is printed */
+};
+
+/* "name=value" lines as an object; a value that is a number stays text: the key is text. */
+static json_t *read_key(const char *key)
+{
+    json_t *json = json_object();
+    char *copy = mem_string(key), *rest = copy;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        char *equals = strchr(line, '=');
+        if (!equals)
+            continue;
+        *equals = '\0';
+        json_object_set_new(json, line, json_string(equals + 1));
+    }
+    mem_free(copy);
+    return json;
+}
+
+static const char *part(const json_t *key, const char *name)
+{
+    const char *text = json_string_value(json_object_get(key, name));
+    return text ? text : "";
+}
+
+static void print_row(const json_t *key, const struct score *score)
+{
+    printf("%-12.12s  %-7s  %8llu  %8.2f %%  %7.4f  %s\n", part(key, "checkpoint"),
+           part(key, "split"), (unsigned long long)score->images, 100 * score->accuracy,
+           score->loss, part(key, "subnet"));
+}
+
+static enum err list_one(const struct measurement *measurement, void *own)
+{
+    enum err err = ERR_OK;
+    struct listing *listing = own;
+    struct score score = {0};
+    json_t *key = read_key(measurement->key);
+    if (listing->only[0] && strcmp(listing->only, part(key, "checkpoint")) != 0)
+        goto out;
+    TRY(score_unpack(measurement->score, measurement->score_bytes, &score));
+    if (listing->json)
+        json_array_append_new(listing->json,
+                              json_pack("{s:O, s:I, s:I, s:f, s:f, s:b}", "key", key, "images",
+                                        (json_int_t)score.images, "correct",
+                                        (json_int_t)score.correct, "accuracy", score.accuracy,
+                                        "loss", score.loss, "detailed", score.classes > 0));
+    else
+        print_row(key, &score);
+out:
+    score_fini(&score);
+    json_decref(key);
+    return err;
+}
+
+struct request {
+    char *path, *name; /* of the reference */
+    bool is_named;     /* PATH@NAME rather than PATH */
+    bool has_json;
+};
+
+static enum err read_options(int argc, char **argv, struct request *request)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    optind = 0; /* from the start, whoever parsed before */
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'j')
+            TRY(err_set(ERR_USAGE, "that option is not known"));
+        request->has_json = true;
+    }
+    if (argc - optind != 1)
+        TRY(err_set(ERR_USAGE, "name one store of checkpoints: a folder, a run, or PATH@NAME"));
+    TRY(checkpoint_reference(argv[optind], &request->path, &request->name));
+    request->is_named = !file_is_folder(argv[optind]);
+out:
+    return err;
+}
+
+static enum err find_named(struct checkpoint_store *store, const struct request *request,
+                           char hex[HASH_HEX_BYTES])
+{
+    struct checkpoint checkpoint = {0};
+    if (!request->is_named)
+        return ERR_OK;
+    enum err err = checkpoint_peek(store, request->name, &checkpoint);
+    if (err == ERR_OK)
+        hash_hex(&checkpoint.content, hex);
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+enum err cmd_checkpoint_measurements(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct request request = {0};
+    struct listing listing = {0};
+    struct checkpoint_store *store = NULL;
+    TRY(read_options(argc, argv, &request));
+    struct checkpoint_store_cfg cfg = {.path = request.path, .keep = 1};
+    TRY(checkpoint_store_open(&cfg, &store));
+    TRY(find_named(store, &request, listing.only));
+    if (request.has_json)
+        listing.json = json_array();
+    else
+        printf("%-12s  %-7s  %8s  %10s  %7s  %s\n", "checkpoint", "split", "images", "accuracy",
+               "loss", "sub-network");
+    err = measurement_each(store, list_one, &listing); /* what is whole is shown in any case */
+    if (listing.json) {
+        json_dumpf(listing.json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        printf("\n");
+    }
+out:
+    json_decref(listing.json);
+    checkpoint_store_close(&store);
+    mem_free(request.path);
+    mem_free(request.name);
+    return err;
+}
