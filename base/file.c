@@ -100,23 +100,6 @@ out:
     return err;
 }
 
-static enum err write_all(int file, const char *path, const char *bytes, size_t size_bytes)
-{
-    enum err err = ERR_OK;
-    TRY(FAULT("file.write"));
-    for (size_t done = 0; done < size_bytes;) {
-        ssize_t put = write(file, bytes + done, size_bytes - done);
-        if (put < 0 && errno != EINTR)
-            TRY(failed("write", path));
-        done += put > 0 ? (size_t)put : 0;
-    }
-    TRY(FAULT("file.sync"));
-    if (fsync(file) != 0)
-        TRY(failed("sync", path));
-out:
-    return err;
-}
-
 void file_sync_folder(const char *folder)
 {
     int handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -136,27 +119,100 @@ void file_sync_parent(const char *path)
     mem_free(folder);
 }
 
-enum err file_write(const char *path, const void *bytes, size_t size_bytes)
+struct file_update {
+    int file;
+    char *path, *beside;
+};
+
+enum err file_begin(const char *path, struct file_update **begun)
 {
     enum err err = ERR_OK;
     static atomic_uint serial; /* two threads may write files of the same name */
     char beside[4096];
-    int file = -1, length = snprintf(beside, sizeof beside, "%s.part-%ld-%u", path, (long)getpid(),
-                                     atomic_fetch_add(&serial, 1));
+    struct file_update *update = NULL;
+    int length = snprintf(beside, sizeof beside, "%s.part-%ld-%u", path, (long)getpid(),
+                          atomic_fetch_add(&serial, 1));
     if (length >= (int)sizeof beside)
-        return err_set(ERR_IO, "a path of %d characters is too long", length);
-    file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        TRY(err_set(ERR_IO, "a path of %d characters is too long", length));
+    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file < 0)
-        return failed("create", beside);
-    TRY(write_all(file, beside, bytes, size_bytes));
-    TRY(FAULT("file.rename"));
-    if (rename(beside, path) != 0)
-        TRY(failed("rename to", path));
-    file_sync_parent(path);
+        TRY(failed("create", beside));
+    update = mem_alloc(sizeof *update);
+    *update =
+        (struct file_update){.file = file, .path = mem_string(path), .beside = mem_string(beside)};
+    *begun = update;
 out:
-    close(file);
-    if (err != ERR_OK)
-        unlink(beside);
+    return err;
+}
+
+enum err file_append(struct file_update *update, const void *bytes, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    TRY(FAULT("file.write"));
+    for (size_t done = 0; done < size_bytes;) {
+        ssize_t put = write(update->file, (const char *)bytes + done, size_bytes - done);
+        if (put < 0 && errno != EINTR)
+            TRY(failed("write", update->path));
+        done += put > 0 ? (size_t)put : 0;
+    }
+out:
+    return err;
+}
+
+/* Atomic either way: a file system that cannot rename without replacing can link. */
+static enum err rename_to_free(const struct file_update *update)
+{
+    int failure = renameat2(AT_FDCWD, update->beside, AT_FDCWD, update->path, RENAME_NOREPLACE);
+    if (failure != 0 && (errno == EINVAL || errno == ENOSYS)) {
+        failure = link(update->beside, update->path);
+        if (failure == 0)
+            unlink(update->beside);
+    }
+    if (failure != 0 && errno == EEXIST)
+        return err_set(ERR_CONFIG, "%s exists", update->path);
+    return failure == 0 ? ERR_OK : failed("rename to", update->path);
+}
+
+enum err file_commit(struct file_update **committed, enum file_existing existing)
+{
+    enum err err = ERR_OK;
+    struct file_update *update = *committed;
+    TRY(FAULT("file.sync"));
+    if (fsync(update->file) != 0)
+        TRY(failed("sync", update->path));
+    TRY(FAULT("file.rename"));
+    if (existing == FILE_KEEP)
+        TRY(rename_to_free(update));
+    else if (rename(update->beside, update->path) != 0)
+        TRY(failed("rename to", update->path));
+    file_sync_parent(update->path);
+out:
+    file_abort(committed); /* the name beside is gone when it was renamed */
+    return err;
+}
+
+void file_abort(struct file_update **aborted)
+{
+    struct file_update *update = aborted ? *aborted : NULL;
+    if (!update)
+        return;
+    close(update->file);
+    unlink(update->beside);
+    mem_free(update->path);
+    mem_free(update->beside);
+    mem_free(update);
+    *aborted = NULL;
+}
+
+enum err file_write(const char *path, const void *bytes, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    struct file_update *update = NULL;
+    TRY(file_begin(path, &update));
+    TRY(file_append(update, bytes, size_bytes));
+    TRY(file_commit(&update, FILE_REPLACE));
+out:
+    file_abort(&update);
     return err;
 }
 

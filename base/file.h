@@ -26,6 +26,18 @@ MUST_CHECK enum err file_read_from(int file, const char *path, size_t limit_byte
  */
 MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_bytes);
 
+/* The same for a file that comes in pieces. Of processes that share one across fork(), one commits;
+ * aborting in the other drops what was not committed. */
+struct file_update;
+enum file_existing { FILE_REPLACE, FILE_KEEP };
+/* Returns owned. Errors as file_write(). */
+MUST_CHECK enum err file_begin(const char *path, struct file_update **update);
+MUST_CHECK enum err file_append(struct file_update *update, const void *bytes, size_t size_bytes);
+/* Takes the update, succeed or fail. FILE_KEEP: ERR_CONFIG, nothing changed, where the path is
+ * taken, by whoever came first. */
+MUST_CHECK enum err file_commit(struct file_update **update, enum file_existing existing);
+void file_abort(struct file_update **update); /* accepts NULL */
+
 MUST_CHECK enum err file_make_folders(const char *path);  /* as mkdir -p */
 MUST_CHECK enum err file_remove_folder(const char *path); /* as rm -r; a missing folder is fine */
 /* Make names that were made, renamed or removed in a folder durable; of a path: in the folder it

@@ -45,6 +45,31 @@ static void what_was_written_is_read(void **state)
     mem_free(path);
 }
 
+static void a_file_in_pieces_appears_as_a_whole_and_never_takes_a_taken_name(void **state)
+{
+    char *path = file_join(*state, "file");
+    struct file_update *first = NULL, *second = NULL;
+    assert_int_equal(file_begin(path, &first), ERR_OK);
+    assert_int_equal(file_begin(path, &second), ERR_OK); /* two who saw that it was free */
+    assert_int_equal(file_append(first, "hel", 3), ERR_OK);
+    assert_int_equal(file_append(second, "late", 4), ERR_OK);
+    assert_false(file_exists(path));
+    assert_int_equal(file_append(first, "lo", 2), ERR_OK);
+    assert_int_equal(file_commit(&first, FILE_KEEP), ERR_OK);
+    assert_null(first);
+    assert_int_equal(file_commit(&second, FILE_KEEP), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), path));
+    assert_null(second);
+    assert_holds(path, "hello");
+    assert_int_equal(file_begin(path, &first), ERR_OK);
+    assert_int_equal(file_commit(&first, FILE_REPLACE), ERR_OK);
+    assert_holds(path, "");
+    assert_int_equal(file_begin(path, &first), ERR_OK);
+    file_abort(&first);
+    assert_int_equal(entries_in(*state), 1);
+    mem_free(path);
+}
+
 static void a_read_stops_at_its_limit(void **state)
 {
     char *path = file_join(*state, "file"), *bytes = NULL;
@@ -204,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(what_was_written_is_read),
+        T(a_file_in_pieces_appears_as_a_whole_and_never_takes_a_taken_name),
         T(a_read_stops_at_its_limit),
         T(a_file_without_a_size_is_read_whole),
         T(only_regular_files_are_opened_where_anything_may_lie),
