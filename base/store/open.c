@@ -203,9 +203,12 @@ enum err store_open(const struct store_cfg *cfg, struct store **opened)
     enum err err = ERR_OK;
     struct store *store = mem_alloc(sizeof *store);
     struct format format = {.store = store, .cfg = cfg};
+    int gate = -1;
     init_store(store, cfg);
     TRY(find_folder(store));
+    place_pass_gate(store->folder, &gate);
     TRY(open_env(store, cfg));
+    place_unlock(&gate);
     TRY(check_length(store));
     if (cfg->mode == STORE_WRITE)
         TRY(store_update(store, open_tables, &format));
@@ -214,6 +217,7 @@ enum err store_open(const struct store_cfg *cfg, struct store **opened)
     *opened = store;
     store = NULL;
 out:
+    place_unlock(&gate);
     store_close(&store);
     return err;
 }

@@ -112,6 +112,50 @@ void place_unlock(int *lock)
     *lock = -1;
 }
 
+/* -1: no. The folder itself is the lock: nothing has to be made, so readers of read-only media pass
+ * too. */
+static int lock_folder(const char *folder, int operation)
+{
+    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failure = -1;
+    do
+        failure = file < 0 ? -1 : flock(file, operation);
+    while (file >= 0 && failure != 0 && errno == EINTR);
+    if (failure == 0)
+        return file;
+    int number = errno;
+    place_unlock(&file);
+    errno = number;
+    return -1;
+}
+
+void place_pass_gate(const char *folder, int *gate)
+{
+    *gate = lock_folder(folder, LOCK_SH);
+}
+
+enum err place_shut_gate(const char *folder, int *gate)
+{
+    *gate = lock_folder(folder, LOCK_EX);
+    return *gate >= 0 ? ERR_OK
+                      : err_set(ERR_IO, "cannot lock the folder %s: %s", folder, strerror(errno));
+}
+
+/* LMDB: whoever has an environment open holds a shared lock on the first byte of its lock file. */
+enum err place_find_user(const char *folder, long *pid)
+{
+    enum err err = ERR_OK;
+    char *path = file_join(folder, "lock.mdb");
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0 || fcntl(file, F_GETLK, &lock) != 0)
+        TRY(err_set(ERR_IO, "cannot look at %s: %s", path, strerror(errno)));
+    *pid = lock.l_type == F_UNLCK ? 0 : (long)lock.l_pid;
+out:
+    place_unlock(&file);
+    mem_free(path);
+    return err;
+}
+
 unsigned long long place_free_bytes(const char *folder)
 {
     struct statvfs status;

@@ -19,6 +19,16 @@ MUST_CHECK enum err place_check_open_once(const char *file);
 MUST_CHECK enum err place_lock(const char *folder, int *lock);
 void place_unlock(int *lock); /* accepts -1; sets -1 */
 
+/* A gate that many may pass at once, and one may shut: opening a store looks up two files by name,
+ * compacting replaces one of them, and neither may happen in the middle of the other, in any
+ * process. Both wait, a moment at most. *gate: a descriptor for place_unlock(). A folder that
+ * cannot be locked is passed all the same. */
+void place_pass_gate(const char *folder, int *gate);
+MUST_CHECK enum err place_shut_gate(const char *folder, int *gate);
+
+/* Another process has the environment open, with LMDB's own lock file: *pid, 0 when none. */
+MUST_CHECK enum err place_find_user(const char *folder, long *pid);
+
 /* Bytes an ordinary user can still write there; 0 when that cannot be found out. */
 unsigned long long place_free_bytes(const char *folder);
 

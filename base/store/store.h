@@ -67,6 +67,13 @@ MUST_CHECK enum err store_update(struct store *store,
  * one between: what was deleted is room for the next update. For a disk that is full. */
 MUST_CHECK enum err store_reuse_pages(struct store *store);
 
+/* The file never gets smaller by itself. This writes it anew, without its free pages, beside the
+ * old one, and puts it in its place. Takes the store (mode STORE_WRITE), succeed or fail; no
+ * transaction of it may be running. ERR_AGAIN names the process that has it open for reading,
+ * ERR_FULL: no room for the copy; the store is what it was. *freed_bytes: how much smaller the file
+ * is. */
+MUST_CHECK enum err store_compact(struct store **store, uint64_t *freed_bytes);
+
 /* The value is borrowed: until the transaction ends or, when writing, until the next put or delete.
  * ERR_NOT_FOUND. */
 MUST_CHECK enum err store_get(struct store_txn *txn, int table, struct store_bytes key,
