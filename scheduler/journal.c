@@ -2,6 +2,7 @@
 #include "scheduler/journal.h"
 #include "base/mem.h"
 #include "scheduler/journal_own.h"
+#include <string.h>
 
 #define JOURNAL_VERSION 1
 
@@ -59,6 +60,41 @@ enum err journal_stage(struct journal *journal, const struct hash *key, struct s
 {
     struct stage_query query = {key, record};
     return store_view(journal->store, read_stage, &query);
+}
+
+struct stage_walk {
+    enum err (*visit)(const struct hash *, const struct stage_record *, void *);
+    void *own;
+};
+
+static enum err visit_stage(struct store_bytes bytes, struct store_bytes value, void *argument)
+{
+    enum err err = ERR_OK;
+    struct stage_walk *walk = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    struct hash key;
+    if (bytes.size != HASH_BYTES)
+        TRY(err_set(ERR_DATA, "the journal has a stage with a key of %zu bytes", bytes.size));
+    memcpy(key.bytes, bytes.data, HASH_BYTES);
+    TRY(codec_read_stage(value, record));
+    TRY(walk->visit(&key, record, walk->own));
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    return err;
+}
+
+static enum err walk_stages(struct store_txn *txn, void *walk)
+{
+    return store_each(txn, TABLE_STAGES, (struct store_bytes){NULL, 0}, visit_stage, walk);
+}
+
+enum err journal_stages(struct journal *journal,
+                        enum err (*visit)(const struct hash *, const struct stage_record *, void *),
+                        void *own)
+{
+    struct stage_walk walk = {visit, own};
+    return store_view(journal->store, walk_stages, &walk);
 }
 
 struct current_query {

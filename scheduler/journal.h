@@ -47,6 +47,13 @@ void stage_record_fini(struct stage_record *record); /* accepts a zeroed one */
 MUST_CHECK enum err journal_stage(struct journal *journal, const struct hash *key,
                                   struct stage_record *record);
 
+/* Every stage that was ever started, whatever the campaign asks for now, in the order of keys. The
+ * visitor may not ask the journal. */
+MUST_CHECK enum err journal_stages(struct journal *journal,
+                                   enum err (*visit)(const struct hash *key,
+                                                     const struct stage_record *record, void *own),
+                                   void *own);
+
 /* The input lines and the key the campaign last asked for under a name; either may be NULL.
  * *inputs: returns owned. ERR_NOT_FOUND. */
 MUST_CHECK enum err journal_current(struct journal *journal, const char *name, struct hash *key,

@@ -115,6 +115,33 @@ static void nothing_counts_after_the_end_of_a_lease(void **state)
     journal_close(&journal);
 }
 
+static enum err see_stage(const struct hash *key, const struct stage_record *record, void *own)
+{
+    const char **seen = own;
+    if (hash_equal(key, &kernel) && strcmp(record->checkpoint, "cccc") == 0 && record->is_done)
+        seen[0] = "kernel";
+    if (hash_equal(key, &depth) && strcmp(record->name, "depth") == 0 && !record->is_done)
+        seen[1] = "depth";
+    return ERR_OK;
+}
+
+static void every_stage_that_was_ever_started_is_visited(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct lease lease = take(journal, &kernel, "kernel");
+    struct stage_outcome done = outcome(ERR_OK);
+    const char *seen[2] = {"", ""};
+    assert_int_equal(journal_stages(journal, see_stage, seen), ERR_OK);
+    assert_string_equal(seen[0], "");
+    assert_int_equal(journal_checkpoint(journal, &lease, 10, 20, "cccc"), ERR_OK);
+    assert_int_equal(journal_end(journal, &lease, &done), ERR_OK);
+    take(journal, &depth, "depth");
+    assert_int_equal(journal_stages(journal, see_stage, seen), ERR_OK);
+    assert_string_equal(seen[0], "kernel");
+    assert_string_equal(seen[1], "depth");
+    journal_close(&journal);
+}
+
 static enum err count_event(const struct event_record *event, void *own)
 {
     int *count = own;
@@ -277,6 +304,7 @@ int main(void)
         TEST(a_done_stage_is_remembered_over_a_restart),
         TEST(a_report_of_an_old_lease_does_not_count),
         TEST(nothing_counts_after_the_end_of_a_lease),
+        TEST(every_stage_that_was_ever_started_is_visited),
         TEST(a_checkpoint_said_twice_is_written_once),
         TEST(a_second_runner_is_told_who_runs),
         TEST(what_the_campaign_asks_for_is_replaced_as_a_whole),
