@@ -45,31 +45,54 @@ out:
     return err;
 }
 
+void blob_begin(struct blob_walk *walk, struct store_txn *txn, const struct hash *hash,
+                size_t size_bytes)
+{
+    *walk = (struct blob_walk){.txn = txn, .hash = *hash, .size_bytes = size_bytes};
+    hasher_init(&walk->hasher);
+}
+
+enum err blob_next(struct blob_walk *walk, struct store_bytes *next)
+{
+    enum err err = ERR_OK;
+    uint8_t room[KEY_BYTES];
+    struct store_bytes chunk = {NULL, 0};
+    size_t left = walk->size_bytes - walk->done_bytes;
+    if (left > 0) {
+        struct store_bytes key = chunk_key(&walk->hash, walk->next, room);
+        err = store_get(walk->txn, TABLE_BLOBS, key, &chunk);
+        if (err == ERR_NOT_FOUND)
+            err = err_set(ERR_DATA, "chunk %u is missing", walk->next);
+        TRY(err);
+        if (chunk.size != (left < BLOB_CHUNK_BYTES ? left : BLOB_CHUNK_BYTES))
+            TRY(err_set(ERR_DATA, "chunk %u has %zu bytes", walk->next, chunk.size));
+        hasher_add(&walk->hasher, chunk.data, chunk.size);
+        walk->done_bytes += chunk.size;
+        walk->next++;
+    } else {
+        struct hash found = hasher_end(&walk->hasher);
+        if (!hash_equal(&found, &walk->hash))
+            TRY(err_set(ERR_DATA, "its bytes have changed since they were written"));
+    }
+    *next = chunk;
+out:
+    return err;
+}
+
 enum err blob_read(struct store_txn *txn, const struct hash *hash, size_t size_bytes, void *bytes)
 {
-    struct hasher hasher;
-    uint8_t room[KEY_BYTES];
-    hasher_init(&hasher);
-    uint32_t number = 0;
-    for (size_t done = 0; done < size_bytes; number++) {
-        struct store_bytes chunk;
-        enum err err = store_get(txn, TABLE_BLOBS, chunk_key(hash, number, room), &chunk);
-        if (err == ERR_NOT_FOUND)
-            return err_set(ERR_DATA, "chunk %u is missing", number);
-        if (err != ERR_OK)
-            return err;
-        size_t left = size_bytes - done;
-        if (chunk.size != (left < BLOB_CHUNK_BYTES ? left : BLOB_CHUNK_BYTES))
-            return err_set(ERR_DATA, "chunk %u has %zu bytes", number, chunk.size);
-        hasher_add(&hasher, chunk.data, chunk.size);
-        if (bytes)
-            memcpy((char *)bytes + done, chunk.data, chunk.size);
-        done += chunk.size;
-    }
-    struct hash found = hasher_end(&hasher);
-    if (!hash_equal(&found, hash))
-        return err_set(ERR_DATA, "its bytes have changed since they were written");
-    return ERR_OK;
+    enum err err = ERR_OK;
+    struct blob_walk walk;
+    struct store_bytes chunk = {NULL, 0};
+    blob_begin(&walk, txn, hash, size_bytes);
+    do {
+        char *to = bytes ? (char *)bytes + walk.done_bytes : NULL;
+        TRY(blob_next(&walk, &chunk));
+        if (to && chunk.size > 0)
+            memcpy(to, chunk.data, chunk.size);
+    } while (chunk.size > 0);
+out:
+    return err;
 }
 
 int blob_compare(const void *left, const void *right)

@@ -14,8 +14,21 @@ MUST_CHECK enum err blob_exists(struct store_txn *txn, const struct hash *hash, 
                                 bool *is_there);
 MUST_CHECK enum err blob_put_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
                                    struct store_bytes bytes);
-/* Reads the blob, into `bytes` unless that is NULL, and hashes it. ERR_DATA: a chunk is missing or
- * too long, or the hash is another. */
+/* A blob read chunk by chunk. */
+struct blob_walk {
+    struct store_txn *txn;
+    struct hash hash;
+    size_t size_bytes, done_bytes;
+    uint32_t next; /* chunk */
+    struct hasher hasher;
+};
+void blob_begin(struct blob_walk *walk, struct store_txn *txn, const struct hash *hash,
+                size_t size_bytes);
+/* The next chunk, borrowed from the store and aligned to nothing; size 0: there is no more, and the
+ * hash is right. Blobs of one size have the same chunks. ERR_DATA: a chunk is missing or too long,
+ * or the hash is another. */
+MUST_CHECK enum err blob_next(struct blob_walk *walk, struct store_bytes *chunk);
+/* Reads the blob, into `bytes` unless that is NULL, and hashes it. Errors as blob_next(). */
 MUST_CHECK enum err blob_read(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
                               void *bytes);
 

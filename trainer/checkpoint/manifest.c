@@ -182,6 +182,15 @@ static void read_meta(const Glowworm__Checkpoint__Meta *from, struct checkpoint_
                                    .has_statistics = from->has_statistics};
 }
 
+/* Names are shown on terminals, which obey some bytes. */
+static bool is_printable(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7F)
+            return false;
+    return true;
+}
+
 static enum err read_tensor(const Glowworm__Checkpoint__Tensor *from, struct tensor *to,
                             struct hash *blob)
 {
@@ -189,6 +198,8 @@ static enum err read_tensor(const Glowworm__Checkpoint__Tensor *from, struct ten
         from->n_shape > MOST_RANK || from->blob.len != HASH_BYTES)
         return err_set(ERR_DATA, "the tensor %.100s is described in a way that is not understood",
                        from->name);
+    if (!is_printable(from->name))
+        return err_set(ERR_DATA, "a tensor's name has unprintable characters");
     snprintf(to->name, sizeof to->name, "%s", from->name);
     to->rank = (int)from->n_shape;
     to->count = 1;
@@ -210,6 +221,8 @@ static enum err read_message(const Glowworm__Checkpoint__Manifest *message, stru
     if (!message->position || !message->meta ||
         strlen(message->position->stage) >= sizeof position->stage)
         TRY(err_set(ERR_DATA, "the manifest is incomplete"));
+    if (!is_printable(message->position->stage))
+        TRY(err_set(ERR_DATA, "the stage's name has unprintable characters"));
     snprintf(position->stage, sizeof position->stage, "%s", message->position->stage);
     position->step = message->position->step;
     position->epoch = message->position->epoch;
