@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages Glowworm builds, runs and tests with; does nothing when they are all there.
+# Installs the Debian packages Glowworm builds, runs and tests with; does nothing when they are all there. With --tests
+# also the one Python package that Debian does not have, into build/python; where it cannot be had, a test is skipped.
 # usage: cluster/setup.sh [--tests] [--bench]
 set -euo pipefail
 
@@ -8,10 +9,11 @@ packages=(build-essential cmake pkg-config git ca-certificates
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libonnx-dev
     liblmdb-dev libfyaml-dev libjansson-dev libsodium-dev
     libvips-dev libjpeg62-turbo-dev zlib1g-dev dataset-fashion-mnist)
+wants_python=no
 for option in "$@"; do
     case $option in
     --tests) packages+=(libcmocka-dev clang clang-format lmdb-utils python3-numpy python3-opencv
-        file man-db) ;;
+        python3-venv file man-db); wants_python=yes ;;
     --bench) packages+=(python3-torch libopenblas0-pthread) ;;
     *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;
     esac
@@ -22,7 +24,27 @@ for package in "${packages[@]}"; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$status" = "install ok installed" ] || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+
+install_python() {
+    local root requirements python
+    root=$(cd "$(dirname "$0")/.." && pwd)
+    requirements=$root/tests/requirements.txt
+    python=$root/build/python
+    cmp -s "$requirements" "$python/installed.txt" && return
+    rm -rf "$python"
+    mkdir -p "$root/build"
+    if /usr/bin/python3 -m venv "$python" && "$python/bin/python3" -m pip install -q --disable-pip-version-check --retries 1 \
+        --only-binary :all: --no-deps --require-hashes -r "$requirements"; then
+        cp "$requirements" "$python/installed.txt"
+    else
+        echo "setup.sh: the packages of tests/requirements.txt could not be installed; the test that needs them is skipped" >&2
+    fi
+}
+
+if [ ${#missing[@]} -eq 0 ]; then
+    [ "$wants_python" = no ] || install_python
+    exit 0
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "Glowworm needs these Debian packages. Ask an administrator to run:" >&2
@@ -33,3 +55,4 @@ echo "installing: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q >/dev/null || echo "setup.sh: package lists could not be refreshed; trying with the old ones" >&2
 apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+[ "$wants_python" = no ] || install_python

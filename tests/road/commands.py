@@ -115,6 +115,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(program.returncode, STOPPED, said)
             self.assertEqual(processes_of(folder), [], said)
             self.assertEqual(states(self.campaign, folder)[stage], "begun", said)
+            run(GLOWWORM, "checkpoint", "prune", folder, "--keep", "1", "--former", "--yes")  # loses nothing needed
         done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
         self.assertRegex(done.stderr, r"width-2 goes on at step [1-9]")
         self.assertEqual(content(folder), content(self.folder))
@@ -237,6 +238,8 @@ class Commands(unittest.TestCase):
         wait_for_step(folder, "teacher", 1, program)
         second = run(GLOWWORM, "run", self.campaign, "--run-folder", folder, expect=BUSY)
         self.assertIn("is being run already", second.stderr)
+        pruned = run(GLOWWORM, "checkpoint", "prune", folder, "--yes", expect=BUSY)
+        self.assertIn("stop it (Ctrl-C: it goes on later)", pruned.stderr)
         os.killpg(program.pid, signal.SIGTERM)
         said, _ = program.communicate(timeout=60)
         self.assertEqual(program.returncode, TERMINATED, said)
@@ -305,6 +308,47 @@ class Commands(unittest.TestCase):
         self.assertGreater(whole["read_bytes"], 1 << 20)
         missing = run(GLOWWORM, "checkpoint", "show", f"{self.folder}@nothing/final", expect=DATA_ERROR)
         self.assertIn("nothing/final", missing.stderr)
+
+    def test_the_log_of_a_run_is_the_chain_of_its_stages(self):
+        nodes = json.loads(run(GLOWWORM, "checkpoint", "log", f"{self.folder}@width-2/final", "--json").stdout)
+        finals = [node for node in nodes if node["final"]]
+        self.assertEqual([node["stage"] for node in finals],
+                         ["teacher", "kernel", "depth-1", "depth-2", "width-1", "width-2"])
+        for parent, child in zip(finals, finals[1:]):
+            self.assertEqual(child["parent"], parent["content"])
+            self.assertEqual(child["changes"], [])
+        self.assertIn("* " + finals[0]["content"][:12], run(GLOWWORM, "checkpoint", "log", self.folder).stdout)
+
+    def test_a_trained_checkpoint_is_inspected_exported_and_imported_to_the_bit(self):
+        reference, folder = f"{self.folder}@kernel/final", tempfile.mkdtemp(prefix="export-", dir=self.work)
+        out, again, store = (os.path.join(folder, name) for name in ("out.safetensors", "again.safetensors", "store"))
+        said = json.loads(run(GLOWWORM, "checkpoint", "export", reference, out, "--json").stdout)
+        self.assertEqual(said["left_out"], said["tensors"], "as much momentum as there are weights")
+        run(GLOWWORM, "checkpoint", "import", out, "--space", "firefly-tiny", "--classes", "10", "--channels", "1", store)
+        run(GLOWWORM, "checkpoint", "export", store, again)
+        with open(out, "rb") as first, open(again, "rb") as second:
+            ours, theirs = first.read(), second.read()
+        size = 8 + int.from_bytes(ours[:8], "little"), 8 + int.from_bytes(theirs[:8], "little")
+        self.assertEqual(ours[size[0]:], theirs[size[1]:])
+        said = json.loads(run(GLOWWORM, "checkpoint", "diff", reference, store, "--json", expect=1).stdout)
+        self.assertEqual({line["differs"] for line in said["tensors"]}, {"only in A"})
+        for line in said["tensors"]:
+            self.assertTrue(line["name"].startswith("momentum/"), line)
+        shown = json.loads(run(GLOWWORM, "checkpoint", "show", reference, "--sort", "deviation", "--json").stdout)
+        self.assertEqual(sum(line["nan"] + line["inf"] for line in shown["tensors"]), 0)
+        self.assertGreater(shown["tensors"][0]["deviation"], 0)
+
+    def test_a_pruned_run_is_as_finished_as_before(self):
+        folder = self.copy()
+        before = os.path.getsize(os.path.join(folder, "checkpoints", "data.mdb"))
+        said = json.loads(run(GLOWWORM, "checkpoint", "prune", folder, "--keep", "1", "--yes", "--json").stdout)
+        self.assertGreater(said["going"], 0)
+        self.assertLess(os.path.getsize(os.path.join(folder, "checkpoints", "data.mdb")), before)
+        self.assertEqual(set(states(self.campaign, folder).values()), {"done"})
+        self.assertEqual(content(folder), content(self.folder))
+        os.remove(os.path.join(folder, "results", "search.json"))
+        run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertEqual(set(states(self.campaign, folder).values()), {"done"})
 
     def damage(self, folder, command, *arguments):
         """Every page after the first two overwritten, one stretch after the other: never a crash, always a word."""
