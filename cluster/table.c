@@ -51,6 +51,13 @@ struct frame { /* how the rows are laid out */
     bool is_split;
 };
 
+static void end_line(struct text *out)
+{
+    while (out->size > 0 && out->bytes[out->size - 1] == ' ') /* of empty cells */
+        out->bytes[--out->size] = '\0';
+    text_add(out, "\n");
+}
+
 /* Cells with their gaps; nothing behind the last one of a line. */
 static void write_row(const struct table *table, const struct frame *frame, int row,
                       struct text *out)
@@ -69,10 +76,10 @@ static void write_row(const struct table *table, const struct frame *frame, int 
             text_add(out, "%-*s", ends_line ? 0 : width, cell);
         if (!ends_line)
             text_add(out, "%*s", GAP, "");
-        else if (is_alone && c == 0)
-            text_add(out, "\n%*s", INDENT, "");
         else
-            text_add(out, "\n");
+            end_line(out);
+        if (is_alone && c == 0)
+            text_add(out, "%*s", INDENT, "");
     }
 }
 

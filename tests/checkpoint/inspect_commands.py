@@ -292,6 +292,8 @@ class Run(unittest.TestCase):
         former = read("prune", self.run, "--keep", 1, "--former")
         self.assertEqual(self.going(former), {"teacher-10", "again-6", "depth-7", "kernel-9"})
         self.assertEqual((self.run / "checkpoints/data.mdb").read_bytes(), before)
+        for line in glowworm("list", self.run).stdout.splitlines():
+            self.assertEqual(line, line.rstrip())
         for line in on_terminal(100, "prune", self.run, "--keep", "1"):
             self.assertLessEqual(len(line), 100)
 
