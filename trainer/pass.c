@@ -9,8 +9,8 @@ struct plan {
     const struct wiring *wiring;
     const struct space *space;
     struct layout layout;
-    int turn; /* T: the moment of the pool */
-    int widest;
+    int turn;   /* T: the moment of the pool */
+    int widest; /* channels of any layer */
 };
 
 static int moment(int block, int conv)
@@ -188,8 +188,6 @@ static void lay_out_shared(struct plan *plan)
     struct run *shared = &plan->pass->shared;
     size_t widest = (size_t)plan->widest;
     shared->turn = plan->turn;
-    shared->zeros = ask_vector(plan, widest);
-    shared->ones = ask_vector(plan, widest);
     if (plan->pass->mode != PASS_TRAIN)
         return;
     shared->a = ask_vector(plan, widest);
@@ -237,49 +235,121 @@ static int widest_layer(const struct wiring *wiring)
     return widest;
 }
 
-enum err pass_create(const struct supernet *net, int N, int resolution, enum pass_mode mode,
-                     struct pass **result)
+/* Of one vector of constants, in whole cache lines. */
+static size_t constant_bytes(int widest)
+{
+    return ((size_t)widest * sizeof(float) + 63) / 64 * 64;
+}
+
+/* Zeros, then ones, both (widest): in front of what the passes share, where nobody writes. */
+static enum err memory_create(struct device *device, int widest, size_t room_bytes,
+                              struct pass_memory **result)
 {
     enum err err = ERR_OK;
-    struct pass *pass = mem_alloc(sizeof *pass); /* ours until it is whole */
-    struct plan plan = {.pass = pass,
-                        .wiring = net->wiring,
-                        .space = net->space,
-                        .turn = moment(net->wiring->block_count, 2),
-                        .widest = widest_layer(net->wiring)};
-    float *ones = mem_array((size_t)plan.widest, sizeof *ones);
-    pass->device = net->device;
-    pass->N = N;
-    pass->resolution = resolution;
-    pass->mode = mode;
-    pass->block_count = net->wiring->block_count;
-    lay_out(&plan);
-    layout_place(&plan.layout);
-    pass->size_bytes = plan.layout.total_bytes;
-    TRY(net->device->ops->alloc(net->device, pass->size_bytes, &pass->memory));
-    layout_hand_out(&plan.layout, pass->memory);
-    lay_out(&plan);
-    poison_init(&pass->poison, net->device, &plan.layout, pass->memory);
-    for (int c = 0; c < plan.widest; c++)
+    struct pass_memory *memory = mem_alloc(sizeof *memory);
+    float *ones = mem_array((size_t)widest, sizeof *ones);
+    for (int c = 0; c < widest; c++)
         ones[c] = 1.0f;
-    net->device->ops->upload(net->device, (float *)pass->shared.ones, ones,
-                             (size_t)plan.widest * sizeof *ones);
-    net->device->ops->sync(net->device);
-    pass->host_sums = mem_array(2 * (size_t)plan.widest, sizeof *pass->host_sums);
-    *result = pass;
-    pass = NULL;
+    *memory = (struct pass_memory){.device = device,
+                                   .size_bytes = 2 * constant_bytes(widest) + room_bytes};
+    TRY(device->ops->alloc(device, memory->size_bytes, &memory->block));
+    device->ops->upload(device, (char *)memory->block + constant_bytes(widest), ones,
+                        (size_t)widest * sizeof *ones);
+    device->ops->sync(device);
+    *result = memory;
+    memory = NULL;
 out:
+    mem_free(memory);
     mem_free(ones);
-    layout_fini(&plan.layout);
-    pass_destroy(&pass);
     return err;
+}
+
+static void measure(const struct supernet *net, const struct pass_room *room, struct plan *plan)
+{
+    *plan = (struct plan){.pass = mem_alloc(sizeof *plan->pass),
+                          .wiring = net->wiring,
+                          .space = net->space,
+                          .turn = moment(net->wiring->block_count, 2),
+                          .widest = widest_layer(net->wiring)};
+    plan->pass->N = room->N;
+    plan->pass->resolution = room->resolution;
+    plan->pass->mode = room->mode;
+    plan->pass->block_count = net->wiring->block_count;
+    lay_out(plan);
+    layout_place(&plan->layout);
+}
+
+static void hand_out(struct plan *plan, struct pass_memory *memory)
+{
+    struct pass *pass = plan->pass;
+    char *block = memory->block;
+    pass->memory = memory;
+    memory->users++;
+    pass->shared.zeros = (const float *)(const void *)block;
+    pass->shared.ones = (const float *)(const void *)(block + constant_bytes(plan->widest));
+    layout_hand_out(&plan->layout, block + 2 * constant_bytes(plan->widest));
+    lay_out(plan);
+    poison_init(&pass->poison, memory->device, &plan->layout,
+                block + 2 * constant_bytes(plan->widest));
+    pass->host_sums = mem_array(2 * (size_t)plan->widest, sizeof *pass->host_sums);
+}
+
+static enum err create_passes(const struct supernet *net, const struct pass_room *rooms, int count,
+                              struct pass **passes)
+{
+    enum err err = ERR_OK;
+    struct plan plans[2];
+    struct pass_memory *memory = NULL;
+    size_t most = 0;
+    for (int i = 0; i < count; i++) {
+        measure(net, &rooms[i], &plans[i]);
+        most = plans[i].layout.total_bytes > most ? plans[i].layout.total_bytes : most;
+    }
+    TRY(memory_create(net->device, plans[0].widest, most, &memory));
+    for (int i = 0; i < count; i++) {
+        hand_out(&plans[i], memory);
+        passes[i] = plans[i].pass;
+        plans[i].pass = NULL;
+    }
+out:
+    for (int i = 0; i < count; i++) {
+        layout_fini(&plans[i].layout);
+        mem_free(plans[i].pass);
+    }
+    return err;
+}
+
+enum err pass_create(const struct supernet *net, int N, int resolution, enum pass_mode mode,
+                     struct pass **pass)
+{
+    return create_passes(net, &(struct pass_room){N, resolution, mode}, 1, pass);
+}
+
+enum err pass_create_shared(const struct supernet *net, const struct pass_room rooms[2],
+                            struct pass *passes[2])
+{
+    return create_passes(net, rooms, 2, passes);
+}
+
+size_t pass_room_bytes(const struct supernet *net, const struct pass_room *room)
+{
+    struct plan plan;
+    measure(net, room, &plan);
+    size_t size_bytes = 2 * constant_bytes(plan.widest) + plan.layout.total_bytes;
+    layout_fini(&plan.layout);
+    mem_free(plan.pass);
+    return size_bytes;
 }
 
 void pass_destroy(struct pass **pass)
 {
     if (!pass || !*pass)
         return;
-    (*pass)->device->ops->free((*pass)->device, (*pass)->memory);
+    struct pass_memory *memory = (*pass)->memory;
+    if (--memory->users == 0) {
+        memory->device->ops->free(memory->device, memory->block);
+        mem_free(memory);
+    }
     mem_free((*pass)->host_sums);
     poison_fini(&(*pass)->poison);
     mem_free(*pass);
@@ -288,7 +358,7 @@ void pass_destroy(struct pass **pass)
 
 size_t pass_size_bytes(const struct pass *pass)
 {
-    return pass->size_bytes;
+    return pass->memory->size_bytes;
 }
 
 void pass_visit_layers(struct pass *pass, const struct space *space,

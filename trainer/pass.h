@@ -7,12 +7,18 @@
 
 #include "trainer/head.h"
 
-struct pass {
+struct pass_memory {
     struct device *device; /* borrowed */
-    int N, resolution;     /* the most it has room for */
-    enum pass_mode mode;
-    void *memory; /* device: everything below is carved from it */
+    void *block;           /* device */
     size_t size_bytes;
+    int users;                  /* passes carved from it; the last one frees it */
+    const struct pass *maps_of; /* whose training forward waits for its backward, or NULL */
+};
+
+struct pass {
+    int N, resolution; /* the most it has room for */
+    enum pass_mode mode;
+    struct pass_memory *memory; /* everything below is carved from it */
     struct layer stem;
     struct view image;
     float *q_stem;
@@ -26,7 +32,6 @@ struct pass {
     int active[SPACE_MAX_BLOCKS + 1];
     enum pass_mode last; /* mode and batch of the last forward */
     int N_last;
-    bool has_maps; /* a training forward whose backward has not run yet */
 };
 
 /* Calls visit(user, layer) for every active layer of the last forward, in order; stops when it

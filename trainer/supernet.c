@@ -24,14 +24,28 @@ out:
     return err;
 }
 
+void supernet_describe(const struct space *space, struct supernet **result)
+{
+    struct supernet *net = mem_alloc(sizeof *net);
+    net->space = space;
+    wiring_build(net);
+    *result = net;
+}
+
+static void free_tensors(struct supernet *net)
+{
+    const struct device_ops *ops = net->device->ops;
+    ops->free(net->device, net->weights);
+    ops->free(net->device, net->means);
+    ops->free(net->device, net->variances);
+}
+
 void supernet_destroy(struct supernet **net)
 {
     if (!net || !*net)
         return;
-    const struct device_ops *ops = (*net)->device->ops;
-    ops->free((*net)->device, (*net)->weights);
-    ops->free((*net)->device, (*net)->means);
-    ops->free((*net)->device, (*net)->variances);
+    if ((*net)->device)
+        free_tensors(*net);
     mem_free((*net)->params);
     mem_free((*net)->norms);
     mem_free((*net)->wiring);
@@ -129,6 +143,7 @@ enum err supernet_forward(struct supernet *net, struct pass *pass, const struct 
     poison_begin(&pass->poison);
     pass->last = forward->mode;
     pass->N_last = forward->N;
+    pass->memory->maps_of = forward->mode == PASS_TRAIN ? pass : NULL;
     pass->active_count = 0;
     struct map map = forward_stem(&run, pass);
     for (int b = 0; b < pass->block_count; b++) {
@@ -142,7 +157,6 @@ enum err supernet_forward(struct supernet *net, struct pass *pass, const struct 
     if (forward->calibration && forward->mode != PASS_FIXED)
         pass_visit_layers(pass, net->space, add_calibration,
                           &(struct calibration_visit){&run, pass});
-    pass->has_maps = forward->mode == PASS_TRAIN;
     *logits = pass->head.logits;
 out:
     return err;
@@ -151,9 +165,9 @@ out:
 void supernet_backward(struct supernet *net, struct pass *pass, const struct forward *forward,
                        const float *dlogits, float *gradient)
 {
-    if (!pass->has_maps)
+    if (pass->memory->maps_of != pass)
         BUG("a backward without a training forward in front of it");
-    pass->has_maps = false; /* gradients take the place of maps: there is no second one */
+    pass->memory->maps_of = NULL; /* gradients take the place of maps: there is no second one */
     struct run run = run_of(net, pass, forward);
     run.gradient = gradient;
     const float *q = head_backward(&run, &pass->head, dlogits,

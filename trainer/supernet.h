@@ -61,6 +61,10 @@ MUST_CHECK enum err supernet_create(const struct space *space, struct device *de
                                     struct supernet **net);
 void supernet_destroy(struct supernet **net); /* accepts NULL */
 
+/* The table and the counts alone, no device and no weights: for whoever works out what a run will
+ * take. Returns owned in *net. */
+void supernet_describe(const struct space *space, struct supernet **net);
+
 /* He fan-out for convolutions, U(+-1/sqrt(fan_in)) for linear layers, identity matrices, BN 1 and 0
  * (OFA sec. 4.1 of the reference): a function of seed, parameter and element, independent of
  * everything else. */
@@ -113,6 +117,19 @@ MUST_CHECK enum err pass_create(const struct supernet *net, int N, int resolutio
                                 enum pass_mode mode, struct pass **pass);
 void pass_destroy(struct pass **pass); /* accepts NULL */
 
+struct pass_room { /* the most a pass is made for: see pass_create() */
+    int N, resolution;
+    enum pass_mode mode;
+};
+/* Two passes in one block of memory that is as large as the larger of them needs: a forward in one
+ * ends what the other holds (its logits, its maps). Each is destroyed by itself, in any order; the
+ * last frees the block. ERR_MEMORY: neither is made. Returns both owned. */
+MUST_CHECK enum err pass_create_shared(const struct supernet *net, const struct pass_room rooms[2],
+                                       struct pass *passes[2]);
+/* Bytes of device memory that a pass of this room holds. Allocates none; net may be described only.
+ */
+size_t pass_room_bytes(const struct supernet *net, const struct pass_room *room);
+
 struct forward {
     const struct subnet *subnet; /* borrowed; resolution is that of the images */
     const float *weights;        /* device: net->weights, or a copy of their layout (a teacher) */
@@ -141,7 +158,7 @@ MUST_CHECK enum err supernet_forward(struct supernet *net, struct pass *pass,
 void supernet_backward(struct supernet *net, struct pass *pass, const struct forward *forward,
                        const float *dlogits, float *gradient);
 
-/* Bytes of device memory a pass holds (for plans and tests). */
+/* Bytes of device memory a pass holds, those it shares included. */
 size_t pass_size_bytes(const struct pass *pass);
 
 /* The name of the first layer whose raw output or statistics are not finite in the last forward, or
