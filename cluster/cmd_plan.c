@@ -126,6 +126,7 @@ enum err cmd_plan(int argc, char **argv)
     TRY(estimate_run(plan->run, &plan->survey, &plan->estimate));
     campaign_hints(&plan->run->campaign, &plan->run->space, &plan->run->schedule,
                    plan->run->image_side, &plan->hints);
+    campaign_calibration_hints(&plan->run->campaign, plan->run->train_images, &plan->hints);
     if (options->wants_json)
         print_json(plan);
     else

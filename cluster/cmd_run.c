@@ -74,6 +74,11 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
             fprintf(stderr, "%s\n", text_get(&line));
         text_fini(&line);
     }
+    struct text hints;
+    text_init(&hints);
+    campaign_calibration_hints(&run->campaign, run->train_images, &hints);
+    fputs(text_get(&hints), stderr);
+    text_fini(&hints);
 }
 
 static enum err run_stages(const struct campaign_run *run, struct journal *journal,

@@ -40,7 +40,8 @@ static double biggest_macs(const struct campaign_run *run)
 
 static double evaluation_images(const struct campaign_run *run)
 {
-    return run->campaign.evaluate.calibration_images + (double)run->holdout_images;
+    return campaign_calibration(&run->campaign, run->train_images).images +
+           (double)run->holdout_images;
 }
 
 /* Measuring a phase's grid once. */

@@ -9,10 +9,12 @@
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 static atomic_int allocations;
+static atomic_size_t allocated_bytes; /* nothing is taken off again when it is freed */
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
+    atomic_fetch_add(&allocated_bytes, size);
     return __real_aligned_alloc(alignment, size);
 }
 

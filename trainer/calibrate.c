@@ -14,22 +14,16 @@ struct extent {      /* what of a batch norm a sub-network uses */
 struct calibrate {
     struct calibrate_cfg cfg;
     struct gallery *gallery;
-    struct tree_sum *sums; /* per batch norm channel sum z, then sum z^2 */
-    uint32_t images;
+    struct tree_sum *sums;    /* per batch norm channel sum z, then sum z^2 */
     float *means, *variances; /* host (statistic_count) */
     struct extent *extents;   /* of each batch norm (norm_count) */
 };
-
-static uint32_t count_images(const struct calibrate_cfg *cfg)
-{
-    return (uint32_t)cfg->images < cfg->train_count ? (uint32_t)cfg->images : cfg->train_count;
-}
 
 void calibrate_describe(const struct calibrate_cfg *cfg, struct text *lines)
 {
     const struct augment_cfg *augment = cfg->augment;
     text_add(lines, "calibration.images=%u\ncalibration.batch=%d\ncalibration.seed=%llu\n",
-             (unsigned)count_images(cfg), cfg->micro, (unsigned long long)cfg->seed);
+             (unsigned)cfg->set.images, cfg->set.batch, (unsigned long long)cfg->seed);
     if (!augment)
         return;
     const double reals[] = {augment->crop_min, augment->brightness, augment->saturation};
@@ -56,9 +50,9 @@ static enum err choose_images(struct calibrate *calibrate)
                                              .seed = cfg->seed,
                                              .augment = cfg->augment,
                                              .threads = cfg->loader_threads,
-                                             .max_batch = cfg->micro},
+                                             .max_batch = cfg->set.batch},
                                   .positions = order,
-                                  .count = calibrate->images,
+                                  .count = cfg->set.images,
                                   .epoch = CALIBRATION_EPOCH,
                                   .keep_bytes = cfg->keep_bytes,
                                   .own = cfg->own,
@@ -74,7 +68,6 @@ enum err calibrate_create(const struct calibrate_cfg *cfg, struct calibrate **re
     const struct supernet *net = cfg->net;
     struct calibrate *calibrate = mem_alloc(sizeof *calibrate);
     *calibrate = (struct calibrate){.cfg = *cfg};
-    calibrate->images = count_images(cfg);
     calibrate->means = mem_array(net->statistic_count, sizeof *calibrate->means);
     calibrate->variances = mem_array(net->statistic_count, sizeof *calibrate->variances);
     calibrate->extents = mem_array((size_t)net->norm_count, sizeof *calibrate->extents);
@@ -171,7 +164,7 @@ static void set_statistics(struct calibrate *calibrate, const double *sums)
     device->ops->sync(device);
     for (int i = 0; i < net->norm_count; i++) {
         const struct norm_slot *norm = &net->norms[i];
-        double n = calibrate->extents[i].elements * (double)calibrate->images;
+        double n = calibrate->extents[i].elements * (double)calibrate->cfg.set.images;
         for (int c = 0; c < calibrate->extents[i].channels && n > 0; c++) {
             size_t at = norm->statistic + (size_t)c;
             double mean = sums[at] / n, square = sums[count + at] / n;

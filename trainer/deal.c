@@ -68,6 +68,7 @@ enum err deal_create(const struct workbench *bench, const struct timetable *time
                    .max_resolution = space->resolutions[space->resolution_count - 1]},
         .first = first_step * deal->mine,
         .end = timetable->steps * deal->mine,
+        .ahead = FEED_AHEAD,
         .own = deal,
         .fill = fill};
     TRY(feed_create(&cfg, &deal->feed));

@@ -29,7 +29,7 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
                                                  .seed = cfg->seed,
                                                  .augment = NULL,
                                                  .threads = cfg->loader_threads,
-                                                 .max_batch = cfg->micro},
+                                                 .max_batch = evaluate->cfg.micro},
                                       .count = count,
                                       .keep_bytes = cfg->keep_bytes,
                                       .own = cfg->own,
@@ -42,20 +42,22 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
     enum err err = ERR_OK;
     struct supernet *net = cfg->calibrate.net;
     const struct space *space = net->space;
-    int micro = cfg->calibrate.micro;
+    int micro = cfg->micro, calibration = cfg->calibrate.set.batch;
     struct evaluate *evaluate = mem_alloc(sizeof *evaluate);
     *evaluate = (struct evaluate){.cfg = *cfg, .comm = cfg->calibrate.comm, .net = net};
     evaluate->logits = mem_array((size_t)micro * (size_t)space->classes, sizeof *evaluate->logits);
     struct memo_cfg memo = {.calibrate = &evaluate->cfg.calibrate,
                             .holdout_count = cfg->holdout_count,
+                            .micro = micro,
                             .store = cfg->store};
     evaluate->memo = memo_create(&memo);
     TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));
     TRY(open_split(evaluate, cfg->holdout, cfg->holdout_count, &evaluate->holdout));
     TRY(open_split(evaluate, cfg->test, cfg->test_count, &evaluate->test));
     if (!cfg->pass)
-        TRY(pass_create(net, micro, space->resolutions[space->resolution_count - 1],
-                        PASS_BATCH_NORM, &evaluate->own_pass));
+        TRY(pass_create(net, calibration > micro ? calibration : micro,
+                        space->resolutions[space->resolution_count - 1], PASS_BATCH_NORM,
+                        &evaluate->own_pass));
     evaluate->pass = cfg->pass ? cfg->pass : evaluate->own_pass;
     *result = evaluate;
     evaluate = NULL;

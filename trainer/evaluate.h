@@ -16,7 +16,10 @@ struct evaluate_cfg {               /* all borrowed */
     uint32_t holdout_count, test_count;
     struct checkpoint_store *store; /* of measurements: open to write on rank 0, NULL on the others;
                                        NULL everywhere: nothing is looked up or kept */
-    struct pass *pass; /* room for micro images at the space's largest side; NULL: of its own */
+    int micro;                      /* of their images at once */
+    /* Room for a calibration batch and for `micro` images at the space's largest side; NULL: of its
+     * own. */
+    struct pass *pass;
     void *own;
     bool (*wants_stop)(void *own); /* NULL: never. Asked before every sub-network */
 };

@@ -2,9 +2,6 @@
 #include "base/mem.h"
 #include "trainer/memory.h"
 
-/* Batches in flight: fewer than the loader queues, so that asking never waits. */
-#define AHEAD 6
-
 struct feed {
     struct feed_cfg cfg;
     struct loader *loader;
@@ -23,6 +20,8 @@ static size_t most_pixels(const struct loader_cfg *cfg)
 enum err feed_create(const struct feed_cfg *cfg, struct feed **result)
 {
     enum err err = ERR_OK;
+    if (cfg->ahead < 1 || cfg->ahead > FEED_AHEAD)
+        BUG("a feed %d batches ahead, 1 to %d can be", cfg->ahead, FEED_AHEAD);
     struct feed *feed = mem_alloc(sizeof *feed);
     *feed = (struct feed){.cfg = *cfg, .asked = cfg->first, .taken = cfg->first};
     feed->request.positions =
@@ -57,7 +56,7 @@ void feed_destroy(struct feed **pointer)
 static enum err ask_ahead(struct feed *feed)
 {
     enum err err = ERR_OK;
-    while (feed->asked < feed->cfg.end && feed->asked < feed->taken + AHEAD) {
+    while (feed->asked < feed->cfg.end && feed->asked < feed->taken + (uint64_t)feed->cfg.ahead) {
         feed->cfg.fill(feed->cfg.own, feed->asked, &feed->request);
         TRY(loader_ask(feed->loader, &feed->request));
         feed->asked++;

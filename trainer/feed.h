@@ -7,10 +7,13 @@
 #include "kernels/device.h"
 #include "trainer/data/loader.h"
 
+#define FEED_AHEAD 6 /* fewer than the loader queues, so that asking never waits */
+
 struct feed_cfg {
     struct device *device;    /* borrowed */
     struct loader_cfg loader; /* max_batch and max_resolution count here too */
     uint64_t first, end;      /* requests to come */
+    int ahead;                /* batches prepared before they are taken; at most FEED_AHEAD */
     void *own;
     /* Request number `index`: epoch, resolution, N and positions (room for max_batch). Called in
      * order. */

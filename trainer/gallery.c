@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define MAX_ALBUMS 32
+#define AHEAD      2 /* leaves prepared while one is computed: calibration's are large */
 
 struct page { /* one kept batch; images and labels in device memory too where that is another */
     struct fed fed;
@@ -28,7 +29,8 @@ struct gallery {
 
 static uint32_t leaf_start(const struct gallery *gallery, int leaf)
 {
-    return (uint32_t)((uint64_t)gallery->cfg.count * (uint64_t)leaf / (uint64_t)gallery->leaves);
+    uint64_t start = (uint64_t)leaf * (uint64_t)gallery->cfg.loader.max_batch;
+    return start < gallery->cfg.count ? (uint32_t)start : gallery->cfg.count;
 }
 
 enum err gallery_create(const struct gallery_cfg *cfg, struct gallery **result)
@@ -169,6 +171,7 @@ static enum err load_and_visit(struct gallery *gallery, int resolution,
                            .loader = gallery->cfg.loader,
                            .first = (uint64_t)gallery->first,
                            .end = (uint64_t)gallery->end,
+                           .ahead = AHEAD,
                            .own = gallery,
                            .fill = fill};
     cfg.loader.max_resolution = resolution;

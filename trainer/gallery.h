@@ -10,7 +10,7 @@
 struct gallery_cfg {
     struct comm *comm;         /* borrowed */
     struct device *device;     /* borrowed */
-    struct loader_cfg loader;  /* its max_batch is the largest leaf */
+    struct loader_cfg loader;  /* its max_batch is a leaf */
     const uint32_t *positions; /* (count) of loader.records; NULL: 0..count-1. Copied */
     uint32_t count;            /* images */
     uint64_t epoch;            /* of the augmentation's draws */
@@ -24,8 +24,7 @@ struct gallery;
 MUST_CHECK enum err gallery_create(const struct gallery_cfg *cfg, struct gallery **gallery);
 void gallery_destroy(struct gallery **gallery); /* accepts NULL */
 
-/* ceil(count / max_batch) leaves of as equal size as can be: no leaf has a handful of images only,
- * whose batch statistics would mean little. */
+/* ceil(count / max_batch): full ones, and what is left in the last. */
 int gallery_leaves(const struct gallery *gallery);
 
 /* Shows every leaf of this rank, in order. Not collective. What visit returns ends the walk. */

@@ -40,13 +40,13 @@ static void is_alive(void *own)
 enum err judge_open(struct workbench *bench, struct pass *pass, struct evaluate **evaluate)
 {
     const struct campaign *campaign = bench->campaign;
+    struct calibration_set set = campaign_calibration(campaign, bench->train_count);
     struct evaluate_cfg cfg = {.calibrate = {.comm = bench->comm,
                                              .net = bench->net,
                                              .dataset = bench->dataset,
                                              .train = bench->train,
                                              .train_count = bench->train_count,
-                                             .images = campaign->evaluate.calibration_images,
-                                             .micro = campaign->batch.micro,
+                                             .set = set,
                                              .seed = campaign->seed,
                                              .augment = &bench->augment,
                                              .loader_threads = campaign->resources.loader_threads,
@@ -58,9 +58,12 @@ enum err judge_open(struct workbench *bench, struct pass *pass, struct evaluate 
                                .test = bench->test,
                                .test_count = bench->test_count,
                                .store = bench->store,
+                               .micro = campaign->batch.micro,
                                .pass = pass,
                                .own = bench,
                                .wants_stop = wants_stop};
+    if (bench->comm->rank == 0)
+        log_info("calibration images=%u batch=%d batches=%d", set.images, set.batch, set.batches);
     enum err err = evaluate_create(&cfg, evaluate);
     return comm_agree(bench->comm, err);
 }

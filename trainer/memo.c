@@ -64,7 +64,7 @@ static void write_key(const struct memo *memo, const struct subnet *subnet, enum
                                   .space = text_get(&memo->space),
                                   .dataset = &dataset_info(calibrate->dataset)->content,
                                   .holdout = memo->cfg.holdout_count,
-                                  .batch = calibrate->micro,
+                                  .batch = memo->cfg.micro,
                                   .calibration = text_get(&memo->calibration),
                                   .precision = PRECISION,
                                   .lineage = calibrate->net->device->lineage,

@@ -155,7 +155,9 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
                            .net = bench->net,
                            .campaign = bench->campaign,
                            .phase = shrink->phase,
-                           .teacher = shrink->teacher};
+                           .teacher = shrink->teacher,
+                           .evaluation_batch =
+                               campaign_calibration(bench->campaign, bench->train_count).batch};
     TRY(comm_agree(bench->comm, step_create(&cfg, &shrink->step)));
     TRY(resume_load(bench, shrink->stage, start, step_momentum(shrink->step), &shrink->resume));
     if (shrink->resume.is_final)
@@ -164,7 +166,7 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
     TRY(comm_agree(bench->comm, open_metrics(shrink)));
     TRY(comm_agree(bench->comm, open_saving(shrink)));
     shrink->judge = judge_create(bench, shrink->stage, &shrink->timetable, shrink->metrics,
-                                 step_pass(shrink->step));
+                                 step_evaluation_pass(shrink->step));
     err = deal_create(bench, &shrink->timetable, shrink->resume.step, &shrink->deal);
     TRY(comm_agree(bench->comm, err));
 out:

@@ -14,13 +14,30 @@ struct step {
     struct step_cfg cfg;
     int leaves, next; /* next leaf of this rank */
     uint64_t computed;
-    struct pass *pass;
+    struct pass *pass, *evaluation_pass; /* in one block of memory */
     struct tree_sum *gradients, *numbers;
     float *momentum;           /* device (weight_count) */
     float *gradient;           /* device (weight_count); NULL where host memory is device memory */
     float *dlogits;            /* device (micro,classes) */
     char culprit[LAYER_BYTES]; /* first layer of this rank that was not finite in this step */
 };
+
+static enum err create_passes(struct step *step)
+{
+    enum err err = ERR_OK;
+    struct pass *passes[2];
+    const struct space *space = step->cfg.net->space;
+    int side = space->resolutions[space->resolution_count - 1];
+    int micro = step->cfg.campaign->batch.micro, evaluation = step->cfg.evaluation_batch;
+    const struct pass_room rooms[2] = {
+        {micro, side, PASS_TRAIN},
+        {evaluation > micro ? evaluation : micro, side, PASS_BATCH_NORM}};
+    TRY(pass_create_shared(step->cfg.net, rooms, passes));
+    step->pass = passes[0];
+    step->evaluation_pass = passes[1];
+out:
+    return err;
+}
 
 enum err step_create(const struct step_cfg *cfg, struct step **result)
 {
@@ -35,8 +52,7 @@ enum err step_create(const struct step_cfg *cfg, struct step **result)
                     "%d ranks for %d micro-batches: lower resources.ranks or batch.micro",
                     cfg->comm->size, step->leaves));
     step->next = comm_first(step->leaves, cfg->comm->size, cfg->comm->rank);
-    TRY(pass_create(net, micro, space->resolutions[space->resolution_count - 1], PASS_TRAIN,
-                    &step->pass));
+    TRY(create_passes(step));
     TRY(tree_sum_create(cfg->comm, step->leaves, net->weight_count, false, &step->gradients));
     TRY(tree_sum_create(cfg->comm, step->leaves, NUMBERS + (size_t)step->leaves, true,
                         &step->numbers));
@@ -59,6 +75,7 @@ void step_destroy(struct step **pointer)
         return;
     struct device *device = step->cfg.net->device;
     pass_destroy(&step->pass);
+    pass_destroy(&step->evaluation_pass);
     tree_sum_destroy(&step->gradients);
     tree_sum_destroy(&step->numbers);
     memory_free(device, step->momentum);
@@ -73,9 +90,9 @@ float *step_momentum(struct step *step)
     return step->momentum;
 }
 
-struct pass *step_pass(struct step *step)
+struct pass *step_evaluation_pass(struct step *step)
 {
-    return step->pass;
+    return step->evaluation_pass;
 }
 
 uint64_t step_computed(const struct step *step)

@@ -17,6 +17,7 @@ struct step_cfg { /* all borrowed */
     const struct campaign *campaign; /* batch, optimiser, distil, seed */
     const struct phase *phase;
     struct distil *teacher; /* NULL: no distillation */
+    int evaluation_batch;   /* images of the largest batch of an evaluation between two steps */
 };
 
 struct step;
@@ -25,8 +26,9 @@ MUST_CHECK enum err step_create(const struct step_cfg *cfg, struct step **step);
 void step_destroy(struct step **step); /* accepts NULL */
 
 float *step_momentum(struct step *step); /* device (net->weight_count), borrowed */
-/* Borrowed. Between two steps it may serve other forwards: nothing is kept in it. */
-struct pass *step_pass(struct step *step);
+/* Borrowed. For forwards between two steps, of up to evaluation_batch and batch.micro images at the
+ * space's largest side: it works in the step's own block of memory, where nothing is kept then. */
+struct pass *step_evaluation_pass(struct step *step);
 /* Leaves this rank computed since step_create: the proof that nobody computes one twice. */
 uint64_t step_computed(const struct step *step);
 

@@ -2,6 +2,7 @@
  */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,6 +107,46 @@ static void evaluation_and_search_give_every_gang_the_same_numbers(void **state)
     }
 }
 
+/* The last evaluation that the width-2 stage wrote: its list of sub-networks. */
+static json_t *last_grid(const struct scene *scene, const char *run)
+{
+    char *metrics = scene_read(scene, run, "metrics/width-2.jsonl");
+    const char *last = NULL;
+    for (char *at = metrics; (at = strstr(at, "{\"event\":\"evaluate\"")); at++)
+        last = at;
+    assert_non_null(last);
+    json_t *event = json_loads(last, JSON_DISABLE_EOF_CHECK, NULL);
+    json_t *list = json_incref(json_object_get(event, "subnets"));
+    json_decref(event);
+    mem_free(metrics);
+    return list;
+}
+
+/* Training's own evaluation, in the step's memory, and the stage's: the same calibration. */
+static void training_and_the_stage_behind_it_measure_the_same(void **state)
+{
+    struct scene *scene = *state;
+    size_t i = 0;
+    json_t *row = NULL, *grid = last_grid(scene, "ranks-3");
+    char *text = scene_read(scene, "alone", "results/evaluate.json");
+    json_t *results = json_loads(text, 0, NULL), *rows = json_object_get(results, "subnets");
+    assert_int_equal(json_array_size(grid), 8);
+    assert_int_equal(json_array_size(rows), 8);
+    json_array_foreach(grid, i, row)
+    {
+        const json_t *other = json_array_get(rows, i), *score = json_object_get(other, "holdout");
+        assert_string_equal(json_string_value(json_object_get(row, "subnet")),
+                            json_string_value(json_object_get(other, "subnet")));
+        assert_float_equal(json_real_value(json_object_get(row, "loss")),
+                           json_real_value(json_object_get(score, "loss")), 1e-8);
+        assert_float_equal(json_real_value(json_object_get(row, "accuracy")),
+                           json_real_value(json_object_get(score, "accuracy")), 1e-8);
+    }
+    json_decref(grid);
+    json_decref(results);
+    mem_free(text);
+}
+
 static void a_stage_that_is_done_is_not_done_again(void **state)
 {
     struct scene *scene = *state;
@@ -138,6 +179,7 @@ int main(void)
         cmocka_unit_test(one_to_four_ranks_make_the_same_checkpoints),
         cmocka_unit_test(compute_and_loader_threads_leave_no_trace),
         cmocka_unit_test(evaluation_and_search_give_every_gang_the_same_numbers),
+        cmocka_unit_test(training_and_the_stage_behind_it_measure_the_same),
         cmocka_unit_test(a_stage_that_is_done_is_not_done_again),
         cmocka_unit_test(more_ranks_than_micro_batches_are_refused),
     };

@@ -304,6 +304,7 @@ static const struct {
     {"distil.ratio", "0.5", "kernel"},
     {"distil.loss", NULL, NULL}, /* there is only one */
     {"evaluate.calibration_images", "1000", "evaluate search"},
+    {"evaluate.calibration_batch", "100", "evaluate search"},
     {"evaluate.every_epochs", "2", ""},
     {"checkpoint.every", "1s", ""},
     {"checkpoint.keep", "9", ""},
@@ -439,6 +440,49 @@ static void wasted_training_is_pointed_out(void **state)
     text_fini(&lines);
 }
 
+static void check_set(const char *images, const char *batch, uint32_t train,
+                      struct calibration_set wanted, const char *hints)
+{
+    struct made made;
+    struct text lines;
+    const struct campaign_override sets[] = {{"evaluate.calibration_images", images},
+                                             {"evaluate.calibration_batch", batch}};
+    make(sets, 2, &made);
+    struct calibration_set set = campaign_calibration(&made.campaign, train);
+    assert_int_equal(set.images, wanted.images);
+    assert_int_equal(set.batch, wanted.batch);
+    assert_int_equal(set.batches, wanted.batches);
+    text_init(&lines);
+    campaign_calibration_hints(&made.campaign, train, &lines);
+    assert_string_equal(text_get(&lines), hints);
+    text_fini(&lines);
+}
+
+static void calibration_batches_are_full_and_the_last_has_what_is_left(void **state)
+{
+    (void)state;
+    struct made made;
+    make(NULL, 0, &made);
+    assert_int_equal(made.campaign.evaluate.calibration_batch, 200); /* the reference's */
+    check_set("2000", "200", 55000, (struct calibration_set){2000, 200, 10}, "");
+    check_set("2001", "200", 55000, (struct calibration_set){2001, 200, 11}, "");
+    check_set("200", "200", 200, (struct calibration_set){200, 200, 1}, "");
+}
+
+static void a_calibration_smaller_than_asked_for_is_said(void **state)
+{
+    (void)state;
+    check_set("40", "200", 55000, (struct calibration_set){40, 40, 1},
+              "evaluate.calibration_batch 200: only 40 images calibrate, all in one batch\n");
+    check_set("2000", "200", 500, (struct calibration_set){500, 200, 3},
+              "evaluate.calibration_images 2000: the data set has 500 images to train on, and all "
+              "of them calibrate\n");
+    check_set("2000", "200", 90, (struct calibration_set){90, 90, 1},
+              "evaluate.calibration_images 2000: the data set has 90 images to train on, and all "
+              "of them calibrate\n"
+              "evaluate.calibration_batch 200: only 90 images calibrate, all in one batch\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +499,8 @@ int main(void)
         cmocka_unit_test(inputs_name_the_knob_that_changed),
         cmocka_unit_test(a_copy_of_the_space_under_another_name_changes_nothing),
         cmocka_unit_test(wasted_training_is_pointed_out),
+        cmocka_unit_test(calibration_batches_are_full_and_the_last_has_what_is_left),
+        cmocka_unit_test(a_calibration_smaller_than_asked_for_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

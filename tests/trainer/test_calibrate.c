@@ -1,9 +1,11 @@
 /* Calibration against the law of total variance (OFA reference file, sec. 3.7), worked out here
- * batch by batch: the mean of the batches' variances and the variance of their means. */
+ * batch by batch: the mean of the batches' variances and the variance of their means. And the same
+ * bits from gangs of any number of ranks. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
 #include "tests/supernet/rig.h"
+#include "tests/trainer/gang.h"
 #include "trainer/calibrate.h"
 #include <math.h>
 #include <setjmp.h>
@@ -15,11 +17,12 @@
 
 #include <cmocka.h>
 
-enum { TRAIN = 23, IMAGES = 10, MICRO = 4, LEAVES = 3, SIDE = 28, PIXELS = SIDE * SIDE, SEED = 9 };
+enum { TRAIN = 23, IMAGES = 10, BATCH = 4, LEAVES = 3, SIDE = 28, PIXELS = SIDE * SIDE, SEED = 9 };
 #define UNTOUCHED 123.0f
 
-/* 10 images in micro-batches of at most 4, as equal as can be: 3, 3 and 4. */
-static const int starts[LEAVES + 1] = {0, 3, 6, 10};
+/* 10 images in batches of 4: the last has the 2 that are left, and counts as 2 images. */
+static const int starts[LEAVES + 1] = {0, 4, 8, 10};
+static const struct calibration_set set = {.images = IMAGES, .batch = BATCH, .batches = LEAVES};
 
 /* Batches as unlike as can be: dark noise, bright stripes, a grey ramp with a little noise. */
 static uint8_t pixel_of(int leaf, uint32_t record, int at)
@@ -44,7 +47,7 @@ struct trial {
     uint32_t order[TRAIN];  /* the draw of the calibration images */
     uint8_t *file;          /* an IDX file of TRAIN images */
     struct pass *pass;      /* forward only */
-    double *sums[LEAVES];   /* of each micro-batch, as supernet_forward gives them */
+    double *sums[LEAVES];   /* of each batch, as supernet_forward gives them */
     double *counts[LEAVES]; /* (norm_count) */
 };
 
@@ -84,8 +87,8 @@ static int open_trial(void **state)
     trial->dataset = must_import(&trial->scene->cfg);
     must(dataset_split(trial->dataset, SPLIT_TRAIN, 0, &trial->train, &trial->train_count));
     struct space space = rig_space("configs/spaces/firefly-tiny.yaml", 1);
-    rig_open(&trial->rig, &space, MICRO, SIDE, 2);
-    must(pass_create(trial->rig.net, MICRO, SIDE, PASS_BATCH_NORM, &trial->pass));
+    rig_open(&trial->rig, &space, BATCH, SIDE, 2);
+    must(pass_create(trial->rig.net, BATCH, SIDE, PASS_BATCH_NORM, &trial->pass));
     *state = trial;
     return 0;
 }
@@ -103,10 +106,10 @@ static int close_trial(void **state)
     return scene_remove(&scene);
 }
 
-/* The images of a micro-batch on the device: not enlarged, not cut, normalised. */
+/* The images of a batch on the device: not enlarged, not cut, normalised. */
 static void upload_leaf(struct trial *trial, int leaf)
 {
-    static float images[MICRO * PIXELS];
+    static float images[BATCH * PIXELS];
     const struct dataset_info *info = dataset_info(trial->dataset);
     struct device *device = trial->rig.device;
     int count = 0;
@@ -136,7 +139,7 @@ struct moments {
     double mean, within, between; /* variance = within + between */
 };
 
-/* Of channel c of a norm, over the micro-batches. */
+/* Of channel c of a norm, over the batches. */
 static struct moments moments_of(const struct trial *trial, int norm, int c)
 {
     const struct supernet *net = trial->rig.net;
@@ -187,25 +190,33 @@ static void mark_statistics(struct trial *trial)
     mem_free(marks);
 }
 
-static void calibrate(struct trial *trial, const struct subnet *subnet)
+static enum err calibrate(const struct trial *trial, struct comm *comm, struct supernet *net,
+                          struct pass *pass, const struct subnet *subnet)
 {
-    struct comm comm;
+    enum err err = ERR_OK;
     struct calibrate *calibrate = NULL;
-    comm_alone(&comm);
-    struct calibrate_cfg cfg = {.comm = &comm,
-                                .net = trial->rig.net,
+    struct calibrate_cfg cfg = {.comm = comm,
+                                .net = net,
                                 .dataset = trial->dataset,
                                 .train = trial->train,
                                 .train_count = trial->train_count,
-                                .images = IMAGES,
-                                .micro = MICRO,
+                                .set = set,
                                 .seed = SEED,
                                 .loader_threads = 1};
-    must(calibrate_create(&cfg, &calibrate));
-    trial->rig.net->has_statistics = false;
-    must(calibrate_subnet(calibrate, trial->pass, subnet));
-    assert_true(trial->rig.net->has_statistics);
+    TRY(calibrate_create(&cfg, &calibrate));
+    TRY(calibrate_subnet(calibrate, pass, subnet));
+out:
     calibrate_destroy(&calibrate);
+    return err;
+}
+
+static void calibrate_alone(struct trial *trial, const struct subnet *subnet)
+{
+    struct comm comm;
+    comm_alone(&comm);
+    trial->rig.net->has_statistics = false;
+    must(calibrate(trial, &comm, trial->rig.net, trial->pass, subnet));
+    assert_true(trial->rig.net->has_statistics);
 }
 
 /* Returns the largest share of a channel's variance that lies between the batches. */
@@ -243,7 +254,7 @@ static void check_subnet(struct trial *trial, const char *genes)
     for (int leaf = 0; leaf < LEAVES; leaf++)
         run_leaf(trial, leaf, &subnet);
     mark_statistics(trial);
-    calibrate(trial, &subnet);
+    calibrate_alone(trial, &subnet);
     trial->rig.device->ops->download(trial->rig.device, means, net->means, bytes);
     trial->rig.device->ops->download(trial->rig.device, variances, net->variances, bytes);
     for (int i = 0; i < net->norm_count; i++) {
@@ -271,6 +282,60 @@ static void narrow_and_shallow_ones_too_and_leave_the_rest_alone(void **state)
     check_subnet(*state, "r=28 k=3,5,7,7,5,3 e=2,3,4,3,2,4 d=2,1");
 }
 
+struct gang { /* what its ranks share, and what each of them found */
+    const struct trial *trial;
+    struct subnet subnet;
+    float *statistics[LEAVES + 1]; /* by rank: means, then variances */
+};
+
+/* A rank with a device, a network and a pass of its own. No assertions: it is a thread. */
+static void work(struct comm *comm, void *own)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = own;
+    struct device *device = NULL;
+    struct supernet *net = NULL;
+    struct pass *pass = NULL;
+    struct device_cfg cfg = {.name = "cpu", .threads = 1};
+    const struct supernet *trained = gang->trial->rig.net;
+    size_t bytes = trained->statistic_count * sizeof(float);
+    TRY(device_open(&cfg, &device));
+    TRY(supernet_create(trained->space, device, &net));
+    device->ops->upload(device, net->weights, trained->weights,
+                        trained->weight_count * sizeof(float));
+    TRY(pass_create(net, BATCH, SIDE, PASS_BATCH_NORM, &pass));
+    TRY(calibrate(gang->trial, comm, net, pass, &gang->subnet));
+    gang->statistics[comm->rank] = mem_alloc(2 * bytes);
+    device->ops->download(device, gang->statistics[comm->rank], net->means, bytes);
+    device->ops->download(device, gang->statistics[comm->rank] + net->statistic_count,
+                          net->variances, bytes);
+out:
+    if (err != ERR_OK)
+        BUG("rank %d: %s", comm->rank, err_text());
+    pass_destroy(&pass);
+    supernet_destroy(&net);
+    device_close(&device);
+}
+
+/* More ranks than batches too: one of them has nothing to compute. */
+static void every_gang_finds_the_same_bits(void **state)
+{
+    const struct trial *trial = *state;
+    struct gang alone = {.trial = trial};
+    size_t bytes = 2 * trial->rig.net->statistic_count * sizeof(float);
+    must(subnet_parse(&trial->rig.space, "r=28 k=3,5,7,7,5,3 e=2,3,4,3,2,4 d=2,1", &alone.subnet));
+    gang_run(1, work, &alone);
+    for (int ranks = 2; ranks <= LEAVES + 1; ranks++) {
+        struct gang gang = {.trial = trial, .subnet = alone.subnet};
+        gang_run(ranks, work, &gang);
+        for (int rank = 0; rank < ranks; rank++) {
+            assert_memory_equal(gang.statistics[rank], alone.statistics[0], bytes);
+            mem_free(gang.statistics[rank]);
+        }
+    }
+    mem_free(alone.statistics[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +343,7 @@ int main(void)
                                         open_trial, close_trial),
         cmocka_unit_test_setup_teardown(narrow_and_shallow_ones_too_and_leave_the_rest_alone,
                                         open_trial, close_trial),
+        cmocka_unit_test_setup_teardown(every_gang_finds_the_same_bits, open_trial, close_trial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

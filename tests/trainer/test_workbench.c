@@ -176,7 +176,7 @@ static void numbers_that_are_not_finite_are_not_saved(void **state)
     close_stand(&stand);
 }
 
-/* However long a split is: one word for each of its micro-batches. */
+/* However long a split is: one word for each of its batches. */
 static void measuring_is_a_sign_of_life(void **state)
 {
     struct stand stand;
@@ -192,7 +192,7 @@ static void measuring_is_a_sign_of_life(void **state)
     for (int round = 1; round <= 2; round++) { /* the second one walks over kept images */
         must(evaluate_calibrate(evaluate, &biggest));
         must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, SCORE_PLAIN, &score));
-        assert_int_equal(stand.told, 1 + round * (5 + 13)); /* 40 and 100 images, 8 at a time */
+        assert_int_equal(stand.told, 1 + round * (6 + 13)); /* 44 and 100 images, 8 at a time */
         score_fini(&score);
     }
     evaluate_destroy(&evaluate);

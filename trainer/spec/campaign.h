@@ -15,7 +15,7 @@
 
 /* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
  * stage key. */
-#define TRAINING_VERSION 1
+#define TRAINING_VERSION 2
 
 struct target { /* one row of search.targets */
     char name[32];
@@ -85,7 +85,7 @@ struct campaign {
     } distil;
 
     struct {
-        int calibration_images;
+        int calibration_images, calibration_batch;
         double every_epochs;
     } evaluate;
     struct {
@@ -133,6 +133,18 @@ void campaign_help(struct text *text);
  * has, ...): every target that cannot be met, in one text. */
 MUST_CHECK enum err campaign_space(const struct campaign *campaign, int classes, int channels,
                                    struct space *space);
+
+/* The images that set a sub-network's batch norm statistics, and how they are cut: full batches in
+ * order, and what is left in a last, smaller one (as the reference's loader does). */
+struct calibration_set {
+    uint32_t images; /* evaluate.calibration_images, or all there are to train on */
+    int batch;       /* evaluate.calibration_batch, or all the images when they are fewer */
+    int batches;
+};
+struct calibration_set campaign_calibration(const struct campaign *campaign, uint32_t train_images);
+/* Where that set is not what the two knobs say: why. One sentence a line. */
+void campaign_calibration_hints(const struct campaign *campaign, uint32_t train_images,
+                                struct text *lines);
 
 /* Teacher row (unless teacher.from) and the shrinking rows, scaled and overridden. */
 void campaign_schedule(const struct campaign *campaign, const struct space *space,

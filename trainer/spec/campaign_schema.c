@@ -110,6 +110,10 @@ static const struct knob campaign_knobs[] = {
      .fallback = "2000", .low = 2, .high = 1e7, .unit = UNIT_COUNT,
      .affects = AFFECTS_EVALUATE | AFFECTS_SEARCH,
      .help = "images that set a sub-network's batch norm statistics"},
+    {"evaluate.calibration_batch", KNOB_INT, FIELD(evaluate.calibration_batch), .fallback = "200",
+     .low = 2, .high = 65536, .unit = UNIT_COUNT, .affects = AFFECTS_EVALUATE | AFFECTS_SEARCH,
+     .help = "of them normalised together, by their own statistics; all of them when they are "
+             "fewer"},
     {"evaluate.every_epochs", KNOB_REAL, FIELD(evaluate.every_epochs), .fallback = "1", .low = 0,
      .high = 1e6, .unit = UNIT_EPOCHS,
      .help = "how often training measures its grid of sub-networks; 0: at a phase's end only"},

@@ -84,6 +84,31 @@ out:
     return err;
 }
 
+struct calibration_set campaign_calibration(const struct campaign *campaign, uint32_t train_images)
+{
+    uint32_t wanted = (uint32_t)campaign->evaluate.calibration_images;
+    uint32_t batch = (uint32_t)campaign->evaluate.calibration_batch;
+    uint32_t images = wanted < train_images ? wanted : train_images;
+    return (struct calibration_set){.images = images,
+                                    .batch = (int)(batch < images ? batch : images),
+                                    .batches = (int)((images + batch - 1) / batch)};
+}
+
+void campaign_calibration_hints(const struct campaign *campaign, uint32_t train_images,
+                                struct text *lines)
+{
+    struct calibration_set set = campaign_calibration(campaign, train_images);
+    if (set.images < (uint32_t)campaign->evaluate.calibration_images)
+        text_add(lines,
+                 "evaluate.calibration_images %d: the data set has %u images to train on, and all "
+                 "of them calibrate\n",
+                 campaign->evaluate.calibration_images, train_images);
+    if (set.batch < campaign->evaluate.calibration_batch)
+        text_add(lines,
+                 "evaluate.calibration_batch %d: only %u images calibrate, all in one batch\n",
+                 campaign->evaluate.calibration_batch, set.images);
+}
+
 static void override_phase(const struct row_override *row, struct phase *phase)
 {
     if (row->epochs >= 0)
