@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cluster/command.h"
 #include "cluster/npy.h"
+#include "trainer/memory.h"
 #include "trainer/model.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -160,20 +161,20 @@ static enum err run_images(const struct npy *images, const struct request *reque
     const float *result = NULL;
     int N = (int)images->shape[0];
     size_t count = images->shape[0] * (size_t)opened->model->space.classes;
-    TRY(device->ops->alloc(device, images->count * sizeof(float), &on_device));
-    device->ops->upload(device, on_device, host, images->count * sizeof(float));
+    TRY(memory_map(device, host, images->count, &on_device));
     TRY(pass_create(opened->model->net, N, opened->subnet.resolution, request->mode, &pass));
     struct forward forward = {.subnet = &opened->subnet,
                               .weights = opened->model->net->weights,
+                              .shadow = opened->model->net->shadow,
                               .images = on_device,
                               .N = N,
                               .mode = request->mode};
     TRY(supernet_forward(opened->model->net, pass, &forward, &result));
     *logits = mem_array(count, sizeof **logits);
-    device->ops->download(device, *logits, result, count * sizeof **logits);
+    TRY(device->ops->download(device, *logits, result, count * sizeof **logits));
 out:
     pass_destroy(&pass);
-    device->ops->free(device, on_device);
+    memory_free(device, on_device);
     mem_free(host);
     return err;
 }

@@ -1,37 +1,71 @@
 #include "trainer/block.h"
 
-/* Weight of the depthwise convolution: the stored kernel itself, or its transformed centre. */
-static const float *depthwise_weight(const struct run *run, const struct block *block)
+bool block_is_transformed(const struct block *block)
 {
-    if (block->R != block->slot->side)
-        return block->kernel;
-    return run->forward->weights + block->slot->depthwise.weight;
+    return block->shape.R != block->slot->side;
 }
 
-static struct kernel_matrices matrices(const struct run *run, const struct block *block)
+size_t block_kernel_floats(const struct block *block)
+{
+    const size_t line = 16;
+    size_t R = (size_t)block->shape.R, C = (size_t)block->shape.middle;
+    return (R * R * C + line - 1) / line * line;
+}
+
+/* Weight of the depthwise convolution: the stored kernel itself, or its transformed centre. */
+static const void *depthwise_weight(const struct run *run, const struct block *block)
+{
+    if (block_is_transformed(block))
+        return block->kernel;
+    return run_conv_weight(run, block->slot->depthwise.weight);
+}
+
+static struct kernel_transform transform_of(const struct run *run, const struct block *block)
 {
     const struct block_slot *slot = block->slot;
     const float *weights = run->forward->weights;
-    return (struct kernel_matrices){.w7 = weights + slot->depthwise.weight,
-                                    .m75 = slot->has_matrices ? weights + slot->m75 : NULL,
-                                    .m53 = slot->has_matrices ? weights + slot->m53 : NULL,
-                                    .C = block->depthwise.conv.K,
-                                    .ld = slot->depthwise.ld};
+    return (struct kernel_transform){.w7 = weights + slot->depthwise.weight,
+                                     .m75 = slot->has_matrices ? weights + slot->m75 : NULL,
+                                     .m53 = slot->has_matrices ? weights + slot->m53 : NULL,
+                                     .C = block->shape.middle,
+                                     .ld = slot->depthwise.ld,
+                                     .R = block->shape.R,
+                                     .w = block->kernel};
 }
 
-static void set_shapes(struct block *block, struct dims in, struct block_shape shape)
+bool block_kernel(const struct run *run, struct block *block, struct block_shape shape,
+                  struct kernel_transform *transform)
+{
+    block->shape = shape;
+    if (block_is_transformed(block))
+        *transform = transform_of(run, block);
+    return block_is_transformed(block);
+}
+
+struct kernel_gradient block_kernel_gradient(const struct run *run, const struct block *block)
 {
     const struct block_slot *slot = block->slot;
-    block->R = shape.R;
+    float *gradient = run->gradient;
+    return (struct kernel_gradient){.of = transform_of(run, block),
+                                    .dw = block->kernel_grad,
+                                    .dw7 = gradient + slot->depthwise.weight,
+                                    .dm75 = slot->has_matrices ? gradient + slot->m75 : NULL,
+                                    .dm53 = slot->has_matrices ? gradient + slot->m53 : NULL};
+}
+
+static void set_shapes(struct block *block, struct dims in)
+{
+    const struct block_slot *slot = block->slot;
+    int middle = block->shape.middle;
     block->expand.conv =
-        (struct conv){.in = in, .K = shape.middle, .R = 1, .S = 1, .ld = slot->expand.ld};
-    in.C = shape.middle;
+        (struct conv){.in = in, .K = middle, .R = 1, .S = 1, .ld = slot->expand.ld};
+    in.C = middle;
     block->depthwise.conv =
         (struct conv){.in = in,
-                      .K = shape.middle,
-                      .R = shape.R,
+                      .K = middle,
+                      .R = block->shape.R,
                       .S = slot->stride,
-                      .ld = shape.R == slot->side ? slot->depthwise.ld : shape.middle};
+                      .ld = block_is_transformed(block) ? middle : slot->depthwise.ld};
     block->project.conv = (struct conv){.in = conv_out(&block->depthwise.conv),
                                         .K = slot->K,
                                         .R = 1,
@@ -54,36 +88,30 @@ static void excite(struct run *run, struct block *block)
                                         .reduce_b = weights + slot->reduce_b,
                                         .expand_w = weights + slot->expand_w,
                                         .expand_b = weights + slot->expand_b};
-    double *pool_sums = run->forward->mode == PASS_TRAIN ? block->pool_sums : NULL;
-    run->ops->pool_forward(run->device, block->project.conv.in, layer_view(layer), layer->norm.mean,
-                           block->pooled, pool_sums);
-    run->ops->se_forward(run->device, run->forward->N, &block->se, block->pooled, block->hidden,
-                         block->gate);
-    layer->gate = block->gate;
+    struct excitation out = block->excitation;
+    if (run->forward->mode != PASS_TRAIN)
+        out.pool_sums = NULL;
+    run->ops->excite_forward(run->device, block->project.conv.in, &block->se, layer_view(layer),
+                             layer->norm.mean, &out);
+    layer->gate = out.gate;
 }
 
-void block_forward(struct run *run, struct block *block, const struct map *input,
-                   struct block_shape shape)
+void block_forward(struct run *run, struct block *block, const struct map *input)
 {
     const struct block_slot *slot = block->slot;
-    const float *weights = run->forward->weights;
     struct view x = input->view;
     block->input = *input;
-    set_shapes(block, input->dims, shape);
+    set_shapes(block, input->dims);
 
     if (slot->has_expand) {
-        layer_forward(run, &block->expand, x, weights + slot->expand.weight);
+        layer_forward(run, &block->expand, x, run_conv_weight(run, slot->expand.weight));
         x = layer_view(&block->expand);
-    }
-    if (block->R != slot->side) {
-        struct kernel_matrices kernel = matrices(run, block);
-        run->ops->kernel_forward(run->device, &kernel, block->R, block->kernel);
     }
     layer_forward(run, &block->depthwise, x, depthwise_weight(run, block));
     if (slot->has_se)
         excite(run, block);
     layer_forward(run, &block->project, layer_view(&block->depthwise),
-                  weights + slot->project.weight);
+                  run_conv_weight(run, slot->project.weight));
 
     block->output = (struct map){.dims = conv_out(&block->project.conv),
                                  .view = layer_view(&block->project),
@@ -95,18 +123,21 @@ void block_forward(struct run *run, struct block *block, const struct map *input
     }
 }
 
-static void project_backward(struct run *run, struct block *block, const float *q)
+/* Behind a gate the depthwise norm's sums are complete only with the gate's own gradient. */
+static void project_backward(struct run *run, struct block *block, const void *q)
 {
     const struct block_slot *slot = block->slot;
     struct layer *layer = &block->depthwise;
-    struct grad_sink sink = {.q = block->q_depthwise,
-                             .of = layer_view(layer),
-                             .mean = layer->norm.mean,
-                             .sums = slot->has_se ? NULL : layer->grad_sums,
-                             .gate_sums = slot->has_se ? run->gate_sums : NULL};
+    struct map wide = {.branch = layer};
+    struct grad_sink sink = map_sink(run, &wide, block->q_depthwise, NULL);
+    if (slot->has_se) {
+        sink.sums = NULL;
+        sink.norm = NULL;
+        sink.gate_sums = run->gate_sums;
+    }
     layer_backward(run, &block->project, q, layer_view(layer),
-                   run->forward->weights + slot->project.weight,
-                   run->gradient + slot->project.weight, &sink);
+                   run_conv_weight(run, slot->project.weight), run->gradient + slot->project.weight,
+                   &sink);
 }
 
 /* The gate's own gradient, and through the pool the part of the depthwise output's gradient that is
@@ -115,53 +146,45 @@ static void excite_backward(struct run *run, struct block *block)
 {
     const struct block_slot *slot = block->slot;
     float *gradient = run->gradient;
-    struct squeeze_excite_grad grad = {.reduce_w = gradient + slot->reduce_w,
-                                       .reduce_b = gradient + slot->reduce_b,
-                                       .expand_w = gradient + slot->expand_w,
-                                       .expand_b = gradient + slot->expand_b};
-    run->ops->se_backward(run->device, block->project.conv.in, &block->se, block->pooled,
-                          block->hidden, block->gate, run->gate_sums, block->pool_sums, block->p,
-                          block->depthwise.grad_sums, &grad);
-    block->depthwise.p = block->p;
+    struct layer *layer = &block->depthwise;
+    struct excitation_grad grad = {.gate_sums = run->gate_sums,
+                                   .weights = {.reduce_w = gradient + slot->reduce_w,
+                                               .reduce_b = gradient + slot->reduce_b,
+                                               .expand_w = gradient + slot->expand_w,
+                                               .expand_b = gradient + slot->expand_b},
+                                   .p = block->p,
+                                   .sums = layer->grad_sums,
+                                   .norm = layer_norm_backward(run, layer)};
+    run->ops->excite_backward(run->device, block->project.conv.in, &block->se, &block->excitation,
+                              &grad);
+    layer->p = block->p;
 }
 
 static void depthwise_backward(struct run *run, struct block *block, struct view x,
                                const struct grad_sink *sink)
 {
-    const struct block_slot *slot = block->slot;
-    int R = block->R, C = block->depthwise.conv.K;
-    bool is_transformed = R != slot->side;
-    float *dw = run->gradient + slot->depthwise.weight;
-    float *q = block->q_depthwise;
-    if (!is_transformed) {
-        layer_backward(run, &block->depthwise, q, x, depthwise_weight(run, block), dw, sink);
-        return;
-    }
-    run->ops->zero(run->device, (size_t)(R * R) * (size_t)C * sizeof(float), run->kernel_grad);
-    layer_backward(run, &block->depthwise, q, x, depthwise_weight(run, block), run->kernel_grad,
+    float *dw = block_is_transformed(block) ? block->kernel_grad
+                                            : run->gradient + block->slot->depthwise.weight;
+    layer_backward(run, &block->depthwise, block->q_depthwise, x, depthwise_weight(run, block), dw,
                    sink);
-    struct kernel_matrices kernel = matrices(run, block);
-    run->ops->kernel_backward(run->device, &kernel, R, run->kernel_grad, dw,
-                              slot->has_matrices ? run->gradient + slot->m75 : NULL,
-                              slot->has_matrices ? run->gradient + slot->m53 : NULL);
 }
 
-void block_backward(struct run *run, struct block *block, const float *q, float *q_in)
+void block_backward(struct run *run, struct block *block, const void *q, void *q_in)
 {
     const struct block_slot *slot = block->slot;
     project_backward(run, block, q);
     if (slot->has_se)
         excite_backward(run, block);
     /* whoever writes the input's gradient adds what came through the shortcut */
-    struct grad_sink input = map_sink(&block->input, q_in, slot->has_shortcut ? q : NULL);
+    struct grad_sink input = map_sink(run, &block->input, q_in, slot->has_shortcut ? q : NULL);
     if (!slot->has_expand) {
         depthwise_backward(run, block, block->input.view, &input);
         return;
     }
     struct map expanded = {.branch = &block->expand};
-    struct grad_sink wide = map_sink(&expanded, block->q_expand, NULL);
+    struct grad_sink wide = map_sink(run, &expanded, block->q_expand, NULL);
     depthwise_backward(run, block, layer_view(&block->expand), &wide);
     layer_backward(run, &block->expand, block->q_expand, block->input.view,
-                   run->forward->weights + slot->expand.weight, run->gradient + slot->expand.weight,
+                   run_conv_weight(run, slot->expand.weight), run->gradient + slot->expand.weight,
                    &input);
 }

@@ -15,6 +15,7 @@ struct calibrate {
     struct calibrate_cfg cfg;
     struct gallery *gallery;
     struct tree_sum *sums;    /* per batch norm channel sum z, then sum z^2 */
+    double *total;            /* host (2 statistic_count) */
     float *means, *variances; /* host (statistic_count) */
     struct extent *extents;   /* of each batch norm (norm_count) */
 };
@@ -68,12 +69,17 @@ enum err calibrate_create(const struct calibrate_cfg *cfg, struct calibrate **re
     const struct supernet *net = cfg->net;
     struct calibrate *calibrate = mem_alloc(sizeof *calibrate);
     *calibrate = (struct calibrate){.cfg = *cfg};
+    calibrate->total = mem_array(2 * net->statistic_count, sizeof *calibrate->total);
     calibrate->means = mem_array(net->statistic_count, sizeof *calibrate->means);
     calibrate->variances = mem_array(net->statistic_count, sizeof *calibrate->variances);
     calibrate->extents = mem_array((size_t)net->norm_count, sizeof *calibrate->extents);
     TRY(choose_images(calibrate));
-    TRY(tree_sum_create(cfg->comm, gallery_leaves(calibrate->gallery), 2 * net->statistic_count,
-                        true, &calibrate->sums));
+    struct tree_sum_cfg sums = {.comm = cfg->comm,
+                                .on_device = cfg->device_comm,
+                                .leaves = gallery_leaves(calibrate->gallery),
+                                .count = 2 * net->statistic_count,
+                                .is_double = true};
+    TRY(tree_sum_create(&sums, &calibrate->sums));
     *result = calibrate;
     calibrate = NULL;
 out:
@@ -88,6 +94,7 @@ void calibrate_destroy(struct calibrate **pointer)
         return;
     gallery_destroy(&calibrate->gallery);
     tree_sum_destroy(&calibrate->sums);
+    mem_free(calibrate->total);
     mem_free(calibrate->means);
     mem_free(calibrate->variances);
     mem_free(calibrate->extents);
@@ -143,6 +150,7 @@ static enum err add_leaf(void *own, const struct fed *fed)
     const float *logits = NULL;
     struct forward forward = {.subnet = visit->subnet,
                               .weights = net->weights,
+                              .shadow = net->shadow,
                               .images = fed->images,
                               .N = fed->host.N,
                               .mode = PASS_BATCH_NORM,
@@ -154,14 +162,16 @@ static enum err add_leaf(void *own, const struct fed *fed)
 }
 
 /* mean = E z, variance = E z^2 - (E z)^2 over all images: within and between the batches. */
-static void set_statistics(struct calibrate *calibrate, const double *sums)
+static enum err set_statistics(struct calibrate *calibrate, const double *device_sums)
 {
+    enum err err = ERR_OK;
+    double *sums = calibrate->total;
     struct supernet *net = calibrate->cfg.net;
     struct device *device = net->device;
     size_t count = net->statistic_count, bytes = count * sizeof(float);
-    device->ops->download(device, calibrate->means, net->means, bytes);
-    device->ops->download(device, calibrate->variances, net->variances, bytes);
-    device->ops->sync(device);
+    TRY(device->ops->download(device, sums, device_sums, 2 * count * sizeof *sums));
+    TRY(device->ops->download(device, calibrate->means, net->means, bytes));
+    TRY(device->ops->download(device, calibrate->variances, net->variances, bytes));
     for (int i = 0; i < net->norm_count; i++) {
         const struct norm_slot *norm = &net->norms[i];
         double n = calibrate->extents[i].elements * (double)calibrate->cfg.set.images;
@@ -174,15 +184,16 @@ static void set_statistics(struct calibrate *calibrate, const double *sums)
     }
     device->ops->upload(device, net->means, calibrate->means, bytes);
     device->ops->upload(device, net->variances, calibrate->variances, bytes);
-    device->ops->sync(device);
     net->has_statistics = true;
+out:
+    return err;
 }
 
 enum err calibrate_subnet(struct calibrate *calibrate, struct pass *pass,
                           const struct subnet *subnet)
 {
     enum err err = ERR_OK;
-    const void *sums = NULL;
+    void *sums = NULL;
     struct visit visit = {.calibrate = calibrate, .pass = pass, .subnet = subnet};
     err = gallery_walk(calibrate->gallery, subnet->resolution, add_leaf, &visit);
     if (err != ERR_OK)
@@ -190,7 +201,7 @@ enum err calibrate_subnet(struct calibrate *calibrate, struct pass *pass,
     TRY(comm_agree(calibrate->cfg.comm, err));
     TRY(tree_sum_total(calibrate->sums, &sums));
     find_extents(calibrate, subnet);
-    set_statistics(calibrate, sums);
+    TRY(set_statistics(calibrate, sums));
 out:
     return err;
 }

@@ -16,6 +16,7 @@
 
 struct calibrate_cfg { /* all borrowed */
     struct comm *comm;
+    struct device_comm *device_comm; /* of the same gang */
     struct supernet *net;
     const struct dataset *dataset;
     const uint32_t *train; /* records, without the hold-out */

@@ -56,6 +56,19 @@ void comm_alone(struct comm *comm)
                           .close = alone_close};
 }
 
+enum err comm_gather_equal(struct comm *comm, const void *mine, void *all, size_t size_bytes)
+{
+    size_t size = (size_t)comm->size;
+    size_t *numbers = mem_array(2 * size, sizeof *numbers); /* counts, then offsets */
+    for (size_t rank = 0; rank < size; rank++) {
+        numbers[rank] = 1;
+        numbers[size + rank] = rank;
+    }
+    enum err err = comm->gather_all(comm, mine, all, numbers, numbers + size, size_bytes);
+    mem_free(numbers);
+    return err;
+}
+
 int comm_first(int leaves, int size, int rank)
 {
     return (int)((int64_t)leaves * rank / size);
@@ -73,7 +86,6 @@ enum err comm_agree(struct comm *comm, enum err mine)
     uint32_t flags = mine != ERR_OK;
     struct verdict verdict = {.code = (int32_t)mine};
     struct verdict *all = NULL; /* (size) */
-    size_t *numbers = NULL;     /* counts, then offsets */
     if (mine == ERR_PEER || comm->size == 1)
         return mine;
     TRY(comm->any(comm, &flags));
@@ -81,12 +93,7 @@ enum err comm_agree(struct comm *comm, enum err mine)
         goto out;
     snprintf(verdict.text, sizeof verdict.text, "%s", mine != ERR_OK ? err_text() : "");
     all = mem_array((size_t)comm->size, sizeof *all);
-    numbers = mem_array((size_t)comm->size * 2, sizeof *numbers);
-    for (int rank = 0; rank < comm->size; rank++) {
-        numbers[rank] = 1;
-        numbers[comm->size + rank] = (size_t)rank;
-    }
-    TRY(comm->gather_all(comm, &verdict, all, numbers, numbers + comm->size, sizeof verdict));
+    TRY(comm_gather_equal(comm, &verdict, all, sizeof verdict));
     for (int rank = 0; rank < comm->size; rank++) {
         if (all[rank].code == ERR_OK)
             continue;
@@ -97,7 +104,6 @@ enum err comm_agree(struct comm *comm, enum err mine)
         goto out;
     }
 out:
-    mem_free(numbers);
     mem_free(all);
     return err;
 }

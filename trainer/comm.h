@@ -9,7 +9,7 @@
 #ifndef TRAINER_COMM_H
 #define TRAINER_COMM_H
 
-#include "base/err.h"
+#include "kernels/device_comm.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,18 +35,32 @@ void comm_alone(struct comm *comm); /* a gang of one, no MPI */
  * says ERR_PEER returns at once: its gang is gone. */
 MUST_CHECK enum err comm_agree(struct comm *comm, enum err mine);
 
+/* Collective: `size_bytes` of every rank to all of them, (size) in order of ranks; host memory. */
+MUST_CHECK enum err comm_gather_equal(struct comm *comm, const void *mine, void *all,
+                                      size_t size_bytes);
+
+/* Exchanges of device memory for any device, through the host. Both are borrowed and must outlive
+ * it. Returns owned (device_comm_close). */
+struct device_comm *comm_staged(struct comm *comm, struct device *device);
+
 /* First leaf of a rank when M leaves are dealt to `size` ranks in contiguous runs; comm_first(M,
  * size, size) = M. */
 int comm_first(int leaves, int size, int rank);
 
 struct tree_sum; /* one rank's subtrees, and the sum over all of them */
-/* For sums of `count` items of float (gradients) or double (statistics) over M leaves. Returns
- * owned. */
-MUST_CHECK enum err tree_sum_create(struct comm *comm, int leaves, size_t count, bool is_double,
-                                    struct tree_sum **sum);
+struct tree_sum_cfg {
+    struct comm *comm;             /* borrowed */
+    struct device_comm *on_device; /* of the same gang: leaves lie in its device's memory. NULL: in
+                                      host memory. Borrowed */
+    int leaves;
+    size_t count;   /* items of a leaf */
+    bool is_double; /* statistics; else floats: gradients */
+};
+/* ERR_MEMORY. Returns owned. */
+MUST_CHECK enum err tree_sum_create(const struct tree_sum_cfg *cfg, struct tree_sum **sum);
 void tree_sum_destroy(struct tree_sum **sum); /* accepts NULL */
-/* Where the next leaf of this rank (in order) is to be written: host memory, zeroed. Leaves must be
- * taken in order. */
+/* Where the next leaf of this rank (in order) is to be written: zeroed. Leaves must be taken in
+ * order. */
 void *tree_sum_leaf(struct tree_sum *sum);
 /* The leaf is complete: folds it into the subtree it closes. */
 void tree_sum_close_leaf(struct tree_sum *sum);
@@ -54,7 +68,9 @@ void tree_sum_close_leaf(struct tree_sum *sum);
  */
 void tree_sum_forget(struct tree_sum *sum);
 /* Collective: the total, the same bits on every rank and for every number of ranks. Borrowed until
- * the next leaf. */
-MUST_CHECK enum err tree_sum_total(struct tree_sum *sum, const void **total);
+ * the next leaf; whoever reads it may leave zeros there and say so with tree_sum_cleared(). */
+MUST_CHECK enum err tree_sum_total(struct tree_sum *sum, void **total);
+/* The total is zero by now: the next leaves need not be zeroed again. */
+void tree_sum_cleared(struct tree_sum *sum);
 
 #endif

@@ -6,6 +6,7 @@ struct distil {
     struct supernet *net;
     struct pass *pass;
     float *weights; /* device */
+    void *shadow;   /* of weights */
 };
 
 enum err distil_create(struct supernet *net, float **weights, int N, int resolution,
@@ -15,6 +16,7 @@ enum err distil_create(struct supernet *net, float **weights, int N, int resolut
     struct distil *distil = mem_alloc(sizeof *distil);
     *distil = (struct distil){.net = net, .weights = *weights};
     *weights = NULL;
+    TRY(shadow_create(net, distil->weights, &distil->shadow));
     TRY(pass_create(net, N, resolution, PASS_BATCH_NORM, &distil->pass));
     *result = distil;
     distil = NULL;
@@ -29,25 +31,23 @@ void distil_destroy(struct distil **pointer)
     if (!distil)
         return;
     pass_destroy(&distil->pass);
+    shadow_destroy(distil->net, distil->weights, distil->shadow);
     memory_free(distil->net->device, distil->weights);
     mem_free(distil);
     *pointer = NULL;
 }
 
-enum err distil_logits(struct distil *distil, const float *images, int N, int resolution,
+enum err distil_logits(struct distil *distil, const struct fed *fed, struct flaw flaw,
                        const float **logits)
 {
     struct subnet biggest;
-    subnet_biggest(distil->net->space, resolution, &biggest);
+    subnet_biggest(distil->net->space, fed->host.resolution, &biggest);
     struct forward forward = {.subnet = &biggest,
                               .weights = distil->weights,
-                              .images = images,
-                              .N = N,
-                              .mode = PASS_BATCH_NORM};
+                              .shadow = distil->shadow,
+                              .images = fed->images,
+                              .N = fed->host.N,
+                              .mode = PASS_BATCH_NORM,
+                              .flaw = flaw};
     return supernet_forward(distil->net, distil->pass, &forward, logits);
-}
-
-const char *distil_find_nonfinite(struct distil *distil)
-{
-    return supernet_find_nonfinite(distil->net, distil->pass);
 }

@@ -4,6 +4,7 @@
 #ifndef TRAINER_DISTIL_H
 #define TRAINER_DISTIL_H
 
+#include "trainer/feed.h"
 #include "trainer/supernet.h"
 
 struct distil;
@@ -13,10 +14,9 @@ MUST_CHECK enum err distil_create(struct supernet *net, float **weights, int N, 
                                   struct distil **distil);
 void distil_destroy(struct distil **distil); /* accepts NULL */
 
-/* logits: device (N,classes), valid until the next call. */
-MUST_CHECK enum err distil_logits(struct distil *distil, const float *images, int N, int resolution,
+/* logits: device (N,classes), valid until the next call. flaw: the teacher's first layer that is
+ * not finite. */
+MUST_CHECK enum err distil_logits(struct distil *distil, const struct fed *fed, struct flaw flaw,
                                   const float **logits);
-/* The teacher's layer that is not finite, or NULL. */
-const char *distil_find_nonfinite(struct distil *distil);
 
 #endif

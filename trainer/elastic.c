@@ -146,27 +146,26 @@ static void sort_block(const struct supernet *net, struct host_arrays *host, int
     mem_free(ranked);
 }
 
-static float *fetch(const struct supernet *net, const float *from, size_t count)
+static enum err fetch(const struct supernet *net, const float *from, size_t count, float **host)
 {
-    float *host = mem_array(count, sizeof *host);
-    net->device->ops->download(net->device, host, from, count * sizeof *host);
-    return host;
+    *host = mem_array(count, sizeof **host);
+    return net->device->ops->download(net->device, *host, from, count * sizeof **host);
 }
 
-static void put_back(const struct supernet *net, float *to, float *host, size_t count)
+static void put_back(const struct supernet *net, float *to, const float *host, size_t count)
 {
     net->device->ops->upload(net->device, to, host, count * sizeof *host);
-    net->device->ops->sync(net->device);
-    mem_free(host);
 }
 
-void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained)
+enum err elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained)
 {
-    struct host_arrays host = {.weights = fetch(net, net->weights, net->weight_count),
-                               .means = fetch(net, net->means, net->statistic_count),
-                               .variances = fetch(net, net->variances, net->statistic_count)};
+    enum err err = ERR_OK;
+    struct host_arrays host = {0};
+    TRY(fetch(net, net->weights, net->weight_count, &host.weights));
+    TRY(fetch(net, net->means, net->statistic_count, &host.means));
+    TRY(fetch(net, net->variances, net->statistic_count, &host.variances));
     if (momentum)
-        host.momentum = fetch(net, momentum, net->weight_count);
+        TRY(fetch(net, momentum, net->weight_count, &host.momentum));
     for (int b = 1; b < net->wiring->block_count; b++)
         sort_block(net, &host, b, trained);
     put_back(net, net->weights, host.weights, net->weight_count);
@@ -174,4 +173,11 @@ void elastic_sort_channels(struct supernet *net, float *momentum, const struct c
     put_back(net, net->variances, host.variances, net->statistic_count);
     if (momentum)
         put_back(net, momentum, host.momentum, net->weight_count);
+    supernet_cast(net, 0, net->weight_count);
+out:
+    mem_free(host.weights);
+    mem_free(host.means);
+    mem_free(host.variances);
+    mem_free(host.momentum);
+    return err;
 }

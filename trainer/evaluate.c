@@ -109,14 +109,14 @@ static enum err score_leaf(void *own, const struct fed *fed)
     const float *logits = NULL;
     struct forward forward = {.subnet = visit->subnet,
                               .weights = net->weights,
+                              .shadow = net->shadow,
                               .images = fed->images,
                               .N = fed->host.N,
                               .mode = PASS_FIXED};
     TRY(supernet_forward(net, evaluate->pass, &forward, &logits));
-    net->device->ops->download(net->device, evaluate->logits, logits,
-                               (size_t)fed->host.N * (size_t)net->space->classes *
-                                   sizeof *evaluate->logits);
-    net->device->ops->sync(net->device);
+    TRY(net->device->ops->download(net->device, evaluate->logits, logits,
+                                   (size_t)fed->host.N * (size_t)net->space->classes *
+                                       sizeof *evaluate->logits));
     scorer_add(visit->scorer, &fed->host, evaluate->logits);
 out:
     return err;

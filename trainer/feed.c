@@ -7,7 +7,7 @@ struct feed {
     struct loader *loader;
     uint64_t asked, taken;
     struct batch_request request; /* the memory of its positions is reused */
-    float *images;                /* device copies; NULL where host memory is device memory */
+    float *images;                /* device */
     int32_t *labels;
 };
 
@@ -26,12 +26,10 @@ enum err feed_create(const struct feed_cfg *cfg, struct feed **result)
     *feed = (struct feed){.cfg = *cfg, .asked = cfg->first, .taken = cfg->first};
     feed->request.positions =
         mem_array((size_t)cfg->loader.max_batch, sizeof *feed->request.positions);
-    if (!memory_is_shared(cfg->device)) {
-        TRY(memory_array(cfg->device, most_pixels(&cfg->loader), sizeof(float),
-                         (void **)&feed->images));
-        TRY(memory_array(cfg->device, (size_t)cfg->loader.max_batch, sizeof(int32_t),
-                         (void **)&feed->labels));
-    }
+    TRY(memory_array(cfg->device, most_pixels(&cfg->loader), sizeof(float),
+                     (void **)&feed->images));
+    TRY(memory_array(cfg->device, (size_t)cfg->loader.max_batch, sizeof(int32_t),
+                     (void **)&feed->labels));
     TRY(loader_create(&cfg->loader, &feed->loader));
     *result = feed;
     feed = NULL;
@@ -74,18 +72,13 @@ enum err feed_take(struct feed *feed, struct fed *fed)
     TRY(ask_ahead(feed));
     TRY(loader_take(feed->loader, &fed->host));
     feed->taken++;
-    fed->images = fed->host.images;
-    fed->labels = fed->host.labels;
-    if (feed->images) {
-        struct device *device = feed->cfg.device;
-        size_t N = (size_t)fed->host.N, R = (size_t)fed->host.resolution;
-        device->ops->upload(device, feed->images, fed->host.images,
-                            N * R * R * (size_t)fed->host.C * sizeof(float));
-        device->ops->upload(device, feed->labels, fed->host.labels, N * sizeof(int32_t));
-        device->ops->sync(device);
-        fed->images = feed->images;
-        fed->labels = feed->labels;
-    }
+    struct device *device = feed->cfg.device;
+    size_t N = (size_t)fed->host.N, R = (size_t)fed->host.resolution;
+    device->ops->upload(device, feed->images, fed->host.images,
+                        N * R * R * (size_t)fed->host.C * sizeof(float));
+    device->ops->upload(device, feed->labels, fed->host.labels, N * sizeof(int32_t));
+    fed->images = feed->images;
+    fed->labels = feed->labels;
     TRY(ask_ahead(feed)); /* the threads work on while this batch is computed */
 out:
     return err;

@@ -6,10 +6,11 @@
 #define MAX_ALBUMS 32
 #define AHEAD      2 /* leaves prepared while one is computed: calibration's are large */
 
-struct page { /* one kept batch; images and labels in device memory too where that is another */
+struct page { /* one kept batch: images in device memory only, labels and records in the host's too
+               */
     struct fed fed;
-    float *device_images;
-    int32_t *device_labels;
+    float *images;
+    int32_t *labels;
 };
 
 struct album { /* all batches of this rank at one resolution */
@@ -61,11 +62,8 @@ static void destroy_album(struct gallery *gallery, struct album *album)
 {
     for (int i = 0; i < gallery->end - gallery->first && album->pages; i++) {
         struct page *page = &album->pages[i];
-        if (!memory_is_shared(gallery->cfg.device)) {
-            memory_free(gallery->cfg.device, page->device_images);
-            memory_free(gallery->cfg.device, page->device_labels);
-        }
-        mem_free(page->fed.host.images);
+        memory_free(gallery->cfg.device, page->images);
+        memory_free(gallery->cfg.device, page->labels);
         mem_free(page->fed.host.labels);
         mem_free(page->fed.host.records);
     }
@@ -117,22 +115,15 @@ static enum err keep(struct gallery *gallery, const struct fed *fed, struct page
     struct device *device = gallery->cfg.device;
     size_t N = (size_t)fed->host.N;
     page->fed.host = fed->host;
-    page->fed.host.images = copy(fed->host.images, image_bytes(&fed->host));
+    page->fed.host.images = NULL;
     page->fed.host.labels = copy(fed->host.labels, N * sizeof(int32_t));
     page->fed.host.records = copy(fed->host.records, N * sizeof(uint32_t));
-    page->device_images = page->fed.host.images;
-    page->device_labels = page->fed.host.labels;
-    if (!memory_is_shared(device)) {
-        page->device_images = NULL;
-        page->device_labels = NULL;
-        TRY(memory_array(device, image_bytes(&fed->host), 1, (void **)&page->device_images));
-        TRY(memory_array(device, N, sizeof(int32_t), (void **)&page->device_labels));
-        device->ops->upload(device, page->device_images, fed->host.images, image_bytes(&fed->host));
-        device->ops->upload(device, page->device_labels, fed->host.labels, N * sizeof(int32_t));
-        device->ops->sync(device);
-    }
-    page->fed.images = page->device_images;
-    page->fed.labels = page->device_labels;
+    TRY(memory_array(device, image_bytes(&fed->host), 1, (void **)&page->images));
+    TRY(memory_array(device, N, sizeof(int32_t), (void **)&page->labels));
+    device->ops->copy(device, image_bytes(&fed->host), fed->images, page->images);
+    device->ops->copy(device, N * sizeof(int32_t), fed->labels, page->labels);
+    page->fed.images = page->images;
+    page->fed.labels = page->labels;
 out:
     return err;
 }

@@ -37,7 +37,7 @@ void head_forward(struct run *run, struct head *head, const struct map *input)
     if (space->expand_width) {
         head->expand.conv = (struct conv){
             .in = input->dims, .K = space->expand_width, .R = 1, .S = 1, .ld = wiring->expand.ld};
-        layer_forward(run, &head->expand, input->view, forward->weights + wiring->expand.weight);
+        layer_forward(run, &head->expand, input->view, run_conv_weight(run, wiring->expand.weight));
         head->pooled = (struct map){.dims = conv_out(&head->expand.conv),
                                     .view = layer_view(&head->expand),
                                     .branch = &head->expand};
@@ -83,18 +83,22 @@ static const float *linear_backward(struct run *run, struct head *head, const fl
     return head->dpool;
 }
 
-const float *head_backward(struct run *run, struct head *head, const float *dlogits, float *q)
+const void *head_backward(struct run *run, struct head *head, const float *dlogits, void *q)
 {
     const struct wiring *wiring = run->net->wiring;
     const float *dpool = linear_backward(run, head, dlogits);
     struct layer *branch = head->pooled.branch;
-    run->ops->pool_backward(run->device, head->pooled.dims, dpool, head->pool_sums, head->p,
-                            branch->grad_sums);
+    struct pool_grad pooled = {.dpooled = dpool,
+                               .pool_sums = head->pool_sums,
+                               .p = head->p,
+                               .sums = branch->grad_sums,
+                               .norm = layer_norm_backward(run, branch)};
+    run->ops->pool_backward(run->device, head->pooled.dims, &pooled);
     if (run->net->space->expand_width) {
         branch->p = head->p;
-        struct grad_sink sink = map_sink(&head->input, q, NULL);
+        struct grad_sink sink = map_sink(run, &head->input, q, NULL);
         layer_backward(run, branch, NULL, head->input.view,
-                       run->forward->weights + wiring->expand.weight,
+                       run_conv_weight(run, wiring->expand.weight),
                        run->gradient + wiring->expand.weight, &sink);
         return q;
     }

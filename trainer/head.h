@@ -23,6 +23,6 @@ struct head {
 void head_forward(struct run *run, struct head *head, const struct map *input);
 /* Writes the gradient of the last block's output to q, with its norm's sums, and returns q; or
  * returns NULL where the gradient is the same for a whole map and hangs on the branch's p. */
-const float *head_backward(struct run *run, struct head *head, const float *dlogits, float *q);
+const void *head_backward(struct run *run, struct head *head, const float *dlogits, void *q);
 
 #endif

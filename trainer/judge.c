@@ -42,6 +42,7 @@ enum err judge_open(struct workbench *bench, struct pass *pass, struct evaluate 
     const struct campaign *campaign = bench->campaign;
     struct calibration_set set = campaign_calibration(campaign, bench->train_count);
     struct evaluate_cfg cfg = {.calibrate = {.comm = bench->comm,
+                                             .device_comm = bench->device_comm,
                                              .net = bench->net,
                                              .dataset = bench->dataset,
                                              .train = bench->train,

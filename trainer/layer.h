@@ -16,11 +16,12 @@ struct layer {
     const struct conv_slot *slot;
     enum act act;
     struct conv conv; /* at the active sizes */
-    float *z;
+    void *z;
     double *sums;      /* (2,C) forward: sum z, sum z^2 */
     double *grad_sums; /* (2,C) backward: sum g, sum g (z - mean); written by whoever writes q */
     struct norm norm;
-    const float *gate; /* (N,C) or NULL: behind squeeze-excite */
+    struct norm_backward backward; /* finished by whoever writes q */
+    const float *gate;             /* (N,C) or NULL: behind squeeze-excite */
     const float *p; /* (N,C) or NULL: the part of the gradient that is the same for a whole map */
 };
 
@@ -33,8 +34,7 @@ struct run {
     struct poison *poison;
     int turn;                  /* the moment of the pool: the backward's are mirrored there */
     float *gradient;           /* (weight_count), backward only */
-    float *a, *b, *c;          /* (widest) coefficients of the gradient in hand */
-    float *kernel_grad;        /* (25, widest) gradient of a transformed kernel */
+    float *kernel_grads;       /* gradients of the transformed kernels, one behind the other */
     double *gate_sums;         /* (N,3,widest) */
     const float *zeros, *ones; /* (widest) */
 };
@@ -47,15 +47,21 @@ struct map {
     struct layer *branch;
 };
 
+/* A convolution's weight in the maps' type, by its offset in supernet.weights. */
+const void *run_conv_weight(const struct run *run, size_t offset);
+
 /* Asks for the small vectors of a layer `width` channels wide. */
 void layer_lay_out(struct layer *layer, struct layout *layout, int width, int end);
 struct view layer_view(const struct layer *layer);
 /* layer->conv is set; w: the active weight, with conv.ld. */
-void layer_forward(struct run *run, struct layer *layer, struct view x, const float *w);
-/* q: gradient of the layer's output map (NULL: 0). dw: (K,ld) +=. sink NULL: nobody in front. */
-void layer_backward(struct run *run, struct layer *layer, const float *q, struct view x,
-                    const float *w, float *dw, const struct grad_sink *sink);
+void layer_forward(struct run *run, struct layer *layer, struct view x, const void *w);
+/* The backward of the layer's batch norm, for whoever completes its grad_sums. */
+const struct norm_backward *layer_norm_backward(const struct run *run, struct layer *layer);
+/* q: gradient of the layer's output map (NULL: 0); its norm's backward is done. dw: (K,ld) +=. sink
+ * NULL: nobody in front. */
+void layer_backward(struct run *run, struct layer *layer, const void *q, struct view x,
+                    const void *w, float *dw, const struct grad_sink *sink);
 /* The sink for the gradient of a map. add: the shortcut's part or NULL. */
-struct grad_sink map_sink(const struct map *map, float *q, const float *add);
+struct grad_sink map_sink(const struct run *run, const struct map *map, void *q, const void *add);
 
 #endif

@@ -1,10 +1,4 @@
 #include "trainer/memory.h"
-#include <string.h>
-
-bool memory_is_shared(const struct device *device)
-{
-    return strcmp(device->ops->name, "cpu") == 0;
-}
 
 enum err memory_array(struct device *device, size_t count, size_t item_bytes, void **memory)
 {
@@ -18,4 +12,17 @@ void memory_free(struct device *device, void *memory)
 {
     if (memory)
         device->ops->free(device, memory);
+}
+
+enum err memory_map(struct device *device, const float *host, size_t count, void **map)
+{
+    enum err err = ERR_OK;
+    float *floats = NULL;
+    TRY(memory_array(device, count, sizeof *floats, (void **)&floats));
+    device->ops->upload(device, floats, host, count * sizeof *floats);
+    TRY(memory_array(device, count, device->map_bytes, map));
+    device->ops->cast(device, count, floats, *map);
+out:
+    memory_free(device, floats);
+    return err;
 }

@@ -1,16 +1,15 @@
-/* Device memory as the trainer uses it: arrays of floats, and whether host and device are the same
- * memory (then nothing is copied). The thread that calls the device. */
+/* Device memory as the trainer uses it: arrays, and maps made of floats of the host. The thread
+ * that calls the device. */
 #ifndef TRAINER_MEMORY_H
 #define TRAINER_MEMORY_H
 
 #include "kernels/device.h"
 
-/* Host pointers are device pointers. */
-bool memory_is_shared(const struct device *device);
-
 /* `count` zeroed items of `item_bytes`, returns owned (memory_free). ERR_MEMORY. */
 MUST_CHECK enum err memory_array(struct device *device, size_t count, size_t item_bytes,
                                  void **memory);
+/* `count` floats of the host as a map, returns owned (memory_free). ERR_MEMORY. */
+MUST_CHECK enum err memory_map(struct device *device, const float *host, size_t count, void **map);
 void memory_free(struct device *device, void *memory); /* accepts NULL */
 
 #endif

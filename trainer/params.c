@@ -40,14 +40,17 @@ void supernet_arrange_param(const struct param *param, float *values, float *roo
         values[i] = room[inside_index(param, i)];
 }
 
-void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
-                        float *host)
+enum err supernet_get_param(const struct supernet *net, const float *from,
+                            const struct param *param, float *host)
 {
+    enum err err = ERR_OK;
     float *room = mem_array(param->count, sizeof *room);
-    net->device->ops->download(net->device, host, from + param->offset,
-                               param->count * sizeof *host);
+    TRY(net->device->ops->download(net->device, host, from + param->offset,
+                                   param->count * sizeof *host));
     supernet_arrange_param(param, host, room);
+out:
     mem_free(room);
+    return err;
 }
 
 void supernet_set_param(const struct supernet *net, float *to, const struct param *param,
@@ -58,8 +61,16 @@ void supernet_set_param(const struct supernet *net, float *to, const struct para
         inside[inside_index(param, i)] = host[i];
     net->device->ops->upload(net->device, to + param->offset, inside,
                              param->count * sizeof *inside);
-    net->device->ops->sync(net->device);
+    if (to == net->weights)
+        supernet_cast(net, param->offset, param->count);
     mem_free(inside);
+}
+
+void supernet_cast(const struct supernet *net, size_t first, size_t count)
+{
+    struct device *device = net->device;
+    device->ops->cast(device, count, net->weights + first,
+                      (char *)net->shadow + first * device->map_bytes);
 }
 
 int supernet_tensor_count(const struct supernet *net)
@@ -89,16 +100,14 @@ void supernet_tensor_at(const struct supernet *net, int index, struct supernet_t
     tensor->count = (size_t)tensor->norm->C;
 }
 
-void supernet_get_tensor(const struct supernet *net, const struct supernet_tensor *tensor,
-                         float *host)
+enum err supernet_get_tensor(const struct supernet *net, const struct supernet_tensor *tensor,
+                             float *host)
 {
-    if (tensor->param) {
-        supernet_get_param(net, net->weights, tensor->param, host);
-        return;
-    }
+    if (tensor->param)
+        return supernet_get_param(net, net->weights, tensor->param, host);
     const float *from = tensor->is_variance ? net->variances : net->means;
-    net->device->ops->download(net->device, host, from + tensor->norm->statistic,
-                               tensor->count * sizeof *host);
+    return net->device->ops->download(net->device, host, from + tensor->norm->statistic,
+                                      tensor->count * sizeof *host);
 }
 
 void supernet_set_tensor(struct supernet *net, const struct supernet_tensor *tensor,
@@ -111,7 +120,6 @@ void supernet_set_tensor(struct supernet *net, const struct supernet_tensor *ten
     float *to = tensor->is_variance ? net->variances : net->means;
     net->device->ops->upload(net->device, to + tensor->norm->statistic, host,
                              tensor->count * sizeof *host);
-    net->device->ops->sync(net->device);
 }
 
 static float first_value(const struct param *param, uint64_t seed, uint64_t step, size_t i)

@@ -9,8 +9,9 @@ struct plan {
     const struct wiring *wiring;
     const struct space *space;
     struct layout layout;
-    int turn;   /* T: the moment of the pool */
-    int widest; /* channels of any layer */
+    int turn;         /* T: the moment of the pool */
+    int widest;       /* channels of any layer */
+    size_t map_bytes; /* of an element */
 };
 
 static int moment(int block, int conv)
@@ -28,17 +29,17 @@ static int backward_of(const struct plan *plan, int forward)
     return 2 * plan->turn - forward;
 }
 
-static size_t map_bytes(struct dims dims)
+static size_t map_bytes(const struct plan *plan, struct dims dims)
 {
-    return (size_t)dims.N * (size_t)dims.H * (size_t)dims.W * (size_t)dims.C * sizeof(float);
+    return (size_t)dims.N * (size_t)dims.H * (size_t)dims.W * (size_t)dims.C * plan->map_bytes;
 }
 
 /* A raw output: kept until its own backward in training, else until `last`. */
-static float *ask_raw(struct plan *plan, struct dims dims, int first, int last)
+static void *ask_raw(struct plan *plan, struct dims dims, int first, int last)
 {
     if (plan->pass->mode == PASS_TRAIN)
         last = backward_of(plan, first);
-    return layout_ask(&plan->layout, map_bytes(dims), first, last);
+    return layout_ask(&plan->layout, map_bytes(plan, dims), first, last);
 }
 
 static float *ask_vector(struct plan *plan, size_t count)
@@ -73,12 +74,12 @@ static void lay_out_excite(struct plan *plan, struct block *block)
 {
     const struct block_slot *slot = block->slot;
     size_t N = (size_t)plan->pass->N, C = (size_t)slot->middle;
-    block->pooled = ask_vector(plan, N * C);
-    block->hidden = ask_vector(plan, N * (size_t)slot->hidden);
-    block->gate = ask_vector(plan, N * C);
+    block->excitation.pooled = ask_vector(plan, N * C);
+    block->excitation.hidden = ask_vector(plan, N * (size_t)slot->hidden);
+    block->excitation.gate = ask_vector(plan, N * C);
     if (plan->pass->mode == PASS_TRAIN) {
         block->p = ask_vector(plan, N * C);
-        block->pool_sums = ask_sums(plan, 2 * N * C);
+        block->excitation.pool_sums = ask_sums(plan, 2 * N * C);
     }
 }
 
@@ -90,19 +91,20 @@ static void lay_out_vectors(struct plan *plan, struct block *block)
     layer_lay_out(&block->depthwise, &plan->layout, slot->middle, end_of(plan));
     layer_lay_out(&block->project, &plan->layout, slot->K, end_of(plan));
     if (slot->side == 7)
-        block->kernel = ask_vector(plan, 25 * (size_t)slot->middle);
+        block->kernel =
+            layout_ask(&plan->layout, 25 * (size_t)slot->middle * plan->map_bytes, 0, end_of(plan));
     if (slot->has_se)
         lay_out_excite(plan, block);
 }
 
 /* The gradient of the output of b's stage: written by whoever reads that output, updated in place
  * by the blocks with a shortcut, read by the stage's first block to the end. */
-static float *ask_stage_gradient(struct plan *plan, int b, struct dims out)
+static void *ask_stage_gradient(struct plan *plan, int b, struct dims out)
 {
     int next = next_stage(plan, b);
     int head = plan->space->expand_width ? plan->turn - 1 : plan->turn;
     int writer = next < plan->wiring->block_count ? moment(next, 1) : head;
-    return layout_ask(&plan->layout, map_bytes(out), backward_of(plan, writer),
+    return layout_ask(&plan->layout, map_bytes(plan, out), backward_of(plan, writer),
                       backward_of(plan, moment(b, 1)));
 }
 
@@ -112,11 +114,13 @@ static void lay_out_gradients(struct plan *plan, int b, struct dims in, struct d
     struct block *block = &plan->pass->blocks[b];
     if (plan->pass->mode != PASS_TRAIN)
         return;
-    block->q_depthwise = layout_ask(&plan->layout, map_bytes(wide), backward_of(plan, moment(b, 3)),
-                                    backward_of(plan, moment(b, 2)));
+    block->q_depthwise =
+        layout_ask(&plan->layout, map_bytes(plan, wide), backward_of(plan, moment(b, 3)),
+                   backward_of(plan, moment(b, 2)));
     if (block->slot->has_expand)
-        block->q_expand = layout_ask(&plan->layout, map_bytes(in), backward_of(plan, moment(b, 2)),
-                                     backward_of(plan, moment(b, 1)));
+        block->q_expand =
+            layout_ask(&plan->layout, map_bytes(plan, in), backward_of(plan, moment(b, 2)),
+                       backward_of(plan, moment(b, 1)));
     bool opens_stage = b == 0 || plan->wiring->blocks[b - 1].stage != block->slot->stage;
     block->q = opens_stage ? ask_stage_gradient(plan, b, out) : plan->pass->blocks[b - 1].q;
 }
@@ -183,6 +187,16 @@ static void lay_out_head(struct plan *plan, struct dims in)
     head->p = ask_vector(plan, N * pooled);
 }
 
+/* Of all kernels that can be made from larger ones, each in whole cache lines. */
+static size_t kernel_floats(const struct wiring *wiring)
+{
+    size_t floats = 0;
+    for (int b = 0; b < wiring->block_count; b++)
+        if (wiring->blocks[b].side == 7)
+            floats += (25 * (size_t)wiring->blocks[b].middle + 15) / 16 * 16;
+    return floats;
+}
+
 static void lay_out_shared(struct plan *plan)
 {
     struct run *shared = &plan->pass->shared;
@@ -190,10 +204,7 @@ static void lay_out_shared(struct plan *plan)
     shared->turn = plan->turn;
     if (plan->pass->mode != PASS_TRAIN)
         return;
-    shared->a = ask_vector(plan, widest);
-    shared->b = ask_vector(plan, widest);
-    shared->c = ask_vector(plan, widest);
-    shared->kernel_grad = ask_vector(plan, 25 * widest);
+    shared->kernel_grads = ask_vector(plan, kernel_floats(plan->wiring));
     shared->gate_sums = ask_sums(plan, 3 * (size_t)plan->pass->N * widest);
 }
 
@@ -214,8 +225,8 @@ static void lay_out(struct plan *plan)
     pass->stem.z = ask_raw(plan, dims, 0, moment(0, 3));
     layer_lay_out(&pass->stem, &plan->layout, space->stem_width, end_of(plan));
     if (pass->mode == PASS_TRAIN)
-        pass->q_stem = layout_ask(&plan->layout, map_bytes(dims), backward_of(plan, moment(0, 2)),
-                                  backward_of(plan, 0));
+        pass->q_stem = layout_ask(&plan->layout, map_bytes(plan, dims),
+                                  backward_of(plan, moment(0, 2)), backward_of(plan, 0));
     for (int b = 0; b < plan->wiring->block_count; b++)
         dims = lay_out_block(plan, b, dims);
     lay_out_head(plan, dims);
@@ -255,7 +266,6 @@ static enum err memory_create(struct device *device, int widest, size_t room_byt
     TRY(device->ops->alloc(device, memory->size_bytes, &memory->block));
     device->ops->upload(device, (char *)memory->block + constant_bytes(widest), ones,
                         (size_t)widest * sizeof *ones);
-    device->ops->sync(device);
     *result = memory;
     memory = NULL;
 out:
@@ -270,7 +280,8 @@ static void measure(const struct supernet *net, const struct pass_room *room, st
                           .wiring = net->wiring,
                           .space = net->space,
                           .turn = moment(net->wiring->block_count, 2),
-                          .widest = widest_layer(net->wiring)};
+                          .widest = widest_layer(net->wiring),
+                          .map_bytes = net->device ? net->device->map_bytes : sizeof(float)};
     plan->pass->N = room->N;
     plan->pass->resolution = room->resolution;
     plan->pass->mode = room->mode;
@@ -291,7 +302,6 @@ static void hand_out(struct plan *plan, struct pass_memory *memory)
     lay_out(plan);
     poison_init(&pass->poison, memory->device, &plan->layout,
                 block + 2 * constant_bytes(plan->widest));
-    pass->host_sums = mem_array(2 * (size_t)plan->widest, sizeof *pass->host_sums);
 }
 
 static enum err create_passes(const struct supernet *net, const struct pass_room *rooms, int count,
@@ -350,7 +360,6 @@ void pass_destroy(struct pass **pass)
         memory->device->ops->free(memory->device, memory->block);
         mem_free(memory);
     }
-    mem_free((*pass)->host_sums);
     poison_fini(&(*pass)->poison);
     mem_free(*pass);
     *pass = NULL;
@@ -359,17 +368,4 @@ void pass_destroy(struct pass **pass)
 size_t pass_size_bytes(const struct pass *pass)
 {
     return pass->memory->size_bytes;
-}
-
-void pass_visit_layers(struct pass *pass, const struct space *space,
-                       bool (*visit)(void *user, struct layer *layer), void *user)
-{
-    bool goes_on = visit(user, &pass->stem);
-    for (int i = 0; i < pass->active_count && goes_on; i++) {
-        struct block *block = &pass->blocks[pass->active[i]];
-        goes_on = (!block->slot->has_expand || visit(user, &block->expand)) &&
-                  visit(user, &block->depthwise) && visit(user, &block->project);
-    }
-    if (goes_on && space->expand_width)
-        visit(user, &pass->head.expand);
 }

@@ -21,22 +21,14 @@ struct pass {
     struct pass_memory *memory; /* everything below is carved from it */
     struct layer stem;
     struct view image;
-    float *q_stem;
+    void *q_stem;
     int block_count;
     struct block blocks[SPACE_MAX_BLOCKS + 1];
     struct head head;
     struct run shared; /* its vectors and moments only; the rest is filled for each run */
     struct poison poison;
-    double *host_sums; /* host copy of one layer's sums */
-    int active_count;  /* blocks of the last forward, in order */
+    int active_count; /* blocks of the last forward, in order */
     int active[SPACE_MAX_BLOCKS + 1];
-    enum pass_mode last; /* mode and batch of the last forward */
-    int N_last;
 };
-
-/* Calls visit(user, layer) for every active layer of the last forward, in order; stops when it
- * returns false. */
-void pass_visit_layers(struct pass *pass, const struct space *space,
-                       bool (*visit)(void *user, struct layer *layer), void *user);
 
 #endif

@@ -44,22 +44,18 @@ static enum err share(struct workbench *bench, float *array)
     enum err err = ERR_OK;
     struct device *device = bench->net->device;
     size_t bytes = bench->net->weight_count * sizeof(float);
-    char *host = (char *)array;
-    if (!memory_is_shared(device)) {
-        host = mem_alloc(bytes);
-        device->ops->download(device, host, array, bytes);
-        device->ops->sync(device);
-    }
+    char *host = mem_alloc(bytes);
+    if (bench->comm->rank == 0)
+        err = device->ops->download(device, host, array, bytes);
+    TRY(comm_agree(bench->comm, err));
     for (size_t at = 0; at < bytes; at += SHARE_BYTES)
         TRY(bench->comm->broadcast(bench->comm, host + at,
                                    bytes - at < SHARE_BYTES ? bytes - at : SHARE_BYTES));
-    if (!memory_is_shared(device)) {
-        device->ops->upload(device, array, host, bytes);
-        device->ops->sync(device);
-    }
+    device->ops->upload(device, array, host, bytes);
+    if (array == bench->net->weights)
+        supernet_cast(bench->net, 0, bench->net->weight_count);
 out:
-    if (host != (char *)array)
-        mem_free(host);
+    mem_free(host);
     return err;
 }
 

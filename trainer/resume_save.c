@@ -82,10 +82,10 @@ static enum err download(const struct resume_saving *saving, float **host)
     *host = malloc(2 * bytes);
     if (!*host)
         return err_set(ERR_MEMORY, "no memory for a copy of the weights: %zu MiB", bytes >> 19);
-    device->ops->download(device, *host, net->weights, bytes);
-    device->ops->download(device, *host + net->weight_count, saving->momentum, bytes);
-    device->ops->sync(device);
-    return ERR_OK;
+    enum err err = device->ops->download(device, *host, net->weights, bytes);
+    if (err == ERR_OK)
+        err = device->ops->download(device, *host + net->weight_count, saving->momentum, bytes);
+    return err;
 }
 
 enum err resume_prepare(const struct resume_saving *saving)
@@ -102,7 +102,6 @@ enum err resume_save(const struct resume_saving *saving, const struct resume *re
     enum err err = ERR_OK;
     struct workbench *bench = saving->bench;
     const struct supernet *net = bench->net;
-    const float *weights = net->weights, *momentum = saving->momentum;
     float *host = NULL;
     char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
     struct checkpoint_arrange arranging = {.arrange = arrange, .settle = settle, .own = saving};
@@ -111,12 +110,8 @@ enum err resume_save(const struct resume_saving *saving, const struct resume *re
                      .epoch = resume->step / saving->timetable->steps_per_epoch,
                      .is_final = is_final},
         .tensor_count = 2 * net->param_count};
-    if (!memory_is_shared(net->device)) {
-        TRY(download(saving, &host));
-        weights = host;
-        momentum = host + net->weight_count;
-    }
-    checkpoint.tensors = list_tensors(net, weights, momentum);
+    TRY(download(saving, &host));
+    checkpoint.tensors = list_tensors(net, host, host + net->weight_count);
     snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
              bench->plan.stages[saving->stage].name);
     fill_meta(saving, resume, key, dataset, &checkpoint.meta);

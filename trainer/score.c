@@ -60,7 +60,8 @@ enum err scorer_create(struct comm *comm, int leaves, int classes, enum score_de
     *scorer = (struct scorer){.comm = comm, .classes = classes, .detail = detail};
     if (detail == SCORE_DETAILED)
         count += CLASS_NUMBERS * (size_t)classes + matrix_cells(classes);
-    TRY(tree_sum_create(comm, leaves, count, true, &scorer->sums));
+    struct tree_sum_cfg cfg = {.comm = comm, .leaves = leaves, .count = count, .is_double = true};
+    TRY(tree_sum_create(&cfg, &scorer->sums));
     *result = scorer;
     scorer = NULL;
 out:
@@ -155,18 +156,12 @@ static enum err gather_worst(struct scorer *scorer, struct score *score)
         struct worst_image worst[SCORE_WORST];
     } mine = {.count = scorer->worst_count};
     struct offer *all = mem_array(size, sizeof *all);
-    size_t *numbers = mem_array(2 * size, sizeof *numbers);
     memcpy(mine.worst, scorer->worst, sizeof mine.worst);
-    for (size_t rank = 0; rank < size; rank++) {
-        numbers[rank] = 1;
-        numbers[size + rank] = rank;
-    }
-    TRY(comm->gather_all(comm, &mine, all, numbers, numbers + size, sizeof mine));
+    TRY(comm_gather_equal(comm, &mine, all, sizeof mine));
     for (size_t rank = 0; rank < size; rank++)
         for (int i = 0; i < all[rank].count; i++)
             add_worst(score->worst, &score->worst_count, &all[rank].worst[i]);
 out:
-    mem_free(numbers);
     mem_free(all);
     return err;
 }
@@ -186,7 +181,7 @@ static void take_classes(const struct scorer *scorer, const double *numbers, str
 enum err scorer_total(struct scorer *scorer, struct score *score)
 {
     enum err err = ERR_OK;
-    const void *total = NULL;
+    void *total = NULL;
     struct score made = {0};
     TRY(tree_sum_total(scorer->sums, &total));
     const double *numbers = total;

@@ -133,14 +133,15 @@ static enum err open_saving(struct shrink *shrink)
 
 /* Fresh from the stage before: channels are put in order once, before the first step. The momentum
  * is zero then, as every stage begins with a new optimiser (as the reference does). */
-static void prepare_weights(struct shrink *shrink)
+static enum err prepare_weights(struct shrink *shrink)
 {
     struct workbench *bench = shrink->bench;
     struct open_choices trained;
     schedule_trained_before(&bench->schedule, &bench->space, shrink->phase, &trained);
     shrink->is_sorted = !shrink->resume.has_begun && shrink->phase->sorts_channels;
-    if (shrink->is_sorted)
-        elastic_sort_channels(bench->net, NULL, &trained.expansions);
+    if (!shrink->is_sorted)
+        return ERR_OK;
+    return elastic_sort_channels(bench->net, NULL, &trained.expansions);
 }
 
 static enum err open_parts(struct shrink *shrink, const struct stage_start *start)
@@ -152,6 +153,7 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
     TRY(comm_agree(bench->comm, err));
     TRY(open_teacher(shrink));
     struct step_cfg cfg = {.comm = bench->comm,
+                           .device_comm = bench->device_comm,
                            .net = bench->net,
                            .campaign = bench->campaign,
                            .phase = shrink->phase,
@@ -162,7 +164,7 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
     TRY(resume_load(bench, shrink->stage, start, step_momentum(shrink->step), &shrink->resume));
     if (shrink->resume.is_final)
         return ERR_OK;
-    prepare_weights(shrink);
+    TRY(comm_agree(bench->comm, prepare_weights(shrink)));
     TRY(comm_agree(bench->comm, open_metrics(shrink)));
     TRY(comm_agree(bench->comm, open_saving(shrink)));
     shrink->judge = judge_create(bench, shrink->stage, &shrink->timetable, shrink->metrics,
@@ -321,15 +323,10 @@ static enum err write_end(struct shrink *shrink, const struct hash *content)
     size_t size = (size_t)comm->size;
     uint64_t mine = step_computed(shrink->step);
     uint64_t *all = mem_array(size, sizeof *all);
-    size_t *numbers = mem_array(2 * size, sizeof *numbers);
     char hex[HASH_HEX_BYTES];
     struct text list;
     text_init(&list);
-    for (size_t rank = 0; rank < size; rank++) {
-        numbers[rank] = 1;
-        numbers[size + rank] = rank;
-    }
-    TRY(comm->gather_all(comm, &mine, all, numbers, numbers + size, sizeof mine));
+    TRY(comm_gather_equal(comm, &mine, all, sizeof mine));
     for (size_t rank = 0; rank < size; rank++)
         text_add(&list, "%s%llu", rank > 0 ? "," : "[", (unsigned long long)all[rank]);
     text_add(&list, "]");
@@ -341,7 +338,6 @@ static enum err write_end(struct shrink *shrink, const struct hash *content)
     metrics_end(shrink->metrics);
 out:
     text_fini(&list);
-    mem_free(numbers);
     mem_free(all);
     return err;
 }

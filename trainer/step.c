@@ -1,14 +1,17 @@
 #include "trainer/step.h"
 #include "base/mem.h"
 #include "trainer/memory.h"
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
 
-/* What a leaf reports beside its gradient; behind these one counter for each leaf. */
-enum { NUMBER_LOSS, NUMBER_DISTIL, NUMBER_CORRECT, NUMBER_PASSES, NUMBERS };
+/* A flaw's pass: leaf, then teacher or sub-network; above all of them the gradient, whose code
+ * counts its elements. */
+enum { PASS_TEACHER = 0, PASS_SUBNET = 1, PASSES_PER_LEAF = 256, LAST_LEAF = (1 << 14) - 2 };
+#define FLAW_GRADIENT ((uint64_t)((1 << 22) - 1) << FLAW_PASS_SHIFT)
 
-#define LAYER_BYTES 128
+/* What the host reads of a step, all at once. */
+struct report {
+    double sums[LOSS_SUMS];
+    uint64_t flaw;
+};
 
 struct step {
     struct step_cfg cfg;
@@ -16,10 +19,9 @@ struct step {
     uint64_t computed;
     struct pass *pass, *evaluation_pass; /* in one block of memory */
     struct tree_sum *gradients, *numbers;
-    float *momentum;           /* device (weight_count) */
-    float *gradient;           /* device (weight_count); NULL where host memory is device memory */
-    float *dlogits;            /* device (micro,classes) */
-    char culprit[LAYER_BYTES]; /* first layer of this rank that was not finite in this step */
+    float *momentum;       /* device (weight_count) */
+    float *dlogits;        /* device (micro,classes) */
+    struct report *report; /* device */
 };
 
 static enum err create_passes(struct step *step)
@@ -39,6 +41,21 @@ out:
     return err;
 }
 
+static enum err create_sums(struct step *step)
+{
+    enum err err = ERR_OK;
+    struct tree_sum_cfg cfg = {.comm = step->cfg.comm,
+                               .on_device = step->cfg.device_comm,
+                               .leaves = step->leaves,
+                               .count = step->cfg.net->weight_count};
+    TRY(tree_sum_create(&cfg, &step->gradients));
+    cfg.count = LOSS_SUMS;
+    cfg.is_double = true;
+    TRY(tree_sum_create(&cfg, &step->numbers));
+out:
+    return err;
+}
+
 enum err step_create(const struct step_cfg *cfg, struct step **result)
 {
     enum err err = ERR_OK;
@@ -53,14 +70,12 @@ enum err step_create(const struct step_cfg *cfg, struct step **result)
                     cfg->comm->size, step->leaves));
     step->next = comm_first(step->leaves, cfg->comm->size, cfg->comm->rank);
     TRY(create_passes(step));
-    TRY(tree_sum_create(cfg->comm, step->leaves, net->weight_count, false, &step->gradients));
-    TRY(tree_sum_create(cfg->comm, step->leaves, NUMBERS + (size_t)step->leaves, true,
-                        &step->numbers));
+    TRY(create_sums(step));
     TRY(memory_array(net->device, net->weight_count, sizeof(float), (void **)&step->momentum));
-    if (!memory_is_shared(net->device))
-        TRY(memory_array(net->device, net->weight_count, sizeof(float), (void **)&step->gradient));
     TRY(memory_array(net->device, (size_t)micro * (size_t)space->classes, sizeof(float),
                      (void **)&step->dlogits));
+    TRY(memory_array(net->device, 1, sizeof *step->report, (void **)&step->report));
+    net->device->ops->set_word(net->device, FLAW_NONE, &step->report->flaw);
     *result = step;
     step = NULL;
 out:
@@ -79,8 +94,8 @@ void step_destroy(struct step **pointer)
     tree_sum_destroy(&step->gradients);
     tree_sum_destroy(&step->numbers);
     memory_free(device, step->momentum);
-    memory_free(device, step->gradient);
     memory_free(device, step->dlogits);
+    memory_free(device, step->report);
     mem_free(step);
     *pointer = NULL;
 }
@@ -100,54 +115,44 @@ uint64_t step_computed(const struct step *step)
     return step->computed;
 }
 
-/* Remembers where a loss that is not finite came from; the gang hears of it in step_update. */
-static void blame(struct step *step)
+/* Where the pass in hand notes what is not finite: ordered by leaf, then teacher before
+ * sub-networks.
+ */
+static struct flaw flaw_of(const struct step *step, int pass)
 {
-    const char *who = "";
-    const char *layer = supernet_find_nonfinite(step->cfg.net, step->pass);
-    if (!layer && step->cfg.teacher) {
-        layer = distil_find_nonfinite(step->cfg.teacher);
-        who = layer ? "the teacher's " : "";
-    }
-    if (step->culprit[0] == '\0')
-        snprintf(step->culprit, sizeof step->culprit, "%s%s", who, layer ? layer : "the loss");
+    uint64_t leaf = (uint64_t)(step->next < LAST_LEAF ? step->next : LAST_LEAF);
+    uint64_t who = (uint64_t)(pass < PASSES_PER_LEAF ? pass : PASSES_PER_LEAF - 1);
+    return (struct flaw){&step->report->flaw, (leaf * PASSES_PER_LEAF + who) << FLAW_PASS_SHIFT};
 }
 
 /* Loss and its gradient of one sub-network on one leaf; adds to the leaf's numbers. */
 static void take_loss(struct step *step, const struct fed *fed, const float *logits,
-                      const float *soft, double *numbers)
+                      const float *soft, double *sums, struct flaw flaw)
 {
     const struct campaign *campaign = step->cfg.campaign;
-    struct device *device = step->cfg.net->device;
-    double loss_sum = 0, distil_sum = 0;
-    int64_t correct = 0, ignored = 0;
+    const struct supernet *net = step->cfg.net;
     struct loss loss = {.N = fed->host.N,
-                        .K = step->cfg.net->space->classes,
+                        .K = net->space->classes,
                         .logits = logits,
                         .labels = fed->labels,
                         .teacher_logits = soft,
                         .smoothing = (float)campaign->optimiser.smoothing,
                         .label_weight = 1,
                         .distil_weight = soft ? (float)campaign->distil.ratio : 0,
-                        .divisor = (float)campaign->batch.global};
-    device->ops->loss_forward(device, &loss, step->dlogits, &loss_sum, &correct);
-    if (soft) { /* its share alone, for the curves: the logits are small */
-        loss.label_weight = 0;
-        loss.distil_weight = 1;
-        device->ops->loss_forward(device, &loss, NULL, &distil_sum, &ignored);
-    }
-    numbers[NUMBER_LOSS] += loss_sum;
-    numbers[NUMBER_DISTIL] += distil_sum;
-    numbers[NUMBER_CORRECT] += (double)correct;
-    numbers[NUMBER_PASSES] += fed->host.N;
-    if (!isfinite(loss_sum))
-        blame(step);
+                        .divisor = (float)campaign->batch.global,
+                        .sums = sums,
+                        .flaw = supernet_flaw(&flaw, net->norm_count + 2)};
+    net->device->ops->loss_forward(net->device, &loss, step->dlogits);
 }
+
+struct leaf {        /* where one goes, device */
+    float *gradient; /* (weight_count) */
+    double *sums;    /* (LOSS_SUMS) */
+};
 
 /* Sub-network `index` of the step on one leaf: its gradient is added. */
 static enum err run_subnet(struct step *step, uint64_t schedule_step, int index,
-                           const struct fed *fed, const float *soft, float *gradient,
-                           double *numbers)
+                           const struct fed *fed, const float *soft, const struct leaf *leaf)
 {
     enum err err = ERR_OK;
     const struct campaign *campaign = step->cfg.campaign;
@@ -163,16 +168,18 @@ static enum err run_subnet(struct step *step, uint64_t schedule_step, int index,
                      (uint64_t)step->next * (uint64_t)campaign->batch.micro;
     struct forward forward = {.subnet = &subnet,
                               .weights = net->weights,
+                              .shadow = net->shadow,
                               .images = fed->images,
                               .N = fed->host.N,
                               .mode = PASS_TRAIN,
                               .dropout = (float)campaign->optimiser.dropout,
                               .seed = campaign->seed,
                               .step = schedule_step,
-                              .first_image = image};
+                              .first_image = image,
+                              .flaw = flaw_of(step, PASS_SUBNET + index)};
     TRY(supernet_forward(net, step->pass, &forward, &logits));
-    take_loss(step, fed, logits, soft, numbers);
-    supernet_backward(net, step->pass, &forward, step->dlogits, gradient);
+    take_loss(step, fed, logits, soft, leaf->sums, forward.flaw);
+    supernet_backward(net, step->pass, &forward, step->dlogits, leaf->gradient);
 out:
     return err;
 }
@@ -180,51 +187,17 @@ out:
 enum err step_leaf(struct step *step, uint64_t schedule_step, const struct fed *fed)
 {
     enum err err = ERR_OK;
-    struct supernet *net = step->cfg.net;
-    struct device *device = net->device;
-    float *leaf = tree_sum_leaf(step->gradients);
-    double *numbers = tree_sum_leaf(step->numbers);
-    float *gradient = step->gradient ? step->gradient : leaf;
+    struct leaf leaf = {tree_sum_leaf(step->gradients), tree_sum_leaf(step->numbers)};
     const float *soft = NULL;
-    if (step->gradient)
-        device->ops->zero(device, net->weight_count * sizeof(float), step->gradient);
     if (step->cfg.teacher)
-        TRY(distil_logits(step->cfg.teacher, fed->images, fed->host.N, fed->host.resolution,
-                          &soft));
+        TRY(distil_logits(step->cfg.teacher, fed, flaw_of(step, PASS_TEACHER), &soft));
     for (int index = 0; index < step->cfg.phase->subnets_per_step; index++)
-        TRY(run_subnet(step, schedule_step, index, fed, soft, gradient, numbers));
-    if (step->gradient)
-        device->ops->download(device, leaf, step->gradient, net->weight_count * sizeof(float));
-    device->ops->sync(device);
-    numbers[NUMBERS + step->next] += 1;
+        TRY(run_subnet(step, schedule_step, index, fed, soft, &leaf));
     tree_sum_close_leaf(step->gradients);
     tree_sum_close_leaf(step->numbers);
     step->next++;
     step->computed++;
 out:
-    return err;
-}
-
-/* The layer that the lowest rank with a culprit names. Collective; only on the way out. */
-static enum err find_culprit(struct step *step, char layer[LAYER_BYTES])
-{
-    enum err err = ERR_OK;
-    struct comm *comm = step->cfg.comm;
-    size_t size = (size_t)comm->size;
-    char *all = mem_array(size, LAYER_BYTES);
-    size_t *numbers = mem_array(2 * size, sizeof *numbers);
-    for (size_t rank = 0; rank < size; rank++) {
-        numbers[rank] = 1;
-        numbers[size + rank] = rank;
-    }
-    TRY(comm->gather_all(comm, step->culprit, all, numbers, numbers + size, LAYER_BYTES));
-    snprintf(layer, LAYER_BYTES, "an unknown layer");
-    for (size_t rank = size; rank-- > 0;)
-        if (all[rank * LAYER_BYTES] != '\0')
-            memcpy(layer, all + rank * LAYER_BYTES, LAYER_BYTES);
-out:
-    mem_free(numbers);
-    mem_free(all);
     return err;
 }
 
@@ -238,71 +211,74 @@ static const char *param_at(const struct supernet *net, size_t element)
     return "no parameter";
 }
 
-static enum err check_finite(struct step *step, double loss, const float *gradient)
+static enum err explain(const struct step *step, uint64_t flaw)
 {
-    enum err err = ERR_OK;
-    struct supernet *net = step->cfg.net;
-    char layer[LAYER_BYTES];
-    if (!isfinite(loss)) {
-        TRY(find_culprit(step, layer));
-        TRY(err_set(ERR_NUMERIC, "the loss is not finite, first at %s; lower the rate", layer));
-    }
-    size_t bad = net->device->ops->find_nonfinite(net->device, net->weight_count, gradient);
-    if (bad < net->weight_count)
-        TRY(err_set(ERR_NUMERIC, "the gradient of %s is not finite; lower the rate",
-                    param_at(net, bad)));
-out:
-    return err;
+    const struct supernet *net = step->cfg.net;
+    if (flaw >= FLAW_GRADIENT)
+        return err_set(ERR_NUMERIC, "the gradient of %s is not finite; lower the rate",
+                       param_at(net, (size_t)(flaw - FLAW_GRADIENT)));
+    bool is_teacher = (flaw >> FLAW_PASS_SHIFT) % PASSES_PER_LEAF == PASS_TEACHER;
+    return err_set(ERR_NUMERIC, "the loss is not finite, first at %s%s; lower the rate",
+                   is_teacher ? "the teacher's " : "", supernet_flaw_name(net, flaw));
 }
 
 /* Decay on the first decayed_count weights only; both act whether a weight was touched or not. */
-static void update_weights(struct step *step, const float *gradient, double rate)
+static void update_weights(struct step *step, float *gradient, double rate)
 {
     struct supernet *net = step->cfg.net;
     const struct campaign *campaign = step->cfg.campaign;
     size_t decayed = net->decayed_count;
-    struct sgd sgd = {.count = decayed,
+    struct sgd sgd = {.segment_count = 2,
+                      .segments = {{0, decayed, (float)campaign->optimiser.decay},
+                                   {decayed, net->weight_count - decayed, 0}},
                       .w = net->weights,
                       .v = step->momentum,
                       .g = gradient,
+                      .shadow = net->shadow,
                       .rate = (float)rate,
                       .momentum = (float)campaign->optimiser.momentum,
-                      .decay = (float)campaign->optimiser.decay,
-                      .is_nesterov = true};
+                      .is_nesterov = true,
+                      .flaw = &step->report->flaw};
     net->device->ops->sgd_step(net->device, &sgd);
-    sgd.count = net->weight_count - decayed;
-    sgd.w += decayed;
-    sgd.v += decayed;
-    sgd.g += decayed;
-    sgd.decay = 0;
-    net->device->ops->sgd_step(net->device, &sgd);
-    net->device->ops->sync(net->device);
+}
+
+/* The one moment of a step at which the host waits for the device. */
+static enum err read_report(struct step *step, const double *sums, struct report *report)
+{
+    enum err err = ERR_OK;
+    struct device *device = step->cfg.net->device;
+    device->ops->copy(device, sizeof report->sums, sums, step->report->sums);
+    TRY(device->ops->download(device, report, step->report, sizeof *report));
+    device->ops->set_word(device, FLAW_NONE, &step->report->flaw);
+out:
+    return err;
 }
 
 enum err step_update(struct step *step, double rate, struct step_result *result)
 {
     enum err err = ERR_OK;
     struct supernet *net = step->cfg.net;
-    struct comm *comm = step->cfg.comm;
-    const void *total = NULL, *totals = NULL;
-    TRY(tree_sum_total(step->numbers, &totals));
-    TRY(tree_sum_total(step->gradients, &total));
+    struct device_comm *comm = step->cfg.device_comm;
+    uint64_t *flaw = &step->report->flaw;
+    void *gradient = NULL, *sums = NULL;
+    struct report report;
+    TRY(tree_sum_total(step->numbers, &sums));
+    TRY(tree_sum_total(step->gradients, &gradient));
     step->next = comm_first(step->leaves, comm->size, comm->rank);
-    const double *numbers = totals;
-    const float *gradient = total;
-    for (int leaf = 0; leaf < step->leaves; leaf++)
-        if (numbers[NUMBERS + leaf] < 1 || numbers[NUMBERS + leaf] > 1)
-            BUG("micro-batch %d computed %g times", leaf, numbers[NUMBERS + leaf]);
-    if (step->gradient) {
-        net->device->ops->upload(net->device, step->gradient, total,
-                                 net->weight_count * sizeof(float));
-        gradient = step->gradient;
-    }
-    TRY(check_finite(step, numbers[NUMBER_LOSS], gradient));
+    net->device->ops->find_nonfinite(net->device, net->weight_count, gradient,
+                                     (struct flaw){flaw, FLAW_GRADIENT});
+    TRY(comm->least(comm, flaw));
     update_weights(step, gradient, rate);
-    result->loss = numbers[NUMBER_LOSS] / numbers[NUMBER_PASSES];
-    result->distil = numbers[NUMBER_DISTIL] / numbers[NUMBER_PASSES];
-    result->accuracy = numbers[NUMBER_CORRECT] / numbers[NUMBER_PASSES];
+    TRY(read_report(step, sums, &report));
+    if (report.flaw != FLAW_NONE)
+        TRY(explain(step, report.flaw));
+    tree_sum_cleared(step->gradients);
+    double images = report.sums[LOSS_IMAGES];
+    if (images != (double)step->cfg.campaign->batch.global * step->cfg.phase->subnets_per_step)
+        BUG("a step of %g images", images);
+    result->loss = report.sums[LOSS_TOTAL] / images;
+    result->distil = report.sums[LOSS_DISTIL] / images;
+    result->accuracy = report.sums[LOSS_CORRECT] / images;
 out:
     return err;
 }

@@ -13,6 +13,7 @@
 
 struct step_cfg { /* all borrowed */
     struct comm *comm;
+    struct device_comm *device_comm; /* of the same gang */
     struct supernet *net;
     const struct campaign *campaign; /* batch, optimiser, distil, seed */
     const struct phase *phase;

@@ -1,7 +1,26 @@
 #include "trainer/supernet.h"
 #include "base/mem.h"
 #include "trainer/pass.h"
-#include <math.h>
+
+enum err shadow_create(const struct supernet *net, float *weights, void **shadow)
+{
+    enum err err = ERR_OK;
+    struct device *device = net->device;
+    if (device->map_bytes == sizeof *weights) {
+        *shadow = weights;
+        return ERR_OK;
+    }
+    TRY(device->ops->alloc(device, net->weight_count * device->map_bytes, shadow));
+    device->ops->cast(device, net->weight_count, weights, *shadow);
+out:
+    return err;
+}
+
+void shadow_destroy(const struct supernet *net, const float *weights, void *shadow)
+{
+    if (shadow != weights)
+        net->device->ops->free(net->device, shadow);
+}
 
 enum err supernet_create(const struct space *space, struct device *device, struct supernet **result)
 {
@@ -13,6 +32,7 @@ enum err supernet_create(const struct space *space, struct device *device, struc
     wiring_build(net);
     TRY(device->ops->alloc(device, net->weight_count * sizeof(float), &memory));
     net->weights = memory;
+    TRY(shadow_create(net, net->weights, &net->shadow));
     TRY(device->ops->alloc(device, net->statistic_count * sizeof(float), &memory));
     net->means = memory;
     TRY(device->ops->alloc(device, net->statistic_count * sizeof(float), &memory));
@@ -35,6 +55,7 @@ void supernet_describe(const struct space *space, struct supernet **result)
 static void free_tensors(struct supernet *net)
 {
     const struct device_ops *ops = net->device->ops;
+    shadow_destroy(net, net->weights, net->shadow);
     ops->free(net->device, net->weights);
     ops->free(net->device, net->means);
     ops->free(net->device, net->variances);
@@ -95,7 +116,7 @@ static struct map forward_stem(struct run *run, struct pass *pass)
                                .S = space->stem_stride,
                                .ld = stem->slot->ld};
     pass->image = (struct view){.z = run->forward->images, .act = ACT_NONE};
-    layer_forward(run, stem, pass->image, run->forward->weights + stem->slot->weight);
+    layer_forward(run, stem, pass->image, run_conv_weight(run, stem->slot->weight));
     return (struct map){.dims = conv_out(&stem->conv), .view = layer_view(stem), .branch = stem};
 }
 
@@ -108,30 +129,37 @@ static struct block_shape shape_of(const struct supernet *net, const struct subn
                                 .R = subnet->kernel[b - 1]};
 }
 
-struct calibration_visit {
-    struct run *run;
-    struct pass *pass;
-};
-
-static bool add_calibration(void *user, struct layer *layer)
+/* Which blocks are active, and all their kernels, made at once. */
+static void forward_kernels(struct run *run, struct pass *pass)
 {
-    const struct calibration_visit *visit = user;
-    const struct supernet *net = visit->run->net;
-    const struct forward *forward = visit->run->forward;
-    const double *sums = visit->pass->host_sums;
-    const struct norm_slot *slot = &net->norms[layer->slot->norm];
-    int C = layer->conv.K;
-    net->device->ops->download(net->device, visit->pass->host_sums, layer->sums,
-                               2 * (size_t)C * sizeof *sums);
-    for (int c = 0; c < C; c++) {
-        forward->calibration[slot->statistic + (size_t)c] += sums[c];
-        forward->calibration[net->statistic_count + slot->statistic + (size_t)c] += sums[C + c];
+    const struct supernet *net = run->net;
+    const struct subnet *subnet = run->forward->subnet;
+    struct kernel_transform transforms[SPACE_MAX_BLOCKS + 1];
+    int count = 0;
+    pass->active_count = 0;
+    for (int b = 0; b < pass->block_count; b++) {
+        if (b > 0 && !subnet_has_block(net->space, subnet, b - 1))
+            continue;
+        pass->active[pass->active_count++] = b;
+        count += block_kernel(run, &pass->blocks[b], shape_of(net, subnet, b), &transforms[count]);
     }
-    if (forward->calibration_counts) {
-        struct dims out = conv_out(&layer->conv);
-        forward->calibration_counts[layer->slot->norm] += (double)out.N * out.H * out.W;
-    }
-    return true;
+    if (count > 0)
+        run->ops->kernel_forward(run->device, count, transforms);
+}
+
+/* What is not seen in the sums of a convolution. */
+static void look_at_logits(const struct run *run, const struct pass *pass)
+{
+    const struct space *space = run->net->space;
+    const struct flaw *flaw = &run->forward->flaw;
+    size_t N = (size_t)run->forward->N;
+    if (!flaw->word)
+        return;
+    if (space->mix_width)
+        run->ops->find_nonfinite(run->device, N * (size_t)space->mix_width, pass->head.mixed,
+                                 supernet_flaw(flaw, run->net->norm_count));
+    run->ops->find_nonfinite(run->device, N * (size_t)space->classes, pass->head.logits,
+                             supernet_flaw(flaw, run->net->norm_count + 1));
 }
 
 enum err supernet_forward(struct supernet *net, struct pass *pass, const struct forward *forward,
@@ -141,25 +169,46 @@ enum err supernet_forward(struct supernet *net, struct pass *pass, const struct 
     struct run run = run_of(net, pass, forward);
     TRY(check_forward(net, pass, forward));
     poison_begin(&pass->poison);
-    pass->last = forward->mode;
-    pass->N_last = forward->N;
     pass->memory->maps_of = forward->mode == PASS_TRAIN ? pass : NULL;
-    pass->active_count = 0;
+    forward_kernels(&run, pass);
     struct map map = forward_stem(&run, pass);
-    for (int b = 0; b < pass->block_count; b++) {
-        if (b > 0 && !subnet_has_block(net->space, forward->subnet, b - 1))
-            continue;
-        block_forward(&run, &pass->blocks[b], &map, shape_of(net, forward->subnet, b));
-        map = pass->blocks[b].output;
-        pass->active[pass->active_count++] = b;
+    for (int i = 0; i < pass->active_count; i++) {
+        struct block *block = &pass->blocks[pass->active[i]];
+        block_forward(&run, block, &map);
+        map = block->output;
     }
     head_forward(&run, &pass->head, &map);
-    if (forward->calibration && forward->mode != PASS_FIXED)
-        pass_visit_layers(pass, net->space, add_calibration,
-                          &(struct calibration_visit){&run, pass});
+    look_at_logits(&run, pass);
     *logits = pass->head.logits;
 out:
     return err;
+}
+
+/* Room for the gradients of the active transformed kernels, one behind the other, and zeroed. */
+static void begin_kernel_gradients(struct run *run, struct pass *pass)
+{
+    size_t used = 0;
+    for (int i = 0; i < pass->active_count; i++) {
+        struct block *block = &pass->blocks[pass->active[i]];
+        block->kernel_grad = run->kernel_grads + used;
+        if (block_is_transformed(block))
+            used += block_kernel_floats(block);
+    }
+    if (used > 0)
+        run->ops->zero(run->device, used * sizeof(float), run->kernel_grads);
+}
+
+static void backward_kernels(struct run *run, struct pass *pass)
+{
+    struct kernel_gradient gradients[SPACE_MAX_BLOCKS + 1];
+    int count = 0;
+    for (int i = 0; i < pass->active_count; i++) {
+        const struct block *block = &pass->blocks[pass->active[i]];
+        if (block_is_transformed(block))
+            gradients[count++] = block_kernel_gradient(run, block);
+    }
+    if (count > 0)
+        run->ops->kernel_backward(run->device, count, gradients);
 }
 
 void supernet_backward(struct supernet *net, struct pass *pass, const struct forward *forward,
@@ -170,55 +219,31 @@ void supernet_backward(struct supernet *net, struct pass *pass, const struct for
     pass->memory->maps_of = NULL; /* gradients take the place of maps: there is no second one */
     struct run run = run_of(net, pass, forward);
     run.gradient = gradient;
-    const float *q = head_backward(&run, &pass->head, dlogits,
-                                   pass->blocks[pass->active[pass->active_count - 1]].q);
+    begin_kernel_gradients(&run, pass);
+    const void *q = head_backward(&run, &pass->head, dlogits,
+                                  pass->blocks[pass->active[pass->active_count - 1]].q);
     for (int i = pass->active_count - 1; i >= 0; i--) {
-        float *q_in = i > 0 ? pass->blocks[pass->active[i - 1]].q : pass->q_stem;
+        void *q_in = i > 0 ? pass->blocks[pass->active[i - 1]].q : pass->q_stem;
         block_backward(&run, &pass->blocks[pass->active[i]], q, q_in);
         q = q_in;
     }
-    layer_backward(&run, &pass->stem, q, pass->image, forward->weights + pass->stem.slot->weight,
+    layer_backward(&run, &pass->stem, q, pass->image,
+                   run_conv_weight(&run, pass->stem.slot->weight),
                    gradient + pass->stem.slot->weight, NULL);
+    backward_kernels(&run, pass);
 }
 
-struct nonfinite_visit {
-    const struct supernet *net;
-    struct pass *pass;
-    const char *name;
-};
-
-/* A map that is not finite makes its sums so, and sums are kept when maps are not. */
-static bool look_at_sums(void *user, struct layer *layer)
+struct flaw supernet_flaw(const struct flaw *of, int layer)
 {
-    struct nonfinite_visit *visit = user;
-    double *sums = visit->pass->host_sums;
-    int C = layer->conv.K;
-    visit->net->device->ops->download(visit->net->device, sums, layer->sums,
-                                      2 * (size_t)C * sizeof *sums);
-    for (int c = 0; c < 2 * C; c++)
-        if (!isfinite(sums[c])) {
-            visit->name = visit->net->norms[layer->slot->norm].name;
-            return false;
-        }
-    return true;
+    return (struct flaw){of->word, of->code + ((uint64_t)layer << FLAW_LAYER_SHIFT)};
 }
 
-static bool is_finite(const struct supernet *net, size_t count, const float *x)
+const char *supernet_flaw_name(const struct supernet *net, uint64_t word)
 {
-    return net->device->ops->find_nonfinite(net->device, count, x) == count;
-}
-
-const char *supernet_find_nonfinite(struct supernet *net, struct pass *pass)
-{
-    struct nonfinite_visit visit = {.net = net, .pass = pass};
-    const struct space *space = net->space;
-    size_t N = (size_t)pass->N_last;
-    if (pass->last != PASS_FIXED)
-        pass_visit_layers(pass, space, look_at_sums, &visit);
-    if (visit.name)
-        return visit.name;
-    if (space->mix_width && !is_finite(net, N * (size_t)space->mix_width, pass->head.mixed))
+    int layer = (int)(word >> FLAW_LAYER_SHIFT & FLAW_LAYER_MASK);
+    if (layer < net->norm_count)
+        return net->norms[layer].name;
+    if (layer == net->norm_count)
         return "feature_mix_layer";
-    return is_finite(net, N * (size_t)space->classes, pass->head.logits) ? NULL
-                                                                         : "classifier.linear";
+    return layer == net->norm_count + 1 ? "classifier.linear" : "the loss";
 }

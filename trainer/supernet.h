@@ -49,7 +49,9 @@ struct supernet {
     size_t weight_count;  /* floats in weights */
     size_t decayed_count; /* the first so many decay */
     size_t statistic_count;
-    float *weights;        /* device (weight_count) */
+    float *weights;        /* device (weight_count): the masters */
+    void *shadow;          /* device: the same in the maps' type, which convolutions read; weights
+                              itself where that is fp32 */
     float *means;          /* device (statistic_count): running or calibrated statistics */
     float *variances;      /* device (statistic_count) */
     bool has_statistics;   /* false until imported or calibrated; evaluation refuses then */
@@ -74,13 +76,16 @@ const struct param *supernet_find(const struct supernet *net,
                                   const char *name); /* NULL when there is none */
 /* One tensor in the outside order and shape (PyTorch's), host memory of param->count floats. `from`
  * and `to` are any device array of the weights' layout: weights, a gradient, the momentum. */
-void supernet_get_param(const struct supernet *net, const float *from, const struct param *param,
-                        float *host);
+MUST_CHECK enum err supernet_get_param(const struct supernet *net, const float *from,
+                                       const struct param *param, float *host);
 /* What supernet_get_param does behind the copy: `values` (param->count) from the device's order
  * into the outside's; `room` holds as many. Any thread. */
 void supernet_arrange_param(const struct param *param, float *values, float *room);
 void supernet_set_param(const struct supernet *net, float *to, const struct param *param,
                         const float *host);
+/* Brings the shadow of weights [first, first + count) up to date: for whoever writes net->weights
+ * by other ways than supernet_set_* and the update. */
+void supernet_cast(const struct supernet *net, size_t first, size_t count);
 
 /* Everything a checkpoint holds of a supernet, one by one under the outside names: the params, then
  * "<norm>.running_mean" and "<norm>.running_var" of each norm. */
@@ -95,8 +100,8 @@ struct supernet_tensor {
 };
 int supernet_tensor_count(const struct supernet *net);
 void supernet_tensor_at(const struct supernet *net, int index, struct supernet_tensor *tensor);
-void supernet_get_tensor(const struct supernet *net, const struct supernet_tensor *tensor,
-                         float *host);
+MUST_CHECK enum err supernet_get_tensor(const struct supernet *net,
+                                        const struct supernet_tensor *tensor, float *host);
 /* Does not touch has_statistics: the caller knows whether all of them came. */
 void supernet_set_tensor(struct supernet *net, const struct supernet_tensor *tensor,
                          const float *host);
@@ -130,21 +135,36 @@ MUST_CHECK enum err pass_create_shared(const struct supernet *net, const struct 
  */
 size_t pass_room_bytes(const struct supernet *net, const struct pass_room *room);
 
+/* A shadow of any array of the weights' layout: made, and brought up to date. Returns owned, or
+ * `weights` where the maps' type is fp32. ERR_MEMORY. */
+MUST_CHECK enum err shadow_create(const struct supernet *net, float *weights, void **shadow);
+void shadow_destroy(const struct supernet *net, const float *weights,
+                    void *shadow); /* accepts NULL */
+
+/* What a flaw's word says (struct flaw): whose pass it was, as the caller numbered it in the bits
+ * above FLAW_PASS_SHIFT, and which layer of it. */
+enum { FLAW_LAYER_SHIFT = 32, FLAW_LAYER_MASK = (1 << 10) - 1, FLAW_PASS_SHIFT = 42 };
+struct flaw supernet_flaw(const struct flaw *of, int layer); /* the loss: norm_count + 2 */
+const char *supernet_flaw_name(const struct supernet *net, uint64_t word);
+
 struct forward {
     const struct subnet *subnet; /* borrowed; resolution is that of the images */
     const float *weights;        /* device: net->weights, or a copy of their layout (a teacher) */
-    const float *images;         /* device (N,R,R,channels) normalised */
+    const void *shadow;          /* of weights; NULL: they are in the maps' type themselves */
+    const void *images;          /* device map (N,R,R,channels), normalised */
     int N;
     enum pass_mode mode;
     float dropout;        /* 0: off. Only PASS_TRAIN */
     uint64_t seed, step;  /* of the dropout masks */
     uint64_t first_image; /* image 0's index in the global batch: whoever computes it, same mask */
-    /* Host, added to, or NULL; untouched with PASS_FIXED, which takes no sums. Per active channel c
-     * of a norm: calibration[slot.statistic + c] += sum z,
-     * calibration[statistic_count + slot.statistic + c] += sum z^2 (2 * statistic_count), and
-     * calibration_counts[norm] += elements per channel (norm_count). */
+    /* Added to, or NULL; untouched with PASS_FIXED, which takes no sums. Per active channel c of a
+     * norm: calibration[slot.statistic + c] += sum z,
+     * calibration[statistic_count + slot.statistic + c] += sum z^2 (device, 2 * statistic_count),
+     * and calibration_counts[norm] += elements per channel (host, norm_count). */
     double *calibration;
     double *calibration_counts;
+    struct flaw flaw; /* the first layer whose output is not finite; PASS_FIXED takes no sums: there
+                         only the logits are looked at */
 };
 
 /* logits: device (N,classes), inside the pass, valid until its next forward. ERR_CONFIG for a
@@ -161,17 +181,13 @@ void supernet_backward(struct supernet *net, struct pass *pass, const struct for
 /* Bytes of device memory a pass holds, those it shares included. */
 size_t pass_size_bytes(const struct pass *pass);
 
-/* The name of the first layer whose raw output or statistics are not finite in the last forward, or
- * NULL. Works after the backward too. PASS_FIXED takes no sums: there only the logits are looked
- * at. */
-const char *supernet_find_nonfinite(struct supernet *net, struct pass *pass);
-
 /* Sorts the middle channels of every block by the L1 norm of the projecting convolution's columns,
  * biggest first. `trained` are the expansions that were open before; their widths are borders that
  * no channel crosses: with {6} all channels are sorted, with {4,6} those of the 4-fold width and
  * those beyond it apart, so that 4-fold sub-networks stay what they are (but for squeeze-excite,
  * whose hidden units the reference sorts without borders). Momentum (same layout; may be NULL) and
  * statistics are permuted alike. The function of the full network is unchanged. OFA sec. 3.3. */
-void elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained);
+MUST_CHECK enum err elastic_sort_channels(struct supernet *net, float *momentum,
+                                          const struct choices *trained);
 
 #endif

@@ -11,17 +11,23 @@ struct node { /* a whole subtree that is summed: leaves [lo, hi) */
     void *values;
 };
 
+struct spare { /* a buffer not in use */
+    void *values;
+    bool is_zero;
+};
+
 struct tree_sum {
+    struct tree_sum_cfg cfg;
     struct comm *comm;
     int leaves;
     size_t count, item_bytes;
-    bool is_double;
-    bool is_total; /* the total is out: the next leaf starts a new sum */
+    bool is_total;   /* the total is out: the next leaf starts a new sum */
+    bool is_cleared; /* and its buffer is zero again */
 
     int first, end, next;         /* this rank's leaves, and the one to come */
     struct node nodes[MAX_NODES]; /* stack: whole subtrees so far, in order */
     int node_count;
-    void *spare[MAX_NODES]; /* buffers not in use */
+    struct spare spare[MAX_NODES];
     int spare_count;
     void *open; /* the leaf being written */
 
@@ -68,19 +74,37 @@ static bool are_halves(int leaves, int a, int b, int c)
     return false;
 }
 
-static void add_into(const struct tree_sum *sum, void *left, const void *right, size_t count)
+static struct device *device_of(const struct tree_sum *sum)
 {
-    if (sum->is_double) {
-        double *to = left;
-        const double *from = right;
-        for (size_t i = 0; i < count; i++)
-            to[i] += from[i];
-    } else {
-        float *to = left;
-        const float *from = right;
-        for (size_t i = 0; i < count; i++)
-            to[i] += from[i];
+    return sum->cfg.on_device ? sum->cfg.on_device->device : NULL;
+}
+
+/* left += right, right = 0. */
+static void fold_host(bool is_double, size_t count, void *right, void *left)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_double)
+            ((double *)left)[i] += ((double *)right)[i];
+        else
+            ((float *)left)[i] += ((float *)right)[i];
     }
+    memset(right, 0, count * (is_double ? sizeof(double) : sizeof(float)));
+}
+
+static void fold(const struct tree_sum *sum, size_t count, void *right, void *left)
+{
+    struct device *device = device_of(sum);
+    if (!device)
+        fold_host(sum->cfg.is_double, count, right, left);
+    else if (sum->cfg.is_double)
+        device->ops->fold_doubles(device, count, right, left);
+    else
+        device->ops->fold(device, count, right, left);
+}
+
+static void put_back(struct tree_sum *sum, void *values, bool is_zero)
+{
+    sum->spare[sum->spare_count++] = (struct spare){values, is_zero};
 }
 
 /* Pushes a summed node and folds it with the left halves that wait for it. */
@@ -91,8 +115,8 @@ static void push(struct tree_sum *sum, struct node node)
         if (!are_halves(sum->leaves, left->lo, node.lo, node.hi))
             break;
         if (node.values) { /* NULL while counting how many buffers it takes */
-            add_into(sum, left->values, node.values, sum->count);
-            sum->spare[sum->spare_count++] = node.values;
+            fold(sum, sum->count, node.values, left->values);
+            put_back(sum, node.values, true);
         }
         node = (struct node){.lo = left->lo, .hi = node.hi, .values = left->values};
         sum->node_count--;
@@ -113,13 +137,28 @@ static int buffers_needed(struct tree_sum *sum)
     return most;
 }
 
-static enum err take_memory(size_t size_bytes, void **memory)
+/* Zeroed. */
+static enum err take_memory(const struct tree_sum *sum, size_t size_bytes, void **memory)
 {
+    struct device *device = device_of(sum);
     size_t rounded = (size_bytes + 63) / 64 * 64;
-    *memory = aligned_alloc(64, rounded > 0 ? rounded : 64);
+    rounded = rounded > 0 ? rounded : 64;
+    if (device)
+        return device->ops->alloc(device, rounded, memory);
+    *memory = aligned_alloc(64, rounded);
     if (!*memory)
         return err_set(ERR_MEMORY, "no memory for %zu MB of sums", size_bytes >> 20);
+    memset(*memory, 0, rounded);
     return ERR_OK;
+}
+
+static void give_memory(const struct tree_sum *sum, void *memory)
+{
+    struct device *device = device_of(sum);
+    if (device)
+        device->ops->free(device, memory);
+    else
+        free(memory);
 }
 
 static size_t shard_start(const struct tree_sum *sum, int rank)
@@ -159,30 +198,33 @@ static enum err plan_exchange(struct tree_sum *sum)
         received += receive_counts[rank];
     }
     if (own > 1)
-        TRY(take_memory(own * sum->count * sum->item_bytes, &sum->packed));
-    TRY(take_memory(received * sum->item_bytes, &sum->received));
-    TRY(take_memory(sum->count * sum->item_bytes, &sum->total));
+        TRY(take_memory(sum, own * sum->count * sum->item_bytes, &sum->packed));
+    TRY(take_memory(sum, received * sum->item_bytes, &sum->received));
+    TRY(take_memory(sum, sum->count * sum->item_bytes, &sum->total));
 out:
     return err;
 }
 
-enum err tree_sum_create(struct comm *comm, int leaves, size_t count, bool is_double,
-                         struct tree_sum **result)
+enum err tree_sum_create(const struct tree_sum_cfg *cfg, struct tree_sum **result)
 {
     enum err err = ERR_OK;
+    struct comm *comm = cfg->comm;
     struct tree_sum *sum = mem_alloc(sizeof *sum);
-    if (leaves < 1)
-        BUG("a tree of %d leaves", leaves);
-    *sum = (struct tree_sum){.comm = comm,
-                             .leaves = leaves,
-                             .count = count,
-                             .is_double = is_double,
-                             .item_bytes = is_double ? sizeof(double) : sizeof(float),
-                             .first = comm_first(leaves, comm->size, comm->rank),
-                             .end = comm_first(leaves, comm->size, comm->rank + 1)};
+    if (cfg->leaves < 1)
+        BUG("a tree of %d leaves", cfg->leaves);
+    *sum = (struct tree_sum){.cfg = *cfg,
+                             .comm = comm,
+                             .leaves = cfg->leaves,
+                             .count = cfg->count,
+                             .item_bytes = cfg->is_double ? sizeof(double) : sizeof(float),
+                             .first = comm_first(cfg->leaves, comm->size, comm->rank),
+                             .end = comm_first(cfg->leaves, comm->size, comm->rank + 1)};
     sum->next = sum->first;
-    for (int needed = buffers_needed(sum); sum->spare_count < needed; sum->spare_count++)
-        TRY(take_memory(count * sum->item_bytes, &sum->spare[sum->spare_count]));
+    for (int needed = buffers_needed(sum); sum->spare_count < needed; sum->spare_count++) {
+        struct spare *spare = &sum->spare[sum->spare_count];
+        TRY(take_memory(sum, sum->count * sum->item_bytes, &spare->values));
+        spare->is_zero = true;
+    }
     if (comm->size > 1)
         TRY(plan_exchange(sum));
     *result = sum;
@@ -198,13 +240,13 @@ void tree_sum_destroy(struct tree_sum **pointer)
     if (!sum)
         return;
     for (int i = 0; i < sum->spare_count; i++)
-        free(sum->spare[i]);
+        give_memory(sum, sum->spare[i].values);
     for (int i = 0; i < sum->node_count; i++)
-        free(sum->nodes[i].values);
-    free(sum->open);
-    free(sum->packed);
-    free(sum->received);
-    free(sum->total);
+        give_memory(sum, sum->nodes[i].values);
+    give_memory(sum, sum->open);
+    give_memory(sum, sum->packed);
+    give_memory(sum, sum->received);
+    give_memory(sum, sum->total);
     mem_free(sum->numbers);
     mem_free(sum->parts);
     mem_free(sum);
@@ -214,9 +256,24 @@ void tree_sum_destroy(struct tree_sum **pointer)
 static void begin_again(struct tree_sum *sum)
 {
     while (sum->node_count > 0)
-        sum->spare[sum->spare_count++] = sum->nodes[--sum->node_count].values;
+        put_back(sum, sum->nodes[--sum->node_count].values, sum->is_cleared);
     sum->next = sum->first;
     sum->is_total = false;
+    sum->is_cleared = false;
+}
+
+void tree_sum_cleared(struct tree_sum *sum)
+{
+    sum->is_cleared = sum->comm->size == 1; /* else the total is no leaf's buffer */
+}
+
+static void clear(const struct tree_sum *sum, void *values)
+{
+    struct device *device = device_of(sum);
+    if (device)
+        device->ops->zero(device, sum->count * sum->item_bytes, values);
+    else
+        memset(values, 0, sum->count * sum->item_bytes);
 }
 
 void *tree_sum_leaf(struct tree_sum *sum)
@@ -225,8 +282,10 @@ void *tree_sum_leaf(struct tree_sum *sum)
         begin_again(sum);
     if (sum->open || sum->next >= sum->end)
         BUG("leaf %d of [%d, %d) asked for out of turn", sum->next, sum->first, sum->end);
-    sum->open = sum->spare[--sum->spare_count];
-    memset(sum->open, 0, sum->count * sum->item_bytes);
+    struct spare spare = sum->spare[--sum->spare_count];
+    sum->open = spare.values;
+    if (!spare.is_zero)
+        clear(sum, sum->open);
     return sum->open;
 }
 
@@ -243,9 +302,18 @@ void tree_sum_close_leaf(struct tree_sum *sum)
 void tree_sum_forget(struct tree_sum *sum)
 {
     if (sum->open)
-        sum->spare[sum->spare_count++] = sum->open;
+        put_back(sum, sum->open, false);
     sum->open = NULL;
     begin_again(sum);
+}
+
+static void copy_piece(const struct tree_sum *sum, size_t size_bytes, const void *from, void *to)
+{
+    struct device *device = device_of(sum);
+    if (device)
+        device->ops->copy(device, size_bytes, from, to);
+    else
+        memcpy(to, from, size_bytes);
 }
 
 /* The send buffer: for each destination, its shard of every own subtree in order. */
@@ -258,44 +326,72 @@ static const void *pack(struct tree_sum *sum)
         size_t start = shard_start(sum, rank) * sum->item_bytes;
         size_t bytes = shard_count(sum, rank) * sum->item_bytes;
         for (int node = 0; node < sum->node_count; node++, to += bytes)
-            memcpy(to, (const char *)sum->nodes[node].values + start, bytes);
+            copy_piece(sum, bytes, (const char *)sum->nodes[node].values + start, to);
     }
     return sum->packed;
 }
 
 /* Sums the parts below [lo, hi) in the tree's order, in place; *part walks over them. */
-static void *fold(struct tree_sum *sum, int lo, int hi, int *part)
+static void *fold_parts(struct tree_sum *sum, int lo, int hi, int *part)
 {
     if (sum->parts[*part].lo == lo && sum->parts[*part].hi == hi)
         return sum->parts[(*part)++].values;
     int middle = (int)(((int64_t)lo + hi) / 2);
-    void *left = fold(sum, lo, middle, part);
-    const void *right = fold(sum, middle, hi, part);
-    add_into(sum, left, right, shard_count(sum, sum->comm->rank));
+    void *left = fold_parts(sum, lo, middle, part);
+    void *right = fold_parts(sum, middle, hi, part);
+    fold(sum, shard_count(sum, sum->comm->rank), right, left);
     return left;
 }
 
-enum err tree_sum_total(struct tree_sum *sum, const void **total)
+static enum err exchange(struct tree_sum *sum, const struct device_exchange *e)
+{
+    struct comm *comm = sum->comm;
+    struct device_comm *on_device = sum->cfg.on_device;
+    if (on_device)
+        return on_device->exchange(on_device, e);
+    return comm->exchange(comm, e->send, e->send_counts, e->send_offsets, e->receive,
+                          e->receive_counts, e->receive_offsets, e->item_bytes);
+}
+
+static enum err gather_all(struct tree_sum *sum, const struct device_exchange *e)
+{
+    struct comm *comm = sum->comm;
+    struct device_comm *on_device = sum->cfg.on_device;
+    if (on_device)
+        return on_device->gather_all(on_device, e);
+    return comm->gather_all(comm, e->send, e->receive, e->receive_counts, e->receive_offsets,
+                            e->item_bytes);
+}
+
+enum err tree_sum_total(struct tree_sum *sum, void **total)
 {
     enum err err = ERR_OK;
-    struct comm *comm = sum->comm;
     if (sum->next != sum->end || (sum->is_total && sum->first != sum->end))
         BUG("the total asked for at leaf %d of [%d, %d)", sum->next, sum->first, sum->end);
     sum->is_total = true;
-    if (comm->size == 1) {
+    if (sum->comm->size == 1) {
         *total = sum->nodes[0].values;
         return ERR_OK;
     }
-    size_t *numbers = sum->numbers;
-    size_t n = (size_t)comm->size, mine = shard_count(sum, comm->rank) * sum->item_bytes;
-    TRY(comm->exchange(comm, pack(sum), numbers, numbers + n, sum->received, numbers + 2 * n,
-                       numbers + 3 * n, sum->item_bytes));
+    size_t *numbers = sum->numbers, n = (size_t)sum->comm->size;
+    size_t mine = shard_count(sum, sum->comm->rank) * sum->item_bytes;
+    struct device_exchange shards = {.send = pack(sum),
+                                     .send_counts = numbers,
+                                     .send_offsets = numbers + n,
+                                     .receive = sum->received,
+                                     .receive_counts = numbers + 2 * n,
+                                     .receive_offsets = numbers + 3 * n,
+                                     .item_bytes = sum->item_bytes};
+    TRY(exchange(sum, &shards));
     for (int part = 0; part < sum->part_count; part++)
         sum->parts[part].values = (char *)sum->received + (size_t)part * mine;
     int part = 0;
-    const void *root = fold(sum, 0, sum->leaves, &part);
-    TRY(comm->gather_all(comm, root, sum->total, numbers + 4 * n, numbers + 5 * n,
-                         sum->item_bytes));
+    struct device_exchange all = {.send = fold_parts(sum, 0, sum->leaves, &part),
+                                  .receive = sum->total,
+                                  .receive_counts = numbers + 4 * n,
+                                  .receive_offsets = numbers + 5 * n,
+                                  .item_bytes = sum->item_bytes};
+    TRY(gather_all(sum, &all));
     *total = sum->total;
 out:
     return err;

@@ -42,6 +42,7 @@ static enum err open_device(struct workbench *bench)
                              .threads = campaign->resources.threads};
     TRY(isa_parse(campaign->resources.isa, &cfg.isa));
     TRY(device_open(&cfg, &bench->device));
+    bench->device_comm = comm_staged(bench->comm, bench->device);
     TRY(supernet_create(&bench->space, bench->device, &bench->net));
 out:
     return err;
@@ -152,12 +153,7 @@ static enum err compare_devices(const struct workbench *bench)
     struct comm *comm = bench->comm;
     size_t size = (size_t)comm->size, bytes = sizeof bench->device->lineage;
     char *all = mem_array(size, bytes);
-    size_t *numbers = mem_array(2 * size, sizeof *numbers);
-    for (size_t rank = 0; rank < size; rank++) {
-        numbers[rank] = 1;
-        numbers[size + rank] = rank;
-    }
-    TRY(comm->gather_all(comm, bench->device->lineage, all, numbers, numbers + size, bytes));
+    TRY(comm_gather_equal(comm, bench->device->lineage, all, bytes));
     for (size_t rank = 1; rank < size; rank++)
         if (strncmp(all, all + rank * bytes, bytes) != 0)
             TRY(err_set(ERR_CONFIG,
@@ -165,7 +161,6 @@ static enum err compare_devices(const struct workbench *bench)
                         "what all machines have",
                         all, rank, all + rank * bytes));
 out:
-    mem_free(numbers);
     mem_free(all);
     return err;
 }
@@ -200,6 +195,7 @@ void workbench_close(struct workbench **pointer)
         return;
     checkpoint_store_close(&bench->store);
     supernet_destroy(&bench->net);
+    device_comm_close(&bench->device_comm);
     device_close(&bench->device);
     dataset_close(&bench->dataset);
     mem_free(bench->train);

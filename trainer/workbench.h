@@ -46,6 +46,7 @@ struct workbench {
     struct plan plan;
     struct hash keys[PLAN_MAX_STAGES]; /* rank 0 only */
     struct device *device;
+    struct device_comm *device_comm; /* of comm's gang, for the device's memory */
     struct dataset *dataset;
     uint32_t *train, *holdout, *test; /* records */
     uint32_t train_count, holdout_count, test_count;

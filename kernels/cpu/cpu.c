@@ -60,6 +60,7 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
         BUG("a CPU device of %d threads", cfg->threads);
     TRY(choose_isa(&processor, cfg->isa, &isa));
     device->ops = isa_ops[isa];
+    device->map_bytes = sizeof(float);
     TRY(gemm_open(isa));
     write_lineage(&processor, isa, device);
     TRY(team_create(cfg->threads, &cpu->team));
@@ -168,10 +169,34 @@ void cpu_upload(struct device *device, void *to, const void *host, size_t size_b
     memcpy(to, host, size_bytes);
 }
 
-void cpu_download(struct device *device, void *host, const void *from, size_t size_bytes)
+void cpu_download_async(struct device *device, void *host, const void *from, size_t size_bytes)
 {
     (void)device;
     memcpy(host, from, size_bytes);
+}
+
+enum err cpu_download(struct device *device, void *host, const void *from, size_t size_bytes)
+{
+    cpu_download_async(device, host, from, size_bytes);
+    return ERR_OK;
+}
+
+void cpu_copy(struct device *device, size_t size_bytes, const void *from, void *to)
+{
+    (void)device;
+    memcpy(to, from, size_bytes);
+}
+
+void cpu_cast(struct device *device, size_t count, const float *w, void *to)
+{
+    if (to != w)
+        cpu_copy(device, count * sizeof *w, w, to);
+}
+
+void cpu_set_word(struct device *device, uint64_t value, uint64_t *word)
+{
+    (void)device;
+    *word = value;
 }
 
 struct fill {
@@ -206,7 +231,33 @@ void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory)
     fill(device, size_bytes, memory, 0xff);
 }
 
-void cpu_sync(struct device *device)
+enum err cpu_sync(struct device *device)
 {
-    (void)device; /* every operation is done when it returns */
+    (void)device;
+    return ERR_OK;
+}
+
+/* Every moment has passed: an event is an address and no more. */
+enum err cpu_event_create(struct device *device, struct event **event)
+{
+    *event = (struct event *)device->own;
+    return ERR_OK;
+}
+
+void cpu_event_destroy(struct device *device, struct event *event)
+{
+    (void)device;
+    (void)event;
+}
+
+void cpu_event_record(struct device *device, struct event *event)
+{
+    (void)device;
+    (void)event;
+}
+
+enum err cpu_event_wait(struct device *device, struct event *event)
+{
+    (void)event;
+    return cpu_sync(device);
 }

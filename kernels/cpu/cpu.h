@@ -48,14 +48,48 @@ static inline void *cpu_carve(char **block, size_t size_bytes)
 /* sums[i] = partial[0][i] + partial[1][i] + ..., in that order; partial (parts,count). */
 void cpu_add_partial_sums(int parts, size_t count, const double *partial, double *sums);
 
-/* The device_ops entries that need no vectors (cpu.c). */
+/* Element `at` of a map, whose elements are floats here. */
+static inline const float *map_at(const void *map, size_t at)
+{
+    return (const float *)map + at;
+}
+
+static inline float *map_to(void *map, size_t at)
+{
+    return (float *)map + at;
+}
+
+/* Does this convolution have to take sums? */
+static inline bool cpu_takes_sums(const struct norm_forward *norm)
+{
+    return norm && norm->kind == NORM_BATCH;
+}
+
+/* *word = min(*word, code); nothing where nobody asks. */
+static inline void cpu_note_flaw(const struct flaw *flaw, uint64_t index)
+{
+    if (flaw->word && flaw->code + index < *flaw->word)
+        *flaw->word = flaw->code + index;
+}
+
+/* The device_ops entries that need no vectors (cpu.c). Every operation is done when it returns, so
+ * that nothing ever has to be waited for. */
 enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory);
 void cpu_free(struct device *device, void *memory);
 void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes);
-void cpu_download(struct device *device, void *host, const void *from, size_t size_bytes);
+void cpu_download_async(struct device *device, void *host, const void *from, size_t size_bytes);
+MUST_CHECK enum err cpu_download(struct device *device, void *host, const void *from,
+                                 size_t size_bytes);
 void cpu_zero(struct device *device, size_t size_bytes, void *memory);
 void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory);
-void cpu_sync(struct device *device);
+void cpu_copy(struct device *device, size_t size_bytes, const void *from, void *to);
+void cpu_cast(struct device *device, size_t count, const float *w, void *to);
+void cpu_set_word(struct device *device, uint64_t value, uint64_t *word);
+MUST_CHECK enum err cpu_sync(struct device *device);
+enum err cpu_event_create(struct device *device, struct event **event);
+void cpu_event_destroy(struct device *device, struct event *event);
+void cpu_event_record(struct device *device, struct event *event);
+MUST_CHECK enum err cpu_event_wait(struct device *device, struct event *event);
 void cpu_close(struct device *device);
 
 /* Opens the CPU device (device_open's only door). ERR_UNAVAILABLE when the instruction set is not

@@ -223,7 +223,7 @@ static void plan_rings(struct dw_backward *op)
 }
 
 void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
-                           struct view x, const float *w, const struct grad_sink *sink, float *dw)
+                           struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     struct dw_backward op = {.device = device,
                              .plan = ISA_NAME(dw_plan)(conv),
@@ -241,8 +241,7 @@ void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const
     cpu_run(device, op.plan.groups * op.plan.blocks, backward_job, &op);
     struct reduction reduction = {&op, dw};
     cpu_run(device, op.plan.R * op.plan.R, reduce_tap, &reduction);
-    if (sink && sink->sums)
-        cpu_add_partial_sums(op.plan.groups, 2 * (size_t)in.C, op.sum_parts, sink->sums);
+    ISA_NAME(sink_finish)(conv, op.plan.groups, op.sum_parts, sink);
     if (sink)
         device->traffic.gradient_bytes +=
             sizeof(float) * (size_t)in.N * (size_t)in.H * (size_t)in.W * (size_t)in.C;

@@ -60,8 +60,8 @@ static void load_dz(const struct dw_backward_job *job, int v, int n, int oh, int
     size_t at = ((size_t)n * out.H + oh) * out.W * out.C + c;
     const float *s = view_gate_row(&op->dz.of, &op->dz_channels, out.C, n) + c;
     const float *p = grad_p_row(&op->dz, &op->dz_channels, out.C, n) + c;
-    struct grad_row row = {.z = op->dz.of.z + at,
-                           .q = op->dz.q ? op->dz.q + at : op->dz_channels.zeros + c,
+    struct grad_row row = {.z = map_at(op->dz.of.z, at),
+                           .q = op->dz.q ? map_at(op->dz.q, at) : op->dz_channels.zeros + c,
                            .q_stride = op->dz.q ? out.C : 0,
                            .k = grad_vec_load(&op->dz_channels, c),
                            .s = vec_load_part(s, lanes),
@@ -125,15 +125,15 @@ void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int 
     int c = dw_channel(&op->plan, job->block, v);
     struct row_shape shape = {(end - ih) * in.W, in.C, dw_lanes(&op->plan, c), 0};
     size_t at = ((size_t)n * in.H + ih) * in.W * in.C + c;
-    struct sink_row row = {.q = to->q + at,
-                           .add = to->add ? to->add + at : op->of_channels.zeros + c,
+    struct sink_row row = {.q = map_to(to->q, at),
+                           .add = to->add ? map_at(to->add, at) : op->of_channels.zeros + c,
                            .add_stride = to->add ? in.C : 0,
                            .kind = to->sums        ? SINK_SUMS
                                    : to->gate_sums ? SINK_GATE
                                                    : SINK_PLAIN,
                            .streams = op->streams};
     if (row.kind != SINK_PLAIN) {
-        row.z = to->of.z + at;
+        row.z = map_at(to->of.z, at);
         row.k = view_vec_load(&op->of_channels, c);
         row.mean = vec_load(op->mean + c);
         row.act = to->of.act;

@@ -145,7 +145,7 @@ static void reserve(struct forward *op)
 }
 
 void ISA_NAME(dw_forward)(struct device *device, const struct conv *conv, struct view x,
-                          const float *w, float *z, double *sums)
+                          const void *w, void *z, const struct norm_forward *norm)
 {
     struct forward op = {.device = device, .plan = ISA_NAME(dw_plan)(conv), .w = w, .z = z};
     struct dims out = op.plan.out;
@@ -159,8 +159,7 @@ void ISA_NAME(dw_forward)(struct device *device, const struct conv *conv, struct
     op.input = (struct dw_input){&op.plan, x, channels_init(channels, out.C, &x, NULL)};
     reserve(&op);
     cpu_run(device, op.plan.groups * op.plan.blocks, forward_job, &op);
-    if (sums)
-        cpu_add_partial_sums(op.plan.groups, 2 * (size_t)out.C, op.partial, sums);
+    ISA_NAME(norm_finish)(conv, op.plan.groups, op.partial, norm);
     device->traffic.raw_bytes +=
-        sizeof *z * (size_t)out.N * (size_t)out.H * (size_t)out.W * (size_t)out.C;
+        sizeof *op.z * (size_t)out.N * (size_t)out.H * (size_t)out.W * (size_t)out.C;
 }

@@ -68,7 +68,7 @@ void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring 
         rows = in.H - first;
     struct row_shape shape = {rows * in.W, in.C, lanes, next};
     const float *gate = view_gate_row(&input->x, &input->channels, in.C, n) + c;
-    struct view_row row = {.z = input->x.z + ((size_t)n * in.H + first) * in.W * in.C + c,
+    struct view_row row = {.z = map_at(input->x.z, ((size_t)n * in.H + first) * in.W * in.C + c),
                            .k = view_vec_load(&input->channels, c),
                            .gate = vec_load_part(gate, lanes),
                            .act = input->x.act};

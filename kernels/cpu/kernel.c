@@ -62,46 +62,91 @@ struct stages { /* dense (taps,C): the kernel before and after each matrix, and 
     float *crop5, *five, *crop3, *dfive, *dcrop5, *dcrop3;
 };
 
-static struct stages stages_carve(struct device *device, int C)
+static size_t taps_bytes(int taps, int C)
 {
-    size_t taps25 = 25 * (size_t)C * sizeof(float), taps9 = 9 * (size_t)C * sizeof(float);
-    char *shared = cpu_reserve_shared(device, 4 * cpu_aligned(taps25) + 2 * cpu_aligned(taps9));
+    return cpu_aligned((size_t)taps * (size_t)C * sizeof(float));
+}
+
+static struct stages stages_carve(const struct device *device, int thread, int C)
+{
+    char *memory = cpu_scratch(device, thread);
     struct stages stages;
-    stages.crop5 = cpu_carve(&shared, taps25);
-    stages.five = cpu_carve(&shared, taps25);
-    stages.dfive = cpu_carve(&shared, taps25);
-    stages.dcrop5 = cpu_carve(&shared, taps25);
-    stages.crop3 = cpu_carve(&shared, taps9);
-    stages.dcrop3 = cpu_carve(&shared, taps9);
+    stages.crop5 = cpu_carve(&memory, taps_bytes(25, C));
+    stages.five = cpu_carve(&memory, taps_bytes(25, C));
+    stages.dfive = cpu_carve(&memory, taps_bytes(25, C));
+    stages.dcrop5 = cpu_carve(&memory, taps_bytes(25, C));
+    stages.crop3 = cpu_carve(&memory, taps_bytes(9, C));
+    stages.dcrop3 = cpu_carve(&memory, taps_bytes(9, C));
     return stages;
 }
 
-void ISA_NAME(kernel_forward)(struct device *device, const struct kernel_matrices *k, int R,
-                              float *w)
+static size_t stages_bytes(int C)
 {
-    struct stages stages = stages_carve(device, k->C);
-    crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
-    transform(25, k->C, k->m75, stages.crop5, R == 5 ? w : stages.five);
-    if (R == 5)
-        return;
-    crop(5, 3, k->C, stages.five, k->C, stages.crop3);
-    transform(9, k->C, k->m53, stages.crop3, w);
+    return 4 * taps_bytes(25, C) + 2 * taps_bytes(9, C);
 }
 
-void ISA_NAME(kernel_backward)(struct device *device, const struct kernel_matrices *k, int R,
-                               const float *dw, float *dw7, float *dm75, float *dm53)
+static void transform_forward(const struct kernel_transform *k, struct stages stages)
 {
-    struct stages stages = stages_carve(device, k->C);
-    const float *dfive = dw;
     crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
-    if (R == 3) {
+    transform(25, k->C, k->m75, stages.crop5, k->R == 5 ? k->w : stages.five);
+    if (k->R == 5)
+        return;
+    crop(5, 3, k->C, stages.five, k->C, stages.crop3);
+    transform(9, k->C, k->m53, stages.crop3, k->w);
+}
+
+static void transform_backward(const struct kernel_gradient *gradient, struct stages stages)
+{
+    const struct kernel_transform *k = &gradient->of;
+    const float *dfive = gradient->dw;
+    crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
+    if (k->R == 3) {
         transform(25, k->C, k->m75, stages.crop5, stages.five);
         crop(5, 3, k->C, stages.five, k->C, stages.crop3);
-        transform_back(9, k->C, k->m53, stages.crop3, dw, stages.dcrop3, dm53);
+        transform_back(9, k->C, k->m53, stages.crop3, gradient->dw, stages.dcrop3, gradient->dm53);
         memset(stages.dfive, 0, 25 * (size_t)k->C * sizeof *stages.dfive);
         add_to_centre(5, 3, k->C, stages.dcrop3, stages.dfive, k->C);
         dfive = stages.dfive;
     }
-    transform_back(25, k->C, k->m75, stages.crop5, dfive, stages.dcrop5, dm75);
-    add_to_centre(7, 5, k->C, stages.dcrop5, dw7, k->ld);
+    transform_back(25, k->C, k->m75, stages.crop5, dfive, stages.dcrop5, gradient->dm75);
+    add_to_centre(7, 5, k->C, stages.dcrop5, gradient->dw7, k->ld);
+}
+
+/* One job a layer. */
+struct layers {
+    const struct device *device;
+    const struct kernel_transform *transforms;
+    const struct kernel_gradient *gradients;
+};
+
+static void forward_job(void *context, int i, int thread)
+{
+    const struct layers *op = context;
+    const struct kernel_transform *k = &op->transforms[i];
+    transform_forward(k, stages_carve(op->device, thread, k->C));
+}
+
+static void backward_job(void *context, int i, int thread)
+{
+    const struct layers *op = context;
+    const struct kernel_gradient *gradient = &op->gradients[i];
+    transform_backward(gradient, stages_carve(op->device, thread, gradient->of.C));
+}
+
+void ISA_NAME(kernel_forward)(struct device *device, int count,
+                              const struct kernel_transform *transforms)
+{
+    struct layers op = {.device = device, .transforms = transforms};
+    for (int i = 0; i < count; i++)
+        cpu_reserve_scratch(device, stages_bytes(transforms[i].C), 0);
+    cpu_run(device, count, forward_job, &op);
+}
+
+void ISA_NAME(kernel_backward)(struct device *device, int count,
+                               const struct kernel_gradient *gradients)
+{
+    struct layers op = {.device = device, .gradients = gradients};
+    for (int i = 0; i < count; i++)
+        cpu_reserve_scratch(device, stages_bytes(gradients[i].of.C), 0);
+    cpu_run(device, count, backward_job, &op);
 }

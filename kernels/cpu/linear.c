@@ -96,7 +96,7 @@ VEC_INLINE void pull_back(enum act act, const struct linear *op, int row, int c,
     struct view_vec k = view_vec_load(&op->channels, c);
     const float *gate = view_gate_row(&op->x, &op->channels, C, row) + c;
     float *dx = op->dx + (size_t)row * (size_t)C + c;
-    vec z = vec_load_part(op->x.z + (size_t)row * (size_t)C + c, lanes);
+    vec z = vec_load_part(map_at(op->x.z, (size_t)row * (size_t)C) + c, lanes);
     vec g = act_backward(act, vec_load_part(dx, lanes) * vec_load_part(gate, lanes),
                          z * k.scale + k.shift);
     vec_store_part(dx, g * k.scale, lanes);

@@ -9,6 +9,7 @@ struct loss_job {
     struct device *device;
     float *dlogits;   /* (N,K) or NULL */
     double *losses;   /* (N) */
+    double *distils;  /* (N) */
     bool *is_correct; /* (N) */
 };
 
@@ -95,8 +96,9 @@ static void row_job(void *context, int n, int thread)
     if (loss->teacher_logits) {
         teacher =
             softmax_init(loss->teacher_logits + row, loss->K, cpu_carve(&memory, power_bytes));
-        sum -= (double)loss->distil_weight *
-               log_likelihood(&student, logits, loss->K, teacher.power, teacher.sum);
+        double likelihood = log_likelihood(&student, logits, loss->K, teacher.power, teacher.sum);
+        sum -= (double)loss->distil_weight * likelihood;
+        op->distils[n] = -likelihood;
     }
     op->losses[n] = sum;
     op->is_correct[n] = student.at == loss->labels[n];
@@ -105,21 +107,33 @@ static void row_job(void *context, int n, int thread)
                        op->dlogits + row);
 }
 
-void ISA_NAME(loss_forward)(struct device *device, const struct loss *loss, float *dlogits,
-                            double *loss_sum, int64_t *correct)
+/* Each sum of this batch by itself, then added to what is there. */
+static void add_sums(const struct loss_job *op)
+{
+    const struct loss *loss = op->loss;
+    double sums[LOSS_SUMS] = {[LOSS_IMAGES] = loss->N};
+    for (int n = 0; n < loss->N; n++) {
+        sums[LOSS_TOTAL] += op->losses[n];
+        sums[LOSS_CORRECT] += op->is_correct[n];
+        if (loss->teacher_logits)
+            sums[LOSS_DISTIL] += op->distils[n];
+    }
+    for (int i = 0; i < LOSS_SUMS; i++)
+        loss->sums[i] += sums[i];
+    if (!isfinite(sums[LOSS_TOTAL]))
+        cpu_note_flaw(&loss->flaw, 0);
+}
+
+void ISA_NAME(loss_forward)(struct device *device, const struct loss *loss, float *dlogits)
 {
     struct loss_job op = {.loss = loss, .device = device, .dlogits = dlogits};
     size_t N = (size_t)loss->N;
-    char *shared = cpu_reserve_shared(device, cpu_aligned(N * sizeof *op.losses) +
+    char *shared = cpu_reserve_shared(device, 2 * cpu_aligned(N * sizeof *op.losses) +
                                                   cpu_aligned(N * sizeof *op.is_correct));
     op.losses = cpu_carve(&shared, N * sizeof *op.losses);
+    op.distils = cpu_carve(&shared, N * sizeof *op.distils);
     op.is_correct = cpu_carve(&shared, N * sizeof *op.is_correct);
     cpu_reserve_scratch(device, 2 * cpu_aligned((size_t)vec_round(loss->K) * sizeof(float)), 0);
     cpu_run(device, loss->N, row_job, &op);
-    *loss_sum = 0;
-    *correct = 0;
-    for (size_t n = 0; n < N; n++) {
-        *loss_sum += op.losses[n];
-        *correct += op.is_correct[n];
-    }
+    add_sums(&op);
 }

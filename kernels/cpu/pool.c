@@ -102,35 +102,34 @@ void ISA_NAME(pool_forward)(struct device *device, struct dims dims, struct view
 
 struct pool_backward {
     struct dims dims;
-    const float *dpooled;
-    const double *pool_sums;
-    float *p;
-    double *sums;
+    const struct pool_grad *grad;
 };
 
 static void pool_backward_job(void *context, int i, int thread)
 {
     const struct pool_backward *op = context;
+    const struct pool_grad *grad = op->grad;
     size_t C = (size_t)op->dims.C, c0 = (size_t)i * CHANNEL_BLOCK;
     size_t c1 = c0 + CHANNEL_BLOCK < C ? c0 + CHANNEL_BLOCK : C;
     float share = 1.0f / (float)(op->dims.H * op->dims.W);
     (void)thread;
-    memset(op->sums + c0, 0, (c1 - c0) * sizeof *op->sums);
-    memset(op->sums + C + c0, 0, (c1 - c0) * sizeof *op->sums);
+    memset(grad->sums + c0, 0, (c1 - c0) * sizeof *grad->sums);
+    memset(grad->sums + C + c0, 0, (c1 - c0) * sizeof *grad->sums);
     for (size_t n = 0; n < (size_t)op->dims.N; n++) {
-        const double *slope = op->pool_sums + n * 2 * C, *moment = slope + C;
+        const double *slope = grad->pool_sums + n * 2 * C, *moment = slope + C;
         for (size_t c = c0; c < c1; c++) {
-            float p = op->dpooled[n * C + c] * share;
-            op->p[n * C + c] = p;
-            op->sums[c] += (double)p * slope[c];
-            op->sums[C + c] += (double)p * moment[c];
+            float p = grad->dpooled[n * C + c] * share;
+            grad->p[n * C + c] = p;
+            grad->sums[c] += (double)p * slope[c];
+            grad->sums[C + c] += (double)p * moment[c];
         }
     }
 }
 
-void ISA_NAME(pool_backward)(struct device *device, struct dims dims, const float *dpooled,
-                             const double *pool_sums, float *p, double *sums)
+void ISA_NAME(pool_backward)(struct device *device, struct dims dims, const struct pool_grad *grad)
 {
-    struct pool_backward op = {dims, dpooled, pool_sums, p, sums};
+    struct pool_backward op = {dims, grad};
     cpu_run(device, (dims.C + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK, pool_backward_job, &op);
+    if (grad->norm)
+        ISA_NAME(norm_backward)(dims.C, dims_pixels(dims), grad->sums, grad->norm);
 }

@@ -90,9 +90,9 @@ static void send_data_gradient(const struct pw_backward *op, const struct tile *
                               .rows = tile_rows(tile),
                               .columns = c1 - c0,
                               .depth = op->conv->K,
-                              .out = {sink->q + at, NULL, C, op->streams},
+                              .out = {map_to(sink->q, at), NULL, C, op->streams},
                               .ahead = &scratch->ahead};
-    product.out.add = sink->add ? sink->add + at : NULL;
+    product.out.add = sink->add ? map_at(sink->add, at) : NULL;
     ISA_NAME(product)(&product);
     if (sink->sums)
         ISA_NAME(tile_sink_sums)
@@ -211,7 +211,7 @@ static void prepare(struct pw_backward *op)
 }
 
 void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
-                           struct view x, const float *w, const struct grad_sink *sink, float *dw)
+                           struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     struct pw_backward op = {
         .conv = conv, .device = device, .dz = dz, .x = x, .w = w, .sink = sink, .dw = dw};
@@ -224,9 +224,7 @@ void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const
     cpu_run(device, tile_plan_jobs(&op.plan), backward_job, &op);
     if (op.partial_dw)
         cpu_run(device, conv->K, add_partial_row, &op);
-    if (!sink)
-        return;
-    if (sink->sums)
-        cpu_add_partial_sums(op.plan.groups, 2 * (size_t)conv->in.C, op.partial_sums, sink->sums);
-    device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof *dw;
+    ISA_NAME(sink_finish)(conv, op.plan.groups, op.partial_sums, sink);
+    if (sink)
+        device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof *dw;
 }

@@ -104,16 +104,17 @@ static void pack_job(void *context, int i, int thread)
     (op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
 }
 
-static void prepare(struct pw_forward *op, const double *sums)
+static void prepare(struct pw_forward *op, bool takes_sums)
 {
     int C = op->conv->in.C, K = op->conv->K;
-    size_t partial_bytes = sums ? (size_t)op->plan.groups * 2 * (size_t)K * sizeof *op->partial : 0;
+    size_t partial_bytes =
+        takes_sums ? (size_t)op->plan.groups * 2 * (size_t)K * sizeof *op->partial : 0;
     char *shared =
         cpu_reserve_shared(op->device, cpu_aligned(channels_bytes(C)) +
                                            cpu_aligned(panels_bytes(C, K)) + partial_bytes);
     op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
     op->packed = panels_make(cpu_carve(&shared, panels_bytes(C, K)), C);
-    if (sums) {
+    if (takes_sums) {
         op->partial = cpu_carve(&shared, partial_bytes);
         memset(op->partial, 0, partial_bytes);
     }
@@ -121,15 +122,14 @@ static void prepare(struct pw_forward *op, const double *sums)
 }
 
 void ISA_NAME(pw_forward)(struct device *device, const struct conv *conv, struct view x,
-                          const float *w, float *z, double *sums)
+                          const void *w, void *z, const struct norm_forward *norm)
 {
     struct pw_forward op = {.conv = conv, .device = device, .x = x, .w = w, .z = z};
     op.plan = tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->K, JOBS);
     op.streams = row_can_stream(z, conv_out(conv));
-    prepare(&op, sums);
+    prepare(&op, cpu_takes_sums(norm));
     cpu_run(device, panel_count(conv->K), pack_job, &op);
     cpu_run(device, tile_plan_jobs(&op.plan), forward_job, &op);
-    if (sums)
-        cpu_add_partial_sums(op.plan.groups, 2 * (size_t)conv->K, op.partial, sums);
-    device->traffic.raw_bytes += pw_rows(conv) * (size_t)conv->K * sizeof *z;
+    ISA_NAME(norm_finish)(conv, op.plan.groups, op.partial, norm);
+    device->traffic.raw_bytes += pw_rows(conv) * (size_t)conv->K * sizeof *op.z;
 }

@@ -13,7 +13,7 @@ VEC_INLINE vec seen(enum act act, const struct view *view, const struct channels
                     const float *gate, const int lanes, size_t at, int c)
 {
     struct view_vec k = view_vec_load(channels, c);
-    vec value = view_value(act, &k, vec_load_part(view->z + at, lanes));
+    vec value = view_value(act, &k, vec_load_part(map_at(view->z, at), lanes));
     return view->gate ? value * vec_load_part(gate + c, lanes) : value;
 }
 
@@ -52,7 +52,7 @@ static void residual_job(void *context, int n, int thread)
 }
 
 void ISA_NAME(residual_forward)(struct device *device, struct dims map, struct view x,
-                                struct view y, float *sum)
+                                struct view y, void *sum)
 {
     struct residual op = {.map = map, .x = x, .y = y, .sum = sum};
     size_t bytes = cpu_aligned(channels_bytes(map.C));
@@ -61,5 +61,5 @@ void ISA_NAME(residual_forward)(struct device *device, struct dims map, struct v
     op.y_channels = channels_init(cpu_carve(&shared, bytes), map.C, &y, NULL);
     cpu_run(device, map.N, residual_job, &op);
     device->traffic.residual_bytes +=
-        sizeof *sum * (size_t)map.N * (size_t)map.H * (size_t)map.W * (size_t)map.C;
+        sizeof *op.sum * (size_t)map.N * (size_t)map.H * (size_t)map.W * (size_t)map.C;
 }

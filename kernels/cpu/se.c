@@ -18,7 +18,7 @@ struct se {
     float *dhidden;                      /* (N,Cr) gradient before ReLU */
     float *p;
     double *sums;
-    const struct squeeze_excite_grad *grad;
+    struct squeeze_excite_grad grad;
     int Cr_jobs;
 };
 
@@ -82,11 +82,17 @@ static void expand_job(void *context, int i, int thread)
     }
 }
 
-void ISA_NAME(se_forward)(struct device *device, int N, const struct squeeze_excite *se,
-                          const float *pooled, float *hidden, float *gate)
+void ISA_NAME(excite_forward)(struct device *device, struct dims dims,
+                              const struct squeeze_excite *se, struct view x, const float *mean,
+                              const struct excitation *out)
 {
-    struct se op = {.se = se, .N = N, .pooled = pooled, .out_hidden = hidden, .out_gate = gate};
-    op.active = cpu_reserve_shared(device, (size_t)N * (size_t)se->Cr * sizeof *op.active);
+    struct se op = {.se = se,
+                    .N = dims.N,
+                    .pooled = out->pooled,
+                    .out_hidden = out->hidden,
+                    .out_gate = out->gate};
+    ISA_NAME(pool_forward)(device, dims, x, mean, out->pooled, out->pool_sums);
+    op.active = cpu_reserve_shared(device, (size_t)dims.N * (size_t)se->Cr * sizeof *op.active);
     cpu_run(device, divide_up(se->Cr, BLOCK), reduce_job, &op);
     cpu_run(device, divide_up(se->C, BLOCK), expand_job, &op);
 }
@@ -146,9 +152,9 @@ static void expand_back_job(void *context, int i, int thread)
     (void)thread;
     if (i >= op->Cr_jobs) {
         int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, se->C);
-        add_weight_gradient(op->N, op->dexpand, se->C, op->active, se->Cr, op->grad->expand_w,
+        add_weight_gradient(op->N, op->dexpand, se->C, op->active, se->Cr, op->grad.expand_w,
                             se->ld_expand, c0, c1);
-        add_bias_gradient(op->N, se->C, op->dexpand, c0, c1, op->grad->expand_b);
+        add_bias_gradient(op->N, se->C, op->dexpand, c0, c1, op->grad.expand_b);
         return;
     }
     int c0 = i * BLOCK, c1 = block_end(i, se->Cr);
@@ -159,7 +165,7 @@ static void expand_back_job(void *context, int i, int thread)
             size_t at = (size_t)n * (size_t)se->Cr + (size_t)c;
             op->dhidden[at] = op->hidden[at] > 0 ? op->dhidden[at] : 0;
         }
-    add_bias_gradient(op->N, se->Cr, op->dhidden, c0, c1, op->grad->reduce_b);
+    add_bias_gradient(op->N, se->Cr, op->dhidden, c0, c1, op->grad.reduce_b);
 }
 
 /* With p there: sum g = gate sum q act' + p sum act', and the same times (z - mean). */
@@ -188,7 +194,7 @@ static void reduce_back_job(void *context, int i, int thread)
     const struct squeeze_excite *se = op->se;
     (void)thread;
     if (i < op->Cr_jobs) {
-        add_weight_gradient(op->N, op->dhidden, se->Cr, op->pooled, se->C, op->grad->reduce_w,
+        add_weight_gradient(op->N, op->dhidden, se->Cr, op->pooled, se->C, op->grad.reduce_w,
                             se->ld_reduce, i * BLOCK, block_end(i, se->Cr));
         return;
     }
@@ -197,22 +203,21 @@ static void reduce_back_job(void *context, int i, int thread)
     finish_channels(op, c0, c1);
 }
 
-void ISA_NAME(se_backward)(struct device *device, struct dims dims, const struct squeeze_excite *se,
-                           const float *pooled, const float *hidden, const float *gate,
-                           const double *gate_sums, const double *pool_sums, float *p, double *sums,
-                           const struct squeeze_excite_grad *grad)
+void ISA_NAME(excite_backward)(struct device *device, struct dims dims,
+                               const struct squeeze_excite *se, const struct excitation *kept,
+                               const struct excitation_grad *grad)
 {
     struct se op = {.se = se,
                     .N = dims.N,
                     .HW = dims.H * dims.W,
-                    .pooled = pooled,
-                    .hidden = hidden,
-                    .gate = gate,
-                    .gate_sums = gate_sums,
-                    .pool_sums = pool_sums,
-                    .p = p,
-                    .sums = sums,
-                    .grad = grad,
+                    .pooled = kept->pooled,
+                    .hidden = kept->hidden,
+                    .gate = kept->gate,
+                    .gate_sums = grad->gate_sums,
+                    .pool_sums = kept->pool_sums,
+                    .p = grad->p,
+                    .sums = grad->sums,
+                    .grad = grad->weights,
                     .Cr_jobs = divide_up(se->Cr, BLOCK)};
     size_t wide = (size_t)dims.N * (size_t)se->C * sizeof(float);
     size_t narrow = (size_t)dims.N * (size_t)se->Cr * sizeof(float);
@@ -224,4 +229,6 @@ void ISA_NAME(se_backward)(struct device *device, struct dims dims, const struct
     cpu_run(device, dims.N, open_job, &op);
     cpu_run(device, jobs, expand_back_job, &op);
     cpu_run(device, jobs, reduce_back_job, &op);
+    if (grad->norm)
+        ISA_NAME(norm_backward)(se->C, dims_pixels(dims), grad->sums, grad->norm);
 }

@@ -15,52 +15,86 @@ static size_t chunk_end(int i, size_t count)
     return end < count ? end : count;
 }
 
-VEC_INLINE void sgd_vector(const struct sgd *sgd, size_t i, int lanes)
+struct segment {
+    const struct sgd *sgd;
+    struct sgd_segment of;
+};
+
+VEC_INLINE void sgd_vector(const struct segment *segment, size_t i, int lanes)
 {
+    const struct sgd *sgd = segment->sgd;
     vec w = vec_load_part(sgd->w + i, lanes);
-    vec d = vec_load_part(sgd->g + i, lanes) + sgd->decay * w;
+    vec d = vec_load_part(sgd->g + i, lanes) + segment->of.decay * w;
     vec v = sgd->momentum * vec_load_part(sgd->v + i, lanes) + d;
     vec_store_part(sgd->v + i, v, lanes);
+    vec_store_part(sgd->g + i, vec_zero(), lanes);
     vec_store_part(sgd->w + i, w - sgd->rate * (sgd->is_nesterov ? d + sgd->momentum * v : v),
                    lanes);
 }
 
 static void sgd_job(void *context, int job, int thread)
 {
-    const struct sgd *sgd = context;
-    size_t i = (size_t)job * CHUNK, end = chunk_end(job, sgd->count);
+    const struct segment *segment = context;
+    size_t first = segment->of.first;
+    size_t i = first + (size_t)job * CHUNK, end = first + chunk_end(job, segment->of.count);
     (void)thread;
     for (; i + VEC_WIDTH <= end; i += VEC_WIDTH)
-        sgd_vector(sgd, i, VEC_WIDTH);
+        sgd_vector(segment, i, VEC_WIDTH);
     if (i < end)
-        sgd_vector(sgd, i, (int)(end - i));
+        sgd_vector(segment, i, (int)(end - i));
 }
 
 void ISA_NAME(sgd_step)(struct device *device, const struct sgd *sgd)
 {
-    struct sgd op = *sgd;
-    cpu_run(device, chunks(sgd->count), sgd_job, &op);
+    if (sgd->flaw && *sgd->flaw != FLAW_NONE)
+        return;
+    for (int i = 0; i < sgd->segment_count; i++) {
+        struct segment segment = {sgd, sgd->segments[i]};
+        cpu_run(device, chunks(segment.of.count), sgd_job, &segment);
+        cpu_cast(device, segment.of.count, sgd->w + segment.of.first,
+                 (float *)sgd->shadow + segment.of.first);
+    }
 }
 
-struct add {
+struct fold {
     size_t count;
-    const float *x;
-    float *sum;
+    void *x, *sum;
 };
 
-static void add_job(void *context, int job, int thread)
+static void fold_job(void *context, int job, int thread)
 {
-    const struct add *op = context;
+    const struct fold *op = context;
     size_t end = chunk_end(job, op->count);
+    float *x = op->x, *sum = op->sum;
     (void)thread;
-    for (size_t i = (size_t)job * CHUNK; i < end; i++)
-        op->sum[i] += op->x[i];
+    for (size_t i = (size_t)job * CHUNK; i < end; i++) {
+        sum[i] += x[i];
+        x[i] = 0;
+    }
 }
 
-void ISA_NAME(add)(struct device *device, size_t count, const float *x, float *sum)
+void ISA_NAME(fold)(struct device *device, size_t count, float *x, float *sum)
 {
-    struct add op = {count, x, sum};
-    cpu_run(device, chunks(count), add_job, &op);
+    struct fold op = {count, x, sum};
+    cpu_run(device, chunks(count), fold_job, &op);
+}
+
+static void fold_doubles_job(void *context, int job, int thread)
+{
+    const struct fold *op = context;
+    size_t end = chunk_end(job, op->count);
+    double *x = op->x, *sum = op->sum;
+    (void)thread;
+    for (size_t i = (size_t)job * CHUNK; i < end; i++) {
+        sum[i] += x[i];
+        x[i] = 0;
+    }
+}
+
+void ISA_NAME(fold_doubles)(struct device *device, size_t count, double *x, double *sum)
+{
+    struct fold op = {count, x, sum};
+    cpu_run(device, chunks(count), fold_doubles_job, &op);
 }
 
 struct search {
@@ -91,14 +125,15 @@ static void search_job(void *context, int job, int thread)
     op->found[job] = i < end ? i : op->count;
 }
 
-size_t ISA_NAME(find_nonfinite)(struct device *device, size_t count, const float *x)
+void ISA_NAME(find_nonfinite)(struct device *device, size_t count, const float *x, struct flaw flaw)
 {
     int jobs = chunks(count);
     size_t *found = cpu_reserve_shared(device, ((size_t)jobs + 1) * sizeof *found);
     struct search op = {count, x, found};
     cpu_run(device, jobs, search_job, &op);
     for (int job = 0; job < jobs; job++)
-        if (found[job] != count)
-            return found[job];
-    return count;
+        if (found[job] != count) {
+            cpu_note_flaw(&flaw, found[job]);
+            return;
+        }
 }

@@ -28,7 +28,7 @@ void ISA_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x,
     memset(to, 0, plan->image_row_floats * sizeof *to);
     if (ih < 0 || ih >= in.H)
         return;
-    const float *from = x->z + ((size_t)n * in.H + ih) * in.W * in.C;
+    const float *from = map_at(x->z, ((size_t)n * in.H + ih) * in.W * in.C);
     to += STEM_P * in.C;
     memcpy(to, from, sizeof *to * (size_t)in.W * (size_t)in.C);
     if (!x->scale && !x->gate && x->act == ACT_NONE)

@@ -70,8 +70,8 @@ static void load_dz(const struct job *job, int v, int n, int oh)
     size_t at = ((size_t)n * out.H + oh) * out.W * out.C + c;
     const float *s = view_gate_row(&op->dz.of, &op->channels, out.C, n) + c;
     const float *p = grad_p_row(&op->dz, &op->channels, out.C, n) + c;
-    struct grad_row row = {.z = op->dz.of.z + at,
-                           .q = op->dz.q ? op->dz.q + at : op->channels.zeros + c,
+    struct grad_row row = {.z = map_at(op->dz.of.z, at),
+                           .q = op->dz.q ? map_at(op->dz.q, at) : op->channels.zeros + c,
                            .q_stride = op->dz.q ? out.C : 0,
                            .k = grad_vec_load(&op->channels, c),
                            .s = vec_load_part(s, lanes),

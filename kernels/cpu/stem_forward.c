@@ -142,7 +142,7 @@ static void forward_job(void *context, int group, int thread)
 }
 
 void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, struct view x,
-                            const float *w, float *z, double *sums)
+                            const void *w, void *z, const struct norm_forward *norm)
 {
     struct forward op = {
         .device = device, .plan = ISA_NAME(stem_plan)(conv), .x = x, .w = w, .z = z};
@@ -159,8 +159,7 @@ void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, stru
     op.partial =
         cpu_reserve_shared(device, sizeof(double) * 2 * (size_t)plan->groups * (size_t)out.C);
     cpu_run(device, plan->groups, forward_job, &op);
-    if (sums)
-        cpu_add_partial_sums(plan->groups, 2 * (size_t)out.C, op.partial, sums);
+    ISA_NAME(norm_finish)(conv, plan->groups, op.partial, norm);
     device->traffic.raw_bytes +=
-        sizeof *z * (size_t)out.N * (size_t)out.H * (size_t)out.W * (size_t)out.C;
+        sizeof *op.z * (size_t)out.N * (size_t)out.H * (size_t)out.W * (size_t)out.C;
 }

@@ -40,7 +40,7 @@ void ISA_NAME(tile_load_grad)(const struct tile_columns *at, const struct grad *
         run.channels = channels;
         run.gate = view_gate_row(&grad->of, channels, at->C, image) + at->c0;
         run.p = grad_p_row(grad, channels, at->C, image) + at->c0;
-        run.other = grad->q ? grad->q + run_offset(at, i) : channels->zeros + at->c0;
+        run.other = grad->q ? map_at(grad->q, run_offset(at, i)) : channels->zeros + at->c0;
         run.other_C = grad->q ? run.C : 0;
         ACT_SWITCH(grad->of.act, run_load, grad_body, &run);
     }

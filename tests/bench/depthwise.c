@@ -118,7 +118,8 @@ static void run(struct device *device, const struct layer *layer, struct tensors
     float *v = t->vectors;
     struct view x = {.z = t->x, .scale = v, .shift = v + C, .act = layer->act};
     if (!backward) {
-        device->ops->dw_forward(device, conv, x, t->w, t->z, t->sums);
+        device->ops->dw_forward(device, conv, x, t->w, t->z,
+                                &(struct norm_forward){.sums = t->sums});
         return;
     }
     struct grad dz = {.q = t->q,

@@ -51,10 +51,10 @@ static void add_conv(const char *op, double start, const struct conv *conv, int 
 }
 
 static void stem_forward(struct device *device, const struct conv *conv, struct view x,
-                         const float *w, float *z, double *sums)
+                         const void *w, void *z, const struct norm_forward *norm)
 {
     double start = clock_seconds();
-    layers.ops->stem_forward(device, conv, x, w, z, sums);
+    layers.ops->stem_forward(device, conv, x, w, z, norm);
     add_conv("stem_forward", start, conv, 1, 1);
 }
 
@@ -66,32 +66,32 @@ static void stem_backward(struct device *device, const struct conv *conv, const 
     add_conv("stem_backward", start, conv, 1, 2);
 }
 
-static void pw_forward(struct device *device, const struct conv *conv, struct view x,
-                       const float *w, float *z, double *sums)
+static void pw_forward(struct device *device, const struct conv *conv, struct view x, const void *w,
+                       void *z, const struct norm_forward *norm)
 {
     double start = clock_seconds();
-    layers.ops->pw_forward(device, conv, x, w, z, sums);
+    layers.ops->pw_forward(device, conv, x, w, z, norm);
     add_conv("pw_forward", start, conv, 1, 1);
 }
 
 static void pw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
-                        struct view x, const float *w, const struct grad_sink *sink, float *dw)
+                        struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     double start = clock_seconds();
     layers.ops->pw_backward(device, conv, dz, x, w, sink, dw);
     add_conv("pw_backward", start, conv, 2, 2);
 }
 
-static void dw_forward(struct device *device, const struct conv *conv, struct view x,
-                       const float *w, float *z, double *sums)
+static void dw_forward(struct device *device, const struct conv *conv, struct view x, const void *w,
+                       void *z, const struct norm_forward *norm)
 {
     double start = clock_seconds();
-    layers.ops->dw_forward(device, conv, x, w, z, sums);
+    layers.ops->dw_forward(device, conv, x, w, z, norm);
     add_conv("dw_forward", start, conv, 1, 1);
 }
 
 static void dw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
-                        struct view x, const float *w, const struct grad_sink *sink, float *dw)
+                        struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     double start = clock_seconds();
     layers.ops->dw_backward(device, conv, dz, x, w, sink, dw);
@@ -115,7 +115,7 @@ static void linear_backward(struct device *device, const struct conv *conv, cons
 }
 
 static void residual_forward(struct device *device, struct dims dims, struct view x, struct view y,
-                             float *sum)
+                             void *sum)
 {
     double start = clock_seconds();
     layers.ops->residual_forward(device, dims, x, y, sum);
@@ -130,79 +130,60 @@ static void pool_forward(struct device *device, struct dims dims, struct view x,
     add("pool_forward", start, 0, 4.0 * dims.N * dims.H * dims.W * dims.C);
 }
 
-static void pool_backward(struct device *device, struct dims dims, const float *dpooled,
-                          const double *pool_sums, float *p, double *sums)
+static void pool_backward(struct device *device, struct dims dims, const struct pool_grad *grad)
 {
     double start = clock_seconds();
-    layers.ops->pool_backward(device, dims, dpooled, pool_sums, p, sums);
+    layers.ops->pool_backward(device, dims, grad);
     add("pool_backward", start, 0, 0);
 }
 
-static void se_forward(struct device *device, int N, const struct squeeze_excite *se,
-                       const float *pooled, float *hidden, float *gate)
+static void excite_forward(struct device *device, struct dims dims, const struct squeeze_excite *se,
+                           struct view x, const float *mean, const struct excitation *out)
 {
     double start = clock_seconds();
-    layers.ops->se_forward(device, N, se, pooled, hidden, gate);
-    add("se_forward", start, 4.0 * N * se->C * se->Cr, 0);
+    layers.ops->excite_forward(device, dims, se, x, mean, out);
+    add("excite_forward", start, 4.0 * dims.N * se->C * se->Cr,
+        4.0 * dims.N * dims.H * dims.W * dims.C);
 }
 
-static void se_backward(struct device *device, struct dims dims, const struct squeeze_excite *se,
-                        const float *pooled, const float *hidden, const float *gate,
-                        const double *gate_sums, const double *pool_sums, float *p, double *sums,
-                        const struct squeeze_excite_grad *grad)
+static void excite_backward(struct device *device, struct dims dims,
+                            const struct squeeze_excite *se, const struct excitation *kept,
+                            const struct excitation_grad *grad)
 {
     double start = clock_seconds();
-    layers.ops->se_backward(device, dims, se, pooled, hidden, gate, gate_sums, pool_sums, p, sums,
-                            grad);
-    add("se_backward", start, 8.0 * dims.N * se->C * se->Cr, 0);
+    layers.ops->excite_backward(device, dims, se, kept, grad);
+    add("excite_backward", start, 8.0 * dims.N * se->C * se->Cr, 0);
 }
 
-static void norm_forward(struct device *device, int C, double count, const double *sums,
-                         const float *gamma, const float *beta, float eps, struct norm norm)
+static void kernel_forward(struct device *device, int count, const struct kernel_transform *kernels)
 {
     double start = clock_seconds();
-    layers.ops->norm_forward(device, C, count, sums, gamma, beta, eps, norm);
-    add("norm_forward", start, 0, 0);
-}
-
-static void norm_backward(struct device *device, int C, double count, const double *sums,
-                          const float *gamma, struct norm norm, float *dgamma, float *dbeta,
-                          float *a, float *b, float *c)
-{
-    double start = clock_seconds();
-    layers.ops->norm_backward(device, C, count, sums, gamma, norm, dgamma, dbeta, a, b, c);
-    add("norm_backward", start, 0, 0);
-}
-
-static void kernel_forward(struct device *device, const struct kernel_matrices *kernel, int R,
-                           float *w)
-{
-    double start = clock_seconds();
-    layers.ops->kernel_forward(device, kernel, R, w);
+    layers.ops->kernel_forward(device, count, kernels);
     add("kernel_forward", start, 0, 0);
 }
 
-static void kernel_backward(struct device *device, const struct kernel_matrices *kernel, int R,
-                            const float *dw, float *dw7, float *dm75, float *dm53)
+static void kernel_backward(struct device *device, int count,
+                            const struct kernel_gradient *gradients)
 {
     double start = clock_seconds();
-    layers.ops->kernel_backward(device, kernel, R, dw, dw7, dm75, dm53);
+    layers.ops->kernel_backward(device, count, gradients);
     add("kernel_backward", start, 0, 0);
 }
 
-static void loss_forward(struct device *device, const struct loss *loss, float *dlogits,
-                         double *loss_sum, int64_t *correct)
+static void loss_forward(struct device *device, const struct loss *loss, float *dlogits)
 {
     double start = clock_seconds();
-    layers.ops->loss_forward(device, loss, dlogits, loss_sum, correct);
+    layers.ops->loss_forward(device, loss, dlogits);
     add("loss_forward", start, 0, 0);
 }
 
 static void sgd_step(struct device *device, const struct sgd *sgd)
 {
-    double start = clock_seconds();
+    double start = clock_seconds(), count = 0;
     layers.ops->sgd_step(device, sgd);
-    add("sgd_step", start, 0, 20.0 * (double)sgd->count);
+    for (int i = 0; i < sgd->segment_count; i++)
+        count += (double)sgd->segments[i].count;
+    add("sgd_step", start, 0, 24.0 * count);
 }
 
 static void zero(struct device *device, size_t size_bytes, void *memory)
@@ -229,10 +210,8 @@ void layers_begin(struct device *device)
     layers.timed.residual_forward = residual_forward;
     layers.timed.pool_forward = pool_forward;
     layers.timed.pool_backward = pool_backward;
-    layers.timed.se_forward = se_forward;
-    layers.timed.se_backward = se_backward;
-    layers.timed.norm_forward = norm_forward;
-    layers.timed.norm_backward = norm_backward;
+    layers.timed.excite_forward = excite_forward;
+    layers.timed.excite_backward = excite_backward;
     layers.timed.kernel_forward = kernel_forward;
     layers.timed.kernel_backward = kernel_backward;
     layers.timed.loss_forward = loss_forward;

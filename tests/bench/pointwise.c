@@ -102,7 +102,8 @@ static struct view view_of(const struct layer *layer, struct maps *maps)
 static void forward(struct device *device, const struct layer *layer, const struct conv *conv,
                     struct maps *maps)
 {
-    device->ops->pw_forward(device, conv, view_of(layer, maps), maps->w, maps->z, maps->sums);
+    device->ops->pw_forward(device, conv, view_of(layer, maps), maps->w, maps->z,
+                            &(struct norm_forward){.sums = maps->sums});
 }
 
 static void backward(struct device *device, const struct layer *layer, const struct conv *conv,

@@ -19,7 +19,7 @@ struct bench {
     struct device *device;
     struct supernet *net;
     struct pass *pass;
-    void *images, *labels, *dlogits, *gradient, *momentum;
+    void *images, *labels, *dlogits, *gradient, *momentum, *sums;
 };
 
 static enum err fill_images(struct bench *bench)
@@ -33,7 +33,6 @@ static enum err fill_images(struct bench *bench)
         host[i] = (float)(2 * rng_unit(rng(1, RNG_TEST, 0, 0, i)) - 1);
     TRY(ops->alloc(bench->device, count * sizeof(float), &bench->images));
     ops->upload(bench->device, bench->images, host, count * sizeof(float));
-    ops->sync(bench->device);
 out:
     mem_free(host);
     return err;
@@ -55,6 +54,7 @@ static enum err open_bench(struct bench *bench, const char *space, const char *s
     TRY(ops->alloc(bench->device, weights, &bench->momentum));
     TRY(ops->alloc(bench->device, (size_t)bench->N * 1000 * sizeof(float), &bench->dlogits));
     TRY(ops->alloc(bench->device, (size_t)bench->N * sizeof(int32_t), &bench->labels));
+    TRY(ops->alloc(bench->device, LOSS_SUMS * sizeof(double), &bench->sums));
     TRY(fill_images(bench));
 out:
     return err;
@@ -63,9 +63,9 @@ out:
 static void close_bench(struct bench *bench)
 {
     if (bench->device) {
-        void *memory[] = {bench->images, bench->labels, bench->dlogits, bench->gradient,
-                          bench->momentum};
-        for (int i = 0; i < 5; i++)
+        void *memory[] = {bench->images,   bench->labels,   bench->dlogits,
+                          bench->gradient, bench->momentum, bench->sums};
+        for (int i = 0; i < 6; i++)
             bench->device->ops->free(bench->device, memory[i]);
     }
     pass_destroy(&bench->pass);
@@ -77,20 +77,15 @@ static void update(struct bench *bench)
 {
     struct supernet *net = bench->net;
     size_t decayed = net->decayed_count;
-    struct sgd sgd = {.count = decayed,
+    struct sgd sgd = {.segment_count = 2,
+                      .segments = {{0, decayed, 3e-5f}, {decayed, net->weight_count - decayed, 0}},
                       .w = net->weights,
                       .v = bench->momentum,
                       .g = bench->gradient,
+                      .shadow = net->shadow,
                       .rate = 1e-4f,
                       .momentum = 0.9f,
-                      .decay = 3e-5f,
                       .is_nesterov = true};
-    bench->device->ops->sgd_step(bench->device, &sgd);
-    sgd.count = net->weight_count - decayed;
-    sgd.w += decayed;
-    sgd.v += decayed;
-    sgd.g += decayed;
-    sgd.decay = 0;
     bench->device->ops->sgd_step(bench->device, &sgd);
 }
 
@@ -99,14 +94,12 @@ static enum err step(struct bench *bench)
     enum err err = ERR_OK;
     const struct device_ops *ops = bench->device->ops;
     const float *logits = NULL;
-    double loss_sum = 0;
-    int64_t correct = 0;
     struct forward forward = {.subnet = &bench->subnet,
                               .weights = bench->net->weights,
+                              .shadow = bench->net->shadow,
                               .images = bench->images,
                               .N = bench->N,
                               .mode = PASS_TRAIN};
-    ops->zero(bench->device, bench->net->weight_count * sizeof(float), bench->gradient);
     TRY(supernet_forward(bench->net, bench->pass, &forward, &logits));
     struct loss loss = {.N = bench->N,
                         .K = 1000,
@@ -114,11 +107,12 @@ static enum err step(struct bench *bench)
                         .labels = bench->labels,
                         .smoothing = 0.1f,
                         .label_weight = 1,
-                        .divisor = (float)bench->N};
-    ops->loss_forward(bench->device, &loss, bench->dlogits, &loss_sum, &correct);
+                        .divisor = (float)bench->N,
+                        .sums = bench->sums};
+    ops->loss_forward(bench->device, &loss, bench->dlogits);
     supernet_backward(bench->net, bench->pass, &forward, bench->dlogits, bench->gradient);
     update(bench);
-    ops->sync(bench->device);
+    TRY(ops->sync(bench->device));
 out:
     return err;
 }

@@ -121,7 +121,7 @@ static void write_weights(const char *path, const struct supernet *net, const st
         struct supernet_tensor tensor;
         supernet_tensor_at(net, i, &tensor);
         float *host = mem_array(tensor.count, sizeof *host);
-        supernet_get_tensor(net, &tensor, host);
+        must(supernet_get_tensor(net, &tensor, host));
         if (!holds(tensor.name, change->left_out))
             add_tensor(&tensor, host, change, &header, &values);
         mem_free(host);
@@ -189,8 +189,8 @@ static void assert_same(const struct supernet *left, const struct supernet *righ
         struct supernet_tensor tensor;
         supernet_tensor_at(left, i, &tensor);
         float *a = mem_array(tensor.count, sizeof *a), *b = mem_array(tensor.count, sizeof *b);
-        supernet_get_tensor(left, &tensor, a);
-        supernet_get_tensor(right, &tensor, b);
+        must(supernet_get_tensor(left, &tensor, a));
+        must(supernet_get_tensor(right, &tensor, b));
         bool is_matrix = tensor.param && tensor.param->kind == PARAM_MATRIX;
         for (size_t e = 0; has_identities && is_matrix && e < tensor.count; e++)
             a[e] = e / (size_t)tensor.shape[1] == e % (size_t)tensor.shape[1] ? 1.0f : 0.0f;

@@ -55,7 +55,7 @@ static void fill_checkpoint(struct supernet *net, bool has_statistics,
             tensor->shape[axis] = from.shape[axis];
         tensor->count = from.count;
         tensor->values = mem_array(from.count, sizeof(float));
-        supernet_get_tensor(net, &from, tensor->values);
+        must(supernet_get_tensor(net, &from, tensor->values));
     }
 }
 

@@ -115,7 +115,7 @@ static struct subnet read_entry(struct golden *golden, const json_t *entry)
     float *images = mem_array(count, sizeof *images);
     formula_images(golden->seed, rig->N, subnet.resolution, images);
     rig->device->ops->upload(rig->device, rig->images, images, count * sizeof *images);
-    rig->device->ops->sync(rig->device);
+    must(rig->device->ops->sync(rig->device));
     mem_free(images);
     return subnet;
 }
@@ -195,12 +195,11 @@ static double distilled_step(struct rig *rig, const struct forward *forward)
     void *teacher_logits = NULL;
     must(ops->alloc(rig->device, logits_bytes, &teacher_logits));
     ops->upload(rig->device, teacher_logits, host, logits_bytes);
-    ops->sync(rig->device);
+    must(ops->sync(rig->device));
     mem_free(host);
 
     const float *logits = NULL;
-    double sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS];
     must(supernet_forward(rig->net, rig->pass, forward, &logits));
     struct loss loss = {.N = rig->N,
                         .K = 10,
@@ -210,12 +209,15 @@ static double distilled_step(struct rig *rig, const struct forward *forward)
                         .smoothing = 0.1f,
                         .label_weight = 1,
                         .distil_weight = 1,
-                        .divisor = (float)rig->N};
-    ops->loss_forward(rig->device, &loss, rig->dlogits, &sum, &correct);
+                        .divisor = (float)rig->N,
+                        .sums = rig->sums};
+    ops->zero(rig->device, sizeof sums, rig->sums);
+    ops->loss_forward(rig->device, &loss, rig->dlogits);
     ops->zero(rig->device, rig->net->weight_count * sizeof(float), rig->gradient);
     supernet_backward(rig->net, rig->pass, forward, rig->dlogits, rig->gradient);
     ops->free(rig->device, teacher_logits);
-    return sum / rig->N;
+    must(ops->download(rig->device, sums, rig->sums, sizeof sums));
+    return sums[LOSS_TOTAL] / rig->N;
 }
 
 struct found { /* per measure, one per tensor: off by this fraction of the gradient's norm */
@@ -344,7 +346,7 @@ static void sorted_networks_compute_what_the_reference_s_do(void **state)
             trained.value[trained.count - 1 - i] =
                 (int)json_integer_value(json_array_get(list, (size_t)i));
         formula_fill(golden->rig.net, golden->seed);
-        elastic_sort_channels(golden->rig.net, NULL, &trained);
+        must(elastic_sort_channels(golden->rig.net, NULL, &trained));
         json_array_foreach(json_object_get(sorted, "forward"), index, entry)
         {
             struct subnet subnet = read_entry(golden, entry);

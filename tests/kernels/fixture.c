@@ -117,8 +117,9 @@ struct forward_result fixture_forward(struct fixture *fixture, const struct conv
         fixture_keep(fixture, check_filled(reference_count(out), NAN)),
         fixture_keep(fixture, check_filled_double(2 * (size_t)out.C, NAN))};
     struct device *device = check_open(threads);
+    struct norm_forward sums = {.sums = result.sums};
     (conv->R == 1 ? device->ops->pw_forward : device->ops->dw_forward)(device, conv, x, w, result.z,
-                                                                       result.sums);
+                                                                       &sums);
     assert_int_equal(device->traffic.raw_bytes, reference_count(out) * sizeof *result.z);
     assert_int_equal(device->traffic.gradient_bytes + device->traffic.residual_bytes, 0);
     assert_in_range(device->traffic.scratch_peak_bytes, conv->R == 1 && x.scale ? 1 : 0, 1 << 20);

@@ -21,7 +21,7 @@ void fixture_backward_init(struct fixture *fixture, struct backward *back, int p
     double *dz = fixture_keep(fixture, reference_grad(conv_out(conv), &back->dz));
     back->q = fixture_keep(fixture, reference_dw_input(conv, dz, wide));
     for (size_t i = 0; back->sink.add && i < count; i++)
-        back->q[i] += (double)back->sink.add[i];
+        back->q[i] += (double)((const float *)back->sink.add)[i];
     back->dw = fixture_keep(fixture, reference_dw_weights(conv, dz, y));
     for (size_t i = 0; i < weights; i++)
         back->dw[i] += (double)back->dw_before[i];
@@ -66,8 +66,8 @@ static double value_of(const struct objective *o)
     double *z = o->forward(o->conv, o->y, o->w), sum = 0;
     for (size_t i = 0; i < count; i++) {
         size_t c = i % C, row = i / image * C + c;
-        double weight =
-            (double)o->grad->q[i] * (double)o->grad->of.gate[row] + (double)o->grad->p[row];
+        double weight = (double)((const float *)o->grad->q)[i] * (double)o->grad->of.gate[row] +
+                        (double)o->grad->p[row];
         sum += weight * reference_act(o->grad->of.act, (double)o->grad->of.scale[c] * z[i] +
                                                            (double)o->grad->of.shift[c]);
     }

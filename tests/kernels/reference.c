@@ -43,7 +43,7 @@ double *reference_product_tn(const struct product *p)
 static double normalised(const struct view *view, size_t i, size_t c)
 {
     double scale = view->scale ? view->scale[c] : 1, shift = view->shift ? view->shift[c] : 0;
-    return scale * (double)view->z[i] + shift;
+    return scale * (double)((const float *)view->z)[i] + shift;
 }
 
 double *reference_pool(struct dims map, const struct view *view)
@@ -65,7 +65,7 @@ double *reference_pool_sums(struct dims map, const struct view *view, const floa
         double *row = sums + i / (HW * C) * 2 * C + c;
         double slope = reference_slope(view->act, normalised(view, i, c));
         row[0] += slope;
-        row[C] += slope * ((double)view->z[i] - (mean ? (double)mean[c] : 0));
+        row[C] += slope * ((double)((const float *)view->z)[i] - (mean ? (double)mean[c] : 0));
     }
     return sums;
 }
@@ -79,7 +79,8 @@ double *reference_grad_sums(struct dims map, const struct grad *grad, const floa
     for (size_t i = 0; i < count; i++) {
         size_t c = i % C;
         sums[c] += g[i];
-        sums[C + c] += g[i] * ((double)grad->of.z[i] - (mean ? (double)mean[c] : 0));
+        sums[C + c] +=
+            g[i] * ((double)((const float *)grad->of.z)[i] - (mean ? (double)mean[c] : 0));
     }
     free(g);
     return sums;

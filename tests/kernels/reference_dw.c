@@ -61,7 +61,7 @@ double reference_slope(enum act act, double x)
 static double normalised(const struct view *view, size_t i, size_t c)
 {
     double scale = view->scale ? view->scale[c] : 1, shift = view->shift ? view->shift[c] : 0;
-    return scale * (double)view->z[i] + shift;
+    return scale * (double)((const float *)view->z)[i] + shift;
 }
 
 double *reference_view(struct dims map, const struct view *view)
@@ -82,9 +82,10 @@ double *reference_grad(struct dims map, const struct grad *grad)
     for (size_t i = 0; i < count; i++) {
         size_t c = i % C, row = i / image * C + c;
         double s = grad->of.gate ? grad->of.gate[row] : 1, p = grad->p ? grad->p[row] : 0;
-        double q = grad->q ? grad->q[i] : 0;
+        double q = grad->q ? ((const float *)grad->q)[i] : 0;
         double g = (q * s + p) * reference_slope(grad->of.act, normalised(&grad->of, i, c));
-        dz[i] = grad->a ? (double)grad->a[c] * g + (double)grad->b[c] * (double)grad->of.z[i] +
+        dz[i] = grad->a ? (double)grad->a[c] * g +
+                              (double)grad->b[c] * (double)((const float *)grad->of.z)[i] +
                               (double)grad->c[c]
                         : g;
     }
@@ -216,7 +217,8 @@ double *reference_sink_sums(struct dims map, const struct grad_sink *sink, const
         size_t c = i % C;
         double g = q[i] * reference_slope(sink->of.act, normalised(&sink->of, i, c));
         sums[c] += g;
-        sums[C + c] += g * ((double)sink->of.z[i] - (double)(sink->mean ? sink->mean[c] : 0));
+        sums[C + c] +=
+            g * ((double)((const float *)sink->of.z)[i] - (double)(sink->mean ? sink->mean[c] : 0));
     }
     return sums;
 }
@@ -231,7 +233,8 @@ double *reference_sink_gate_sums(struct dims map, const struct grad_sink *sink, 
         double g = q[i] * reference_slope(sink->of.act, x);
         to[0] += q[i] * reference_act(sink->of.act, x);
         to[C] += g;
-        to[2 * C] += g * ((double)sink->of.z[i] - (double)(sink->mean ? sink->mean[c] : 0));
+        to[2 * C] +=
+            g * ((double)((const float *)sink->of.z)[i] - (double)(sink->mean ? sink->mean[c] : 0));
     }
     return sums;
 }

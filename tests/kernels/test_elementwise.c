@@ -9,26 +9,59 @@
 static const size_t counts[] = {1, 7, 16, 1000, 65536, 200003}; /* up to several jobs */
 enum { COUNTS = sizeof counts / sizeof *counts };
 
+/* Two segments of different decay, and between them weights that rest. */
 static void check_sgd(size_t count, bool is_nesterov)
 {
     struct fixture fixture = {.seed = count};
-    struct sgd sgd = {.count = count, .rate = 0.1f, .momentum = 0.9f, .decay = 3e-2f};
+    size_t third = (count + 2) / 3, last = count - count / 3;
+    struct sgd sgd = {.segment_count = 2,
+                      .segments = {{0, third, 3e-2f}, {last, count - last, 0}},
+                      .rate = 0.1f,
+                      .momentum = 0.9f,
+                      .is_nesterov = is_nesterov};
     sgd.w = fixture_random(&fixture, count, 0, 1);
     sgd.v = fixture_random(&fixture, count, 0, 1);
     sgd.g = fixture_random(&fixture, count, 0, 1);
-    sgd.is_nesterov = is_nesterov;
+    sgd.shadow = sgd.w;
     double *w = fixture_widen(&fixture, sgd.w, count), *v = fixture_widen(&fixture, sgd.v, count);
+    double *g = fixture_widen(&fixture, sgd.g, count);
     for (size_t i = 0; i < count; i++) {
-        double d = (double)sgd.g[i] + (double)sgd.decay * w[i];
+        if (i >= third && i < last)
+            continue;
+        double d = g[i] + (i < third ? (double)3e-2f : 0) * w[i];
         v[i] = (double)sgd.momentum * v[i] + d;
         w[i] -= (double)sgd.rate * (is_nesterov ? d + (double)sgd.momentum * v[i] : v[i]);
+        g[i] = 0;
     }
     struct device *device = check_open((int)(count % CHECK_THREADS) + 1);
     device->ops->sgd_step(device, &sgd);
     device_close(&device);
     check_near("weights", sgd.w, w, count, 1e-6);
     check_near("momentum", sgd.v, v, count, 1e-6);
+    check_near("gradient", sgd.g, g, count, 1e-9);
     fixture_fini(&fixture);
+}
+
+static void a_flaw_stops_the_update(void **state)
+{
+    (void)state;
+    float w = 1, v = 2, g = 3;
+    uint64_t flaw = 5;
+    struct sgd sgd = {.segment_count = 1,
+                      .segments = {{0, 1, 0.1f}},
+                      .w = &w,
+                      .v = &v,
+                      .g = &g,
+                      .shadow = &w,
+                      .rate = 0.1f,
+                      .flaw = &flaw};
+    struct device *device = check_open(1);
+    device->ops->sgd_step(device, &sgd);
+    assert_true(w == 1 && v == 2 && g == 3);
+    device->ops->set_word(device, FLAW_NONE, &flaw);
+    device->ops->sgd_step(device, &sgd);
+    assert_true(w < 1);
+    device_close(&device);
 }
 
 static void a_step_of_sgd_is_the_formula(void **state)
@@ -52,8 +85,10 @@ static void sums_zeros_and_nans_reach_every_element_and_no_other(void **state)
         for (size_t j = 0; j < count; j++)
             want[j] += (double)x[j];
         struct device *device = check_open(3);
-        device->ops->add(device, count, x, sum);
+        device->ops->fold(device, count, x, sum);
         check_near("sum", sum, want, count, 1e-6);
+        for (size_t j = 0; j < count; j++)
+            assert_true(x[j] == 0);
         assert_true(sum[count] == last);
         device->ops->zero(device, count * sizeof *sum, sum);
         for (size_t j = 0; j < count; j++)
@@ -67,6 +102,29 @@ static void sums_zeros_and_nans_reach_every_element_and_no_other(void **state)
     }
 }
 
+/* The index, or count. */
+static size_t find(struct device *device, size_t count, const float *x)
+{
+    uint64_t word = FLAW_NONE;
+    device->ops->find_nonfinite(device, count, x, (struct flaw){&word, 1000});
+    return word == FLAW_NONE ? count : (size_t)(word - 1000);
+}
+
+static void doubles_are_folded_alike(void **state)
+{
+    (void)state;
+    enum { COUNT = 70001 };
+    struct fixture fixture = {.seed = 3};
+    float *x = fixture_random(&fixture, COUNT, 0, 1), *y = fixture_random(&fixture, COUNT, 0, 1);
+    double *from = fixture_widen(&fixture, x, COUNT), *sum = fixture_widen(&fixture, y, COUNT);
+    struct device *device = check_open(3);
+    device->ops->fold_doubles(device, COUNT, from, sum);
+    device_close(&device);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(from[i] == 0 && sum[i] == (double)x[i] + (double)y[i]);
+    fixture_fini(&fixture);
+}
+
 static void the_first_element_that_is_not_finite_is_found(void **state)
 {
     (void)state;
@@ -77,14 +135,14 @@ static void the_first_element_that_is_not_finite_is_found(void **state)
         size_t count = counts[i];
         float *x = fixture_random(&fixture, count, 0, 1e18);
         x[0] = 3e38f; /* large is finite */
-        assert_int_equal(device->ops->find_nonfinite(device, count, x), count);
+        assert_int_equal(find(device, count, x), count);
         for (size_t at = count; at-- > 0; at -= at > 9 ? at / 3 : 0) {
             x[at] = bad[at % 3];
-            size_t found = device->ops->find_nonfinite(device, count, x);
+            size_t found = find(device, count, x);
             if (found != at)
                 fail_msg("of %zu: found %zu, should be %zu", count, found, at);
         }
-        assert_int_equal(device->ops->find_nonfinite(device, 0, x), 0);
+        assert_int_equal(find(device, 0, x), 0);
         fixture_fini(&fixture);
     }
     device_close(&device);
@@ -124,8 +182,8 @@ static void memory_is_zeroed_and_aligned_and_keeps_what_is_put_in(void **state)
     for (int i = 0; i < 300; i++)
         assert_true(((float *)memory)[i] == 0);
     device->ops->upload(device, memory, host, sizeof host);
-    device->ops->sync(device);
-    device->ops->download(device, back, memory, sizeof host);
+    assert_int_equal(device->ops->sync(device), ERR_OK);
+    assert_int_equal(device->ops->download(device, back, memory, sizeof host), ERR_OK);
     check_same("download", back, host, sizeof host);
     device->ops->free(device, memory);
     device->ops->free(device, NULL);
@@ -140,6 +198,8 @@ static int run_group(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_of_sgd_is_the_formula),
         cmocka_unit_test(sums_zeros_and_nans_reach_every_element_and_no_other),
+        cmocka_unit_test(a_flaw_stops_the_update),
+        cmocka_unit_test(doubles_are_folded_alike),
         cmocka_unit_test(the_first_element_that_is_not_finite_is_found),
         cmocka_unit_test(dropout_is_a_function_of_seed_step_and_place),
         cmocka_unit_test(memory_is_zeroed_and_aligned_and_keeps_what_is_put_in),

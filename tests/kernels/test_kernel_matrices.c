@@ -8,7 +8,7 @@ static const int widths[][2] = {{8, 8}, {24, 32}, {17, 20}, {3, 3}, {100, 100}};
 enum { WIDTHS = sizeof widths / sizeof *widths };
 
 struct transform { /* one depthwise layer, in double beside the floats */
-    struct kernel_matrices k;
+    struct kernel_transform k;
     double *w7, *m75, *m53;
 };
 
@@ -69,7 +69,9 @@ static void active_kernels_are_the_transformed_centres(void **state)
                 size_t count = (size_t)(R * R * t.k.C);
                 float *w = fixture_keep(&fixture, check_filled(count, NAN));
                 struct device *device = check_open(2);
-                device->ops->kernel_forward(device, &t.k, R, w);
+                t.k.R = R;
+                t.k.w = w;
+                device->ops->kernel_forward(device, 1, &t.k);
                 device_close(&device);
                 check_near("active kernel", w, plain_kernel(&fixture, &t, R), count, 1e-6);
                 fixture_fini(&fixture);
@@ -112,8 +114,13 @@ static void check_backward(int number, int R, bool has_matrices)
     float *dm75 = fixture_keep(&fixture, check_filled(625, 1));
     float *dm53 = fixture_keep(&fixture, check_filled(81, 1));
     struct device *device = check_open(2);
-    device->ops->kernel_backward(device, &t.k, R, dw, dw7, has_matrices ? dm75 : NULL,
-                                 has_matrices ? dm53 : NULL);
+    t.k.R = R;
+    struct kernel_gradient gradient = {.of = t.k,
+                                       .dw = dw,
+                                       .dw7 = dw7,
+                                       .dm75 = has_matrices ? dm75 : NULL,
+                                       .dm53 = has_matrices ? dm53 : NULL};
+    device->ops->kernel_backward(device, 1, &gradient);
     device_close(&device);
     check_slopes(&fixture, &t, R, dw, "dw7", t.w7, dw7, taps7);
     for (int i = 0; i < taps7; i++)

@@ -31,7 +31,7 @@ static double *gradient_of_z(struct fixture *fixture, const struct layer *layer,
     for (size_t i = 0; i < N * C; i++) {
         double scale = x->scale ? x->scale[i % C] : 1, shift = x->shift ? x->shift[i % C] : 0;
         dx[i] *= (x->gate ? (double)x->gate[i] : 1) * scale *
-                 reference_slope(x->act, scale * (double)x->z[i] + shift);
+                 reference_slope(x->act, scale * (double)((const float *)x->z)[i] + shift);
     }
     return dx;
 }

@@ -99,6 +99,17 @@ static void check_slopes(struct numbers *n, const float *dlogits)
     }
 }
 
+/* The distillation part is what a loss of it alone would be. */
+static void check_distillation(const struct numbers *n, double got)
+{
+    struct numbers alone = *n;
+    alone.loss.label_weight = 0;
+    alone.loss.distil_weight = 1;
+    double want = n->loss.teacher_logits ? plain_loss(&alone) : 0;
+    if (!(fabs(got - want) <= 2e-6 * (1 + fabs(want))))
+        fail_msg("K %d: the distillation is %.9g, should be %.9g", n->loss.K, got, want);
+}
+
 static void check_loss(int K, float label_weight, bool has_teacher)
 {
     struct fixture fixture = {.seed = (uint64_t)K << 8};
@@ -108,20 +119,28 @@ static void check_loss(int K, float label_weight, bool has_teacher)
     double want = plain_loss(&n), first_loss = NAN;
     for (int threads = 1; threads <= CHECK_THREADS; threads++) {
         float *dlogits = fixture_keep(&fixture, check_filled(count, NAN));
-        double loss = NAN;
-        int64_t correct = -1;
+        double sums[LOSS_SUMS] = {0}, again[LOSS_SUMS] = {0};
         struct device *device = check_open(threads);
-        device->ops->loss_forward(device, &n.loss, threads == 1 ? first : dlogits, &loss, &correct);
+        n.loss.sums = sums;
+        device->ops->loss_forward(device, &n.loss, threads == 1 ? first : dlogits);
+        double loss = sums[LOSS_TOTAL];
         if (!(fabs(loss - want) <= 2e-6 * (1 + fabs(want))))
             fail_msg("K %d: the loss is %.9g, should be %.9g", K, loss, want);
-        assert_int_equal(correct, plain_correct(&n.loss));
+        assert_int_equal((int64_t)sums[LOSS_CORRECT], plain_correct(&n.loss));
+        assert_true(sums[LOSS_IMAGES] == N);
+        check_distillation(&n, sums[LOSS_DISTIL]);
         if (threads == 1)
             first_loss = loss;
         else
             check_same("dlogits", dlogits, first, count * sizeof *first);
         check_same("loss", &loss, &first_loss, sizeof loss);
-        device->ops->loss_forward(device, &n.loss, NULL, &loss, &correct);
-        check_same("loss without gradient", &loss, &first_loss, sizeof loss);
+        n.loss.sums = again;
+        device->ops->loss_forward(device, &n.loss, NULL);
+        check_same("loss without gradient", again, sums, sizeof sums);
+        n.loss.sums = sums;
+        device->ops->loss_forward(device, &n.loss, NULL);
+        for (int i = 0; i < LOSS_SUMS; i++)
+            assert_true(sums[i] == 2 * again[i]); /* added to */
         device_close(&device);
     }
     check_slopes(&n, first);
@@ -145,13 +164,13 @@ static void huge_logits_neither_overflow_nor_vanish(void **state)
     int32_t labels[] = {0, 1};
     struct loss loss = {
         .N = 2, .K = 3, .logits = logits, .labels = labels, .label_weight = 1, .divisor = 2};
-    double sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS] = {0};
+    loss.sums = sums;
     struct device *device = check_open(1);
-    device->ops->loss_forward(device, &loss, dlogits, &sum, &correct);
+    device->ops->loss_forward(device, &loss, dlogits);
     device_close(&device);
-    assert_int_equal(correct, 1);
-    assert_true(fabs(sum - 6e4) < 1);
+    assert_int_equal((int)sums[LOSS_CORRECT], 1);
+    assert_true(fabs(sums[LOSS_TOTAL] - 6e4) < 1);
     const double want[] = {0, 0, 0, 0, -0.5, 0.5};
     check_near("dlogits", dlogits, want, 6, 1e-6);
 }
@@ -163,12 +182,13 @@ static void a_tie_goes_to_the_lowest_class(void **state)
     int32_t labels[] = {1, 1};
     struct loss loss = {
         .N = 2, .K = 3, .logits = logits, .labels = labels, .label_weight = 1, .divisor = 1};
-    double sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS] = {0};
+    loss.sums = sums;
     struct device *device = check_open(1);
-    device->ops->loss_forward(device, &loss, dlogits, &sum, &correct);
+    device->ops->loss_forward(device, &loss, dlogits);
     device_close(&device);
-    assert_int_equal(correct, 1); /* row 0: class 1 of {1, 2}; row 1: class 0 of {0, 1, 2} */
+    assert_int_equal((int)sums[LOSS_CORRECT],
+                     1); /* row 0: class 1 of {1, 2}; row 1: class 0 of {0, 1, 2} */
 }
 
 static void a_logit_that_is_no_number_shows_in_the_loss(void **state)
@@ -178,12 +198,15 @@ static void a_logit_that_is_no_number_shows_in_the_loss(void **state)
     int32_t labels[] = {2};
     struct loss loss = {
         .N = 1, .K = 3, .logits = logits, .labels = labels, .label_weight = 1, .divisor = 1};
-    double sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS] = {0};
+    uint64_t word = FLAW_NONE;
+    loss.sums = sums;
+    loss.flaw = (struct flaw){&word, 77};
     struct device *device = check_open(1);
-    device->ops->loss_forward(device, &loss, dlogits, &sum, &correct);
+    device->ops->loss_forward(device, &loss, dlogits);
     device_close(&device);
-    assert_true(isnan(sum));
+    assert_true(isnan(sums[LOSS_TOTAL]));
+    assert_true(word == 77);
 }
 
 static int run_group(void)

@@ -39,14 +39,25 @@ static void column_statistics(const double *z, int c, double *mean, double *vari
         *variance += (z[i * C + c] - *mean) * (z[i * C + c] - *mean) / COUNT;
 }
 
+/* A 1x1 convolution that copies its map: what is behind it normalises the map itself. */
+static void run_copy(struct device *device, const float *z, int count, int channels,
+                     const struct norm_forward *norm)
+{
+    struct conv conv = {
+        .in = {count, 1, 1, channels}, .K = channels, .R = 1, .S = 1, .ld = channels};
+    float w[C * C] = {0}, out[COUNT * C];
+    for (int c = 0; c < channels; c++)
+        w[c * channels + c] = 1;
+    device->ops->pw_forward(device, &conv, (struct view){.z = z}, w, out, norm);
+    check_same("copy", out, z, (size_t)(count * channels) * sizeof *z);
+}
+
 static void run_forward(struct device *device, struct layer *layer, float eps)
 {
-    double sums[2 * C] = {0};
-    for (int i = 0; i < COUNT * C; i++) {
-        sums[i % C] += (double)layer->z[i];
-        sums[C + i % C] += (double)layer->z[i] * (double)layer->z[i];
-    }
-    device->ops->norm_forward(device, C, COUNT, sums, layer->gamma, layer->beta, eps, layer->norm);
+    double sums[2 * C];
+    struct norm_forward norm = {
+        .sums = sums, .gamma = layer->gamma, .beta = layer->beta, .eps = eps, .norm = layer->norm};
+    run_copy(device, layer->z, COUNT, C, &norm);
 }
 
 static void check_forward(double mean, double tolerance)
@@ -99,7 +110,14 @@ static void given_statistics_normalise_alike(void **state)
         variance[c] = 0.5f + (float)c;
     }
     struct device *device = check_open(1);
-    device->ops->norm_fixed(device, C, mean, variance, layer.gamma, layer.beta, 1e-5f, layer.norm);
+    struct norm_forward norm = {.kind = NORM_FIXED,
+                                .gamma = layer.gamma,
+                                .beta = layer.beta,
+                                .eps = 1e-5f,
+                                .mean = mean,
+                                .variance = variance,
+                                .norm = layer.norm};
+    run_copy(device, layer.z, COUNT, C, &norm);
     device_close(&device);
     for (int c = 0; c < C; c++) {
         double r = 1 / sqrt((double)variance[c] + (double)1e-5f),
@@ -116,11 +134,62 @@ static void a_constant_channel_has_no_negative_variance(void **state)
     (void)state;
     float gamma = 2, beta = 3, out[4];
     struct norm norm = {&out[0], &out[1], &out[2], &out[3]};
-    double sums[2] = {0.1 * 7, 0.1 * 0.1 * 7 * (1 - 1e-15)};
+    double sums[2];
+    const float z[] = {0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f};
+    struct norm_forward forward = {
+        .sums = sums, .gamma = &gamma, .beta = &beta, .eps = 1e-5f, .norm = norm};
     struct device *device = check_open(1);
-    device->ops->norm_forward(device, 1, 7, sums, &gamma, &beta, 1e-5f, norm);
+    run_copy(device, z, 7, 1, &forward);
     device_close(&device);
     assert_true(fabs((double)out[3] - 1 / sqrt(1e-5)) < 0.01);
+}
+
+static void sums_are_added_to_calibration_s(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 8};
+    struct layer layer;
+    double sums[2 * C], total[C], square[C];
+    make_layer(&fixture, &layer, 1);
+    for (int c = 0; c < C; c++)
+        total[c] = square[c] = 0.25 * c;
+    struct device *device = check_open(2);
+    run_copy(device, layer.z, COUNT, C,
+             &(struct norm_forward){.sums = sums, .total = total, .total_square = square});
+    device_close(&device);
+    for (int c = 0; c < C; c++) {
+        assert_true(total[c] == 0.25 * c + sums[c]);
+        assert_true(square[c] == 0.25 * c + sums[C + c]);
+    }
+    fixture_fini(&fixture);
+}
+
+static void the_earliest_flaw_is_kept(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 9};
+    struct layer layer;
+    double sums[2 * C];
+    uint64_t word = FLAW_NONE;
+    struct norm_forward norm = {.sums = sums, .flaw = {&word, 700}};
+    make_layer(&fixture, &layer, 0);
+    struct device *device = check_open(2);
+    run_copy(device, layer.z, COUNT, C, &norm);
+    assert_true(word == FLAW_NONE);
+    layer.z[5 * C + 3] = INFINITY;
+    norm.flaw.code = 900;
+    struct conv conv = {.in = {COUNT, 1, 1, C}, .K = 1, .R = 1, .S = 1, .ld = C};
+    float w[C] = {[3] = 1}, out[COUNT];
+    device->ops->pw_forward(device, &conv, (struct view){.z = layer.z}, w, out, &norm);
+    assert_true(word == 900);
+    norm.flaw.code = 800;
+    device->ops->pw_forward(device, &conv, (struct view){.z = layer.z}, w, out, &norm);
+    assert_true(word == 800);
+    norm.flaw.code = 850;
+    device->ops->pw_forward(device, &conv, (struct view){.z = layer.z}, w, out, &norm);
+    assert_true(word == 800);
+    device_close(&device);
+    fixture_fini(&fixture);
 }
 
 /* L = sum weight (gamma (z - mean) / sqrt(variance + eps) + beta)^2 / 2 over the batch. */
@@ -156,6 +225,20 @@ static void check_value(const char *what, int i, double got, double want, double
         fail_msg("%s %d: %.9g should be %.9g", what, i, got, want);
 }
 
+/* A pool over the whole map whose own gradient is 1: its sums are those it is given. */
+static void finish_backward(struct device *device, const double *sums,
+                            const struct norm_backward *norm)
+{
+    float dpooled[C], p[C];
+    double finished[2 * C];
+    for (int c = 0; c < C; c++)
+        dpooled[c] = COUNT;
+    struct pool_grad grad = {
+        .dpooled = dpooled, .pool_sums = sums, .p = p, .sums = finished, .norm = norm};
+    device->ops->pool_backward(device, (struct dims){1, COUNT, 1, C}, &grad);
+    check_same("sums", finished, sums, sizeof finished);
+}
+
 static void check_backward(double mean, double tolerance)
 {
     struct fixture fixture = {.seed = 5};
@@ -174,8 +257,9 @@ static void check_backward(double mean, double tolerance)
     float dgamma[C], dbeta[C], a[C], b[C], shift[C];
     for (int c = 0; c < C; c++)
         dgamma[c] = dbeta[c] = 0.5f; /* added to */
-    device->ops->norm_backward(device, C, COUNT, sums, layer.gamma, layer.norm, dgamma, dbeta, a, b,
-                               shift);
+    finish_backward(device, sums,
+                    &(struct norm_backward){
+                        .gamma = layer.gamma, .norm = layer.norm, dgamma, dbeta, a, b, shift});
     device_close(&device);
     double *z = fixture_widen(&fixture, layer.z, COUNT * C);
     double *gamma = fixture_widen(&fixture, layer.gamma, C);
@@ -213,6 +297,8 @@ static int run_group(void)
         cmocka_unit_test(scale_and_shift_keep_their_digits_at_large_means),
         cmocka_unit_test(given_statistics_normalise_alike),
         cmocka_unit_test(a_constant_channel_has_no_negative_variance),
+        cmocka_unit_test(sums_are_added_to_calibration_s),
+        cmocka_unit_test(the_earliest_flaw_is_kept),
         cmocka_unit_test(gradients_are_finite_differences),
         cmocka_unit_test(gradients_keep_their_digits_at_large_means),
     };

@@ -133,7 +133,7 @@ static void expect_products(struct fixture *fixture, struct backward *back)
     dw.b = fixture_keep(fixture, reference_view(conv->in, &back->x));
     back->q = fixture_keep(fixture, reference_product(&dx));
     for (size_t i = 0; back->sink.add && i < rows * C; i++)
-        back->q[i] += (double)back->sink.add[i];
+        back->q[i] += (double)((const float *)back->sink.add)[i];
     double *dense = fixture_keep(fixture, reference_product_tn(&dw));
     back->dw = fixture_widen(fixture, back->dw_before, fixture_weight_count(conv));
     for (size_t i = 0; i < K * C; i++)

@@ -93,7 +93,9 @@ static void the_pool_backward_gives_p_and_the_sums_of_the_map(void **state)
         double *sums = fixture_keep(&fixture, check_filled_double(2 * C, NAN));
         struct pool_result pool = run_pool(&fixture, map, x, mean, 1);
         struct device *device = check_open(2);
-        device->ops->pool_backward(device, map, dpooled, pool.sums, p, sums);
+        device->ops->pool_backward(
+            device, map,
+            &(struct pool_grad){.dpooled = dpooled, .pool_sums = pool.sums, .p = p, .sums = sums});
         device_close(&device);
         double *want_p = fixture_widen(&fixture, dpooled, count);
         for (size_t i = 0; i < count; i++)
@@ -111,7 +113,7 @@ static void the_pool_backward_gives_p_and_the_sums_of_the_map(void **state)
 struct chain {
     struct dims map;
     struct squeeze_excite se;
-    struct view x; /* its gate is what se_forward makes */
+    struct view x; /* its gate is what excite_forward makes */
     float *q, *mean;
 };
 
@@ -166,11 +168,16 @@ static struct chain_result run_chain(struct fixture *fixture, const struct chain
     r.grad.expand_b = filled_gradient(fixture, 1, se->C);
     fixture->seed = seed;
     struct pool_result pool = run_pool(fixture, chain->map, chain->x, chain->mean, threads);
+    struct excitation kept = {fixture_keep(fixture, check_filled(N * C, NAN)), r.hidden, r.gate,
+                              fixture_keep(fixture, check_filled_double(2 * N * C, NAN))};
+    struct excitation_grad grad = {
+        .gate_sums = gate_sums_of(fixture, chain), .weights = r.grad, .p = r.p, .sums = r.sums};
     struct device *device = check_open(threads);
-    r.pooled = pool.pooled;
-    device->ops->se_forward(device, chain->map.N, se, pool.pooled, r.hidden, r.gate);
-    device->ops->se_backward(device, chain->map, se, pool.pooled, r.hidden, r.gate,
-                             gate_sums_of(fixture, chain), pool.sums, r.p, r.sums, &r.grad);
+    device->ops->excite_forward(device, chain->map, se, chain->x, chain->mean, &kept);
+    check_same("pooled", kept.pooled, pool.pooled, N * C * sizeof(float));
+    check_same("pool sums", kept.pool_sums, pool.sums, 2 * N * C * sizeof(double));
+    r.pooled = kept.pooled;
+    device->ops->excite_backward(device, chain->map, se, &kept, &grad);
     device_close(&device);
     return r;
 }

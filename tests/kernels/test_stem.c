@@ -58,7 +58,7 @@ static void check_forward(const struct conv *conv, int number)
         float *z = fixture_keep(&fixture, check_filled(count, NAN));
         double *sums = fixture_keep(&fixture, check_filled_double(2 * K, NAN));
         struct device *device = check_open(threads);
-        device->ops->stem_forward(device, conv, x, w, z, sums);
+        device->ops->stem_forward(device, conv, x, w, z, &(struct norm_forward){.sums = sums});
         assert_int_equal(device->traffic.raw_bytes, count * sizeof *z);
         device_close(&device);
         first = first ? first : z;
@@ -169,7 +169,7 @@ static void sums_keep_their_digits_at_large_means(void **state)
         w[4 * 16 + k] = 1 + (float)k; /* the centre tap: no borders, the mean stays */
     double sums[32], pixels = 4 * 31 * 31;
     struct device *device = check_open(2);
-    device->ops->stem_forward(device, &conv, x, w, z, sums);
+    device->ops->stem_forward(device, &conv, x, w, z, &(struct norm_forward){.sums = sums});
     device_close(&device);
     double *want =
         fixture_keep(&fixture, reference_sums(conv_out(&conv), fixture_widen(&fixture, z, count)));

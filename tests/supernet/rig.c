@@ -30,7 +30,7 @@ static void stir_weights(struct supernet *net)
         struct supernet_tensor tensor;
         supernet_tensor_at(net, t, &tensor);
         float *host = mem_array(tensor.count, sizeof *host);
-        supernet_get_tensor(net, &tensor, host);
+        must(supernet_get_tensor(net, &tensor, host));
         if (tensor.is_variance)
             for (size_t i = 0; i < tensor.count; i++)
                 host[i] = 1.0f;
@@ -62,7 +62,7 @@ static void fill_inputs(struct rig *rig)
         labels[n] = (7 * n + 3) % CLASSES;
     ops->upload(rig->device, rig->images, images, pixels * sizeof *images);
     ops->upload(rig->device, rig->labels, labels, (size_t)rig->N * sizeof *labels);
-    ops->sync(rig->device);
+    must(ops->sync(rig->device));
     mem_free(images);
     mem_free(labels);
 }
@@ -94,6 +94,9 @@ bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolut
     rig->dlogits = device_floats(rig, (size_t)N * CLASSES);
     rig->gradient = device_floats(rig, rig->net->weight_count);
     rig->labels = (int32_t *)(void *)device_floats(rig, (size_t)N);
+    rig->sums = (double *)(void *)device_floats(rig, 2 * LOSS_SUMS);
+    rig->flaw = (uint64_t *)(void *)device_floats(rig, 2);
+    rig->device->ops->set_word(rig->device, FLAW_NONE, rig->flaw);
     fill_inputs(rig);
     return true;
 }
@@ -112,6 +115,8 @@ void rig_close(struct rig *rig)
     ops->free(rig->device, rig->dlogits);
     ops->free(rig->device, rig->gradient);
     ops->free(rig->device, rig->labels);
+    ops->free(rig->device, rig->sums);
+    ops->free(rig->device, rig->flaw);
     pass_destroy(&rig->pass);
     supernet_destroy(&rig->net);
     device_close(&rig->device);
@@ -121,6 +126,7 @@ struct forward rig_forward(const struct rig *rig, const struct subnet *subnet, e
 {
     return (struct forward){.subnet = subnet,
                             .weights = rig->net->weights,
+                            .shadow = rig->net->shadow,
                             .images = rig->images,
                             .N = rig->N,
                             .mode = mode};
@@ -132,7 +138,7 @@ float *rig_logits(struct rig *rig, const struct forward *forward)
     size_t count = (size_t)forward->N * CLASSES;
     float *host = mem_array(count, sizeof *host);
     must(supernet_forward(rig->net, rig->pass, forward, &logits));
-    rig->device->ops->download(rig->device, host, logits, count * sizeof *host);
+    must(rig->device->ops->download(rig->device, host, logits, count * sizeof *host));
     return host;
 }
 
@@ -140,8 +146,7 @@ double rig_step(struct rig *rig, const struct forward *forward)
 {
     const struct device_ops *ops = rig->device->ops;
     const float *logits = NULL;
-    double loss_sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS];
     must(supernet_forward(rig->net, rig->pass, forward, &logits));
     struct loss loss = {.N = forward->N,
                         .K = CLASSES,
@@ -149,18 +154,28 @@ double rig_step(struct rig *rig, const struct forward *forward)
                         .labels = rig->labels,
                         .smoothing = 0.1f,
                         .label_weight = 1.0f,
-                        .divisor = (float)forward->N};
-    ops->loss_forward(rig->device, &loss, rig->dlogits, &loss_sum, &correct);
+                        .divisor = (float)forward->N,
+                        .sums = rig->sums};
+    ops->zero(rig->device, sizeof sums, rig->sums);
+    ops->loss_forward(rig->device, &loss, rig->dlogits);
     ops->zero(rig->device, rig->net->weight_count * sizeof(float), rig->gradient);
     supernet_backward(rig->net, rig->pass, forward, rig->dlogits, rig->gradient);
-    ops->sync(rig->device);
-    return loss_sum / forward->N;
+    must(ops->download(rig->device, sums, rig->sums, sizeof sums));
+    return sums[LOSS_TOTAL] / forward->N;
+}
+
+const char *rig_flaw(struct rig *rig)
+{
+    uint64_t word = 0;
+    must(rig->device->ops->download(rig->device, &word, rig->flaw, sizeof word));
+    rig->device->ops->set_word(rig->device, FLAW_NONE, rig->flaw);
+    return word == FLAW_NONE ? NULL : supernet_flaw_name(rig->net, word);
 }
 
 float *rig_gradient(const struct rig *rig, const struct param *param)
 {
     float *host = mem_array(param->count, sizeof *host);
-    supernet_get_param(rig->net, rig->gradient, param, host);
+    must(supernet_get_param(rig->net, rig->gradient, param, host));
     return host;
 }
 

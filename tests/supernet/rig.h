@@ -16,6 +16,8 @@ struct rig {
     float *dlogits;  /* device (N,classes) */
     float *gradient; /* device (weight_count) */
     int32_t *labels; /* device (N) */
+    double *sums;    /* device (LOSS_SUMS) */
+    uint64_t *flaw;  /* device: a word for whoever asks for flaws */
 };
 
 /* Fails the test with the error's text unless err is ERR_OK. */
@@ -41,6 +43,8 @@ float *rig_logits(struct rig *rig, const struct forward *forward);
 /* Training forward, loss (smoothed labels, mean over the batch) and backward into a zeroed
  * rig->gradient. Returns the loss. */
 double rig_step(struct rig *rig, const struct forward *forward);
+/* The layer that rig->flaw names, or NULL; forgets it. */
+const char *rig_flaw(struct rig *rig);
 /* A param's part of rig->gradient in the outside order: mem_free. */
 float *rig_gradient(const struct rig *rig, const struct param *param);
 

@@ -33,8 +33,7 @@ static double loss_at(const struct probe *probe, double step)
         probe->moved[i] = probe->weight[i] + (float)(step * probe->direction[i]);
     supernet_set_param(probe->rig->net, probe->rig->net->weights, probe->param, probe->moved);
     const struct device_ops *ops = probe->rig->device->ops;
-    double sum = 0;
-    int64_t correct = 0;
+    double sums[LOSS_SUMS];
     const float *on_device = NULL;
     must(supernet_forward(probe->rig->net, probe->rig->pass, probe->forward, &on_device));
     struct loss loss = {.N = probe->forward->N,
@@ -43,9 +42,12 @@ static double loss_at(const struct probe *probe, double step)
                         .labels = probe->rig->labels,
                         .smoothing = 0.1f,
                         .label_weight = 1,
-                        .divisor = 1};
-    ops->loss_forward(probe->rig->device, &loss, NULL, &sum, &correct);
-    return sum / probe->forward->N;
+                        .divisor = 1,
+                        .sums = probe->rig->sums};
+    ops->zero(probe->rig->device, sizeof sums, probe->rig->sums);
+    ops->loss_forward(probe->rig->device, &loss, NULL);
+    must(ops->download(probe->rig->device, sums, probe->rig->sums, sizeof sums));
+    return sums[LOSS_TOTAL] / probe->forward->N;
 }
 
 /* Fills the direction: the gradient, its elements reweighted at random but for direction 0. Returns
@@ -95,7 +97,7 @@ static void check_param(struct rig *rig, const struct forward *forward, const st
     float *weight = mem_array(param->count, sizeof *weight);
     probe.direction = mem_array(param->count, sizeof *weight);
     probe.moved = mem_array(param->count, sizeof *weight);
-    supernet_get_param(rig->net, rig->net->weights, param, weight);
+    must(supernet_get_param(rig->net, rig->net->weights, param, weight));
     probe.weight = weight;
     for (int d = 0; d < DIRECTIONS; d++) {
         double along = aim(&probe, gradient, d), slope = slope_along(&probe, along);

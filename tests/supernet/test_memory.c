@@ -40,15 +40,16 @@ static void a_rank_s_peak_stays_below_1400_megabytes(void **state)
     subnet_biggest(&rig.space, R, &biggest);
     struct forward forward = rig_forward(&rig, &biggest, PASS_TRAIN);
     rig_step(&rig, &forward);
-    ops->sgd_step(rig.device, &(struct sgd){.count = rig.net->decayed_count,
+    ops->sgd_step(rig.device, &(struct sgd){.segment_count = 1,
+                                            .segments = {{0, rig.net->weight_count, 3e-5f}},
                                             .w = rig.net->weights,
                                             .v = momentum,
                                             .g = rig.gradient,
+                                            .shadow = rig.net->shadow,
                                             .rate = 0.1f,
                                             .momentum = 0.9f,
-                                            .decay = 3e-5f,
                                             .is_nesterov = true});
-    ops->sync(rig.device);
+    must(ops->sync(rig.device));
     /* the high-water mark counts the program's own pages too: an upper bound */
     double peak = status_bytes("VmHWM: %llu"), anonymous = status_bytes("RssAnon: %llu");
     print_message("pass %.0f MB, weights %.0f MB each; peak %.0f MB, anonymous now %.0f MB\n",

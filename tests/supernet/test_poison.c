@@ -46,19 +46,19 @@ static void a_buffer_is_nan_when_its_last_moment_is_over(void **state)
     device->ops->upload(device, early, &one, sizeof one);
     device->ops->upload(device, lasting, &one, sizeof one);
     poison_until(&poison, 1);
-    device->ops->download(device, &read, early, sizeof read);
+    must(device->ops->download(device, &read, early, sizeof read));
     assert_true(read == one); /* it still lives */
     poison_until(&poison, 2);
-    device->ops->download(device, &read, early, sizeof read);
+    must(device->ops->download(device, &read, early, sizeof read));
     assert_true(isnan(read)); /* read after its death */
     device->ops->upload(device, late, &one, sizeof one);
     poison_until(&poison, 3);
-    device->ops->download(device, &read, late, sizeof read);
+    must(device->ops->download(device, &read, late, sizeof read));
     assert_true(read == one);
     poison_begin(&poison); /* the next pass: not yet there */
-    device->ops->download(device, &read, late, sizeof read);
+    must(device->ops->download(device, &read, late, sizeof read));
     assert_true(isnan(read));
-    device->ops->download(device, &read, lasting, sizeof read);
+    must(device->ops->download(device, &read, lasting, sizeof read));
     assert_true(read == one);
     poison_fini(&poison);
     layout_fini(&layout);
@@ -74,7 +74,7 @@ static float *step(struct rig *rig, const struct subnet *subnet, bool is_poisone
     struct forward forward = rig_forward(rig, subnet, PASS_TRAIN);
     rig->pass->poison.is_on = is_poisoned;
     result[count] = (float)rig_step(rig, &forward);
-    rig->device->ops->download(rig->device, result, rig->gradient, count * sizeof *result);
+    must(rig->device->ops->download(rig->device, result, rig->gradient, count * sizeof *result));
     return result;
 }
 

@@ -41,7 +41,7 @@ static float *gradient_in(struct rig *rig, struct pass *pass, const struct subne
     rig->pass = pass;
     rig_step(rig, &forward);
     rig->pass = own;
-    rig->device->ops->download(rig->device, gradient, rig->gradient, bytes);
+    must(rig->device->ops->download(rig->device, gradient, rig->gradient, bytes));
     return gradient;
 }
 

@@ -83,11 +83,13 @@ static void transform_kernels(const struct rig *rig, const char *name, int side,
     if (!tail || param->shape[2] == side)
         return;
     snprintf(matrix_name, sizeof matrix_name, "%.*s7to5_matrix", (int)(tail - name), name);
-    supernet_get_param(rig->net, rig->net->weights, supernet_find(rig->net, matrix_name), m75);
+    must(
+        supernet_get_param(rig->net, rig->net->weights, supernet_find(rig->net, matrix_name), m75));
     snprintf(matrix_name, sizeof matrix_name, "%.*s5to3_matrix", (int)(tail - name), name);
-    supernet_get_param(rig->net, rig->net->weights, supernet_find(rig->net, matrix_name), m53);
+    must(
+        supernet_get_param(rig->net, rig->net->weights, supernet_find(rig->net, matrix_name), m53));
     float *w7 = mem_array(param->count, sizeof *w7);
-    supernet_get_param(rig->net, rig->net->weights, param, w7);
+    must(supernet_get_param(rig->net, rig->net->weights, param, w7));
     for (int c = 0; c < channels; c++) {
         double w5[25] = {0}, w3[9] = {0};
         for (int o = 0; o < 25; o++)
@@ -112,7 +114,7 @@ static void copy_weights(struct rig *small, struct rig *full, const int *blocks)
         assert_non_null(from);
         float *big = mem_array(from->count, sizeof *big);
         float *cut = mem_array(param->count, sizeof *cut);
-        supernet_get_param(full->net, full->net->weights, from, big);
+        must(supernet_get_param(full->net, full->net->weights, from, big));
         cut_prefix(param, from, big, cut);
         if (param->kind == PARAM_DEPTHWISE)
             transform_kernels(full, name, param->shape[2], param->shape[0], cut);
@@ -202,7 +204,7 @@ static void identity_matrices_are_a_plain_crop(void **state)
         const struct param *param = &with.net->params[p];
         const struct param *twin = supernet_find(without.net, param->name);
         float *host = mem_array(param->count, sizeof *host);
-        supernet_get_param(with.net, with.net->weights, param, host);
+        must(supernet_get_param(with.net, with.net->weights, param, host));
         if (twin)
             supernet_set_param(without.net, without.net->weights, twin, host);
         else

@@ -34,8 +34,8 @@ static int close_tiny(void **state)
 static float *all_gradients(const struct rig *rig)
 {
     float *host = mem_array(rig->net->weight_count, sizeof *host);
-    rig->device->ops->download(rig->device, host, rig->gradient,
-                               rig->net->weight_count * sizeof *host);
+    must(rig->device->ops->download(rig->device, host, rig->gradient,
+                                    rig->net->weight_count * sizeof *host));
     return host;
 }
 
@@ -155,7 +155,7 @@ static void set_statistics(struct rig *rig, const double *sums, const double *co
                     (size_t)slot->C * sizeof *mean);
         ops->upload(rig->device, net->variances + slot->statistic, variance,
                     (size_t)slot->C * sizeof *mean);
-        ops->sync(rig->device);
+        must(ops->sync(rig->device));
         mem_free(mean);
         mem_free(variance);
     }
@@ -206,7 +206,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
     for (int i = 0; i < 3; i++)
         before[i] = uniform_logits(rig, e[i]);
     const struct choices trained = {2, {e[1], e[2]}};
-    elastic_sort_channels(rig->net, NULL, &trained);
+    must(elastic_sort_channels(rig->net, NULL, &trained));
     for (int i = 0; i < 3; i++) {
         after[i] = uniform_logits(rig, e[i]);
         double moved = change(before[i], after[i]);
@@ -218,7 +218,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
         mem_free(before[i]);
         before[i] = after[i];
     }
-    elastic_sort_channels(rig->net, NULL, &trained);
+    must(elastic_sort_channels(rig->net, NULL, &trained));
     for (int i = 0; i < 3; i++) { /* sorted already: not a bit moves */
         after[i] = uniform_logits(rig, e[i]);
         assert_memory_equal(before[i], after[i], 10 * N * sizeof(float));
@@ -234,7 +234,7 @@ static void a_sort_behind_the_teacher_has_no_borders(void **state)
     struct rig *rig = *state;
     const int *e = rig->space.expansions.value;
     float *middle = uniform_logits(rig, e[1]), *widest = uniform_logits(rig, e[2]);
-    elastic_sort_channels(rig->net, NULL, &(struct choices){1, {e[2]}});
+    must(elastic_sort_channels(rig->net, NULL, &(struct choices){1, {e[2]}}));
     float *sorted = uniform_logits(rig, e[1]), *same = uniform_logits(rig, e[2]);
     assert_true(change(middle, sorted) > 1e-2);
     assert_true(change(widest, same) < 1e-5);
@@ -251,11 +251,11 @@ static void sorting_moves_momentum_with_its_weights(void **state)
     size_t bytes = rig->net->weight_count * sizeof(float);
     float *unsorted = mem_alloc(bytes), *weights = mem_alloc(bytes);
     const struct device_ops *ops = rig->device->ops;
-    ops->download(rig->device, unsorted, rig->net->weights, bytes);
+    must(ops->download(rig->device, unsorted, rig->net->weights, bytes));
     ops->upload(rig->device, rig->gradient, unsorted, bytes); /* any array of that layout */
-    elastic_sort_channels(rig->net, rig->gradient, &(struct choices){0});
+    must(elastic_sort_channels(rig->net, rig->gradient, &(struct choices){0}));
     float *momentum = all_gradients(rig);
-    ops->download(rig->device, weights, rig->net->weights, bytes);
+    must(ops->download(rig->device, weights, rig->net->weights, bytes));
     assert_memory_equal(momentum, weights, bytes);
     assert_true(memcmp(unsorted, weights, bytes) != 0);
     mem_free(unsorted);
@@ -270,7 +270,7 @@ static void squeeze_excite_is_sorted_too(void **state)
     struct space space = rig_space("configs/spaces/mbv3.yaml", 3);
     rig_open(&rig, &space, N, R, 2);
     float *before = uniform_logits(&rig, 6);
-    elastic_sort_channels(rig.net, NULL, &(struct choices){1, {6}});
+    must(elastic_sort_channels(rig.net, NULL, &(struct choices){1, {6}}));
     float *after = uniform_logits(&rig, 6);
     if (!(change(before, after) < 1e-4))
         fail_msg("the full network changed by %.3g", change(before, after));
@@ -343,21 +343,22 @@ static void the_layer_where_numbers_go_wrong_is_named(void **state)
     struct subnet big;
     subnet_biggest(&rig->space, R, &big);
     struct forward forward = rig_forward(rig, &big, PASS_TRAIN);
+    forward.flaw.word = rig->flaw;
     rig_step(rig, &forward);
-    assert_null(supernet_find_nonfinite(rig->net, rig->pass));
+    assert_null(rig_flaw(rig));
     const struct param *param =
         supernet_find(rig->net, "blocks.3.conv.inverted_bottleneck.conv.conv.weight");
     float *host = mem_array(param->count, sizeof *host);
-    supernet_get_param(rig->net, rig->net->weights, param, host);
+    must(supernet_get_param(rig->net, rig->net->weights, param, host));
     host[5] = NAN;
     supernet_set_param(rig->net, rig->net->weights, param, host);
-    rig_step(rig, &forward); /* the backward has overwritten maps: still found */
-    const char *name = supernet_find_nonfinite(rig->net, rig->pass);
+    rig_step(rig, &forward);
+    const char *name = rig_flaw(rig);
     assert_non_null(name);
     assert_string_equal(name, "blocks.3.conv.inverted_bottleneck.bn.bn");
     forward.mode = PASS_FIXED;
     must(try_forward(rig, &forward));
-    name = supernet_find_nonfinite(rig->net, rig->pass);
+    name = rig_flaw(rig);
     assert_non_null(name);
     assert_string_equal(name, "classifier.linear");
     mem_free(host);
@@ -374,7 +375,7 @@ static void tensors_go_in_and_come_out_unchanged(void **state)
         for (size_t i = 0; i < tensor.count; i++)
             host[i] = (float)(t * 1000) + (float)i;
         supernet_set_tensor(rig->net, &tensor, host);
-        supernet_get_tensor(rig->net, &tensor, back);
+        must(supernet_get_tensor(rig->net, &tensor, back));
         assert_memory_equal(host, back, tensor.count * sizeof *host);
         mem_free(host);
         mem_free(back);
@@ -382,7 +383,7 @@ static void tensors_go_in_and_come_out_unchanged(void **state)
     struct supernet_tensor first; /* nobody wrote over a neighbour */
     supernet_tensor_at(rig->net, 0, &first);
     float *back = mem_array(first.count, sizeof *back);
-    supernet_get_tensor(rig->net, &first, back);
+    must(supernet_get_tensor(rig->net, &first, back));
     for (size_t i = 0; i < first.count; i++)
         assert_true(back[i] == (float)i);
     mem_free(back);

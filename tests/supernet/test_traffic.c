@@ -143,16 +143,15 @@ static size_t dense_bytes(const struct conv *conv, int times)
 }
 
 static void watch_pw_forward(struct device *device, const struct conv *conv, struct view x,
-                             const float *w, float *z, double *sums)
+                             const void *w, void *z, const struct norm_forward *norm)
 {
     device->traffic.shared_peak_bytes = 0;
-    plain->pw_forward(device, conv, x, w, z, sums);
+    plain->pw_forward(device, conv, x, w, z, norm);
     check_shared(device, "pw_forward", conv, dense_bytes(conv, 1));
 }
 
 static void watch_pw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
-                              struct view x, const float *w, const struct grad_sink *sink,
-                              float *dw)
+                              struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     device->traffic.shared_peak_bytes = 0;
     plain->pw_backward(device, conv, dz, x, w, sink, dw);
@@ -160,16 +159,15 @@ static void watch_pw_backward(struct device *device, const struct conv *conv, co
 }
 
 static void watch_dw_forward(struct device *device, const struct conv *conv, struct view x,
-                             const float *w, float *z, double *sums)
+                             const void *w, void *z, const struct norm_forward *norm)
 {
     device->traffic.shared_peak_bytes = 0;
-    plain->dw_forward(device, conv, x, w, z, sums);
+    plain->dw_forward(device, conv, x, w, z, norm);
     check_shared(device, "dw_forward", conv, 0);
 }
 
 static void watch_dw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
-                              struct view x, const float *w, const struct grad_sink *sink,
-                              float *dw)
+                              struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     size_t weights = (size_t)(conv->R * conv->R) * (size_t)conv->in.C;
     device->traffic.shared_peak_bytes = 0;
@@ -178,7 +176,7 @@ static void watch_dw_backward(struct device *device, const struct conv *conv, co
 }
 
 static void watch_residual_forward(struct device *device, struct dims map, struct view x,
-                                   struct view y, float *sum)
+                                   struct view y, void *sum)
 {
     device->traffic.shared_peak_bytes = 0;
     plain->residual_forward(device, map, x, y, sum);

@@ -119,7 +119,7 @@ static void upload_leaf(struct trial *trial, int leaf)
                 (float)(((double)pixels_of(trial, trial->order[i])[at] - info->mean[0]) /
                         info->deviation[0]);
     device->ops->upload(device, trial->rig.images, images, (size_t)count * sizeof *images);
-    device->ops->sync(device);
+    must(device->ops->sync(device));
 }
 
 static void run_leaf(struct trial *trial, int leaf, const struct subnet *subnet)
@@ -186,7 +186,7 @@ static void mark_statistics(struct trial *trial)
         marks[i] = UNTOUCHED;
     device->ops->upload(device, net->means, marks, net->statistic_count * sizeof *marks);
     device->ops->upload(device, net->variances, marks, net->statistic_count * sizeof *marks);
-    device->ops->sync(device);
+    must(device->ops->sync(device));
     mem_free(marks);
 }
 
@@ -195,7 +195,9 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
 {
     enum err err = ERR_OK;
     struct calibrate *calibrate = NULL;
+    struct device_comm *device_comm = comm_staged(comm, net->device);
     struct calibrate_cfg cfg = {.comm = comm,
+                                .device_comm = device_comm,
                                 .net = net,
                                 .dataset = trial->dataset,
                                 .train = trial->train,
@@ -207,6 +209,7 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
     TRY(calibrate_subnet(calibrate, pass, subnet));
 out:
     calibrate_destroy(&calibrate);
+    device_comm_close(&device_comm);
     return err;
 }
 
@@ -255,8 +258,8 @@ static void check_subnet(struct trial *trial, const char *genes)
         run_leaf(trial, leaf, &subnet);
     mark_statistics(trial);
     calibrate_alone(trial, &subnet);
-    trial->rig.device->ops->download(trial->rig.device, means, net->means, bytes);
-    trial->rig.device->ops->download(trial->rig.device, variances, net->variances, bytes);
+    must(trial->rig.device->ops->download(trial->rig.device, means, net->means, bytes));
+    must(trial->rig.device->ops->download(trial->rig.device, variances, net->variances, bytes));
     for (int i = 0; i < net->norm_count; i++) {
         size_t at = net->norms[i].statistic;
         double share = check_norm(trial, &subnet, i, means + at, variances + at);
@@ -306,9 +309,9 @@ static void work(struct comm *comm, void *own)
     TRY(pass_create(net, BATCH, SIDE, PASS_BATCH_NORM, &pass));
     TRY(calibrate(gang->trial, comm, net, pass, &gang->subnet));
     gang->statistics[comm->rank] = mem_alloc(2 * bytes);
-    device->ops->download(device, gang->statistics[comm->rank], net->means, bytes);
-    device->ops->download(device, gang->statistics[comm->rank] + net->statistic_count,
-                          net->variances, bytes);
+    must(device->ops->download(device, gang->statistics[comm->rank], net->means, bytes));
+    must(device->ops->download(device, gang->statistics[comm->rank] + net->statistic_count,
+                               net->variances, bytes));
 out:
     if (err != ERR_OK)
         BUG("rank %d: %s", comm->rank, err_text());

@@ -21,6 +21,7 @@ static const double rate = 0.1, momentum = 0.9, decay = 0.05, smoothing = 0.1, r
 struct scene {
     struct rig rig; /* GLOBAL images; the network that the step trains */
     struct comm comm;
+    struct device_comm *device_comm;
     struct campaign campaign;
     struct phase phase;
     float *teacher_weights; /* device, a copy of the teacher's, for the test itself */
@@ -35,9 +36,9 @@ static float *copy_weights(struct scene *scene, const float *from)
     float *host = mem_alloc(bytes);
     const struct device_ops *ops = scene->rig.device->ops;
     must(ops->alloc(scene->rig.device, bytes, &copy));
-    ops->download(scene->rig.device, host, from, bytes);
+    must(ops->download(scene->rig.device, host, from, bytes));
     ops->upload(scene->rig.device, copy, host, bytes);
-    ops->sync(scene->rig.device);
+    must(ops->sync(scene->rig.device));
     mem_free(host);
     return copy;
 }
@@ -52,7 +53,7 @@ static void make_teacher(struct scene *scene)
     scene->teacher_weights = copy_weights(scene, net->weights);
     taken = copy_weights(scene, net->weights);
     ops->upload(scene->rig.device, net->weights, student, net->weight_count * sizeof(float));
-    ops->sync(scene->rig.device);
+    must(ops->sync(scene->rig.device));
     ops->free(scene->rig.device, student);
     must(distil_create(net, &taken, MICRO, R, &scene->teacher));
     assert_null(taken);
@@ -61,6 +62,7 @@ static void make_teacher(struct scene *scene)
 static void open_step(struct scene *scene)
 {
     struct step_cfg cfg = {.comm = &scene->comm,
+                           .device_comm = scene->device_comm,
                            .net = scene->rig.net,
                            .campaign = &scene->campaign,
                            .phase = &scene->phase,
@@ -74,6 +76,7 @@ static struct scene *make_scene(bool has_teacher)
     struct space space = rig_space("configs/spaces/firefly-tiny.yaml", 3);
     rig_open(&scene->rig, &space, GLOBAL, R, 2);
     comm_alone(&scene->comm);
+    scene->device_comm = comm_staged(&scene->comm, scene->rig.device);
     scene->campaign.seed = 5;
     scene->campaign.batch.global = GLOBAL;
     scene->campaign.batch.micro = MICRO;
@@ -95,6 +98,7 @@ static void remove_scene(struct scene *scene)
     step_destroy(&scene->step);
     distil_destroy(&scene->teacher);
     scene->rig.device->ops->free(scene->rig.device, scene->teacher_weights);
+    device_comm_close(&scene->device_comm);
     rig_close(&scene->rig);
     mem_free(scene);
 }
@@ -194,7 +198,7 @@ static void expect_part(struct scene *scene, uint64_t schedule_step, int leaf, i
     ops->upload(rig->device, rig->dlogits, dlogits, sizeof dlogits);
     ops->zero(rig->device, count * sizeof(float), rig->gradient);
     supernet_backward(rig->net, rig->pass, &forward, rig->dlogits, rig->gradient);
-    ops->download(rig->device, part, rig->gradient, count * sizeof *part);
+    must(ops->download(rig->device, part, rig->gradient, count * sizeof *part));
     for (size_t i = 0; i < count; i++)
         expected->gradient[i] += (double)part[i];
     mem_free(part);
@@ -217,8 +221,8 @@ static struct state look(struct scene *scene)
     size_t count = scene->rig.net->weight_count, bytes = count * sizeof(float);
     struct state state = {mem_alloc(bytes), mem_alloc(bytes)};
     const struct device_ops *ops = scene->rig.device->ops;
-    ops->download(scene->rig.device, state.w, scene->rig.net->weights, bytes);
-    ops->download(scene->rig.device, state.v, step_momentum(scene->step), bytes);
+    must(ops->download(scene->rig.device, state.w, scene->rig.net->weights, bytes));
+    must(ops->download(scene->rig.device, state.v, step_momentum(scene->step), bytes));
     return state;
 }
 
@@ -307,7 +311,7 @@ static void spoil(struct scene *scene, float *weights)
     const struct param *param =
         supernet_find(scene->rig.net, "blocks.1.conv.inverted_bottleneck.conv.conv.weight");
     float *host = mem_array(param->count, sizeof *host);
-    supernet_get_param(scene->rig.net, weights, param, host);
+    must(supernet_get_param(scene->rig.net, weights, param, host));
     host[0] = NAN;
     supernet_set_param(scene->rig.net, weights, param, host);
     mem_free(host);

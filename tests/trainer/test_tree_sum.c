@@ -13,6 +13,7 @@
 #define MOST  17 /* leaves */
 
 struct trial {
+    struct device *device; /* whose memory the leaves lie in; NULL: the host's */
     int leaves;
     bool is_double;
     uint64_t seed;
@@ -62,10 +63,16 @@ static void work(struct comm *comm, void *own)
     struct trial *trial = own;
     struct tree_sum *sum = NULL;
     size_t item_bytes = trial->is_double ? sizeof(double) : sizeof(float);
-    if (tree_sum_create(comm, trial->leaves, COUNT, trial->is_double, &sum) != ERR_OK)
+    struct device_comm *on_device = trial->device ? comm_staged(comm, trial->device) : NULL;
+    struct tree_sum_cfg cfg = {.comm = comm,
+                               .on_device = on_device,
+                               .leaves = trial->leaves,
+                               .count = COUNT,
+                               .is_double = trial->is_double};
+    if (tree_sum_create(&cfg, &sum) != ERR_OK)
         BUG("%s", err_text());
     for (int round = 0; round < trial->rounds; round++) {
-        const void *total = NULL;
+        void *total = NULL;
         for (int leaf = comm_first(trial->leaves, comm->size, comm->rank);
              leaf < comm_first(trial->leaves, comm->size, comm->rank + 1); leaf++) {
             fill(trial, leaf, tree_sum_leaf(sum));
@@ -77,12 +84,14 @@ static void work(struct comm *comm, void *own)
         memcpy(trial->totals[comm->rank], total, COUNT * item_bytes);
     }
     tree_sum_destroy(&sum);
+    device_comm_close(&on_device);
 }
 
-static void check(int leaves, int ranks, bool is_double)
+static void check_on(struct device *device, int leaves, int ranks, bool is_double)
 {
     struct trial *trial = mem_alloc(sizeof *trial);
-    *trial = (struct trial){.leaves = leaves, .is_double = is_double, .seed = 5, .rounds = 2};
+    *trial = (struct trial){
+        .device = device, .leaves = leaves, .is_double = is_double, .seed = 5, .rounds = 2};
     gang_run(ranks, work, trial);
     for (int rank = 0; rank < ranks; rank++) {
         for (int item = 0; item < COUNT; item++) {
@@ -100,6 +109,25 @@ static void check(int leaves, int ranks, bool is_double)
             fail_msg("M=%d ranks=%d: leaf %d computed %d times in %d rounds", leaves, ranks, leaf,
                      trial->computed[leaf], trial->rounds);
     mem_free(trial);
+}
+
+static void check(int leaves, int ranks, bool is_double)
+{
+    check_on(NULL, leaves, ranks, is_double);
+}
+
+/* Ranks share the device here, one thread each: it has no state between two operations but its
+ * scratch, which sums do not use. */
+static void leaves_in_device_memory_are_summed_alike(void **state)
+{
+    (void)state;
+    struct device *device = NULL;
+    struct device_cfg cfg = {.name = "cpu", .threads = 1};
+    assert_int_equal(device_open(&cfg, &device), ERR_OK);
+    for (int leaves = 1; leaves <= 6; leaves++)
+        for (int is_double = 0; is_double <= 1; is_double++)
+            check_on(device, leaves, 1, is_double);
+    device_close(&device);
 }
 
 static void every_gang_gets_the_bits_of_the_definition(void **state)
@@ -147,9 +175,10 @@ static void a_forgotten_sum_starts_again_at_the_first_leaf(void **state)
     (void)state;
     struct comm comm;
     struct tree_sum *sum = NULL;
-    const void *total = NULL;
+    void *total = NULL;
     comm_alone(&comm);
-    assert_int_equal(tree_sum_create(&comm, 3, 1, true, &sum), ERR_OK);
+    struct tree_sum_cfg cfg = {.comm = &comm, .leaves = 3, .count = 1, .is_double = true};
+    assert_int_equal(tree_sum_create(&cfg, &sum), ERR_OK);
     *(double *)tree_sum_leaf(sum) = 100;
     tree_sum_close_leaf(sum);
     *(double *)tree_sum_leaf(sum) = 1000; /* left open, as after an error in a leaf */
@@ -198,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_gang_gets_the_bits_of_the_definition),
+        cmocka_unit_test(leaves_in_device_memory_are_summed_alike),
         cmocka_unit_test(larger_trees_and_odd_gangs_agree_too),
         cmocka_unit_test(ranks_without_a_leaf_still_get_the_total),
         cmocka_unit_test(leaves_are_dealt_in_runs_that_differ_by_one_at_most),

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "trainer/export/bundle.h"
 #include "trainer/judge.h"
+#include "trainer/memory.h"
 #include "trainer/resume.h"
 #include "trainer/spec/cost.h"
 #include <string.h>
@@ -81,19 +82,18 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
         bundle_normalise(dataset_info(bench->dataset), &samples[i].image,
                          host + (size_t)i * values);
     TRY(pass_create(bench->net, count, side, PASS_FIXED, &pass));
-    TRY(device->ops->alloc(device, (size_t)count * values * sizeof *host, &images));
-    device->ops->upload(device, images, host, (size_t)count * values * sizeof *host);
+    TRY(memory_map(device, host, (size_t)count * values, &images));
     struct forward forward = {.subnet = subnet,
                               .weights = bench->net->weights,
+                              .shadow = bench->net->shadow,
                               .images = images,
                               .N = count,
                               .mode = PASS_FIXED};
     TRY(supernet_forward(bench->net, pass, &forward, &answer));
-    device->ops->download(device, logits, answer,
-                          (size_t)(count * bench->space.classes) * sizeof *logits);
-    device->ops->sync(device);
+    TRY(device->ops->download(device, logits, answer,
+                              (size_t)(count * bench->space.classes) * sizeof *logits));
 out:
-    device->ops->free(device, images);
+    memory_free(device, images);
     pass_destroy(&pass);
     mem_free(host);
     return err;

@@ -12,6 +12,7 @@ struct fold {
     float *means, *variances; /* (statistic_count) */
     int side, channels;       /* of the map the next layer reads */
     int last;                 /* the layer that wrote it, or FOLDED_INPUT */
+    enum err err;             /* the first trouble with a parameter */
 };
 
 /* A parameter in PyTorch order; a missing one is our bug: the supernet made the names. */
@@ -24,7 +25,8 @@ static const float *get_param(struct fold *fold, const char *prefix, const char 
     if (!param)
         BUG("fold: the supernet has no parameter %s", name);
     float *host = arena_alloc(fold->scratch, param->count * sizeof *host);
-    supernet_get_param(fold->net, fold->net->weights, param, host);
+    if (fold->err == ERR_OK)
+        fold->err = supernet_get_param(fold->net, fold->net->weights, param, host);
     if (found)
         *found = param;
     return host;
@@ -281,15 +283,16 @@ enum err fold_subnet(const struct supernet *net, const struct subnet *subnet, st
     fold.means = arena_alloc(fold.scratch, net->statistic_count * sizeof(float));
     fold.variances = arena_alloc(fold.scratch, net->statistic_count * sizeof(float));
     struct device *device = net->device;
-    device->ops->download(device, fold.means, net->means, net->statistic_count * sizeof(float));
-    device->ops->download(device, fold.variances, net->variances,
-                          net->statistic_count * sizeof(float));
-    device->ops->sync(device);
+    TRY(device->ops->download(device, fold.means, net->means,
+                              net->statistic_count * sizeof(float)));
+    TRY(device->ops->download(device, fold.variances, net->variances,
+                              net->statistic_count * sizeof(float)));
     fold_stem(&fold);
     for (int b = 0; b < space->block_count; b++)
         if (subnet_has_block(space, subnet, b))
             fold_block(&fold, b);
     fold_head(&fold);
+    TRY(fold.err);
 out:
     arena_destroy(fold.scratch);
     return err;
