@@ -122,6 +122,7 @@ static void show_as_json(const struct checkpoint *checkpoint, json_t *tensors)
                   "channels", meta->channels, "space", meta->space, "campaign", meta->campaign);
     json_object_update(json, more);
     json_decref(more);
+    json_object_set_new(json, "mixed", view_lines_json(meta->mixed));
     json_object_set_new(json, "tensors", tensors);
     view_print_json(json);
 }
@@ -132,6 +133,17 @@ static void print_field(const char *name, const char *value)
     for (const char *at = value[0] ? value : "-"; *at; at++) /* a terminal obeys some bytes */
         putchar((unsigned char)*at < ' ' || *at == 0x7F ? '?' : *at);
     printf("\n");
+}
+
+/* One line for each of the other devices. */
+static void print_mixed(const char *mixed)
+{
+    char *copy = mem_string(mixed), *rest = copy;
+    const char *name = "mixed with";
+    for (char *line; (line = strsep(&rest, "\n")); name = "")
+        if (line[0])
+            print_field(name, line);
+    mem_free(copy);
 }
 
 static void show_as_text(const struct checkpoint *checkpoint)
@@ -154,6 +166,7 @@ static void show_as_text(const struct checkpoint *checkpoint)
     print_field("stage key", meta->stage_key);
     print_field("data set", meta->dataset);
     print_field("lineage", meta->lineage);
+    print_mixed(meta->mixed);
     printf("%-12s width %g, %d classes, %d channels\n", "space", meta->width_multiplier,
            meta->classes, meta->channels);
     print_field("statistics", meta->has_statistics ? "yes" : "no");

@@ -268,6 +268,7 @@ static json_t *node_json(const struct lineage *lineage, const struct node *node)
     json_object_set_new(json, "follows", before[0] ? json_string(before) : json_null());
     json_object_set_new(json, "stage_key", json_string(meta->stage_key));
     json_object_set_new(json, "lineage", json_string(meta->lineage));
+    json_object_set_new(json, "mixed", view_lines_json(meta->mixed));
     json_object_set_new(json, "changes", view_lines_json(text_get(&changes)));
     text_fini(&changes);
     return json;

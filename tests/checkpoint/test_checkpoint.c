@@ -82,6 +82,7 @@ static void the_content_hash_leaves_circumstances_out(void **state)
     checkpoint.meta.stage_key = mem_string("00ff");
     mem_free(checkpoint.meta.lineage);
     checkpoint.meta.lineage = mem_string("another machine");
+    checkpoint.meta.mixed = mem_string("a third one");
     struct tensor kept = checkpoint.tensors[0]; /* the order of tensors is a circumstance too */
     checkpoint.tensors[0] = checkpoint.tensors[3];
     checkpoint.tensors[3] = kept;

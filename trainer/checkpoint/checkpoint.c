@@ -12,8 +12,8 @@
 void checkpoint_fini(struct checkpoint *checkpoint)
 {
     struct checkpoint_meta *meta = &checkpoint->meta;
-    char *texts[] = {meta->campaign, meta->space,   meta->stage_key,
-                     meta->parent,   meta->dataset, meta->lineage};
+    char *texts[] = {meta->campaign, meta->space,   meta->stage_key, meta->parent,
+                     meta->dataset,  meta->lineage, meta->mixed};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         mem_free(texts[i]);
     for (int i = 0; i < checkpoint->tensor_count; i++)

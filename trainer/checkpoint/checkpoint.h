@@ -35,7 +35,8 @@ struct checkpoint_meta { /* about it, outside the content hash */
     char *stage_key; /* hex, or "" */
     char *parent;    /* content hash (hex) of the checkpoint the stage started from, or "" */
     char *dataset;   /* content hash (hex), or "" */
-    char *lineage;   /* device lineage, program version */
+    char *lineage;   /* program version and device (lineage.h) */
+    char *mixed;     /* other devices that had a part in it, one a line, or "" (lineage.h) */
     int64_t lease_epoch;
     int64_t saved_ms; /* wall time; save fills it in when 0 */
     int ranks;

@@ -58,6 +58,7 @@ static void copy_meta(struct checkpoint_meta *to, const struct checkpoint_meta *
     to->parent = copy_text(from->parent);
     to->dataset = copy_text(from->dataset);
     to->lineage = copy_text(from->lineage);
+    to->mixed = copy_text(from->mixed);
     if (to->saved_ms == 0)
         to->saved_ms = clock_wall_ms();
 }

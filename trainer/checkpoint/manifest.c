@@ -114,6 +114,7 @@ static void fill_meta(Glowworm__Checkpoint__Meta *to, const struct checkpoint_me
     to->parent = not_null(from->parent);
     to->dataset = not_null(from->dataset);
     to->lineage = not_null(from->lineage);
+    to->mixed = not_null(from->mixed);
     to->lease_epoch = from->lease_epoch;
     to->saved_ms = from->saved_ms;
     to->ranks = from->ranks;
@@ -176,6 +177,7 @@ static void read_meta(const Glowworm__Checkpoint__Meta *from, struct checkpoint_
                                    .parent = mem_string(from->parent),
                                    .dataset = mem_string(from->dataset),
                                    .lineage = mem_string(from->lineage),
+                                   .mixed = mem_string(from->mixed),
                                    .lease_epoch = from->lease_epoch,
                                    .saved_ms = from->saved_ms,
                                    .ranks = from->ranks,
