@@ -194,6 +194,15 @@ static void on_done(void *own, const struct gang *gang, double seconds)
     say(progress, "32", line);
 }
 
+static void on_warning(void *own, const struct gang *gang, const char *text)
+{
+    struct text line;
+    text_init(&line);
+    text_add(&line, "  %s, warning: %s", gang->lease.name, text);
+    say(own, "33", text_get(&line));
+    text_fini(&line);
+}
+
 static void on_failed(void *own, const struct gang *gang, enum err error, const char *text,
                       const char *tail, double retry_s)
 {
@@ -259,6 +268,7 @@ struct progress *progress_create(const struct progress_cfg *cfg)
     progress->view = (struct loop_view){.own = progress,
                                         .started = on_started,
                                         .progress = on_progress,
+                                        .warning = on_warning,
                                         .done = on_done,
                                         .failed = on_failed,
                                         .stopping = on_stopping,

@@ -86,8 +86,9 @@ void report_write(const struct run_results *results, struct text *html)
     add_campaign_name(results, html);
     text_add(html, " - Glowworm</title><style>%s</style></head>\n<body><main><header><h1>", style);
     add_campaign_name(results, html);
-    text_add(html, "</h1><p>Glowworm campaign report, written %.10s %.5s UTC</p></header>\n", now,
-             now + 11);
+    text_add(html, "</h1><p>Glowworm campaign report, written %.10s %.5s UTC</p>", now, now + 11);
+    report_lineage(results, html);
+    text_add(html, "</header>\n");
     report_targets(results, html);
     report_front(results, html);
     report_curves(results, html);

@@ -35,6 +35,7 @@ void run_results_fini(struct run_results *results); /* accepts a zeroed one */
 void report_write(const struct run_results *results, struct text *html);
 
 /* The sections, in the page's order (report_*.c). */
+void report_lineage(const struct run_results *results, struct text *html); /* in the header */
 void report_targets(const struct run_results *results, struct text *html);
 void report_front(const struct run_results *results, struct text *html);
 void report_curves(const struct run_results *results, struct text *html);

@@ -41,6 +41,7 @@ struct gang {
     enum err killed_for; /* why, when we killed it */
     char reason[256];    /* in words */
     struct gang_progress progress;
+    uint64_t warned;  /* sequence of the last warning that was shown: it may be said again */
     enum err outcome; /* of the stage, once is_ended */
 };
 

@@ -18,6 +18,7 @@ struct loop_view {
     void (*started)(void *own, const struct gang *gang, bool is_resume, uint64_t step);
     void (*progress)(void *own, const struct gang *gang);
     void (*checkpoint)(void *own, const struct gang *gang, uint64_t step);
+    void (*warning)(void *own, const struct gang *gang, const char *text); /* it goes on */
     void (*done)(void *own, const struct gang *gang, double seconds);
     /* retry_s < 0: it will not be tried again. tail: the last lines of the log. */
     void (*failed)(void *own, const struct gang *gang, enum err error, const char *text,

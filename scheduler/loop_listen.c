@@ -144,6 +144,16 @@ out:
     return err;
 }
 
+/* Said again until the gang has heard that we heard it: shown once. */
+static void hear_warning(struct loop *loop, const Gw__Warning *warning, uint64_t sequence)
+{
+    struct gang *gang = &loop->gang;
+    if (sequence <= gang->warned)
+        return;
+    gang->warned = sequence;
+    VIEW(loop, warning, gang, warning->text);
+}
+
 static enum err hear_done(struct loop *loop, const Gw__Done *done)
 {
     enum err err = ERR_OK;
@@ -220,6 +230,9 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
         break;
     case GW__FROM_WORKER__BODY_CHECKPOINT:
         err = gang->is_ended ? ERR_OK : hear_checkpoint(loop, message->checkpoint);
+        break;
+    case GW__FROM_WORKER__BODY_WARNING:
+        hear_warning(loop, message->warning, message->sequence);
         break;
     case GW__FROM_WORKER__BODY_DONE:
         err = gang->is_ended ? ERR_OK : hear_done(loop, message->done);

@@ -136,9 +136,23 @@ json_t *results_class_names(const struct dataset *dataset)
     return names;
 }
 
+/* Each device once, without the program: "lineage" has that. */
+static json_t *mixed_json(const struct workbench *bench)
+{
+    json_t *list = json_array();
+    const char *at = text_get(&bench->mixed);
+    for (size_t size; *at; at += size, at += *at == '\n') {
+        size = strcspn(at, "\n");
+        json_array_append_new(list, json_stringn(at, size));
+    }
+    return list;
+}
+
 enum err results_write(const struct workbench *bench, const char *name, json_t *json)
 {
     enum err err = ERR_OK;
+    json_object_set_new(json, "lineage", json_string(bench->lineage));
+    json_object_set_new(json, "mixed", mixed_json(bench));
     char *path = NULL, *bytes = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     if (!bytes)
         BUG("results of %s cannot be written as JSON", name);

@@ -20,7 +20,8 @@ MUST_CHECK enum err results_score(const struct score *score, const struct datase
 
 json_t *results_class_names(const struct dataset *dataset);
 
-/* Writes `json` to results/<name>.json, all or nothing. Takes json, succeed or fail. */
+/* Writes `json` to results/<name>.json, all or nothing, with "lineage" and "mixed" of the bench.
+ * Takes json, succeed or fail. */
 MUST_CHECK enum err results_write(const struct workbench *bench, const char *name, json_t *json);
 
 #endif

@@ -26,7 +26,8 @@ struct resume {                  /* the same on every rank */
 /* Collective. Fills net->weights and `momentum` (device): from this stage's last checkpoint of the
  * same stage key if there is one, whether the scheduler knows of it or not; otherwise weights of
  * the stage before (or the imported teacher, or fresh ones) and no momentum. ERR_NOT_FOUND,
- * ERR_DATA: what the stage starts from is missing, damaged, or was made by other settings. */
+ * ERR_DATA: what the stage starts from is missing, damaged, or was made by other settings.
+ * ERR_CONFIG: it was computed on another device, and resources.lineage is same. */
 MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
                                 float *momentum, struct resume *resume);
 

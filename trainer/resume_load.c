@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/memory.h"
+#include "trainer/mixed.h"
 #include "trainer/resume.h"
 #include <stdio.h>
 #include <string.h>
@@ -169,10 +170,13 @@ static enum err load_start(struct workbench *bench, int stage, const struct stag
         TRY(load_stage_final(bench, before, &checkpoint));
     } else if (bench->campaign->teacher.from[0] != '\0') {
         TRY(load_imported(bench, &checkpoint));
+        mixed_inherit(bench, &checkpoint);
     } else {
         supernet_init_weights(bench->net, bench->campaign->seed);
         goto out;
     }
+    if (before >= 0)
+        TRY(mixed_go_on(bench, &checkpoint));
     TRY(set_all(bench->net, &checkpoint, "", bench->net->weights));
     hash_hex(&checkpoint.content, parent);
 out:
@@ -192,6 +196,7 @@ static enum err load_here(struct workbench *bench, int stage, const struct stage
         goto out;
     }
     TRY(err);
+    TRY(mixed_go_on(bench, &checkpoint));
     TRY(set_all(bench->net, &checkpoint, "", bench->net->weights));
     TRY(set_all(bench->net, &checkpoint, RESUME_MOMENTUM, momentum));
     resume->has_begun = true;
@@ -254,6 +259,10 @@ enum err resume_load_trained(struct workbench *bench, struct hash *content)
         int last = stage_of_phase(bench, bench->schedule.phase_count - 1);
         err = last >= 0 ? load_stage_final(bench, last, &checkpoint)
                         : load_imported(bench, &checkpoint);
+        if (err == ERR_OK && last >= 0)
+            err = mixed_go_on(bench, &checkpoint);
+        else if (err == ERR_OK)
+            mixed_inherit(bench, &checkpoint);
         if (err == ERR_OK && content)
             *content = checkpoint.content;
         if (err == ERR_OK)

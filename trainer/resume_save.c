@@ -68,6 +68,7 @@ static void fill_meta(const struct resume_saving *saving, const struct resume *r
                                      .parent = (char *)resume->parent,
                                      .dataset = dataset,
                                      .lineage = bench->lineage,
+                                     .mixed = (char *)text_get(&bench->mixed),
                                      .lease_epoch = bench->cfg.lease_epoch,
                                      .saved_ms = clock_wall_ms(),
                                      .ranks = bench->comm->size};

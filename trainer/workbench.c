@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "trainer/checkpoint/lineage.h"
+#include "trainer/mixed.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -122,8 +124,8 @@ static enum err open_store(struct workbench *bench)
     bench->campaign_text = mem_string(text_get(&text));
     text_fini(&text);
     text_init(&text);
-    text_add(&text, "%s; %s", bench->cfg.version ? bench->cfg.version : "unversioned",
-             bench->device->lineage);
+    lineage_write(bench->cfg.version ? bench->cfg.version : "unversioned", bench->device->lineage,
+                  &text);
     bench->lineage = mem_string(text_get(&text));
 out:
     text_fini(&text);
@@ -146,25 +148,6 @@ out:
     return err;
 }
 
-/* Ranks on different instruction sets would give sums that depend on who computed what. */
-static enum err compare_devices(const struct workbench *bench)
-{
-    enum err err = ERR_OK;
-    struct comm *comm = bench->comm;
-    size_t size = (size_t)comm->size, bytes = sizeof bench->device->lineage;
-    char *all = mem_array(size, bytes);
-    TRY(comm_gather_equal(comm, bench->device->lineage, all, bytes));
-    for (size_t rank = 1; rank < size; rank++)
-        if (strncmp(all, all + rank * bytes, bytes) != 0)
-            TRY(err_set(ERR_CONFIG,
-                        "rank 0 computes on \"%s\", rank %zu on \"%s\": pin resources.isa to "
-                        "what all machines have",
-                        all, rank, all + rank * bytes));
-out:
-    mem_free(all);
-    return err;
-}
-
 enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **result)
 {
     enum err err = ERR_OK;
@@ -172,10 +155,11 @@ enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **resu
     bench->cfg = *cfg;
     bench->campaign = cfg->campaign;
     bench->comm = cfg->comm;
+    text_init(&bench->mixed);
     bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
     err = open_everything(bench);
     TRY(comm_agree(bench->comm, err));
-    TRY(compare_devices(bench));
+    TRY(mixed_gang(bench));
     if (bench->comm->rank == 0)
         log_info(
             "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",
@@ -204,6 +188,7 @@ void workbench_close(struct workbench **pointer)
     mem_free(bench->campaign_text);
     mem_free(bench->space_text);
     mem_free(bench->lineage);
+    text_fini(&bench->mixed);
     mem_free(bench->folder);
     mem_free(bench);
     *pointer = NULL;
@@ -252,6 +237,16 @@ void workbench_is_alive(struct workbench *bench)
     const struct progress last = bench->last;
     if (last.doing)
         workbench_progress(bench, &last);
+}
+
+void workbench_warn(const struct workbench *bench, const char *text)
+{
+    const struct observer *observer = bench->cfg.observer;
+    if (bench->comm->rank != 0)
+        return;
+    log_warn("%s", text);
+    if (observer && observer->warning)
+        observer->warning(observer->own, text);
 }
 
 void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content)

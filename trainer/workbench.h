@@ -25,6 +25,7 @@ struct observer { /* who listens; any function may be NULL */
     bool (*wants_stop)(void *own); /* asked on every rank at every step boundary */
     void (*progress)(void *own, const struct progress *progress);        /* rank 0, often */
     void (*saved)(void *own, uint64_t step, const struct hash *content); /* rank 0, durable */
+    void (*warning)(void *own, const char *text); /* rank 0: what a person should know */
 };
 
 struct workbench_cfg { /* all borrowed */
@@ -54,6 +55,7 @@ struct workbench {
     struct supernet *net;
     struct checkpoint_store *store; /* rank 0 only */
     char *campaign_text, *space_text, *lineage;
+    struct text mixed;    /* rank 0: other devices that have a part in it (trainer/mixed.h) */
     struct progress last; /* what was told last; .doing NULL: nothing yet */
 };
 
@@ -75,6 +77,8 @@ void workbench_progress(struct workbench *bench, const struct progress *progress
 /* A sign of life between two words of progress: tells the last one again. For whoever computes for
  * long, behind every micro-batch: silence is taken for a hung gang. */
 void workbench_is_alive(struct workbench *bench);
+/* Rank 0 logs it and tells whoever listens: the work goes on, but a person should know. */
+void workbench_warn(const struct workbench *bench, const char *text);
 void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content);
 
 #endif

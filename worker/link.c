@@ -187,6 +187,15 @@ void link_checkpoint(struct link *link, uint64_t step, const struct hash *conten
     wake(link);
 }
 
+void link_warning(struct link *link, const char *text)
+{
+    pthread_mutex_lock(&link->lock);
+    struct note *note = add_note(link, NOTE_WARNING);
+    snprintf(note->text, sizeof note->text, "%s", text);
+    pthread_mutex_unlock(&link->lock);
+    wake(link);
+}
+
 /* Under the lock. */
 static bool is_pending(const struct link *link, uint64_t sequence)
 {

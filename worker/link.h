@@ -4,10 +4,10 @@
  * environment the scheduler sets (link_from_environment).
  *
  * Life of a gang: link_open, link_take (an assignment), the stage with link_progress,
- * link_checkpoint and link_stop_requested at every step boundary, then link_done or link_failed,
- * link_take again (ERR_INTERRUPTED: told to end), link_close. If the scheduler falls silent,
- * link_stop_requested() turns true; if the gang has not closed the link a while after that, the
- * link's thread ends the process with exit code 75, so that no orphan computes for ever. */
+ * link_checkpoint, link_warning and link_stop_requested at every step boundary, then link_done or
+ * link_failed, link_take again (ERR_INTERRUPTED: told to end), link_close. If the scheduler falls
+ * silent, link_stop_requested() turns true; if the gang has not closed the link a while after that,
+ * the link's thread ends the process with exit code 75, so that no orphan computes for ever. */
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
 
@@ -72,6 +72,9 @@ void link_progress(struct link *link, const struct link_progress *progress);
 
 /* A checkpoint became durable. Sent until acknowledged. Never waits. */
 void link_checkpoint(struct link *link, uint64_t step, const struct hash *content);
+
+/* Something a person should know while the stage goes on. Sent until acknowledged. Never waits. */
+void link_warning(struct link *link, const char *text);
 
 /* The stage is done. content: its final checkpoint, NULL where it makes none; results: path of its
  * result file relative to the run's folder, or NULL. Waits for the acknowledgement: ERR_PEER when

@@ -11,7 +11,7 @@
 
 #define LINK_MAX_NOTES 32
 
-enum note_kind { NOTE_HELLO, NOTE_CHECKPOINT, NOTE_DONE, NOTE_FAILED };
+enum note_kind { NOTE_HELLO, NOTE_CHECKPOINT, NOTE_WARNING, NOTE_DONE, NOTE_FAILED };
 
 struct note { /* a message that is repeated until it is acknowledged */
     enum note_kind kind;
@@ -21,7 +21,7 @@ struct note { /* a message that is repeated until it is acknowledged */
     char stage[64];
     char content[HASH_HEX_BYTES];
     enum err code;
-    char text[PROTOCOL_MAX_TEXT]; /* results path, or the error's text */
+    char text[PROTOCOL_MAX_TEXT]; /* results path, the warning, or the error's text */
 };
 
 struct link {

@@ -75,6 +75,7 @@ static bool send_note(struct talk *talk, struct note *note)
     Gw__FromWorker message = GW__FROM_WORKER__INIT;
     Gw__CheckpointSaved saved = GW__CHECKPOINT_SAVED__INIT;
     Gw__Done done = GW__DONE__INIT;
+    Gw__Warning warning = GW__WARNING__INIT;
     message.sequence = note->sequence;
     switch (note->kind) {
     case NOTE_HELLO:
@@ -85,6 +86,12 @@ static bool send_note(struct talk *talk, struct note *note)
         saved.content = note->content;
         message.body_case = GW__FROM_WORKER__BODY_CHECKPOINT;
         message.checkpoint = &saved;
+        return speak(talk, &message);
+    case NOTE_WARNING:
+        warning.stage = note->stage;
+        warning.text = note->text;
+        message.body_case = GW__FROM_WORKER__BODY_WARNING;
+        message.warning = &warning;
         return speak(talk, &message);
     case NOTE_DONE:
         done.stage = note->stage;

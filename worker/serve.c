@@ -59,6 +59,13 @@ static void take_saved(void *own, uint64_t step, const struct hash *content)
         link_checkpoint(server->link, step, content);
 }
 
+static void take_warning(void *own, const char *text)
+{
+    struct server *server = own;
+    if (server->link)
+        link_warning(server->link, text);
+}
+
 /* What one stage needs to begin, from whoever asked for it. */
 struct order {
     struct campaign *campaign;
@@ -91,8 +98,11 @@ static enum err run_order(struct server *server, const struct order *order,
 {
     enum err err = ERR_OK;
     struct workbench *bench = NULL;
-    struct observer observer = {
-        .own = server, .wants_stop = wants_stop, .progress = take_progress, .saved = take_saved};
+    struct observer observer = {.own = server,
+                                .wants_stop = wants_stop,
+                                .progress = take_progress,
+                                .saved = take_saved,
+                                .warning = take_warning};
     struct workbench_cfg cfg = {.campaign = order->campaign,
                                 .folder = order->folder,
                                 .comm = server->cfg->comm,

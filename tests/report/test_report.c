@@ -170,6 +170,31 @@ static void without_test_images_the_mistakes_on_the_holdout_are_shown_and_named(
     text_fini(&html);
 }
 
+#define BIG    "cpu x86-64-v3 oneDNN 2.6.3 on Big (6/1/1)"
+#define LITTLE "cpu x86-64-v3 oneDNN 2.6.3 on <Little> (6/2/1)"
+
+static void the_devices_are_named_and_a_mix_is_said(void **state)
+{
+    (void)state;
+    struct run_results results = {.stage_count = 2};
+    struct text html;
+    results.stages[0].result = parsed("{\"lineage\":\"0.1.0; " BIG "\",\"mixed\":[]}");
+    text_init(&html);
+    report_lineage(&results, &html);
+    assert_string_equal(text_get(&html), "<p>Computed on <code>" BIG "</code></p>");
+    text_fini(&html);
+    results.stages[1].result =
+        parsed("{\"lineage\":\"0.1.0; " BIG "\",\"mixed\":[\"" LITTLE "\"]}");
+    text_init(&html);
+    report_lineage(&results, &html);
+    expect(&html, "class=\"missing\">Mixed: more than one kind of device computed this run");
+    expect(&html, "<code>" BIG "</code>");
+    expect(&html, "on &lt;Little&gt; (6/2/1)</code>");
+    assert_int_equal(count_of(&html, "Computed on"), 2);
+    text_fini(&html);
+    run_results_fini(&results);
+}
+
 static void what_is_missing_is_said_with_its_reason(void **state)
 {
     (void)state;
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(what_nobody_predicts_or_measures_is_not_shown_as_zero),
         cmocka_unit_test(a_thousand_classes_are_a_short_table),
         cmocka_unit_test(without_test_images_the_mistakes_on_the_holdout_are_shown_and_named),
+        cmocka_unit_test(the_devices_are_named_and_a_mix_is_said),
         cmocka_unit_test(what_is_missing_is_said_with_its_reason),
         cmocka_unit_test(names_from_outside_are_text_not_markup),
     };

@@ -4,8 +4,8 @@
  *
  * Environment: FAKE_STEPS, FAKE_STEP_MS, FAKE_EVERY (steps between checkpoints), and FAKE_FAULT =
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
- * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL).
- * The run's folder gets a file "trace" with a line for every step computed. */
+ * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
+ * warn (and goes on). The run's folder gets a file "trace" with a line for every step computed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -128,9 +128,11 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         err = link_failed(link, ERR_CONFIG, "there is no such device", step);
     else if (strcmp(kind, "peer") == 0)
         err = link_failed(link, ERR_PEER, "rank 1 has gone", step);
+    else if (strcmp(kind, "warn") == 0)
+        link_warning(link, "this is another machine");
     else
         return false;
-    return err == ERR_OK;
+    return err == ERR_OK && strcmp(kind, "warn") != 0;
 }
 
 static enum err finish(struct link *link, const struct assignment *mine, uint64_t steps)

@@ -38,6 +38,11 @@ static void told_progress(void *own, const struct gang *gang)
         set->stop = set->stop_count;
 }
 
+static void told_warning(void *own, const struct gang *gang, const char *text)
+{
+    text_add(&((struct stage_set *)own)->told, "warning %s: %s\n", gang->lease.name, text);
+}
+
 static void told_done(void *own, const struct gang *gang, double seconds)
 {
     (void)seconds;
@@ -145,6 +150,7 @@ void set_make(struct stage_set *set, const char *folder)
     set->view = (struct loop_view){.own = set,
                                    .started = told_started,
                                    .progress = told_progress,
+                                   .warning = told_warning,
                                    .done = told_done,
                                    .failed = told_failed};
     set->cfg = (struct loop_cfg){

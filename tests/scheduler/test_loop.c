@@ -179,6 +179,16 @@ static void a_worker_that_is_not_there_is_said_so(void **state)
     expect_in(err_text(), "/no/such/glowworm-worker");
 }
 
+static void a_warning_is_shown_and_the_stage_goes_on(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("FAKE_FAULT", "kernel:warn:7:1", 1);
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told),
+              "start kernel 0\nwarning kernel: this is another machine\ndone kernel\n");
+    set_expect_done(set);
+}
+
 static void a_gang_runs_under_mpirun(void **state)
 {
     struct stage_set *set = *state;
@@ -206,6 +216,7 @@ int main(void)
         TEST(what_was_deleted_is_made_again),
         TEST(a_host_stage_that_fails_shows_its_last_words),
         TEST(a_worker_that_is_not_there_is_said_so),
+        TEST(a_warning_is_shown_and_the_stage_goes_on),
         TEST(a_gang_runs_under_mpirun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,7 @@ static const struct {
     {"resources.loader_threads", "3", ""},
     {"resources.device", "cpu", ""},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
+    {"resources.lineage", "same", ""},
     {"run_folder", "runs/x", ""},
 };
 

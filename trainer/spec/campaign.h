@@ -107,6 +107,7 @@ struct campaign {
         int ranks, threads, loader_threads;
         char device[16]; /* "auto", "cpu" */
         char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4" */
+        char lineage[8]; /* "any", "same" */
     } resources;
     char run_folder[CAMPAIGN_TEXT]; /* default runs/<campaign> */
 };

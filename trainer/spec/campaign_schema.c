@@ -151,6 +151,10 @@ static const struct knob campaign_knobs[] = {
      .words = "auto|x86-64-v2|x86-64-v3|x86-64-v4",
      .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH,
      .help = "pin the instruction set, so that every machine gives the same bits"},
+    {"resources.lineage", KNOB_WORD, FIELD(resources.lineage), .fallback = "any",
+     .words = "any|same",
+     .help = "what a run goes on on: any device, marked as mixed where they differ, or the same "
+             "model, instruction set and library"},
     {"run_folder", KNOB_TEXT, FIELD(run_folder), .fallback = "\"\"",
      .help = "where everything is kept; empty: runs/<campaign>"},
 };
