@@ -152,14 +152,16 @@ static enum err open_parts(struct shrink *shrink, const struct stage_start *star
                        bench->train_count, bench->campaign->batch.global, &shrink->timetable);
     TRY(comm_agree(bench->comm, err));
     TRY(open_teacher(shrink));
-    struct step_cfg cfg = {.comm = bench->comm,
-                           .device_comm = bench->device_comm,
-                           .net = bench->net,
-                           .campaign = bench->campaign,
-                           .phase = shrink->phase,
-                           .teacher = shrink->teacher,
-                           .evaluation_batch =
-                               campaign_calibration(bench->campaign, bench->train_count).batch};
+    struct step_cfg cfg = {
+        .comm = bench->comm,
+        .device_comm = bench->device_comm,
+        .net = bench->net,
+        .campaign = bench->campaign,
+        .phase = shrink->phase,
+        .teacher = shrink->teacher,
+        .evaluation_batch = campaign_calibration(bench->campaign, bench->train_count).batch,
+        .trains_matrices =
+            schedule_trains_matrices(&bench->schedule, &bench->space, shrink->phase)};
     TRY(comm_agree(bench->comm, step_create(&cfg, &shrink->step)));
     TRY(resume_load(bench, shrink->stage, start, step_momentum(shrink->step), &shrink->resume));
     if (shrink->resume.is_final)

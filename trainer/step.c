@@ -222,16 +222,14 @@ static enum err explain(const struct step *step, uint64_t flaw)
                    is_teacher ? "the teacher's " : "", supernet_flaw_name(net, flaw));
 }
 
-/* Decay on the first decayed_count weights only; both act whether a weight was touched or not. */
+/* Segment by segment; momentum and decay act whether a weight was touched in this step or not. */
 static void update_weights(struct step *step, float *gradient, double rate)
 {
     struct supernet *net = step->cfg.net;
     const struct campaign *campaign = step->cfg.campaign;
-    size_t decayed = net->decayed_count;
-    struct sgd sgd = {.segment_count = 2,
-                      .segments = {{0, decayed, (float)campaign->optimiser.decay},
-                                   {decayed, net->weight_count - decayed, 0}},
-                      .w = net->weights,
+    const double decays[SEGMENTS] = {[SEGMENT_WEIGHTS] = campaign->optimiser.decay,
+                                     [SEGMENT_MATRICES] = campaign->optimiser.matrix_decay};
+    struct sgd sgd = {.w = net->weights,
                       .v = step->momentum,
                       .g = gradient,
                       .shadow = net->shadow,
@@ -239,6 +237,10 @@ static void update_weights(struct step *step, float *gradient, double rate)
                       .momentum = (float)campaign->optimiser.momentum,
                       .is_nesterov = true,
                       .flaw = &step->report->flaw};
+    for (int i = 0; i < SEGMENTS; i++)
+        if (i != SEGMENT_MATRICES || step->cfg.trains_matrices) /* else they get no gradient */
+            sgd.segments[sgd.segment_count++] = (struct sgd_segment){
+                net->segments[i].offset, net->segments[i].count, (float)decays[i]};
     net->device->ops->sgd_step(net->device, &sgd);
 }
 

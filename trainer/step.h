@@ -19,6 +19,7 @@ struct step_cfg { /* all borrowed */
     const struct phase *phase;
     struct distil *teacher; /* NULL: no distillation */
     int evaluation_batch;   /* images of the largest batch of an evaluation between two steps */
+    bool trains_matrices;   /* false: kernel matrices and their momentum keep every bit */
 };
 
 struct step;

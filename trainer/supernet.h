@@ -22,14 +22,26 @@ enum param_kind {
     PARAM_BETA       /* (C) batch norm bias */
 };
 
+/* What the update treats alike lies together in the flat arrays: one segment each. */
+enum segment_kind {
+    SEGMENT_WEIGHTS,  /* optimiser.decay */
+    SEGMENT_MATRICES, /* kernel matrices; empty in a space without them */
+    SEGMENT_NO_DECAY, /* batch norm and biases */
+    SEGMENTS
+};
+
+struct segment { /* elements of supernet.weights and of every array of its layout */
+    size_t offset, count;
+};
+
 struct param { /* one trainable tensor, under the reference implementation's name */
     char name[96];
     enum param_kind kind;
     int rank;
     int shape[4];  /* as outside (PyTorch order) */
-    size_t offset; /* first element in supernet.weights; all decayed tensors come first */
+    size_t offset; /* first element in supernet.weights, inside its segment */
     size_t count;
-    bool decays; /* weight decay applies: neither batch norm nor bias */
+    enum segment_kind segment;
 };
 
 struct norm_slot { /* one batch norm layer at full width */
@@ -46,8 +58,8 @@ struct supernet {
     int param_count;
     struct norm_slot *norms;
     int norm_count;
-    size_t weight_count;  /* floats in weights */
-    size_t decayed_count; /* the first so many decay */
+    size_t weight_count;               /* floats in weights */
+    struct segment segments[SEGMENTS]; /* one behind the other, weight_count in all */
     size_t statistic_count;
     float *weights;        /* device (weight_count): the masters */
     void *shadow;          /* device: the same in the maps' type, which convolutions read; weights

@@ -19,6 +19,16 @@ struct builder {
     size_t *where[MAX_PARAMS]; /* who wants the offset of params[i] */
 };
 
+/* As the reference: names with "bn" or "bias" do not decay. It has no kernel matrices while the
+ * full network trains, and decays them like weights from then on: here they are apart. */
+static enum segment_kind segment_of(enum param_kind kind)
+{
+    if (kind == PARAM_MATRIX)
+        return SEGMENT_MATRICES;
+    bool is_free = kind == PARAM_BIAS || kind == PARAM_GAMMA || kind == PARAM_BETA;
+    return is_free ? SEGMENT_NO_DECAY : SEGMENT_WEIGHTS;
+}
+
 PRINTF_LIKE(5, 6)
 static void add_param(struct builder *builder, enum param_kind kind, size_t *where,
                       const int shape[4], const char *format, ...)
@@ -36,8 +46,7 @@ static void add_param(struct builder *builder, enum param_kind kind, size_t *whe
         param->shape[param->rank] = shape[param->rank];
         param->count *= (size_t)shape[param->rank];
     }
-    /* as the reference: names with "bn" or "bias" do not decay, the kernel matrices do */
-    param->decays = kind != PARAM_BIAS && kind != PARAM_GAMMA && kind != PARAM_BETA;
+    param->segment = segment_of(kind);
     builder->where[builder->net->param_count++] = where;
 }
 
@@ -168,26 +177,36 @@ static void add_head(struct builder *builder, int last_width)
               "classifier.linear.bias");
 }
 
-/* Deals out offsets, decayed tensors first, and puts the table into that order. */
+/* Deals out offsets, segment by segment. */
 static void place_params(struct builder *builder)
 {
     struct supernet *net = builder->net;
-    struct param *sorted = mem_array((size_t)net->param_count, sizeof *sorted);
-    int next = 0;
-    for (int decays = 1; decays >= 0; decays--) {
+    for (int segment = 0; segment < SEGMENTS; segment++) {
+        net->segments[segment].offset = net->weight_count;
         for (int i = 0; i < net->param_count; i++) {
-            if (net->params[i].decays != (decays == 1))
+            struct param *param = &net->params[i];
+            if ((int)param->segment != segment)
                 continue;
-            net->params[i].offset = net->weight_count;
+            param->offset = net->weight_count;
             *builder->where[i] = net->weight_count;
-            net->weight_count += (net->params[i].count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-            sorted[next++] = net->params[i];
+            net->weight_count += (param->count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         }
-        if (decays)
-            net->decayed_count = net->weight_count;
+        net->segments[segment].count = net->weight_count - net->segments[segment].offset;
     }
+}
+
+/* The table's order, which is not memory's: a parameter's place in it numbers its first values, so
+ * that it stays what it was before matrices had a segment of their own. */
+static void order_params(struct supernet *net)
+{
+    struct param *ordered = mem_array((size_t)net->param_count, sizeof *ordered);
+    int next = 0;
+    for (int is_free = 0; is_free <= 1; is_free++)
+        for (int i = 0; i < net->param_count; i++)
+            if ((net->params[i].segment == SEGMENT_NO_DECAY) == (is_free == 1))
+                ordered[next++] = net->params[i];
     mem_free(net->params);
-    net->params = sorted;
+    net->params = ordered;
 }
 
 void wiring_build(struct supernet *net)
@@ -210,5 +229,6 @@ void wiring_build(struct supernet *net)
         add_block(builder, &wiring->blocks[b + 1], &space->blocks[b], b + 1);
     add_head(builder, wiring->blocks[wiring->block_count - 1].K);
     place_params(builder);
+    order_params(net);
     mem_free(builder);
 }

@@ -76,16 +76,16 @@ static void close_bench(struct bench *bench)
 static void update(struct bench *bench)
 {
     struct supernet *net = bench->net;
-    size_t decayed = net->decayed_count;
-    struct sgd sgd = {.segment_count = 2,
-                      .segments = {{0, decayed, 3e-5f}, {decayed, net->weight_count - decayed, 0}},
-                      .w = net->weights,
+    struct sgd sgd = {.w = net->weights,
                       .v = bench->momentum,
                       .g = bench->gradient,
                       .shadow = net->shadow,
                       .rate = 1e-4f,
                       .momentum = 0.9f,
                       .is_nesterov = true};
+    for (int i = 0; i < SEGMENTS; i++)
+        sgd.segments[sgd.segment_count++] = (struct sgd_segment){
+            net->segments[i].offset, net->segments[i].count, i == SEGMENT_WEIGHTS ? 3e-5f : 0};
     bench->device->ops->sgd_step(bench->device, &sgd);
 }
 

@@ -34,8 +34,7 @@ static void stir_weights(struct supernet *net)
         if (tensor.is_variance)
             for (size_t i = 0; i < tensor.count; i++)
                 host[i] = 1.0f;
-        bool is_weight = tensor.param && tensor.param->decays;
-        if (!is_weight || tensor.param->kind == PARAM_MATRIX)
+        if (!tensor.param || tensor.param->segment != SEGMENT_WEIGHTS)
             stir(host, tensor.count, 0.1, SEED, (uint64_t)t);
         supernet_set_tensor(net, &tensor, host);
         mem_free(host);

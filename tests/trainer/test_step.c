@@ -17,6 +17,7 @@
 enum { MICRO = 4, LEAVES = 2, GLOBAL = MICRO * LEAVES, SUBNETS = 2, R = 20, CLASSES = 10 };
 
 static const double rate = 0.1, momentum = 0.9, decay = 0.05, smoothing = 0.1, ratio = 0.7;
+static const double matrix_decay = 0.02;
 
 struct scene {
     struct rig rig; /* GLOBAL images; the network that the step trains */
@@ -24,6 +25,7 @@ struct scene {
     struct device_comm *device_comm;
     struct campaign campaign;
     struct phase phase;
+    bool trains_matrices;
     float *teacher_weights; /* device, a copy of the teacher's, for the test itself */
     struct distil *teacher;
     struct step *step;
@@ -66,7 +68,8 @@ static void open_step(struct scene *scene)
                            .net = scene->rig.net,
                            .campaign = &scene->campaign,
                            .phase = &scene->phase,
-                           .teacher = scene->teacher};
+                           .teacher = scene->teacher,
+                           .trains_matrices = scene->trains_matrices};
     must(step_create(&cfg, &scene->step));
 }
 
@@ -82,11 +85,13 @@ static struct scene *make_scene(bool has_teacher)
     scene->campaign.batch.micro = MICRO;
     scene->campaign.optimiser.momentum = momentum;
     scene->campaign.optimiser.decay = decay;
+    scene->campaign.optimiser.matrix_decay = matrix_decay;
     scene->campaign.optimiser.smoothing = smoothing;
     scene->campaign.optimiser.dropout = 0.2;
     scene->campaign.distil.ratio = ratio;
     scene->phase.open = (struct open_choices){space.kernels, space.expansions, space.depths};
     scene->phase.subnets_per_step = SUBNETS;
+    scene->trains_matrices = true;
     if (has_teacher)
         make_teacher(scene);
     open_step(scene);
@@ -206,9 +211,16 @@ static void expect_part(struct scene *scene, uint64_t schedule_step, int leaf, i
     mem_free(soft);
 }
 
-/* By the reference's rule, from the name alone. */
+static bool is_matrix(const struct param *param)
+{
+    return strstr(param->name, "_matrix") != NULL;
+}
+
+/* By the reference's rule, from the name alone; kernel matrices have a decay of their own. */
 static double decay_of(const struct param *param)
 {
+    if (is_matrix(param))
+        return matrix_decay;
     return strstr(param->name, "bn") || strstr(param->name, "bias") ? 0 : decay;
 }
 
@@ -253,20 +265,26 @@ static void check_update(const struct supernet *net, const struct state *before,
     }
 }
 
-static void check_step(struct scene *scene, uint64_t schedule_step)
+static struct step_result take_step(struct scene *scene, uint64_t schedule_step)
 {
-    struct supernet *net = scene->rig.net;
-    struct expected expected = {.gradient = mem_array(net->weight_count, sizeof(double))};
     struct step_result result;
-    struct state before = look(scene);
-    for (int leaf = 0; leaf < LEAVES; leaf++)
-        for (int index = 0; index < SUBNETS; index++)
-            expect_part(scene, schedule_step, leaf, index, &expected);
     for (int leaf = 0; leaf < LEAVES; leaf++) {
         struct fed fed = leaf_of(scene, leaf);
         must(step_leaf(scene->step, schedule_step, &fed));
     }
     must(step_update(scene->step, rate, &result));
+    return result;
+}
+
+static void check_step(struct scene *scene, uint64_t schedule_step)
+{
+    struct supernet *net = scene->rig.net;
+    struct expected expected = {.gradient = mem_array(net->weight_count, sizeof(double))};
+    struct state before = look(scene);
+    for (int leaf = 0; leaf < LEAVES; leaf++)
+        for (int index = 0; index < SUBNETS; index++)
+            expect_part(scene, schedule_step, leaf, index, &expected);
+    struct step_result result = take_step(scene, schedule_step);
     struct state after = look(scene);
     check_update(net, &before, &after, expected.gradient);
     assert_float_equal(result.loss, expected.loss / (GLOBAL * SUBNETS), 1e-5);
@@ -304,6 +322,86 @@ static void the_frozen_full_network_s_logits_are_soft_labels(void **state)
 {
     (void)state;
     check_steps(true);
+}
+
+/* Another step, for a phase of the biggest sub-network: matrices get no gradient. */
+static void only_biggest(struct scene *scene, bool trains_matrices, double matrices)
+{
+    step_destroy(&scene->step);
+    schedule_open_biggest(&scene->rig.space, &scene->phase.open);
+    scene->trains_matrices = trains_matrices;
+    scene->campaign.optimiser.matrix_decay = matrices;
+    open_step(scene);
+}
+
+/* Every matrix value and its momentum went from `before` to `after` as torch.optim.SGD moves them
+ * without a gradient: to the last bit without a decay, else to fp32's rounding. */
+static void check_matrices(const struct supernet *net, const struct state *before,
+                           const struct state *after, float decays)
+{
+    const double rounding = decays > 0 ? 1.2e-7 : 0;
+    int matrices = 0;
+    for (int p = 0; p < net->param_count; p++) {
+        const struct param *param = &net->params[p];
+        if (!is_matrix(param))
+            continue;
+        matrices++;
+        for (size_t i = param->offset; i < param->offset + param->count; i++) {
+            double d = (double)decays * (double)before->w[i];
+            double v = momentum * (double)before->v[i] + d;
+            double w = (double)before->w[i] - rate * (d + momentum * v);
+            if (!(fabs((double)after->v[i] - v) <= 2 * rounding * fabs(v) &&
+                  fabs((double)after->w[i] - w) <= rounding * fabs(w)))
+                fail_msg("%s: weight %.9g, momentum %.9g; wanted %.9g, %.9g", param->name,
+                         (double)after->w[i], (double)after->v[i], w, v);
+        }
+    }
+    assert_int_equal(matrices, 2 * net->space->block_count);
+}
+
+static void resting_matrices_keep_every_bit_for_many_steps(void **state)
+{
+    (void)state;
+    struct scene *scene = make_scene(false);
+    const struct segment *matrices = &scene->rig.net->segments[SEGMENT_MATRICES];
+    only_biggest(scene, false, matrix_decay);
+    struct state before = look(scene);
+    for (int i = 0; i < 5; i++)
+        take_step(scene, (uint64_t)i);
+    struct state after = look(scene);
+    assert_memory_equal(after.w + matrices->offset, before.w + matrices->offset,
+                        matrices->count * sizeof(float));
+    assert_memory_equal(after.v + matrices->offset, before.v + matrices->offset,
+                        matrices->count * sizeof(float));
+    assert_true(largest(after.v + matrices->offset, matrices->count) <= 0);
+    assert_true(distance(after.w, before.w, matrices->offset) > 0); /* the others moved */
+    forget(&before);
+    forget(&after);
+    remove_scene(scene);
+}
+
+/* Three steps without a gradient: still with 0, else what SGD makes of the decay alone. */
+static void check_decay(float decays)
+{
+    struct scene *scene = make_scene(false);
+    only_biggest(scene, true, (double)decays);
+    struct state before = look(scene);
+    for (int i = 0; i < 3; i++) {
+        take_step(scene, (uint64_t)i);
+        struct state after = look(scene);
+        check_matrices(scene->rig.net, &before, &after, decays);
+        forget(&before);
+        before = after;
+    }
+    forget(&before);
+    remove_scene(scene);
+}
+
+static void without_a_gradient_matrices_shrink_by_their_own_decay_only(void **state)
+{
+    (void)state;
+    check_decay(0);
+    check_decay(3e-5f);
 }
 
 static void spoil(struct scene *scene, float *weights)
@@ -358,6 +456,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaves_and_subnets_are_summed_into_one_update),
         cmocka_unit_test(the_frozen_full_network_s_logits_are_soft_labels),
+        cmocka_unit_test(resting_matrices_keep_every_bit_for_many_steps),
+        cmocka_unit_test(without_a_gradient_matrices_shrink_by_their_own_decay_only),
         cmocka_unit_test(a_step_that_is_not_finite_names_the_layer_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

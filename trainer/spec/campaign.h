@@ -15,7 +15,7 @@
 
 /* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
  * stage key. */
-#define TRAINING_VERSION 2
+#define TRAINING_VERSION 3
 
 struct target { /* one row of search.targets */
     char name[32];
@@ -44,7 +44,8 @@ enum campaign_affects {
     AFFECTS_EVALUATE = 16,
     AFFECTS_SEARCH = 32,
     AFFECTS_COMPILE = 64,
-    AFFECTS_REPORT = 128
+    AFFECTS_REPORT = 128,
+    AFFECTS_MATRICES = 256 /* training stages that train kernel matrices */
 };
 
 struct campaign {
@@ -68,8 +69,8 @@ struct campaign {
         int global, micro;
     } batch; /* global = micro * leaves */
     struct {
-        double momentum, decay, smoothing, dropout;
-    } optimiser; /* 0.9, 3e-5, 0.1, the space's */
+        double momentum, decay, matrix_decay, smoothing, dropout;
+    } optimiser; /* 0.9, 3e-5, 0, 0.1, the space's */
 
     struct {                      /* teacher: {epochs, warmup, rate} or {from: CHECKPOINT} */
         char from[CAMPAIGN_TEXT]; /* "" : trained here */

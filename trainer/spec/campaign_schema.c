@@ -77,7 +77,12 @@ static const struct knob campaign_knobs[] = {
     {"optimiser.momentum", KNOB_REAL, FIELD(optimiser.momentum), .fallback = "0.9", .low = 0,
      .high = 0.999, .affects = AFFECTS_TRAINING, .help = "Nesterov momentum"},
     {"optimiser.decay", KNOB_REAL, FIELD(optimiser.decay), .fallback = "3e-5", .low = 0, .high = 1,
-     .affects = AFFECTS_TRAINING, .help = "weight decay, not on batch norm and biases"},
+     .affects = AFFECTS_TRAINING,
+     .help = "weight decay, not on batch norm, biases and kernel matrices"},
+    {"optimiser.matrix_decay", KNOB_REAL, FIELD(optimiser.matrix_decay), .fallback = "0", .low = 0,
+     .high = 1, .affects = AFFECTS_MATRICES,
+     .help = "decay of the kernel matrices, toward 0, once a smaller kernel is open; the "
+             "reference's is 3e-5"},
     {"optimiser.smoothing", KNOB_REAL, FIELD(optimiser.smoothing), .fallback = "0.1", .low = 0,
      .high = 0.9, .affects = AFFECTS_TRAINING, .help = "label smoothing"},
     {"optimiser.dropout", KNOB_REAL, FIELD(optimiser.dropout), .fallback = "space", .low = 0,

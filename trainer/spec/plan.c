@@ -128,6 +128,8 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
         add_knobs(campaign, AFFECTS_TRAINING, lines);
         if (schedule->phases[row->phase].has_distillation)
             add_knobs(campaign, AFFECTS_DISTIL, lines);
+        if (schedule_trains_matrices(schedule, space, &schedule->phases[row->phase]))
+            add_knobs(campaign, AFFECTS_MATRICES, lines);
         space_lines(space, lines);
         add_phase(&schedule->phases[row->phase], lines);
         return;

@@ -93,6 +93,17 @@ void schedule_trained_before(const struct schedule *schedule, const struct space
         *open = phase[-1].open;
 }
 
+bool schedule_trains_matrices(const struct schedule *schedule, const struct space *space,
+                              const struct phase *phase)
+{
+    if (!space->has_kernel_transform)
+        return false;
+    for (const struct phase *row = schedule->phases; row <= phase; row++)
+        if (choices_min(&row->open.kernels) < choices_max(&space->kernels))
+            return true;
+    return false;
+}
+
 /* Choices of what a row opens; depth needs a stage that is open too. */
 static int count_choices(const struct space *space, enum gene gene)
 {

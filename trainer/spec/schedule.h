@@ -47,6 +47,11 @@ void schedule_trained(const struct schedule *schedule, const struct space *space
  * is the first (a teacher trained here or elsewhere). */
 void schedule_trained_before(const struct schedule *schedule, const struct space *space,
                              const struct phase *phase, struct open_choices *open);
+/* Whether `phase`, one of the schedule's, trains kernel matrices. They rest until a row opens a
+ * kernel smaller than the space's largest, as the reference has none before, and are trained from
+ * that row on, in rows that close it again too. False for spaces without matrices. */
+bool schedule_trains_matrices(const struct schedule *schedule, const struct space *space,
+                              const struct phase *phase);
 /* The open choices of the biggest sub-network alone. */
 void schedule_open_biggest(const struct space *space, struct open_choices *open);
 
