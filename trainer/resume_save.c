@@ -1,10 +1,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
-#include "trainer/memory.h"
 #include "trainer/resume.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Tensor i of a checkpoint: the weights, then their momentum. */
 static const struct param *param_of(const struct supernet *net, int i)
@@ -12,14 +10,12 @@ static const struct param *param_of(const struct supernet *net, int i)
     return &net->params[i % net->param_count];
 }
 
-/* weights, momentum: host, in the device's order; NULL: no values. Returns owned (mem_free). */
-static struct tensor *list_tensors(const struct supernet *net, const float *weights,
-                                   const float *momentum)
+/* Without values. Returns owned (mem_free). */
+static struct tensor *list_tensors(const struct supernet *net)
 {
     struct tensor *tensors = mem_array(2 * (size_t)net->param_count, sizeof *tensors);
     for (int i = 0; i < 2 * net->param_count; i++) {
         const struct param *param = param_of(net, i);
-        const float *from = i < net->param_count ? weights : momentum;
         struct tensor *tensor = &tensors[i];
         snprintf(tensor->name, sizeof tensor->name, "%s%s",
                  i < net->param_count ? "" : RESUME_MOMENTUM, param->name);
@@ -27,7 +23,6 @@ static struct tensor *list_tensors(const struct supernet *net, const float *weig
         for (int axis = 0; axis < param->rank; axis++)
             tensor->shape[axis] = param->shape[axis];
         tensor->count = param->count;
-        tensor->values = from ? (float *)from + param->offset : NULL; /* copied, never written */
     }
     return tensors;
 }
@@ -74,25 +69,21 @@ static void fill_meta(const struct resume_saving *saving, const struct resume *r
                                      .ranks = bench->comm->size};
 }
 
-/* Host memory that is not the device's: both arrays, one behind the other. Returns owned. */
-static enum err download(const struct resume_saving *saving, float **host)
+/* From the device straight into the saver's copy. */
+static enum err fetch(const void *own, int tensor, float *values)
 {
-    struct supernet *net = saving->bench->net;
-    struct device *device = net->device;
-    size_t bytes = net->weight_count * sizeof **host;
-    *host = malloc(2 * bytes);
-    if (!*host)
-        return err_set(ERR_MEMORY, "no memory for a copy of the weights: %zu MiB", bytes >> 19);
-    enum err err = device->ops->download(device, *host, net->weights, bytes);
-    if (err == ERR_OK)
-        err = device->ops->download(device, *host + net->weight_count, saving->momentum, bytes);
-    return err;
+    const struct resume_saving *saving = own;
+    const struct supernet *net = saving->bench->net;
+    const struct param *param = param_of(net, tensor);
+    const float *from = tensor < net->param_count ? net->weights : saving->momentum;
+    return net->device->ops->download(net->device, values, from + param->offset,
+                                      param->count * sizeof *values);
 }
 
 enum err resume_prepare(const struct resume_saving *saving)
 {
     const struct supernet *net = saving->bench->net;
-    struct tensor *tensors = list_tensors(net, NULL, NULL);
+    struct tensor *tensors = list_tensors(net);
     enum err err = checkpoint_prepare(saving->bench->store, tensors, 2 * net->param_count);
     mem_free(tensors);
     return err;
@@ -103,22 +94,20 @@ enum err resume_save(const struct resume_saving *saving, const struct resume *re
     enum err err = ERR_OK;
     struct workbench *bench = saving->bench;
     const struct supernet *net = bench->net;
-    float *host = NULL;
     char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
-    struct checkpoint_arrange arranging = {.arrange = arrange, .settle = settle, .own = saving};
+    struct checkpoint_arrange arranging = {
+        .fetch = fetch, .arrange = arrange, .settle = settle, .own = saving};
     struct checkpoint checkpoint = {
         .position = {.step = resume->step,
                      .epoch = resume->step / saving->timetable->steps_per_epoch,
                      .is_final = is_final},
         .tensor_count = 2 * net->param_count};
-    TRY(download(saving, &host));
-    checkpoint.tensors = list_tensors(net, host, host + net->weight_count);
+    checkpoint.tensors = list_tensors(net);
     snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
              bench->plan.stages[saving->stage].name);
     fill_meta(saving, resume, key, dataset, &checkpoint.meta);
     TRY(checkpoint_save_arranged(bench->store, &checkpoint, &arranging));
 out:
     mem_free(checkpoint.tensors); /* meta and values are borrowed: no checkpoint_fini */
-    free(host);
     return err;
 }

@@ -84,6 +84,9 @@ MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
  * does the rest in its own thread. Errors of both functions fail the save. They and what `own`
  * points to must last until the save is durable. NULL: checkpoint_save(). */
 struct checkpoint_arrange {
+    /* Writes the values of one tensor into the copy, for whoever has them where no pointer reaches;
+     * in the caller's thread, before the save returns. NULL: tensor.values are copied. */
+    enum err (*fetch)(const void *own, int tensor, float *values);
     /* Brings the values of one tensor of the copy into the outside's order, in place; `room` holds
      * as many values again. */
     enum err (*arrange)(const void *own, int tensor, float *values, float *room);

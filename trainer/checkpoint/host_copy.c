@@ -71,7 +71,19 @@ static void clear(struct host_copy *copy)
     checkpoint_fini(&copy->checkpoint);
 }
 
-enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint)
+static enum err take_values(const struct checkpoint *from, int i, struct tensor *to,
+                            const struct checkpoint_arrange *arrange)
+{
+    if (to->count == 0)
+        return ERR_OK;
+    if (arrange && arrange->fetch)
+        return arrange->fetch(arrange->own, i, to->values);
+    memcpy(to->values, from->tensors[i].values, tensor_bytes(to));
+    return ERR_OK;
+}
+
+enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint,
+                        const struct checkpoint_arrange *arrange)
 {
     enum err err = ERR_OK;
     size_t at = 0;
@@ -85,9 +97,7 @@ enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpo
     for (int i = 0; i < mine->tensor_count; i++) {
         mine->tensors[i] = checkpoint->tensors[i];
         mine->tensors[i].values = (float *)(void *)((char *)copy->block + at);
-        if (mine->tensors[i].count > 0)
-            memcpy(mine->tensors[i].values, checkpoint->tensors[i].values,
-                   tensor_bytes(&mine->tensors[i]));
+        TRY(take_values(checkpoint, i, &mine->tensors[i], arrange));
         at += room_of(&mine->tensors[i]);
     }
 out:

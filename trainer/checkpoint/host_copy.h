@@ -11,8 +11,10 @@ struct host_copy {
     size_t room_bytes;
 };
 
-/* Replaces what the copy held. ERR_MEMORY: it is empty then. */
-MUST_CHECK enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint);
+/* Replaces what the copy held; values as arrange->fetch brings them (NULL: as they stand in the
+ * checkpoint). ERR_MEMORY, or what fetch says: the copy is worth nothing then. */
+MUST_CHECK enum err host_copy_take(struct host_copy *copy, const struct checkpoint *checkpoint,
+                                   const struct checkpoint_arrange *arrange);
 /* Bytes that a copy of these tensors takes. */
 size_t host_copy_room(const struct tensor *tensors, int tensor_count);
 

@@ -246,7 +246,7 @@ enum err saver_ask(struct saver *saver, const struct checkpoint *checkpoint,
 {
     enum err err = ERR_OK;
     TRY(saver_wait(saver));
-    TRY(host_copy_take(&saver->copy, checkpoint)); /* idle: the copy is ours */
+    TRY(host_copy_take(&saver->copy, checkpoint, arrange)); /* idle: the copy is ours */
     saver->arrange = arrange ? *arrange : (struct checkpoint_arrange){0};
     start(saver, SAVER_WRITING);
 out:
