@@ -150,9 +150,7 @@ void walk_rows(const struct walk *walk, const struct knob *knob, const char *pat
         struct walk inner = {knob->rows, walk->errors, row, shown, NULL};
         if (is_named)
             fill_name(walk, path, node, i, row);
-        if (node->items[i]->kind == YAML_MAP)
-            walk_fill(&inner, node->items[i]);
-        else
+        if (!walk_fill(&inner, node->items[i]))
             yaml_complain(walk->errors, node->items[i], path, "a row %s; expected a map",
                           walk_kind(node->items[i]));
     }

@@ -185,15 +185,10 @@ static void fill_default(const struct walk *walk, const struct knob *knob)
     yaml_close(&yaml);
 }
 
-void walk_fill(struct walk *walk, const struct yaml_node *map)
+static void complain_missing(const struct walk *walk, const struct yaml_node *map)
 {
-    const struct schema *schema = walk->schema;
-    walk->is_seen = mem_array((size_t)schema->knob_count, sizeof *walk->is_seen);
-    for (int i = 0; i < schema->knob_count; i++)
-        fill_default(walk, &schema->knobs[i]);
-    fill_section(walk, "", map);
-    for (int i = 0; i < schema->knob_count; i++) {
-        const struct knob *knob = &schema->knobs[i];
+    for (int i = 0; i < walk->schema->knob_count; i++) {
+        const struct knob *knob = &walk->schema->knobs[i];
         if (knob->fallback || walk->is_seen[i])
             continue;
         char shown[PATH_BYTES];
@@ -201,17 +196,30 @@ void walk_fill(struct walk *walk, const struct yaml_node *map)
         yaml_complain(walk->errors, yaml_nearest(map, knob->path), shown, "is missing (%s)",
                       knob->help);
     }
-    mem_free(walk->is_seen);
-    walk->is_seen = NULL;
 }
 
-void schema_fill(const struct schema *schema, const struct yaml_node *map,
+bool walk_fill(struct walk *walk, const struct yaml_node *node)
+{
+    bool is_map = node->kind == YAML_MAP;
+    walk->is_seen = mem_array((size_t)walk->schema->knob_count, sizeof *walk->is_seen);
+    for (int i = 0; i < walk->schema->knob_count; i++)
+        fill_default(walk, &walk->schema->knobs[i]);
+    if (is_map) {
+        fill_section(walk, "", node);
+        complain_missing(walk, node);
+    }
+    mem_free(walk->is_seen);
+    walk->is_seen = NULL;
+    return is_map;
+}
+
+bool schema_fill(const struct schema *schema, const struct yaml_node *root,
                  struct yaml_errors *errors, void *into)
 {
     struct walk walk = {schema, errors, into, "", NULL};
     memset(into, 0, schema->size);
-    if (map->kind == YAML_MAP)
-        walk_fill(&walk, map);
-    else
-        yaml_complain(errors, map, NULL, "the file %s; expected keys and values", walk_kind(map));
+    bool is_map = walk_fill(&walk, root);
+    if (!is_map)
+        yaml_complain(errors, root, NULL, "the file %s; expected keys and values", walk_kind(root));
+    return is_map;
 }

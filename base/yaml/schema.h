@@ -79,10 +79,11 @@ void yaml_complain_text(struct yaml_errors *errors, const char *lines);
 /* ERR_OK when there are none, else ERR_CONFIG with all of them in one text, one a line. */
 MUST_CHECK enum err yaml_errors_end(const struct yaml_errors *errors);
 
-/* Fills a struct of schema->size bytes from a map: defaults first, then what is written. Every
- * error is added to `errors`; the field of a knob in error keeps its default (zero when required).
- */
-void schema_fill(const struct schema *schema, const struct yaml_node *map,
+/* Fills a struct of schema->size bytes from a file's root: defaults first, then what is written.
+ * Every error is added to `errors`; the field of a knob in error keeps its default (zero when
+ * required), so that a check across fields may use what it reads. False: the root is no map,
+ * nothing of it was read, and no check across fields has anything to add. */
+bool schema_fill(const struct schema *schema, const struct yaml_node *root,
                  struct yaml_errors *errors, void *into);
 
 /* The knob of a dotted path; NULL when there is none. */

@@ -14,8 +14,9 @@ struct walk { /* one struct being filled from one map */
     bool *is_seen;     /* per knob */
 };
 
-/* Defaults, then the map, then what is missing. Sets walk->is_seen for its duration. */
-void walk_fill(struct walk *walk, const struct yaml_node *map);
+/* Defaults, then the map, then what is missing; of a node that is no map the defaults only, and
+ * false: the caller complains. Sets walk->is_seen for its duration. */
+bool walk_fill(struct walk *walk, const struct yaml_node *node);
 
 /* The list types; path is the one to show. */
 void walk_ints(const struct walk *walk, const struct knob *knob, const char *path,

@@ -240,6 +240,18 @@ static void check_teacher(const struct loading *loading)
                  "teacher.from is given, so nothing is trained; remove one of the two");
 }
 
+/* What the rows of the schema cannot see alone. */
+static void check_whole(struct loading *loading)
+{
+    load_space_file(loading);
+    check_names(loading);
+    check_batch(loading);
+    check_teacher(loading);
+    if (loading->has_space)
+        check_rows(loading);
+    check_search(loading);
+}
+
 enum err campaign_load(const char *path, const struct campaign_override *overrides,
                        int override_count, struct campaign *campaign)
 {
@@ -253,18 +265,13 @@ enum err campaign_load(const char *path, const struct campaign_override *overrid
     for (int i = 0; i < override_count; i++)
         TRY(yaml_set(yaml, overrides[i].key, overrides[i].value));
     loading->root = yaml_root(yaml);
-    schema_fill(campaign_schema(), loading->root, loading->errors, made);
+    bool is_map = schema_fill(campaign_schema(), loading->root, loading->errors, made);
     if (strlen(path) >= sizeof made->path)
         TRY(err_set(ERR_CONFIG, "%s: the path is longer than %zu characters", path,
                     sizeof made->path - 1));
     snprintf(made->path, sizeof made->path, "%s", path);
-    load_space_file(loading);
-    check_names(loading);
-    check_batch(loading);
-    check_teacher(loading);
-    if (loading->has_space)
-        check_rows(loading);
-    check_search(loading);
+    if (is_map)
+        check_whole(loading);
     TRY(yaml_errors_end(loading->errors));
     resolve(loading);
     *campaign = *made;

@@ -236,8 +236,8 @@ static enum err read_space(struct yaml *yaml, double width_multiplier, int class
     enum err err = ERR_OK;
     struct yaml_errors *errors = yaml_errors_create();
     struct space_file *file = mem_alloc(sizeof *file);
-    schema_fill(&space_schema, yaml_root(yaml), errors, file);
-    check_file(file, yaml_root(yaml), errors);
+    if (schema_fill(&space_schema, yaml_root(yaml), errors, file))
+        check_file(file, yaml_root(yaml), errors);
     TRY(yaml_errors_end(errors));
     memset(space, 0, sizeof *space);
     space->classes = classes;
