@@ -75,29 +75,6 @@ out:
     return err;
 }
 
-static enum err read_teacher(struct campaign_run *run)
-{
-    enum err err = ERR_OK;
-    char *path = NULL, *name = NULL;
-    struct checkpoint_store *store = NULL;
-    struct checkpoint teacher = {0};
-    if (run->campaign.teacher.from[0] == '\0')
-        return ERR_OK;
-    TRY(checkpoint_reference(run->campaign.teacher.from, &path, &name));
-    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
-    TRY(checkpoint_store_open(&cfg, &store));
-    TRY(checkpoint_peek(store, name, &teacher));
-    hash_hex(&teacher.content, run->teacher);
-out:
-    if (err != ERR_OK)
-        err_prefix(err, "teacher.from %s", run->campaign.teacher.from);
-    checkpoint_fini(&teacher);
-    checkpoint_store_close(&store);
-    mem_free(path);
-    mem_free(name);
-    return err;
-}
-
 enum err campaign_run_open(const struct campaign_options *options, struct campaign_run **run)
 {
     enum err err = ERR_OK;
@@ -108,10 +85,11 @@ enum err campaign_run_open(const struct campaign_options *options, struct campai
     made->journal = file_join(made->folder, "journal");
     made->resolved = file_join(made->folder, "campaign.yaml");
     TRY(read_dataset(made));
-    TRY(read_teacher(made));
+    TRY(given_teacher_read(made->campaign.teacher.from, &made->teacher));
     campaign_schedule(&made->campaign, &made->space, &made->schedule);
+    TRY(schedule_give(&made->schedule, &made->space, &made->teacher.trained));
     struct graph_cfg graph = {&made->campaign, &made->space, &made->schedule, &made->dataset,
-                              made->teacher};
+                              made->teacher.content};
     graph_build(&graph, &made->graph);
     *run = made;
     made = NULL;

@@ -5,6 +5,7 @@
 
 #include "scheduler/survey.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/given_teacher.h"
 
 #define CAMPAIGN_RUN_MAX_OVERRIDES 64
 
@@ -25,8 +26,8 @@ struct campaign_run {
     struct graph graph;
     struct hash dataset;
     uint32_t train_images, holdout_images, test_images;
-    int image_side;                         /* the longest side of a stored image, pixels */
-    char teacher[HASH_HEX_BYTES];           /* of an imported teacher, or "" */
+    int image_side; /* the longest side of a stored image, pixels */
+    struct given_teacher teacher;
     const char *folder;                     /* the run's */
     char *checkpoints, *journal, *resolved; /* paths inside it */
 };

@@ -6,6 +6,8 @@
 #include "cluster/command.h"
 #include "cluster/table.h"
 #include "cluster/tensor_table.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/spec/open_choices.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +111,24 @@ enum err cmd_checkpoint_list(int argc, char **argv)
     return run_apart(argc, argv, json_only, list);
 }
 
+static json_t *json_choices(const struct choices *choices)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < choices->count; i++)
+        json_array_append_new(array, json_integer(choices->value[i]));
+    return array;
+}
+
+/* null: it is not recorded. */
+static json_t *json_trained(const struct checkpoint_meta *meta)
+{
+    const struct open_choices *trained = &meta->trained;
+    if (!meta->has_trained)
+        return json_null();
+    return json_pack("{s:o, s:o, s:o}", "kernels", json_choices(&trained->kernels), "expansions",
+                     json_choices(&trained->expansions), "depths", json_choices(&trained->depths));
+}
+
 static void show_as_json(const struct checkpoint *checkpoint, json_t *tensors)
 {
     const struct checkpoint_meta *meta = &checkpoint->meta;
@@ -122,6 +142,7 @@ static void show_as_json(const struct checkpoint *checkpoint, json_t *tensors)
                   "channels", meta->channels, "space", meta->space, "campaign", meta->campaign);
     json_object_update(json, more);
     json_decref(more);
+    json_object_set_new(json, "trained", json_trained(meta));
     json_object_set_new(json, "mixed", view_lines_json(meta->mixed));
     json_object_set_new(json, "tensors", tensors);
     view_print_json(json);
@@ -133,6 +154,16 @@ static void print_field(const char *name, const char *value)
     for (const char *at = value[0] ? value : "-"; *at; at++) /* a terminal obeys some bytes */
         putchar((unsigned char)*at < ' ' || *at == 0x7F ? '?' : *at);
     printf("\n");
+}
+
+static void print_trained(const struct checkpoint_meta *meta)
+{
+    struct text text;
+    text_init(&text);
+    if (meta->has_trained)
+        open_choices_format(&meta->trained, &text);
+    print_field("trained", meta->has_trained ? text_get(&text) : "not recorded");
+    text_fini(&text);
 }
 
 /* One line for each of the other devices. */
@@ -170,6 +201,7 @@ static void show_as_text(const struct checkpoint *checkpoint)
     printf("%-12s width %g, %d classes, %d channels\n", "space", meta->width_multiplier,
            meta->classes, meta->channels);
     print_field("statistics", meta->has_statistics ? "yes" : "no");
+    print_trained(meta);
     printf("%-12s %d, %.1f MiB\n", "tensors", checkpoint->tensor_count,
            (double)size_bytes / (1 << 20));
 }

@@ -8,6 +8,7 @@
 #include "trainer/adopt.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/spec/lookup.h"
+#include "trainer/spec/open_choices.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 
 struct request {
     const char *file, *space, *dest;
+    const char *trained; /* which choices, as open_choices_parse() reads them */
     long classes, channels;
     double width;
     bool has_json;
@@ -38,16 +40,21 @@ static enum err read_number(int option, const char *value, struct request *reque
 
 static enum err read_options(int argc, char **argv, struct request *request)
 {
-    static const struct option options[] = {
-        {"space", required_argument, NULL, 's'},    {"classes", required_argument, NULL, 'c'},
-        {"channels", required_argument, NULL, 'n'}, {"width", required_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"space", required_argument, NULL, 's'},
+                                            {"classes", required_argument, NULL, 'c'},
+                                            {"channels", required_argument, NULL, 'n'},
+                                            {"width", required_argument, NULL, 'w'},
+                                            {"trained", required_argument, NULL, 't'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     optind = 0; /* from the start, whoever parsed before */
-    *request = (struct request){.width = 1, .channels = 3};
+    *request = (struct request){.width = 1, .channels = 3, .trained = "all"};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 's')
             request->space = optarg;
+        else if (option == 't')
+            request->trained = optarg;
         else if (option == 'j')
             request->has_json = true;
         else if (strchr("cnw", option))
@@ -138,6 +145,10 @@ static enum err read_weights(const struct request *request, struct import *impor
     TRY(lookup_find(request->space, "spaces", NULL, path, sizeof path));
     TRY(space_load(path, request->width, (int)request->classes, (int)request->channels,
                    &import->space));
+    err = open_choices_parse(&import->space, request->trained, &import->checkpoint.meta.trained);
+    if (err != ERR_OK)
+        TRY(err_prefix(ERR_USAGE, "--trained"));
+    import->checkpoint.meta.has_trained = true;
     TRY(device_open(&device, &import->device));
     TRY(supernet_create(&import->space, import->device, &import->net));
     TRY(safetensors_read(request->file, &import->given, &import->given_count));
@@ -168,6 +179,16 @@ out:
     return err;
 }
 
+/* Said aloud: a sort of channels keeps these, and only who made the file knows. */
+static void print_trained(const struct import *import)
+{
+    struct text text;
+    text_init(&text);
+    open_choices_format(&import->checkpoint.meta.trained, &text);
+    printf("taken as trained for %s (--trained says otherwise)\n", text_get(&text));
+    text_fini(&text);
+}
+
 static void print_import(const struct request *request, const struct import *import,
                          const struct hash *content)
 {
@@ -188,6 +209,7 @@ static void print_import(const struct request *request, const struct import *imp
            has_statistics ? "running statistics among them" : "no running statistics");
     if (import->adoption.identities > 0)
         printf("%d kernel matrices were not in the file: identity\n", import->adoption.identities);
+    print_trained(import);
     printf("content %s\n", hex);
 }
 

@@ -52,7 +52,8 @@ const struct command commands[] = {
     {"checkpoint", "export", "PATH[@NAME] FILE.safetensors [--force] [--json]",
      "write a checkpoint's weights under the reference's names", cmd_checkpoint_export},
     {"checkpoint", "import",
-     "FILE.safetensors --space SPACE --classes N [--channels N] [--width W] DEST [--json]",
+     "FILE.safetensors --space SPACE --classes N [--channels N] [--width W] "
+     "[--trained all|biggest|\"k=3,5,7 e=3,4,6 d=2,3,4\"] DEST [--json]",
      "make a checkpoint from weights trained elsewhere", cmd_checkpoint_import},
     {"checkpoint", "prune", "PATH [--keep N] [--former] [--yes] [--json]",
      "say which checkpoints nothing needs; with --yes, let them go", cmd_checkpoint_prune},

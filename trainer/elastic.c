@@ -103,23 +103,40 @@ static void permute_hidden(float *flat, const struct block_slot *slot, const int
     permute_columns(flat + slot->reduce_b, 1, slot->hidden, order);
 }
 
+/* Adds a border unless there is one. */
+static void add_border(int border, int *borders, int *count)
+{
+    if (border > borders[*count - 1])
+        borders[(*count)++] = border;
+}
+
 /* Ascending borders [0, ..., widest]: the widths that sub-networks were trained for. */
 static int list_borders(const struct block_spec *spec, const struct choices *trained, int middle,
                         int borders[SPACE_MAX_CHOICES + 2])
 {
-    int count = 0;
-    borders[count++] = 0;
-    for (int i = 0; i < trained->count; i++) {
-        int width = space_middle(spec, trained->value[i]);
-        if (width > borders[count - 1] && width < middle)
-            borders[count++] = width;
-    }
-    borders[count++] = middle;
+    int count = 1;
+    borders[0] = 0;
+    for (int i = 0; i < trained->count; i++)
+        if (space_middle(spec, trained->value[i]) < middle)
+            add_border(space_middle(spec, trained->value[i]), borders, &count);
+    add_border(middle, borders, &count);
+    return count;
+}
+
+/* The same for the hidden units of squeeze-excite, of which a narrower block has fewer. */
+static int list_hidden_borders(const struct block_spec *spec, const struct choices *given,
+                               const struct block_slot *slot, int borders[SPACE_MAX_CHOICES + 2])
+{
+    int middles[SPACE_MAX_CHOICES + 2], count = 1;
+    int middle_count = list_borders(spec, given, slot->middle, middles);
+    borders[0] = 0;
+    for (int i = 1; i < middle_count; i++)
+        add_border(space_hidden(middles[i]), borders, &count);
     return count;
 }
 
 static void sort_block(const struct supernet *net, struct host_arrays *host, int b,
-                       const struct choices *trained)
+                       const struct choices *trained, const struct choices *given)
 {
     const struct block_slot *slot = &net->wiring->blocks[b];
     struct ranked *ranked = mem_array((size_t)slot->middle, sizeof *ranked);
@@ -135,9 +152,10 @@ static void sort_block(const struct supernet *net, struct host_arrays *host, int
     permute_norm(net, host, &slot->depthwise, order);
     permute_norm(net, host, &slot->expand, order);
 
-    if (slot->has_se) { /* hidden units: over all of them, as the reference */
+    if (slot->has_se) {
+        count = list_hidden_borders(&net->space->blocks[b - 1], given, slot, borders);
         measure_columns(host->weights + slot->expand_w, slot->middle, slot->hidden, ranked);
-        rank_channels(ranked, (int[]){0, slot->hidden}, 2, order);
+        rank_channels(ranked, borders, count, order);
         permute_hidden(host->weights, slot, order);
         if (host->momentum)
             permute_hidden(host->momentum, slot, order);
@@ -157,7 +175,8 @@ static void put_back(const struct supernet *net, float *to, const float *host, s
     net->device->ops->upload(net->device, to, host, count * sizeof *host);
 }
 
-enum err elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained)
+enum err elastic_sort_channels(struct supernet *net, float *momentum, const struct choices *trained,
+                               const struct choices *given)
 {
     enum err err = ERR_OK;
     struct host_arrays host = {0};
@@ -167,7 +186,7 @@ enum err elastic_sort_channels(struct supernet *net, float *momentum, const stru
     if (momentum)
         TRY(fetch(net, momentum, net->weight_count, &host.momentum));
     for (int b = 1; b < net->wiring->block_count; b++)
-        sort_block(net, &host, b, trained);
+        sort_block(net, &host, b, trained, given);
     put_back(net, net->weights, host.weights, net->weight_count);
     put_back(net, net->means, host.means, net->statistic_count);
     put_back(net, net->variances, host.variances, net->statistic_count);

@@ -52,6 +52,8 @@ static void fill_meta(const struct resume_saving *saving, const struct resume *r
                       char *dataset, struct checkpoint_meta *meta)
 {
     const struct workbench *bench = saving->bench;
+    const struct schedule *schedule = &bench->schedule;
+    const struct phase *phase = &schedule->phases[bench->plan.stages[saving->stage].phase];
     hash_hex(&bench->keys[saving->stage], key);
     hash_hex(&dataset_info(bench->dataset)->content, dataset);
     *meta = (struct checkpoint_meta){.campaign = bench->campaign_text,
@@ -66,7 +68,9 @@ static void fill_meta(const struct resume_saving *saving, const struct resume *r
                                      .mixed = (char *)text_get(&bench->mixed),
                                      .lease_epoch = bench->cfg.lease_epoch,
                                      .saved_ms = clock_wall_ms(),
-                                     .ranks = bench->comm->size};
+                                     .ranks = bench->comm->size,
+                                     .has_trained = true};
+    schedule_trained_before(schedule, &bench->space, phase + 1, &meta->trained);
 }
 
 /* From the device straight into the saver's copy. */

@@ -141,7 +141,8 @@ static enum err prepare_weights(struct shrink *shrink)
     shrink->is_sorted = !shrink->resume.has_begun && shrink->phase->sorts_channels;
     if (!shrink->is_sorted)
         return ERR_OK;
-    return elastic_sort_channels(bench->net, NULL, &trained.expansions);
+    return elastic_sort_channels(bench->net, NULL, &trained.expansions,
+                                 &bench->schedule.before.expansions);
 }
 
 static enum err open_parts(struct shrink *shrink, const struct stage_start *start)

@@ -194,12 +194,15 @@ void supernet_backward(struct supernet *net, struct pass *pass, const struct for
 size_t pass_size_bytes(const struct pass *pass);
 
 /* Sorts the middle channels of every block by the L1 norm of the projecting convolution's columns,
- * biggest first. `trained` are the expansions that were open before; their widths are borders that
- * no channel crosses: with {6} all channels are sorted, with {4,6} those of the 4-fold width and
- * those beyond it apart, so that 4-fold sub-networks stay what they are (but for squeeze-excite,
- * whose hidden units the reference sorts without borders). Momentum (same layout; may be NULL) and
- * statistics are permuted alike. The function of the full network is unchanged. OFA sec. 3.3. */
+ * biggest first. `trained` are the expansions that were trained before; their widths are borders
+ * that no channel crosses: with {6} all channels are sorted, with {4,6} those of the 4-fold width
+ * and those beyond it apart, so that 4-fold sub-networks stay what they are. But for
+ * squeeze-excite, whose hidden units the reference sorts without borders: they have the borders of
+ * `given`, the expansions a given teacher came with, whose sub-networks stay what they are to the
+ * last unit. Momentum (same layout; may be NULL) and statistics are permuted alike. The function of
+ * the full network is unchanged. OFA sec. 3.3. */
 MUST_CHECK enum err elastic_sort_channels(struct supernet *net, float *momentum,
-                                          const struct choices *trained);
+                                          const struct choices *trained,
+                                          const struct choices *given);
 
 #endif

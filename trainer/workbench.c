@@ -50,47 +50,34 @@ out:
     return err;
 }
 
-/* A teacher trained elsewhere is part of what a stage depends on. */
-static enum err find_teacher_content(const struct workbench *bench, char hex[HASH_HEX_BYTES])
+/* A teacher trained elsewhere is part of what a stage depends on: its content, and the widths that
+ * a sort has to keep. Collective: the schedule is the same on every rank. */
+static enum err take_teacher(struct workbench *bench)
 {
     enum err err = ERR_OK;
-    char *path = NULL, *name = NULL;
-    struct checkpoint_store *store = NULL;
-    struct checkpoint teacher = {0};
-    hex[0] = '\0';
-    if (bench->campaign->teacher.from[0] == '\0')
-        return ERR_OK;
-    TRY(checkpoint_reference(bench->campaign->teacher.from, &path, &name));
-    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
-    TRY(checkpoint_store_open(&cfg, &store));
-    TRY(checkpoint_peek(store, name, &teacher));
-    hash_hex(&teacher.content, hex);
+    if (bench->comm->rank == 0)
+        err = given_teacher_read(bench->campaign->teacher.from, &bench->teacher);
+    TRY(comm_agree(bench->comm, err));
+    TRY(bench->comm->broadcast(bench->comm, &bench->teacher, sizeof bench->teacher));
+    TRY(schedule_give(&bench->schedule, &bench->space, &bench->teacher.trained));
 out:
-    checkpoint_fini(&teacher);
-    checkpoint_store_close(&store);
-    mem_free(path);
-    mem_free(name);
     return err;
 }
 
-static enum err compute_keys(struct workbench *bench)
+static void compute_keys(struct workbench *bench)
 {
-    enum err err = ERR_OK;
-    char teacher[HASH_HEX_BYTES];
     struct text lines;
     text_init(&lines);
-    TRY(find_teacher_content(bench, teacher));
     for (int stage = 0; stage < bench->plan.stage_count; stage++) {
         campaign_stage_inputs(bench->campaign, &bench->space, &bench->schedule, &bench->plan, stage,
                               &lines);
-        bench->keys[stage] = campaign_stage_key(text_get(&lines), &bench->plan, stage, bench->keys,
-                                                &dataset_info(bench->dataset)->content, teacher);
+        bench->keys[stage] =
+            campaign_stage_key(text_get(&lines), &bench->plan, stage, bench->keys,
+                               &dataset_info(bench->dataset)->content, bench->teacher.content);
         text_fini(&lines);
         text_init(&lines);
     }
-out:
     text_fini(&lines);
-    return err;
 }
 
 /* A gang that was killed a moment ago may still hold the store: waits for its end a little. */
@@ -114,7 +101,7 @@ static enum err open_store(struct workbench *bench)
     struct text text;
     size_t size_bytes = 0;
     text_init(&text);
-    TRY(compute_keys(bench));
+    compute_keys(bench);
     TRY(file_make_folders(path));
     struct checkpoint_store_cfg cfg = {
         .path = path, .is_writer = true, .keep = bench->campaign->checkpoint.keep};
@@ -133,7 +120,8 @@ out:
     return err;
 }
 
-static enum err open_everything(struct workbench *bench)
+/* What a rank can open without the others. */
+static enum err open_alone(struct workbench *bench)
 {
     enum err err = ERR_OK;
     TRY(open_data(bench));
@@ -142,8 +130,6 @@ static enum err open_everything(struct workbench *bench)
     campaign_schedule(bench->campaign, &bench->space, &bench->schedule);
     campaign_expand(bench->campaign, &bench->schedule, &bench->plan);
     TRY(open_device(bench));
-    if (bench->comm->rank == 0)
-        TRY(open_store(bench));
 out:
     return err;
 }
@@ -157,7 +143,10 @@ enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **resu
     bench->comm = cfg->comm;
     text_init(&bench->mixed);
     bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
-    err = open_everything(bench);
+    err = open_alone(bench);
+    TRY(comm_agree(bench->comm, err));
+    TRY(take_teacher(bench));
+    err = bench->comm->rank == 0 ? open_store(bench) : ERR_OK;
     TRY(comm_agree(bench->comm, err));
     TRY(mixed_gang(bench));
     if (bench->comm->rank == 0)

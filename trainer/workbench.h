@@ -7,6 +7,7 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/comm.h"
 #include "trainer/data/loader.h"
+#include "trainer/given_teacher.h"
 #include "trainer/spec/campaign.h"
 #include "trainer/supernet.h"
 
@@ -43,6 +44,7 @@ struct workbench {
     struct comm *comm;
     char *folder;
     struct space space;
+    struct given_teacher teacher;
     struct schedule schedule;
     struct plan plan;
     struct hash keys[PLAN_MAX_STAGES]; /* rank 0 only */

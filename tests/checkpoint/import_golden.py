@@ -56,6 +56,12 @@ def check_space(space, path):
             sys.exit(f"{space}: {len(tensors)} tensors given, {report}")
         run("checkpoint", "verify", folder / "store")
         shown = json.loads(run("checkpoint", "show", f"{folder / 'store'}@import", "--json"))
+        if shown["trained"] != {"kernels": [3, 5, 7], "expansions": [3, 4, 6], "depths": [2, 3, 4]}:
+            sys.exit(f"{space}: weights from elsewhere count as trained for everything, not {shown['trained']}")
+        run("checkpoint", "import", folder / "weights.safetensors", "--space", space, "--classes", golden["classes"],
+            "--trained", "k=5 e=4", folder / "store")
+        if "k=5,7 e=4,6 d=4" not in run("checkpoint", "show", f"{folder / 'store'}@import"):
+            sys.exit(f"{space}: --trained was not heard")
         if {t["name"]: t["shape"] for t in shown["tensors"]} != golden["tensors"]:
             sys.exit(f"{space}: the checkpoint's names or shapes are not the reference's")
         for index in range(len(golden["forward"])):

@@ -346,7 +346,7 @@ static void sorted_networks_compute_what_the_reference_s_do(void **state)
             trained.value[trained.count - 1 - i] =
                 (int)json_integer_value(json_array_get(list, (size_t)i));
         formula_fill(golden->rig.net, golden->seed);
-        must(elastic_sort_channels(golden->rig.net, NULL, &trained));
+        must(elastic_sort_channels(golden->rig.net, NULL, &trained, &(struct choices){0}));
         json_array_foreach(json_object_get(sorted, "forward"), index, entry)
         {
             struct subnet subnet = read_entry(golden, entry);

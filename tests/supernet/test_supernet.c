@@ -206,7 +206,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
     for (int i = 0; i < 3; i++)
         before[i] = uniform_logits(rig, e[i]);
     const struct choices trained = {2, {e[1], e[2]}};
-    must(elastic_sort_channels(rig->net, NULL, &trained));
+    must(elastic_sort_channels(rig->net, NULL, &trained, &trained));
     for (int i = 0; i < 3; i++) {
         after[i] = uniform_logits(rig, e[i]);
         double moved = change(before[i], after[i]);
@@ -218,7 +218,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
         mem_free(before[i]);
         before[i] = after[i];
     }
-    must(elastic_sort_channels(rig->net, NULL, &trained));
+    must(elastic_sort_channels(rig->net, NULL, &trained, &trained));
     for (int i = 0; i < 3; i++) { /* sorted already: not a bit moves */
         after[i] = uniform_logits(rig, e[i]);
         assert_memory_equal(before[i], after[i], 10 * N * sizeof(float));
@@ -233,8 +233,9 @@ static void a_sort_behind_the_teacher_has_no_borders(void **state)
 {
     struct rig *rig = *state;
     const int *e = rig->space.expansions.value;
+    const struct choices biggest = {1, {e[2]}};
     float *middle = uniform_logits(rig, e[1]), *widest = uniform_logits(rig, e[2]);
-    must(elastic_sort_channels(rig->net, NULL, &(struct choices){1, {e[2]}}));
+    must(elastic_sort_channels(rig->net, NULL, &biggest, &biggest));
     float *sorted = uniform_logits(rig, e[1]), *same = uniform_logits(rig, e[2]);
     assert_true(change(middle, sorted) > 1e-2);
     assert_true(change(widest, same) < 1e-5);
@@ -248,12 +249,13 @@ static void a_sort_behind_the_teacher_has_no_borders(void **state)
 static void sorting_moves_momentum_with_its_weights(void **state)
 {
     struct rig *rig = *state;
+    const struct choices none = {0};
     size_t bytes = rig->net->weight_count * sizeof(float);
     float *unsorted = mem_alloc(bytes), *weights = mem_alloc(bytes);
     const struct device_ops *ops = rig->device->ops;
     must(ops->download(rig->device, unsorted, rig->net->weights, bytes));
     ops->upload(rig->device, rig->gradient, unsorted, bytes); /* any array of that layout */
-    must(elastic_sort_channels(rig->net, rig->gradient, &(struct choices){0}));
+    must(elastic_sort_channels(rig->net, rig->gradient, &none, &none));
     float *momentum = all_gradients(rig);
     must(ops->download(rig->device, weights, rig->net->weights, bytes));
     assert_memory_equal(momentum, weights, bytes);
@@ -268,14 +270,38 @@ static void squeeze_excite_is_sorted_too(void **state)
     (void)state;
     struct rig rig;
     struct space space = rig_space("configs/spaces/mbv3.yaml", 3);
+    const struct choices biggest = {1, {6}};
     rig_open(&rig, &space, N, R, 2);
     float *before = uniform_logits(&rig, 6);
-    must(elastic_sort_channels(rig.net, NULL, &(struct choices){1, {6}}));
+    must(elastic_sort_channels(rig.net, NULL, &biggest, &biggest));
     float *after = uniform_logits(&rig, 6);
     if (!(change(before, after) < 1e-4))
         fail_msg("the full network changed by %.3g", change(before, after));
     mem_free(before);
     mem_free(after);
+    rig_close(&rig);
+}
+
+/* A given teacher's sub-networks have hidden units of their own to lose. */
+static void squeeze_excite_of_a_given_teacher_is_kept(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct space space = rig_space("configs/spaces/mbv3.yaml", 3);
+    const struct choices trained = {2, {4, 6}};
+    const int wanted[] = {4, 6};
+    float *before[2];
+    rig_open(&rig, &space, N, R, 2);
+    for (int i = 0; i < 2; i++)
+        before[i] = uniform_logits(&rig, wanted[i]);
+    must(elastic_sort_channels(rig.net, NULL, &trained, &trained));
+    for (int i = 0; i < 2; i++) {
+        float *after = uniform_logits(&rig, wanted[i]);
+        if (!(change(before[i], after) < 1e-4))
+            fail_msg("e=%d changed by %.3g", wanted[i], change(before[i], after));
+        mem_free(before[i]);
+        mem_free(after);
+    }
     rig_close(&rig);
 }
 
@@ -432,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sorting_moves_momentum_with_its_weights, open_tiny,
                                         close_tiny),
         cmocka_unit_test(squeeze_excite_is_sorted_too),
+        cmocka_unit_test(squeeze_excite_of_a_given_teacher_is_kept),
         cmocka_unit_test_setup_teardown(dropout_is_the_same_again_and_off_at_zero, open_tiny,
                                         close_tiny),
         cmocka_unit_test_setup_teardown(what_cannot_run_is_refused_with_the_reason, open_tiny,

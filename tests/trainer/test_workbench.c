@@ -5,6 +5,7 @@
 #include "trainer/judge.h"
 #include "trainer/memory.h"
 #include "trainer/resume.h"
+#include "trainer/spec/open_choices.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,6 +155,24 @@ static void what_was_saved_is_loaded_bit_for_bit(void **state)
     close_stand(&stand);
 }
 
+static void a_save_records_what_was_trained(void **state)
+{
+    struct stand stand;
+    struct checkpoint saved = {0};
+    char content[HASH_HEX_BYTES];
+    struct text text;
+    text_init(&text);
+    open_stand(*state, "record", "1", &stand);
+    save_told(&stand, KERNEL + 1, 5, false, content);
+    must(checkpoint_peek(stand.bench->store, content, &saved));
+    assert_true(saved.meta.has_trained);
+    open_choices_format(&saved.meta.trained, &text);
+    assert_string_equal(text_get(&text), "k=3,5,7 e=4 d=2,3"); /* depth-1 and what is before it */
+    text_fini(&text);
+    checkpoint_fini(&saved);
+    close_stand(&stand);
+}
+
 static void numbers_that_are_not_finite_are_not_saved(void **state)
 {
     struct stand stand;
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_newest_save_counts_though_nobody_heard_of_it),
         cmocka_unit_test(a_lost_checkpoint_starts_the_stage_again),
         cmocka_unit_test(what_was_saved_is_loaded_bit_for_bit),
+        cmocka_unit_test(a_save_records_what_was_trained),
         cmocka_unit_test(numbers_that_are_not_finite_are_not_saved),
         cmocka_unit_test(measuring_is_a_sign_of_life),
     };

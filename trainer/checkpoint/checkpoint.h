@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "trainer/spec/subnet.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ struct checkpoint_meta { /* about it, outside the content hash */
     int64_t saved_ms; /* wall time; save fills it in when 0 */
     int ranks;
     bool has_statistics; /* running statistics are among the tensors and may be used */
+    bool has_trained;    /* false: a checkpoint from before this was recorded */
+    /* Every choice that was trained at any time, by the stage and by whatever it comes from. */
+    struct open_choices trained;
 };
 
 struct checkpoint { /* in memory, loaded or to be saved */

@@ -10,6 +10,7 @@
 #define MOST_RANK 4
 /* Larger than any network here; keeps products of sizes far from overflow. */
 #define MOST_ELEMENTS ((uint64_t)1 << 40)
+#define MOST_CHOICE   1000 /* a kernel's side, an expansion, a depth */
 
 size_t tensor_bytes(const struct tensor *tensor)
 {
@@ -102,6 +103,24 @@ static char *not_null(char *text)
     return text ? text : empty;
 }
 
+struct trained_message { /* points into itself */
+    Glowworm__Checkpoint__Trained trained;
+    struct open_choices choices;
+};
+
+static void fill_trained(struct trained_message *message, const struct open_choices *choices)
+{
+    Glowworm__Checkpoint__Trained *to = &message->trained;
+    message->choices = *choices;
+    glowworm__checkpoint__trained__init(to);
+    to->n_kernels = (size_t)choices->kernels.count;
+    to->kernels = message->choices.kernels.value;
+    to->n_expansions = (size_t)choices->expansions.count;
+    to->expansions = message->choices.expansions.value;
+    to->n_depths = (size_t)choices->depths.count;
+    to->depths = message->choices.depths.value;
+}
+
 static void fill_meta(Glowworm__Checkpoint__Meta *to, const struct checkpoint_meta *from)
 {
     glowworm__checkpoint__meta__init(to);
@@ -146,7 +165,11 @@ void manifest_pack(const struct manifest *manifest, struct text *packed)
     Glowworm__Checkpoint__Manifest message = GLOWWORM__CHECKPOINT__MANIFEST__INIT;
     Glowworm__Checkpoint__Position position = GLOWWORM__CHECKPOINT__POSITION__INIT;
     Glowworm__Checkpoint__Meta meta;
+    struct trained_message trained;
     fill_meta(&meta, &checkpoint->meta);
+    fill_trained(&trained, &checkpoint->meta.trained);
+    if (checkpoint->meta.has_trained)
+        meta.trained = &trained.trained;
     position.stage = arena_string(arena, checkpoint->position.stage);
     position.step = checkpoint->position.step;
     position.epoch = checkpoint->position.epoch;
@@ -193,6 +216,32 @@ static bool is_printable(const char *name)
     return true;
 }
 
+/* False when these cannot be a space's choices. */
+static bool read_choices(const int32_t *values, size_t count, struct choices *choices)
+{
+    bool is_plausible = count > 0 && count <= SPACE_MAX_CHOICES;
+    *choices = (struct choices){0};
+    for (size_t i = 0; is_plausible && i < count; i++) {
+        is_plausible = values[i] > (i > 0 ? values[i - 1] : 0) && values[i] <= MOST_CHOICE;
+        choices->value[choices->count++] = values[i];
+    }
+    return is_plausible;
+}
+
+static enum err read_trained(const Glowworm__Checkpoint__Trained *from, struct checkpoint_meta *to)
+{
+    struct open_choices *trained = &to->trained;
+    if (!from)
+        return ERR_OK;
+    if (!read_choices(from->kernels, from->n_kernels, &trained->kernels) ||
+        !read_choices(from->expansions, from->n_expansions, &trained->expansions) ||
+        !read_choices(from->depths, from->n_depths, &trained->depths))
+        return err_set(ERR_DATA, "the trained choices are described in a way that is not "
+                                 "understood");
+    to->has_trained = true;
+    return ERR_OK;
+}
+
 static enum err read_tensor(const Glowworm__Checkpoint__Tensor *from, struct tensor *to,
                             struct hash *blob)
 {
@@ -230,6 +279,7 @@ static enum err read_message(const Glowworm__Checkpoint__Manifest *message, stru
     position->epoch = message->position->epoch;
     position->is_final = message->position->is_final;
     read_meta(message->meta, &checkpoint->meta);
+    TRY(read_trained(message->meta->trained, &checkpoint->meta));
     made->serial = message->serial;
     checkpoint->tensors = mem_array(message->n_tensors, sizeof *checkpoint->tensors);
     made->blobs = mem_array(message->n_tensors, sizeof *made->blobs);

@@ -283,6 +283,26 @@ out:
     return err;
 }
 
+enum err campaign_recall(const char *text, const struct space *space, struct campaign *campaign)
+{
+    enum err err = ERR_OK;
+    struct yaml *yaml = NULL;
+    struct loading *loading = mem_alloc(sizeof *loading);
+    loading->errors = yaml_errors_create();
+    loading->campaign = campaign;
+    loading->space = *space;
+    TRY(yaml_parse("the recorded campaign", text, strlen(text), &yaml));
+    loading->root = yaml_root(yaml);
+    schema_fill(campaign_schema(), loading->root, loading->errors, campaign);
+    check_rows(loading);
+    TRY(yaml_errors_end(loading->errors));
+out:
+    yaml_errors_destroy(loading->errors);
+    mem_free(loading);
+    yaml_close(&yaml);
+    return err;
+}
+
 enum err campaign_target_choices(const struct target *target, const struct space *space,
                                  const struct schedule *schedule, struct open_choices *open)
 {

@@ -122,6 +122,10 @@ struct campaign_override { /* --set key=value */
  * checking. */
 MUST_CHECK enum err campaign_load(const char *path, const struct campaign_override *overrides,
                                   int override_count, struct campaign *campaign);
+/* The campaign that a resolved text of some time ago describes, for its schedule on this space. The
+ * files it names are not looked for. ERR_CONFIG: it is no campaign as of now. */
+MUST_CHECK enum err campaign_recall(const char *text, const struct space *space,
+                                    struct campaign *campaign);
 /* The resolved file: loads back to the same campaign. */
 void campaign_write(const struct campaign *campaign, struct text *yaml);
 
@@ -148,7 +152,8 @@ struct calibration_set campaign_calibration(const struct campaign *campaign, uin
 void campaign_calibration_hints(const struct campaign *campaign, uint32_t train_images,
                                 struct text *lines);
 
-/* Teacher row (unless teacher.from) and the shrinking rows, scaled and overridden. */
+/* Teacher row (unless teacher.from: what that one was trained for is said by schedule_give()) and
+ * the shrinking rows, scaled and overridden. */
 void campaign_schedule(const struct campaign *campaign, const struct space *space,
                        struct schedule *schedule);
 

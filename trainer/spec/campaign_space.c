@@ -135,6 +135,7 @@ void campaign_schedule(const struct campaign *campaign, const struct space *spac
                        struct schedule *schedule)
 {
     memset(schedule, 0, sizeof *schedule);
+    schedule_open_biggest(space, &schedule->before);
     if (campaign->teacher.from[0] == 0) {
         struct phase *phase = &schedule->phases[schedule->phase_count++];
         snprintf(phase->name, sizeof phase->name, "teacher");

@@ -85,6 +85,31 @@ static void add_real(const char *name, double value, struct text *lines)
     text_add(lines, "\n");
 }
 
+static bool is_same(const struct choices *left, const struct choices *right)
+{
+    return left->count == right->count &&
+           memcmp(left->value, right->value, (size_t)left->count * sizeof *left->value) == 0;
+}
+
+/* The widths that a sort keeps, where the keys of the rows in front do not tell them yet: those of
+ * a given teacher, and those that an earlier row opened and a later one closed. Named only then, so
+ * that all other runs keep their keys. */
+static void add_kept_widths(const struct schedule *schedule, const struct space *space,
+                            const struct phase *phase, struct text *lines)
+{
+    struct open_choices trained, biggest;
+    schedule_open_biggest(space, &biggest);
+    schedule_trained_before(schedule, space, phase, &trained);
+    const struct choices *front =
+        phase > schedule->phases ? &phase[-1].open.expansions : &biggest.expansions;
+    if (!phase->sorts_channels)
+        return;
+    if (!is_same(&schedule->before.expansions, &biggest.expansions))
+        add_choices("given", &schedule->before.expansions, lines);
+    if (!is_same(&trained.expansions, front))
+        add_choices("trained", &trained.expansions, lines);
+}
+
 static void add_phase(const struct phase *phase, struct text *lines)
 {
     add_choices("kernels", &phase->open.kernels, lines);
@@ -132,6 +157,7 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
             add_knobs(campaign, AFFECTS_MATRICES, lines);
         space_lines(space, lines);
         add_phase(&schedule->phases[row->phase], lines);
+        add_kept_widths(schedule, space, &schedule->phases[row->phase], lines);
         return;
     case STAGE_EVALUATE:
         add_knobs(campaign, AFFECTS_EVALUATE | training, lines);

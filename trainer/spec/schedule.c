@@ -85,12 +85,43 @@ void schedule_trained(const struct schedule *schedule, const struct space *space
         *open = schedule->phases[schedule->phase_count - 1].open;
 }
 
+static bool join_choices(struct choices *to, const struct choices *from)
+{
+    bool fits = true;
+    for (int i = 0; i < from->count; i++)
+        fits = choices_add(to, from->value[i]) && fits;
+    return fits;
+}
+
+static bool join(struct open_choices *to, const struct open_choices *from)
+{
+    bool fits = join_choices(&to->kernels, &from->kernels);
+    fits = join_choices(&to->expansions, &from->expansions) && fits;
+    return join_choices(&to->depths, &from->depths) && fits;
+}
+
+enum err schedule_give(struct schedule *schedule, const struct space *space,
+                       const struct open_choices *trained)
+{
+    struct open_choices all = {space->kernels, space->expansions, space->depths};
+    if (!join(&all, trained)) /* the rows' choices are the space's: checked here for all of them */
+        return err_set(ERR_CONFIG,
+                       "the teacher was trained for choices that space %s does not have, and "
+                       "together they are more than %d of a kind",
+                       space->name, SPACE_MAX_CHOICES);
+    (void)join(&schedule->before, trained);
+    return ERR_OK;
+}
+
 void schedule_trained_before(const struct schedule *schedule, const struct space *space,
                              const struct phase *phase, struct open_choices *open)
 {
     schedule_open_biggest(space, open);
-    if (phase > schedule->phases)
-        *open = phase[-1].open;
+    bool fits = join(open, &schedule->before);
+    for (const struct phase *row = schedule->phases; row < phase; row++)
+        fits = join(open, &row->open) && fits;
+    if (!fits)
+        BUG("a row opens what space %s does not have", space->name);
 }
 
 bool schedule_trains_matrices(const struct schedule *schedule, const struct space *space,

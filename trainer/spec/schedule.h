@@ -18,10 +18,13 @@ struct phase {
     double
         rate; /* learning rate of the whole step at campaign.batch.global; cosine to 0 per step */
     bool has_distillation; /* soft targets from the frozen full network, computed once per batch */
-    bool sorts_channels; /* before the first step; the expansions open before stay what they are */
+    bool sorts_channels; /* before the first step; the expansions trained before stay as they are */
 };
 
 struct schedule {
+    /* What the network was trained for when the first row begins: the biggest alone, unless
+     * schedule_give() said otherwise. */
+    struct open_choices before;
     int phase_count;
     struct phase phases[SCHEDULE_MAX_PHASES];
 };
@@ -39,12 +42,17 @@ void schedule_list_rows(const char *schedule, struct text *names);
  * out. BUG on an unknown name. */
 void schedule_append(const char *name, const struct space *space, double epochs_scale,
                      double rate_scale, int global_batch, struct schedule *schedule);
-/* What the last row leaves open, hence every choice that was trained; the space's own where nothing
- * is trained here (an imported teacher with nothing to open). */
+/* Says what a given teacher (teacher.from) was trained for. ERR_CONFIG: these and the space's
+ * choices are too many together. */
+MUST_CHECK enum err schedule_give(struct schedule *schedule, const struct space *space,
+                                  const struct open_choices *trained);
+/* What the last row leaves open: every choice that is still trained at the end, so what a search
+ * may draw; the space's own where nothing is trained here (a given teacher with nothing to open).
+ */
 void schedule_trained(const struct schedule *schedule, const struct space *space,
                       struct open_choices *open);
-/* What the row in front of `phase`, one of the schedule's, leaves open: the biggest alone where it
- * is the first (a teacher trained here or elsewhere). */
+/* Every choice that was trained at any time in front of `phase`, one of the schedule's or the one
+ * past its last: by a given teacher and in the rows before. A sort keeps all of their widths. */
 void schedule_trained_before(const struct schedule *schedule, const struct space *space,
                              const struct phase *phase, struct open_choices *open);
 /* Whether `phase`, one of the schedule's, trains kernel matrices. They rest until a row opens a

@@ -124,6 +124,20 @@ int choices_find(const struct choices *choices, int value)
     return -1;
 }
 
+bool choices_add(struct choices *choices, int value)
+{
+    int at = choices->count;
+    if (choices_find(choices, value) >= 0)
+        return true;
+    if (choices->count == SPACE_MAX_CHOICES)
+        return false;
+    for (; at > 0 && choices->value[at - 1] > value; at--)
+        choices->value[at] = choices->value[at - 1];
+    choices->value[at] = value;
+    choices->count++;
+    return true;
+}
+
 /* What the rows of the schema cannot see alone. */
 static void check_file(const struct space_file *file, const struct yaml_node *root,
                        struct yaml_errors *errors)

@@ -102,5 +102,7 @@ int choices_max(const struct choices *choices);
 int choices_min(const struct choices *choices);
 /* Position of a value, or -1. */
 int choices_find(const struct choices *choices, int value);
+/* Puts a value into its place, unless it is there. False: there is no room for it. */
+bool choices_add(struct choices *choices, int value);
 
 #endif
