@@ -237,10 +237,15 @@ static void update_weights(struct step *step, float *gradient, double rate)
                       .momentum = (float)campaign->optimiser.momentum,
                       .is_nesterov = true,
                       .flaw = &step->report->flaw};
-    for (int i = 0; i < SEGMENTS; i++)
-        if (i != SEGMENT_MATRICES || step->cfg.trains_matrices) /* else they get no gradient */
-            sgd.segments[sgd.segment_count++] = (struct sgd_segment){
-                net->segments[i].offset, net->segments[i].count, (float)decays[i]};
+    for (int i = 0; i < SEGMENTS; i++) {
+        const struct segment *segment = &net->segments[i];
+        if (i == SEGMENT_MATRICES && !step->cfg.trains_matrices)
+            net->device->ops->zero(net->device, segment->count * sizeof *gradient,
+                                   gradient + segment->offset); /* as the update leaves it */
+        else
+            sgd.segments[sgd.segment_count++] =
+                (struct sgd_segment){segment->offset, segment->count, (float)decays[i]};
+    }
     net->device->ops->sgd_step(net->device, &sgd);
 }
 
