@@ -177,21 +177,6 @@ static void the_random_schedule_opens_everything_at_once(void **state)
     assert_int_equal(made.schedule.phases[1].open.depths.count, 3);
 }
 
-/* What has no matrices does not depend on their decay. */
-static void the_decay_of_matrices_counts_only_where_they_are_trained(void **state)
-{
-    (void)state;
-    struct made made, other;
-    const struct campaign_override decay[] = {{"optimiser.matrix_decay", "3e-5"}};
-    make(NULL, 0, &made);
-    make(decay, 1, &other);
-    made.space.has_kernel_transform = other.space.has_kernel_transform = false;
-    make_keys(&made, "dataset", "");
-    make_keys(&other, "dataset", "");
-    for (int i = 0; i < made.plan.stage_count; i++)
-        assert_true(hash_equal(&made.keys[i], &other.keys[i]));
-}
-
 static void stages_depend_on_what_they_start_from(void **state)
 {
     (void)state;
@@ -507,7 +492,6 @@ int main(void)
         cmocka_unit_test(rates_follow_the_batch_and_scales_the_rows),
         cmocka_unit_test(rows_with_nothing_to_open_are_left_out),
         cmocka_unit_test(the_random_schedule_opens_everything_at_once),
-        cmocka_unit_test(the_decay_of_matrices_counts_only_where_they_are_trained),
         cmocka_unit_test(stages_depend_on_what_they_start_from),
         cmocka_unit_test(a_given_teacher_is_not_trained),
         cmocka_unit_test(a_given_teacher_with_nothing_to_open_is_evaluated_and_searched),

@@ -76,6 +76,24 @@ static void a_given_teacher_s_first_row_may_train_matrices(void **state)
     check(&space, &campaign, NULL, 0, "1");
 }
 
+/* A supernet that was shrunk already, and a row that closes its smaller kernels. */
+static void a_given_supernet_s_matrices_are_awake(void **state)
+{
+    (void)state;
+    struct campaign campaign = plain();
+    struct space space = tiny();
+    struct schedule schedule;
+    struct open_choices trained = {space.kernels, space.expansions, space.depths};
+    snprintf(campaign.teacher.from, sizeof campaign.teacher.from, "runs/a@width-2/final");
+    campaign_schedule(&campaign, &space, &schedule);
+    schedule.phases[0].open.kernels = (struct choices){1, {7}};
+    assert_false(schedule_trains_matrices(&schedule, &space, &schedule.phases[0]));
+    assert_ok(schedule_give(&schedule, &space, &trained));
+    assert_true(schedule_trains_matrices(&schedule, &space, &schedule.phases[0]));
+    space.kernels = (struct choices){1, {7}}; /* taken up by a space that has no matrices */
+    assert_false(schedule_trains_matrices(&schedule, &space, &schedule.phases[0]));
+}
+
 static void matrices_are_trained_only_where_the_space_has_them(void **state)
 {
     (void)state;
@@ -90,12 +108,37 @@ static void matrices_are_trained_only_where_the_space_has_them(void **state)
     check(&space, &campaign, NULL, 0, "00000");
 }
 
+/* Stage keys: a teacher is not trained again for a decay that it has no use for. */
+static void the_decay_of_matrices_is_an_input_where_they_are_trained(void **state)
+{
+    (void)state;
+    struct campaign campaign = plain();
+    struct space space = tiny();
+    for (int has_matrices = 0; has_matrices <= 1; has_matrices++) {
+        struct schedule schedule;
+        struct plan plan;
+        space.has_kernel_transform = has_matrices == 1;
+        campaign_schedule(&campaign, &space, &schedule);
+        campaign_expand(&campaign, &schedule, &plan);
+        for (int i = 0; i < schedule.phase_count; i++) { /* these stages come first */
+            struct text lines;
+            text_init(&lines);
+            campaign_stage_inputs(&campaign, &space, &schedule, &plan, i, &lines);
+            bool is_input = strstr(text_get(&lines), "optimiser.matrix_decay=") != NULL;
+            assert_int_equal(is_input, has_matrices && i > 0);
+            text_fini(&lines);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernel_matrices_rest_until_a_row_opens_a_smaller_kernel),
         cmocka_unit_test(a_given_teacher_s_first_row_may_train_matrices),
+        cmocka_unit_test(a_given_supernet_s_matrices_are_awake),
         cmocka_unit_test(matrices_are_trained_only_where_the_space_has_them),
+        cmocka_unit_test(the_decay_of_matrices_is_an_input_where_they_are_trained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

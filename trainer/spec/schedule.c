@@ -127,12 +127,11 @@ void schedule_trained_before(const struct schedule *schedule, const struct space
 bool schedule_trains_matrices(const struct schedule *schedule, const struct space *space,
                               const struct phase *phase)
 {
-    if (!space->has_kernel_transform)
+    struct open_choices trained; /* with what this row opens */
+    if (!space->has_kernel_transform || space->kernels.count < 2)
         return false;
-    for (const struct phase *row = schedule->phases; row <= phase; row++)
-        if (choices_min(&row->open.kernels) < choices_max(&space->kernels))
-            return true;
-    return false;
+    schedule_trained_before(schedule, space, phase + 1, &trained);
+    return choices_min(&trained.kernels) < choices_max(&space->kernels);
 }
 
 /* Choices of what a row opens; depth needs a stage that is open too. */

@@ -57,7 +57,8 @@ void schedule_trained_before(const struct schedule *schedule, const struct space
                              const struct phase *phase, struct open_choices *open);
 /* Whether `phase`, one of the schedule's, trains kernel matrices. They rest until a row opens a
  * kernel smaller than the space's largest, as the reference has none before, and are trained from
- * that row on, in rows that close it again too. False for spaces without matrices. */
+ * that row on, in rows that close it again too; from the first row where the given teacher was
+ * trained for a smaller one. False for spaces without matrices. */
 bool schedule_trains_matrices(const struct schedule *schedule, const struct space *space,
                               const struct phase *phase);
 /* The open choices of the biggest sub-network alone. */
