@@ -5,7 +5,7 @@
 
 #include "scheduler/survey.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/given_teacher.h"
+#include "trainer/weights/given_teacher.h"
 
 #define CAMPAIGN_RUN_MAX_OVERRIDES 64
 

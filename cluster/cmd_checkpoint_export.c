@@ -5,7 +5,7 @@
 #include "cluster/apart.h"
 #include "cluster/checkpoint_view.h"
 #include "cluster/command.h"
-#include "trainer/export_weights.h"
+#include "trainer/weights/export_weights.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

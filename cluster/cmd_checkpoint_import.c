@@ -5,10 +5,10 @@
 #include "base/text.h"
 #include "base/version/version.h"
 #include "cluster/command.h"
-#include "trainer/adopt.h"
 #include "trainer/checkpoint/safetensors.h"
 #include "trainer/spec/lookup.h"
 #include "trainer/spec/open_choices.h"
+#include "trainer/weights/import_weights.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -81,7 +81,7 @@ struct import {
     struct tensor *given;
     int given_count;
     struct checkpoint checkpoint;
-    struct adoption adoption;
+    struct imported_weights imported;
 };
 
 static void import_fini(struct import *import)
@@ -152,8 +152,8 @@ static enum err read_weights(const struct request *request, struct import *impor
     TRY(device_open(&device, &import->device));
     TRY(supernet_create(&import->space, import->device, &import->net));
     TRY(safetensors_read(request->file, &import->given, &import->given_count));
-    err = adopt_tensors(import->net, import->given, import->given_count, &import->checkpoint,
-                        &import->adoption);
+    err = import_weights(import->net, import->given, import->given_count, &import->checkpoint,
+                         &import->imported);
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s", request->file));
     TRY(describe(request, path, &import->checkpoint));
@@ -198,17 +198,17 @@ static void print_import(const struct request *request, const struct import *imp
     if (request->has_json) {
         json_t *json =
             json_pack("{s:s, s:s, s:i, s:i, s:b}", "path", request->dest, "content", hex, "tensors",
-                      import->adoption.taken, "identity_matrices", import->adoption.identities,
+                      import->imported.taken, "identity_matrices", import->imported.identities,
                       "has_statistics", (int)has_statistics);
         json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         printf("\n");
         json_decref(json);
         return;
     }
-    printf("imported %d tensors into %s@%s, %s\n", import->adoption.taken, request->dest, NAME,
+    printf("imported %d tensors into %s@%s, %s\n", import->imported.taken, request->dest, NAME,
            has_statistics ? "running statistics among them" : "no running statistics");
-    if (import->adoption.identities > 0)
-        printf("%d kernel matrices were not in the file: identity\n", import->adoption.identities);
+    if (import->imported.identities > 0)
+        printf("%d kernel matrices were not in the file: identity\n", import->imported.identities);
     print_trained(import);
     printf("content %s\n", hex);
 }

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cluster/command.h"
 #include "trainer/checkpoint/measurement.h"
-#include "trainer/score.h"
+#include "trainer/evaluate/eval_metrics.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -37,32 +37,32 @@ static const char *part(const json_t *key, const char *name)
     return text ? text : "";
 }
 
-static void print_row(const json_t *key, const struct score *score)
+static void print_row(const json_t *key, const struct eval_metrics *metrics)
 {
     printf("%-12.12s  %-7s  %8llu  %8.2f %%  %7.4f  %s\n", part(key, "checkpoint"),
-           part(key, "split"), (unsigned long long)score->images, 100 * score->accuracy,
-           score->loss, part(key, "subnet"));
+           part(key, "split"), (unsigned long long)metrics->images, 100 * metrics->accuracy,
+           metrics->loss, part(key, "subnet"));
 }
 
 static enum err list_one(const struct measurement *measurement, void *own)
 {
     enum err err = ERR_OK;
     struct listing *listing = own;
-    struct score score = {0};
+    struct eval_metrics metrics = {0};
     json_t *key = read_key(measurement->key);
     if (listing->only[0] && strcmp(listing->only, part(key, "checkpoint")) != 0)
         goto out;
-    TRY(score_unpack(measurement->score, measurement->score_bytes, &score));
+    TRY(eval_metrics_unpack(measurement->score, measurement->score_bytes, &metrics));
     if (listing->json)
         json_array_append_new(listing->json,
                               json_pack("{s:O, s:I, s:I, s:f, s:f, s:b}", "key", key, "images",
-                                        (json_int_t)score.images, "correct",
-                                        (json_int_t)score.correct, "accuracy", score.accuracy,
-                                        "loss", score.loss, "detailed", score.classes > 0));
+                                        (json_int_t)metrics.images, "correct",
+                                        (json_int_t)metrics.correct, "accuracy", metrics.accuracy,
+                                        "loss", metrics.loss, "detailed", metrics.classes > 0));
     else
-        print_row(key, &score);
+        print_row(key, &metrics);
 out:
-    score_fini(&score);
+    eval_metrics_fini(&metrics);
     json_decref(key);
     return err;
 }

@@ -7,7 +7,7 @@
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "trainer/data/import.h"
-#include "trainer/json_name.h"
+#include "trainer/record/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <sched.h>

@@ -3,8 +3,8 @@
 #include "base/text.h"
 #include "cluster/command.h"
 #include "cluster/npy.h"
-#include "trainer/memory.h"
-#include "trainer/model.h"
+#include "kernels/memory.h"
+#include "trainer/weights/model.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -154,7 +154,7 @@ static enum err run_images(const struct npy *images, const struct request *reque
                            struct opened *opened, float **logits)
 {
     enum err err = ERR_OK;
-    struct pass *pass = NULL;
+    struct activation_arena *arena = NULL;
     struct device *device = opened->device;
     float *host = channels_last(images);
     void *on_device = NULL;
@@ -162,18 +162,19 @@ static enum err run_images(const struct npy *images, const struct request *reque
     int N = (int)images->shape[0];
     size_t count = images->shape[0] * (size_t)opened->model->space.classes;
     TRY(memory_map(device, host, images->count, &on_device));
-    TRY(pass_create(opened->model->net, N, opened->subnet.resolution, request->mode, &pass));
+    TRY(activation_arena_create(opened->model->net, N, opened->subnet.resolution, request->mode,
+                                &arena));
     struct forward forward = {.subnet = &opened->subnet,
                               .weights = opened->model->net->weights,
                               .shadow = opened->model->net->shadow,
                               .images = on_device,
                               .N = N,
                               .mode = request->mode};
-    TRY(supernet_forward(opened->model->net, pass, &forward, &result));
+    TRY(supernet_forward(opened->model->net, arena, &forward, &result));
     *logits = mem_array(count, sizeof **logits);
     TRY(device->ops->download(device, *logits, result, count * sizeof **logits));
 out:
-    pass_destroy(&pass);
+    activation_arena_destroy(&arena);
     memory_free(device, on_device);
     mem_free(host);
     return err;

@@ -6,7 +6,7 @@
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
 #include "trainer/export/onnx_run.h"
-#include "trainer/json_name.h"
+#include "trainer/record/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>

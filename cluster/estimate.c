@@ -1,8 +1,8 @@
 #include "cluster/estimate.h"
 #include "base/rng.h"
-#include "trainer/grid.h"
+#include "trainer/evaluate/grid.h"
 #include "trainer/spec/cost.h"
-#include "trainer/timetable.h"
+#include "trainer/spec/lr_schedule.h"
 #include <string.h>
 
 #define SAMPLES  64  /* sub-networks whose mean cost stands for all a phase draws */
@@ -60,9 +60,9 @@ static enum err estimate_training(const struct campaign_run *run, int phase_inde
 {
     enum err err = ERR_OK;
     const struct phase *phase = &run->schedule.phases[phase_index];
-    struct timetable timetable;
-    TRY(timetable_of(&run->schedule, phase_index, run->train_images, run->campaign.batch.global,
-                     &timetable));
+    struct lr_schedule lr_schedule;
+    TRY(lr_schedule_of(&run->schedule, phase_index, run->train_images, run->campaign.batch.global,
+                       &lr_schedule));
     double image = phase->subnets_per_step * mean_macs(run, &phase->open) * (1 + BACKWARD);
     if (phase->has_distillation)
         image += biggest_macs(run);
@@ -70,8 +70,8 @@ static enum err estimate_training(const struct campaign_run *run, int phase_inde
     double evaluations = 1 + (phase_index > 0); /* after, and before every shrinking phase */
     if (every > 0)
         evaluations += phase->epochs / every;
-    estimate->steps = timetable.steps;
-    estimate->macs = (double)timetable.steps * run->campaign.batch.global * image +
+    estimate->steps = lr_schedule.steps;
+    estimate->macs = (double)lr_schedule.steps * run->campaign.batch.global * image +
                      evaluations * grid_macs(run, &phase->open);
 out:
     return err;

@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/report.h"
-#include "trainer/metrics.h"
+#include "trainer/record/event_log.h"
 #include "trainer/spec/campaign.h"
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static enum err load_steps(const char *folder, struct run_stage *stage)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/metrics/%s.jsonl", folder, stage->name);
-    return file_exists(path) ? metrics_read(path, take_step, stage) : ERR_OK;
+    return file_exists(path) ? event_log_read(path, take_step, stage) : ERR_OK;
 }
 
 static enum err load_bundles(const struct run_results *results, json_t **bundles)

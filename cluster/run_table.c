@@ -1,6 +1,6 @@
 #include "cluster/run_table.h"
 #include "base/file.h"
-#include "trainer/json_name.h"
+#include "trainer/record/json_name.h"
 #include <math.h>
 #include <stdio.h>
 

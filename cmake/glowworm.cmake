@@ -8,7 +8,7 @@ endif()
 function(glowworm_compile target)
   target_compile_options(${target} PRIVATE ${GLOWWORM_WARNINGS} -ffp-contract=off -fno-math-errno)
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
-  # Activations become NaN when they die (trainer/poison.h): where mistakes are looked for, not where people train.
+  # Activations become NaN when they die (trainer/supernet/poison.h): where mistakes are looked for, not where people train.
   target_compile_definitions(${target} PRIVATE $<$<OR:$<CONFIG:Debug>,$<BOOL:${GLOWWORM_SANITIZE}>>:GLOWWORM_POISON>)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   if(GLOWWORM_SANITIZE)

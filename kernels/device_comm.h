@@ -1,8 +1,8 @@
 /* Exchanges of device memory between the ranks of a gang, in stream order: what a call reads was
  * written by the operations called before it, and operations called behind it see what it brought.
- * A device's module may bring its own (NCCL); trainer/comm_staged.c makes one for any device out of
- * copies through pinned host memory. Collective: every rank calls the same, in the same order. One
- * thread per rank. No call blocks for ever: ERR_PEER after the gang's deadline. */
+ * A device's module may bring its own (NCCL); trainer/gang/comm_staged.c makes one for any device
+ * out of copies through pinned host memory. Collective: every rank calls the same, in the same
+ * order. One thread per rank. No call blocks for ever: ERR_PEER after the gang's deadline. */
 #ifndef KERNELS_DEVICE_COMM_H
 #define KERNELS_DEVICE_COMM_H
 

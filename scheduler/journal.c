@@ -1,7 +1,7 @@
 /* Opening and reading: each question is one snapshot of the store. */
 #include "scheduler/journal.h"
 #include "base/mem.h"
-#include "scheduler/journal_own.h"
+#include "scheduler/journal_internal.h"
 #include <string.h>
 
 #define JOURNAL_VERSION 1

@@ -1,7 +1,7 @@
 /* Field by field: the store's format is journal.proto, the program's is journal.h. */
 #include "base/mem.h"
 #include "scheduler/journal.pb-c.h"
-#include "scheduler/journal_own.h"
+#include "scheduler/journal_internal.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
-#include "scheduler/journal_own.h"
+#include "scheduler/journal_internal.h"
 #include <stdio.h>
 #include <string.h>
 

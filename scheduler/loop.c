@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "scheduler/loop_own.h"
+#include "scheduler/loop_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "scheduler/loop_own.h"
+#include "scheduler/loop_internal.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

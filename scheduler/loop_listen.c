@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "scheduler/loop_own.h"
+#include "scheduler/loop_internal.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -84,7 +84,8 @@ out:
     return err;
 }
 
-static enum err judge_recorded(const struct survey_cfg *cfg, int stage, struct survey_stage *mine)
+static enum err grid_eval_recorded(const struct survey_cfg *cfg, int stage,
+                                   struct survey_stage *mine)
 {
     enum err err = journal_stage(cfg->journal, &cfg->graph->stages[stage].key, &mine->record);
     if (err == ERR_NOT_FOUND) /* a lease is given before anything runs: no record, never begun */
@@ -107,7 +108,7 @@ static enum err judge(const struct survey_cfg *cfg, struct survey *survey, int s
     text_init(&why);
     mine->verdict = SURVEY_NEW;
     if (cfg->journal)
-        TRY(judge_recorded(cfg, stage, mine));
+        TRY(grid_eval_recorded(cfg, stage, mine));
     if (!mine->has_record)
         TRY(explain_missing(cfg, stage, mine, &why));
 out:

@@ -1,11 +1,11 @@
 #include "trainer/stage.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "trainer/grid.h"
-#include "trainer/judge.h"
-#include "trainer/results.h"
+#include "trainer/evaluate/grid.h"
+#include "trainer/evaluate/grid_eval.h"
+#include "trainer/record/results.h"
 #include "trainer/search/search_json.h"
-#include "trainer/shrink.h"
+#include "trainer/train/train.h"
 #include <stdio.h>
 
 /* What the evaluation and search stages share: the trained weights and how they are measured. */
@@ -14,7 +14,7 @@ static enum err open_trained(struct workbench *bench, struct evaluate **evaluate
     enum err err = ERR_OK;
     struct hash content = {0}; /* rank 0's counts */
     TRY(resume_load_trained(bench, &content));
-    TRY(judge_open(bench, NULL, evaluate));
+    TRY(grid_eval_open(bench, NULL, evaluate));
     evaluate_set_checkpoint(*evaluate, &content);
 out:
     return err;
@@ -34,14 +34,14 @@ static enum err add_score(struct workbench *bench, const struct evaluate_item *i
     const char *split = item->split == SPLIT_TEST ? "test" : "holdout";
     json_t *made = NULL;
     if (bench->comm->rank == 0) /* it reads pictures: what fails here fails on one rank only */
-        err = results_score(&item->score, bench->dataset, &made);
+        err = results_score(&item->metrics, bench->dataset, &made);
     TRY(comm_agree(bench->comm, err));
     if (made)
         json_object_set_new(json, split, made);
     if (bench->comm->rank == 0)
         log_info("evaluated subnet=\"%s\" split=%s accuracy=%.4f loss=%.4f reused=%s",
-                 json_string_value(json_object_get(json, "subnet")), split, item->score.accuracy,
-                 item->score.loss, item->is_reused ? "yes" : "no");
+                 json_string_value(json_object_get(json, "subnet")), split, item->metrics.accuracy,
+                 item->metrics.loss, item->is_reused ? "yes" : "no");
 out:
     return err;
 }
@@ -57,7 +57,7 @@ static enum err add_scores(struct workbench *bench, struct evaluate *evaluate,
     for (; added < count && err == ERR_OK; added++)
         err = add_score(bench, &items[added], json);
     for (int i = 0; i < count; i++)
-        score_fini(&items[i].score);
+        eval_metrics_fini(&items[i].metrics);
 out:
     return err;
 }
@@ -89,12 +89,12 @@ static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
     json_t *json = results_subnet(&bench->space, row->label, &row->subnet);
     json_array_append_new(list, json); /* the list owns it from here on */
     if (bench->holdout_count > 0)
-        items[count++] = (struct evaluate_item){.split = SPLIT_HOLDOUT, .detail = SCORE_PLAIN};
+        items[count++] = (struct evaluate_item){.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
     if (bench->test_count > 0)
-        items[count++] = (struct evaluate_item){.split = SPLIT_TEST, .detail = SCORE_PLAIN};
+        items[count++] = (struct evaluate_item){.split = SPLIT_TEST, .detail = EVAL_PLAIN};
     for (int i = 0; i < count; i++)
         if (is_end && items[i].split == mistakes_split(bench))
-            items[i].detail = SCORE_DETAILED;
+            items[i].detail = EVAL_DETAILED;
     return add_scores(bench, evaluate, &row->subnet, items, count, json);
 }
 
@@ -155,7 +155,7 @@ static enum err score_winners(struct workbench *bench, struct evaluate *evaluate
     for (int i = 0; i < bench->campaign->target_count; i++) {
         const struct subnet *subnet = &found->candidates[found->winners[i].candidate].subnet;
         json_t *target = json_array_get(targets, (size_t)i);
-        struct evaluate_item item = {.split = mistakes_split(bench), .detail = SCORE_DETAILED};
+        struct evaluate_item item = {.split = mistakes_split(bench), .detail = EVAL_DETAILED};
         TRY(add_scores(bench, evaluate, subnet, &item, 1, target));
         report(bench, evaluate, "testing", ++measured, all);
     }
@@ -201,8 +201,8 @@ out:
 static enum err run_training(struct workbench *bench, int stage, const struct stage_start *start,
                              struct stage_result *result)
 {
-    struct shrink_result shrunk;
-    enum err err = shrink_run(bench, stage, start, &shrunk);
+    struct train_result shrunk;
+    enum err err = train_run(bench, stage, start, &shrunk);
     result->has_content = err == ERR_OK;
     result->content = shrunk.content;
     result->step = shrunk.step;

@@ -1,9 +1,9 @@
-/* A stage of the campaign that runs in a gang: training (trainer/shrink.h), evaluation or search.
- * Compiling and reporting are host stages and not here. All ranks call it together. */
+/* A stage of the campaign that runs in a gang: training (trainer/train/train.h), evaluation or
+ * search. Compiling and reporting are host stages and not here. All ranks call it together. */
 #ifndef TRAINER_STAGE_H
 #define TRAINER_STAGE_H
 
-#include "trainer/resume.h"
+#include "trainer/train/resume.h"
 #include "trainer/workbench.h"
 
 struct stage_result {
@@ -14,7 +14,7 @@ struct stage_result {
 };
 
 /* ERR_NOT_FOUND for a stage the plan does not have or that does not run in a gang; otherwise as
- * shrink_run. *result is filled in every case. */
+ * train_run. *result is filled in every case. */
 MUST_CHECK enum err stage_run(struct workbench *bench, const char *name,
                               const struct stage_start *start, struct stage_result *result);
 

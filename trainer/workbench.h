@@ -5,11 +5,11 @@
 #define TRAINER_WORKBENCH_H
 
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/comm.h"
 #include "trainer/data/loader.h"
-#include "trainer/given_teacher.h"
+#include "trainer/gang/comm.h"
 #include "trainer/spec/campaign.h"
-#include "trainer/supernet.h"
+#include "trainer/supernet/supernet.h"
+#include "trainer/weights/given_teacher.h"
 
 struct progress { /* what people want to know while a stage runs */
     uint64_t step, steps;

@@ -1,10 +1,10 @@
-/* trainer/comm.h over MPI. No call blocks for ever: everything is started without waiting and
+/* trainer/gang/comm.h over MPI. No call blocks for ever: everything is started without waiting and
  * polled until it is done or the deadline is over; then ERR_PEER, and the gang is good for nothing
  * but comm_mpi_abort(). comm_mpi.c is the only file that includes mpi.h. The main thread calls. */
 #ifndef WORKER_COMM_MPI_H
 #define WORKER_COMM_MPI_H
 
-#include "trainer/comm.h"
+#include "trainer/gang/comm.h"
 
 /* Joins the gang mpirun started (a gang of one without mpirun). ERR_UNAVAILABLE. The caller calls
  * comm->close(): it ends MPI, and with it the chance to open again. */

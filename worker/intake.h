@@ -3,7 +3,7 @@
 #ifndef WORKER_INTAKE_H
 #define WORKER_INTAKE_H
 
-#include "trainer/comm.h"
+#include "trainer/gang/comm.h"
 #include "worker/link.h"
 
 /* Collective; link: rank 0's, NULL elsewhere. As link_take, the same on every rank. */

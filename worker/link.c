@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "worker/link_own.h"
+#include "worker/link_internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "scheduler/protocol.pb-c.h"
-#include "worker/link_own.h"
+#include "worker/link_internal.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>

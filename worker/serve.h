@@ -4,7 +4,7 @@
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
-#include "trainer/comm.h"
+#include "trainer/gang/comm.h"
 #include "trainer/spec/campaign.h"
 #include "worker/link.h"
 #include <signal.h>

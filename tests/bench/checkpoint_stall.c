@@ -1,4 +1,4 @@
-/* How long checkpoint_save() stalls a training step, and how fast the saver writes.
+/* How long checkpoint_save() stalls a training step, and how fast the async writer writes.
  * usage: bench_checkpoint_stall [FOLDER [MEGABYTES [SAVES]]]
  * Each save changes every tensor, so that nothing is found in the store already; it begins when the
  * one before is durable, as in training, where a checkpoint interval is far longer than a save. */

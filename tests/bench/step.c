@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "tests/bench/layers.h"
 #include "trainer/spec/cost.h"
-#include "trainer/supernet.h"
+#include "trainer/supernet/supernet.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ struct bench {
     int N;
     struct device *device;
     struct supernet *net;
-    struct pass *pass;
+    struct activation_arena *arena;
     void *images, *labels, *dlogits, *gradient, *momentum, *sums;
 };
 
@@ -48,7 +48,8 @@ static enum err open_bench(struct bench *bench, const char *space, const char *s
     const struct device_ops *ops = bench->device->ops;
     TRY(supernet_create(&bench->space, bench->device, &bench->net));
     supernet_init_weights(bench->net, 1);
-    TRY(pass_create(bench->net, bench->N, bench->subnet.resolution, PASS_TRAIN, &bench->pass));
+    TRY(activation_arena_create(bench->net, bench->N, bench->subnet.resolution, PASS_TRAIN,
+                                &bench->arena));
     size_t weights = bench->net->weight_count * sizeof(float);
     TRY(ops->alloc(bench->device, weights, &bench->gradient));
     TRY(ops->alloc(bench->device, weights, &bench->momentum));
@@ -68,7 +69,7 @@ static void close_bench(struct bench *bench)
         for (int i = 0; i < 6; i++)
             bench->device->ops->free(bench->device, memory[i]);
     }
-    pass_destroy(&bench->pass);
+    activation_arena_destroy(&bench->arena);
     supernet_destroy(&bench->net);
     device_close(&bench->device);
 }
@@ -100,7 +101,7 @@ static enum err step(struct bench *bench)
                               .images = bench->images,
                               .N = bench->N,
                               .mode = PASS_TRAIN};
-    TRY(supernet_forward(bench->net, bench->pass, &forward, &logits));
+    TRY(supernet_forward(bench->net, bench->arena, &forward, &logits));
     struct loss loss = {.N = bench->N,
                         .K = 1000,
                         .logits = logits,
@@ -110,7 +111,7 @@ static enum err step(struct bench *bench)
                         .divisor = (float)bench->N,
                         .sums = bench->sums};
     ops->loss_forward(bench->device, &loss, bench->dlogits);
-    supernet_backward(bench->net, bench->pass, &forward, bench->dlogits, bench->gradient);
+    supernet_backward(bench->net, bench->arena, &forward, bench->dlogits, bench->gradient);
     update(bench);
     TRY(ops->sync(bench->device));
 out:

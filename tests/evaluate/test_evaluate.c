@@ -5,7 +5,7 @@
 #include "cluster/npy.h"
 #include "tests/golden/formula.h"
 #include "tests/scratch.h"
-#include "trainer/model.h"
+#include "trainer/weights/model.h"
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>

@@ -83,7 +83,7 @@ static void shake_weights(struct rig *rig)
 static void calibrate(struct rig *rig, const struct subnet *subnet)
 {
     struct supernet *net = rig->net;
-    struct pass *pass = NULL;
+    struct activation_arena *arena = NULL;
     const float *logits = NULL;
     int side = subnet->resolution;
     size_t values = (size_t)(CALIBRATION * side * side * rig->space.channels);
@@ -93,7 +93,7 @@ static void calibrate(struct rig *rig, const struct subnet *subnet)
         ((float *)images)[i] = (float)(2 * rng_unit(rng(9, RNG_TEST, 0, 2, i)) - 1);
     double *sums = mem_array(2 * net->statistic_count, sizeof *sums);
     double *counts = mem_array((size_t)net->norm_count, sizeof *counts);
-    CHECK(pass_create(net, CALIBRATION, side, PASS_BATCH_NORM, &pass));
+    CHECK(activation_arena_create(net, CALIBRATION, side, PASS_BATCH_NORM, &arena));
     struct forward forward = {.subnet = subnet,
                               .weights = net->weights,
                               .images = images,
@@ -101,7 +101,7 @@ static void calibrate(struct rig *rig, const struct subnet *subnet)
                               .mode = PASS_BATCH_NORM,
                               .calibration = sums,
                               .calibration_counts = counts};
-    CHECK(supernet_forward(net, pass, &forward, &logits));
+    CHECK(supernet_forward(net, arena, &forward, &logits));
     for (int n = 0; n < net->norm_count; n++)
         for (int c = 0; c < net->norms[n].C && counts[n] > 0; c++) {
             size_t i = net->norms[n].statistic + (size_t)c;
@@ -110,7 +110,7 @@ static void calibrate(struct rig *rig, const struct subnet *subnet)
             net->variances[i] = (float)(sums[net->statistic_count + i] / counts[n] - mean * mean);
         }
     net->has_statistics = true;
-    pass_destroy(&pass);
+    activation_arena_destroy(&arena);
     mem_free(sums);
     mem_free(counts);
     rig->device->ops->free(rig->device, images);
@@ -122,7 +122,7 @@ static void make_samples(struct rig *rig, const struct subnet *subnet,
     int side = subnet->resolution, channels = rig->space.channels;
     size_t values = (size_t)(side * side * channels);
     void *images = NULL;
-    struct pass *pass = NULL;
+    struct activation_arena *arena = NULL;
     const float *answer = NULL;
     CHECK(rig->device->ops->alloc(rig->device, SAMPLES * values * sizeof(float), &images));
     for (int s = 0; s < SAMPLES; s++) {
@@ -134,15 +134,15 @@ static void make_samples(struct rig *rig, const struct subnet *subnet,
         bundle_normalise(&rig->dataset, image, (float *)images + (size_t)s * values);
         samples[s].logits = logits + s * CLASSES;
     }
-    CHECK(pass_create(rig->net, SAMPLES, side, PASS_FIXED, &pass));
+    CHECK(activation_arena_create(rig->net, SAMPLES, side, PASS_FIXED, &arena));
     struct forward forward = {.subnet = subnet,
                               .weights = rig->net->weights,
                               .images = images,
                               .N = SAMPLES,
                               .mode = PASS_FIXED};
-    CHECK(supernet_forward(rig->net, pass, &forward, &answer));
+    CHECK(supernet_forward(rig->net, arena, &forward, &answer));
     memcpy(logits, answer, SAMPLES * CLASSES * sizeof *logits);
-    pass_destroy(&pass);
+    activation_arena_destroy(&arena);
     rig->device->ops->free(rig->device, images);
 }
 

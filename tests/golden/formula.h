@@ -3,7 +3,7 @@
 #ifndef TESTS_GOLDEN_FORMULA_H
 #define TESTS_GOLDEN_FORMULA_H
 
-#include "trainer/supernet.h"
+#include "trainer/supernet/supernet.h"
 
 /* u in [-1, 1] of element i. */
 double formula_unit(const char *name, uint64_t seed, size_t i);

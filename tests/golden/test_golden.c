@@ -200,7 +200,7 @@ static double distilled_step(struct rig *rig, const struct forward *forward)
 
     const float *logits = NULL;
     double sums[LOSS_SUMS];
-    must(supernet_forward(rig->net, rig->pass, forward, &logits));
+    must(supernet_forward(rig->net, rig->arena, forward, &logits));
     struct loss loss = {.N = rig->N,
                         .K = 10,
                         .logits = logits,
@@ -214,7 +214,7 @@ static double distilled_step(struct rig *rig, const struct forward *forward)
     ops->zero(rig->device, sizeof sums, rig->sums);
     ops->loss_forward(rig->device, &loss, rig->dlogits);
     ops->zero(rig->device, rig->net->weight_count * sizeof(float), rig->gradient);
-    supernet_backward(rig->net, rig->pass, forward, rig->dlogits, rig->gradient);
+    supernet_backward(rig->net, rig->arena, forward, rig->dlogits, rig->gradient);
     ops->free(rig->device, teacher_logits);
     must(ops->download(rig->device, sums, rig->sums, sizeof sums));
     return sums[LOSS_TOTAL] / rig->N;
@@ -346,7 +346,7 @@ static void sorted_networks_compute_what_the_reference_s_do(void **state)
             trained.value[trained.count - 1 - i] =
                 (int)json_integer_value(json_array_get(list, (size_t)i));
         formula_fill(golden->rig.net, golden->seed);
-        must(elastic_sort_channels(golden->rig.net, NULL, &trained, &(struct choices){0}));
+        must(supernet_sort_channels(golden->rig.net, NULL, &trained, &(struct choices){0}));
         json_array_foreach(json_object_get(sorted, "forward"), index, entry)
         {
             struct subnet subnet = read_entry(golden, entry);

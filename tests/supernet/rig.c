@@ -87,7 +87,7 @@ bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolut
     must(supernet_create(&rig->space, rig->device, &rig->net));
     supernet_init_weights(rig->net, SEED);
     stir_weights(rig->net);
-    must(pass_create(rig->net, N, resolution, PASS_TRAIN, &rig->pass));
+    must(activation_arena_create(rig->net, N, resolution, PASS_TRAIN, &rig->arena));
     rig->images = device_floats(rig, (size_t)N * (size_t)resolution * (size_t)resolution *
                                          (size_t)space->channels);
     rig->dlogits = device_floats(rig, (size_t)N * CLASSES);
@@ -116,7 +116,7 @@ void rig_close(struct rig *rig)
     ops->free(rig->device, rig->labels);
     ops->free(rig->device, rig->sums);
     ops->free(rig->device, rig->flaw);
-    pass_destroy(&rig->pass);
+    activation_arena_destroy(&rig->arena);
     supernet_destroy(&rig->net);
     device_close(&rig->device);
 }
@@ -136,7 +136,7 @@ float *rig_logits(struct rig *rig, const struct forward *forward)
     const float *logits = NULL;
     size_t count = (size_t)forward->N * CLASSES;
     float *host = mem_array(count, sizeof *host);
-    must(supernet_forward(rig->net, rig->pass, forward, &logits));
+    must(supernet_forward(rig->net, rig->arena, forward, &logits));
     must(rig->device->ops->download(rig->device, host, logits, count * sizeof *host));
     return host;
 }
@@ -146,7 +146,7 @@ double rig_step(struct rig *rig, const struct forward *forward)
     const struct device_ops *ops = rig->device->ops;
     const float *logits = NULL;
     double sums[LOSS_SUMS];
-    must(supernet_forward(rig->net, rig->pass, forward, &logits));
+    must(supernet_forward(rig->net, rig->arena, forward, &logits));
     struct loss loss = {.N = forward->N,
                         .K = CLASSES,
                         .logits = logits,
@@ -158,7 +158,7 @@ double rig_step(struct rig *rig, const struct forward *forward)
     ops->zero(rig->device, sizeof sums, rig->sums);
     ops->loss_forward(rig->device, &loss, rig->dlogits);
     ops->zero(rig->device, rig->net->weight_count * sizeof(float), rig->gradient);
-    supernet_backward(rig->net, rig->pass, forward, rig->dlogits, rig->gradient);
+    supernet_backward(rig->net, rig->arena, forward, rig->dlogits, rig->gradient);
     must(ops->download(rig->device, sums, rig->sums, sizeof sums));
     return sums[LOSS_TOTAL] / forward->N;
 }

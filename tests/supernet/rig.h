@@ -3,14 +3,14 @@
 #ifndef TESTS_SUPERNET_RIG_H
 #define TESTS_SUPERNET_RIG_H
 
-#include "trainer/supernet.h"
+#include "trainer/supernet/supernet.h"
 #include <stdbool.h>
 
 struct rig {
     struct device *device;
     struct space space;
     struct supernet *net;
-    struct pass *pass;
+    struct activation_arena *arena;
     int N, resolution;
     float *images;   /* device (N,R,R,channels) */
     float *dlogits;  /* device (N,classes) */

@@ -35,7 +35,7 @@ static double loss_at(const struct probe *probe, double step)
     const struct device_ops *ops = probe->rig->device->ops;
     double sums[LOSS_SUMS];
     const float *on_device = NULL;
-    must(supernet_forward(probe->rig->net, probe->rig->pass, probe->forward, &on_device));
+    must(supernet_forward(probe->rig->net, probe->rig->arena, probe->forward, &on_device));
     struct loss loss = {.N = probe->forward->N,
                         .K = 10,
                         .logits = on_device,

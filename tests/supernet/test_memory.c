@@ -53,8 +53,8 @@ static void a_rank_s_peak_stays_below_1400_megabytes(void **state)
     /* the high-water mark counts the program's own pages too: an upper bound */
     double peak = status_bytes("VmHWM: %llu"), anonymous = status_bytes("RssAnon: %llu");
     print_message("pass %.0f MB, weights %.0f MB each; peak %.0f MB, anonymous now %.0f MB\n",
-                  (double)pass_size_bytes(rig.pass) / 1e6, (double)bytes / 1e6, peak / 1e6,
-                  anonymous / 1e6);
+                  (double)activation_arena_size_bytes(rig.arena) / 1e6, (double)bytes / 1e6,
+                  peak / 1e6, anonymous / 1e6);
     assert_true(anonymous > 785e6); /* the step ran: its raw maps are there */
     assert_true(peak < 1.4e9);
     ops->free(rig.device, momentum);

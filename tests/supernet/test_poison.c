@@ -2,7 +2,7 @@
  * seen. Poison is switched on here, however the program was built. */
 #include "base/mem.h"
 #include "tests/supernet/rig.h"
-#include "trainer/pass.h"
+#include "trainer/supernet/activation_arena.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,21 +26,22 @@ static void a_buffer_is_nan_when_its_last_moment_is_over(void **state)
 {
     (void)state;
     struct device *device = NULL;
-    struct layout layout = {0};
+    struct memory_plan memory_plan = {0};
     struct poison poison;
     void *memory = NULL;
     const float one = 1;
     must(device_open(&(struct device_cfg){.name = "cpu", .threads = 1, .isa = ISA_AUTO}, &device));
-    layout_ask(&layout, 64, 0, 1);
-    layout_ask(&layout, 64, 2, 3);
-    layout_ask(&layout, 64, 0, 3);
-    layout_place(&layout);
-    assert_int_equal(layout.total_bytes, 128);
-    must(device->ops->alloc(device, layout.total_bytes, &memory));
-    layout_hand_out(&layout, memory);
-    float *early = layout_ask(&layout, 64, 0, 1), *late = layout_ask(&layout, 64, 2, 3);
-    float *lasting = layout_ask(&layout, 64, 0, 3), read = 0;
-    poison_init(&poison, device, &layout, memory);
+    memory_plan_ask(&memory_plan, 64, 0, 1);
+    memory_plan_ask(&memory_plan, 64, 2, 3);
+    memory_plan_ask(&memory_plan, 64, 0, 3);
+    memory_plan_place(&memory_plan);
+    assert_int_equal(memory_plan.total_bytes, 128);
+    must(device->ops->alloc(device, memory_plan.total_bytes, &memory));
+    memory_plan_hand_out(&memory_plan, memory);
+    float *early = memory_plan_ask(&memory_plan, 64, 0, 1),
+          *late = memory_plan_ask(&memory_plan, 64, 2, 3);
+    float *lasting = memory_plan_ask(&memory_plan, 64, 0, 3), read = 0;
+    poison_init(&poison, device, &memory_plan, memory);
     poison.is_on = true;
     poison_begin(&poison);
     device->ops->upload(device, early, &one, sizeof one);
@@ -61,7 +62,7 @@ static void a_buffer_is_nan_when_its_last_moment_is_over(void **state)
     must(device->ops->download(device, &read, lasting, sizeof read));
     assert_true(read == one);
     poison_fini(&poison);
-    layout_fini(&layout);
+    memory_plan_fini(&memory_plan);
     device->ops->free(device, memory);
     device_close(&device);
 }
@@ -72,7 +73,7 @@ static float *step(struct rig *rig, const struct subnet *subnet, bool is_poisone
     size_t count = rig->net->weight_count;
     float *result = mem_array(count + 1, sizeof *result);
     struct forward forward = rig_forward(rig, subnet, PASS_TRAIN);
-    rig->pass->poison.is_on = is_poisoned;
+    rig->arena->poison.is_on = is_poisoned;
     result[count] = (float)rig_step(rig, &forward);
     must(rig->device->ops->download(rig->device, result, rig->gradient, count * sizeof *result));
     return result;
@@ -109,13 +110,13 @@ static void an_evaluation_reads_nothing_dead(void **state)
         struct subnet biggest;
         struct space space = rig_space(spaces[i].file, spaces[i].channels);
         rig_open(&rig, &space, N, spaces[i].resolution, 2);
-        pass_destroy(&rig.pass);
-        must(pass_create(rig.net, N, spaces[i].resolution, PASS_FIXED, &rig.pass));
+        activation_arena_destroy(&rig.arena);
+        must(activation_arena_create(rig.net, N, spaces[i].resolution, PASS_FIXED, &rig.arena));
         subnet_biggest(&rig.space, spaces[i].resolution, &biggest);
         struct forward forward = rig_forward(&rig, &biggest, PASS_FIXED);
-        rig.pass->poison.is_on = false;
+        rig.arena->poison.is_on = false;
         float *plain = rig_logits(&rig, &forward);
-        rig.pass->poison.is_on = true;
+        rig.arena->poison.is_on = true;
         float *poisoned = rig_logits(&rig, &forward);
         assert_memory_equal(plain, poisoned, N * 10 * sizeof *plain);
         mem_free(plain);
@@ -133,12 +134,12 @@ static void a_read_of_a_dead_map_spoils_the_step(void **state)
     struct space space = rig_space(spaces[0].file, spaces[0].channels);
     rig_open(&rig, &space, N, spaces[0].resolution, 2);
     subnet_biggest(&rig.space, spaces[0].resolution, &biggest);
-    struct poison *poison = &rig.pass->poison;
-    int end = 2 * rig.pass->shared.turn, maps = 0;
+    struct poison *poison = &rig.arena->poison;
+    int end = 2 * rig.arena->shared.turn, maps = 0;
     size_t count = rig.net->weight_count;
     for (int b = 0; b < poison->count; b++) {
         struct buffer *buffer = &poison->buffers[b];
-        bool is_stem = poison->memory + buffer->offset == (char *)rig.pass->stem.z;
+        bool is_stem = poison->memory + buffer->offset == (char *)rig.arena->stem.z;
         bool is_vector = buffer->first == 0 && buffer->last == end && !is_stem;
         if (is_vector || buffer->first == buffer->last)
             continue; /* lives through the pass, or is read where it was written */
@@ -154,7 +155,7 @@ static void a_read_of_a_dead_map_spoils_the_step(void **state)
         mem_free(spoilt);
         maps++;
     }
-    assert_true(maps > 4 * rig.pass->block_count);
+    assert_true(maps > 4 * rig.arena->block_count);
     rig_close(&rig);
 }
 

@@ -100,8 +100,8 @@ static void gradients_add_up(void **state)
     struct forward forward = rig_forward(rig, &big, PASS_TRAIN);
     rig_step(rig, &forward);
     float *once = all_gradients(rig);
-    must(supernet_forward(rig->net, rig->pass, &forward, &logits));
-    supernet_backward(rig->net, rig->pass, &forward, rig->dlogits, rig->gradient);
+    must(supernet_forward(rig->net, rig->arena, &forward, &logits));
+    supernet_backward(rig->net, rig->arena, &forward, rig->dlogits, rig->gradient);
     float *twice = all_gradients(rig);
     for (size_t i = 0; i < rig->net->weight_count; i++)
         once[i] *= 2;
@@ -116,7 +116,7 @@ static void modes_with_batch_statistics_agree(void **state)
 {
     struct rig *rig = *state;
     struct subnet big;
-    struct pass *narrow = NULL;
+    struct activation_arena *narrow = NULL;
     subnet_biggest(&rig->space, R, &big);
     struct forward train = rig_forward(rig, &big, PASS_TRAIN);
     struct forward teacher = rig_forward(rig, &big, PASS_BATCH_NORM);
@@ -124,16 +124,16 @@ static void modes_with_batch_statistics_agree(void **state)
     assert_memory_equal(one, two, 10 * N * sizeof *one);
     mem_free(two);
     /* a pass that keeps nothing reuses its few buffers and computes the same */
-    must(pass_create(rig->net, N, R, PASS_BATCH_NORM, &narrow));
-    assert_true(pass_size_bytes(narrow) < pass_size_bytes(rig->pass) / 2);
-    struct pass *wide = rig->pass;
-    rig->pass = narrow;
+    must(activation_arena_create(rig->net, N, R, PASS_BATCH_NORM, &narrow));
+    assert_true(activation_arena_size_bytes(narrow) < activation_arena_size_bytes(rig->arena) / 2);
+    struct activation_arena *wide = rig->arena;
+    rig->arena = narrow;
     two = rig_logits(rig, &teacher);
-    rig->pass = wide;
+    rig->arena = wide;
     assert_memory_equal(one, two, 10 * N * sizeof *one);
     mem_free(one);
     mem_free(two);
-    pass_destroy(&narrow);
+    activation_arena_destroy(&narrow);
 }
 
 /* Means and variances from a forward's sums into the net: what calibration does. */
@@ -206,7 +206,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
     for (int i = 0; i < 3; i++)
         before[i] = uniform_logits(rig, e[i]);
     const struct choices trained = {2, {e[1], e[2]}};
-    must(elastic_sort_channels(rig->net, NULL, &trained, &trained));
+    must(supernet_sort_channels(rig->net, NULL, &trained, &trained));
     for (int i = 0; i < 3; i++) {
         after[i] = uniform_logits(rig, e[i]);
         double moved = change(before[i], after[i]);
@@ -218,7 +218,7 @@ static void sorting_keeps_the_networks_it_should(void **state)
         mem_free(before[i]);
         before[i] = after[i];
     }
-    must(elastic_sort_channels(rig->net, NULL, &trained, &trained));
+    must(supernet_sort_channels(rig->net, NULL, &trained, &trained));
     for (int i = 0; i < 3; i++) { /* sorted already: not a bit moves */
         after[i] = uniform_logits(rig, e[i]);
         assert_memory_equal(before[i], after[i], 10 * N * sizeof(float));
@@ -235,7 +235,7 @@ static void a_sort_behind_the_teacher_has_no_borders(void **state)
     const int *e = rig->space.expansions.value;
     const struct choices biggest = {1, {e[2]}};
     float *middle = uniform_logits(rig, e[1]), *widest = uniform_logits(rig, e[2]);
-    must(elastic_sort_channels(rig->net, NULL, &biggest, &biggest));
+    must(supernet_sort_channels(rig->net, NULL, &biggest, &biggest));
     float *sorted = uniform_logits(rig, e[1]), *same = uniform_logits(rig, e[2]);
     assert_true(change(middle, sorted) > 1e-2);
     assert_true(change(widest, same) < 1e-5);
@@ -255,7 +255,7 @@ static void sorting_moves_momentum_with_its_weights(void **state)
     const struct device_ops *ops = rig->device->ops;
     must(ops->download(rig->device, unsorted, rig->net->weights, bytes));
     ops->upload(rig->device, rig->gradient, unsorted, bytes); /* any array of that layout */
-    must(elastic_sort_channels(rig->net, rig->gradient, &none, &none));
+    must(supernet_sort_channels(rig->net, rig->gradient, &none, &none));
     float *momentum = all_gradients(rig);
     must(ops->download(rig->device, weights, rig->net->weights, bytes));
     assert_memory_equal(momentum, weights, bytes);
@@ -273,7 +273,7 @@ static void squeeze_excite_is_sorted_too(void **state)
     const struct choices biggest = {1, {6}};
     rig_open(&rig, &space, N, R, 2);
     float *before = uniform_logits(&rig, 6);
-    must(elastic_sort_channels(rig.net, NULL, &biggest, &biggest));
+    must(supernet_sort_channels(rig.net, NULL, &biggest, &biggest));
     float *after = uniform_logits(&rig, 6);
     if (!(change(before, after) < 1e-4))
         fail_msg("the full network changed by %.3g", change(before, after));
@@ -294,7 +294,7 @@ static void squeeze_excite_of_a_given_teacher_is_kept(void **state)
     rig_open(&rig, &space, N, R, 2);
     for (int i = 0; i < 2; i++)
         before[i] = uniform_logits(&rig, wanted[i]);
-    must(elastic_sort_channels(rig.net, NULL, &trained, &trained));
+    must(supernet_sort_channels(rig.net, NULL, &trained, &trained));
     for (int i = 0; i < 2; i++) {
         float *after = uniform_logits(&rig, wanted[i]);
         if (!(change(before[i], after) < 1e-4))
@@ -335,7 +335,7 @@ static void dropout_is_the_same_again_and_off_at_zero(void **state)
 static enum err try_forward(struct rig *rig, const struct forward *forward)
 {
     const float *logits = NULL;
-    return supernet_forward(rig->net, rig->pass, forward, &logits);
+    return supernet_forward(rig->net, rig->arena, forward, &logits);
 }
 
 static void what_cannot_run_is_refused_with_the_reason(void **state)

@@ -6,7 +6,7 @@
 #include "tests/data_pipeline/fixture.h"
 #include "tests/supernet/rig.h"
 #include "tests/trainer/gang.h"
-#include "trainer/calibrate.h"
+#include "trainer/evaluate/calibrate.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,11 +44,11 @@ struct trial {
     struct rig rig;
     struct dataset *dataset;
     uint32_t *train, train_count;
-    uint32_t order[TRAIN];  /* the draw of the calibration images */
-    uint8_t *file;          /* an IDX file of TRAIN images */
-    struct pass *pass;      /* forward only */
-    double *sums[LEAVES];   /* of each batch, as supernet_forward gives them */
-    double *counts[LEAVES]; /* (norm_count) */
+    uint32_t order[TRAIN];          /* the draw of the calibration images */
+    uint8_t *file;                  /* an IDX file of TRAIN images */
+    struct activation_arena *arena; /* forward only */
+    double *sums[LEAVES];           /* of each batch, as supernet_forward gives them */
+    double *counts[LEAVES];         /* (norm_count) */
 };
 
 static uint8_t *pixels_of(struct trial *trial, uint32_t record)
@@ -88,7 +88,7 @@ static int open_trial(void **state)
     must(dataset_split(trial->dataset, SPLIT_TRAIN, 0, &trial->train, &trial->train_count));
     struct space space = rig_space("configs/spaces/firefly-tiny.yaml", 1);
     rig_open(&trial->rig, &space, BATCH, SIDE, 2);
-    must(pass_create(trial->rig.net, BATCH, SIDE, PASS_BATCH_NORM, &trial->pass));
+    must(activation_arena_create(trial->rig.net, BATCH, SIDE, PASS_BATCH_NORM, &trial->arena));
     *state = trial;
     return 0;
 }
@@ -97,7 +97,7 @@ static int close_trial(void **state)
 {
     struct trial *trial = *state;
     void *scene = trial->scene;
-    pass_destroy(&trial->pass);
+    activation_arena_destroy(&trial->arena);
     rig_close(&trial->rig);
     dataset_close(&trial->dataset);
     mem_free(trial->train);
@@ -191,7 +191,7 @@ static void mark_statistics(struct trial *trial)
 }
 
 static enum err calibrate(const struct trial *trial, struct comm *comm, struct supernet *net,
-                          struct pass *pass, const struct subnet *subnet)
+                          struct activation_arena *arena, const struct subnet *subnet)
 {
     enum err err = ERR_OK;
     struct calibrate *calibrate = NULL;
@@ -206,7 +206,7 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
                                 .seed = SEED,
                                 .loader_threads = 1};
     TRY(calibrate_create(&cfg, &calibrate));
-    TRY(calibrate_subnet(calibrate, pass, subnet));
+    TRY(calibrate_subnet(calibrate, arena, subnet));
 out:
     calibrate_destroy(&calibrate);
     device_comm_close(&device_comm);
@@ -218,7 +218,7 @@ static void calibrate_alone(struct trial *trial, const struct subnet *subnet)
     struct comm comm;
     comm_alone(&comm);
     trial->rig.net->has_statistics = false;
-    must(calibrate(trial, &comm, trial->rig.net, trial->pass, subnet));
+    must(calibrate(trial, &comm, trial->rig.net, trial->arena, subnet));
     assert_true(trial->rig.net->has_statistics);
 }
 
@@ -298,7 +298,7 @@ static void work(struct comm *comm, void *own)
     struct gang *gang = own;
     struct device *device = NULL;
     struct supernet *net = NULL;
-    struct pass *pass = NULL;
+    struct activation_arena *arena = NULL;
     struct device_cfg cfg = {.name = "cpu", .threads = 1};
     const struct supernet *trained = gang->trial->rig.net;
     size_t bytes = trained->statistic_count * sizeof(float);
@@ -306,8 +306,8 @@ static void work(struct comm *comm, void *own)
     TRY(supernet_create(trained->space, device, &net));
     device->ops->upload(device, net->weights, trained->weights,
                         trained->weight_count * sizeof(float));
-    TRY(pass_create(net, BATCH, SIDE, PASS_BATCH_NORM, &pass));
-    TRY(calibrate(gang->trial, comm, net, pass, &gang->subnet));
+    TRY(activation_arena_create(net, BATCH, SIDE, PASS_BATCH_NORM, &arena));
+    TRY(calibrate(gang->trial, comm, net, arena, &gang->subnet));
     gang->statistics[comm->rank] = mem_alloc(2 * bytes);
     must(device->ops->download(device, gang->statistics[comm->rank], net->means, bytes));
     must(device->ops->download(device, gang->statistics[comm->rank] + net->statistic_count,
@@ -315,7 +315,7 @@ static void work(struct comm *comm, void *own)
 out:
     if (err != ERR_OK)
         BUG("rank %d: %s", comm->rank, err_text());
-    pass_destroy(&pass);
+    activation_arena_destroy(&arena);
     supernet_destroy(&net);
     device_close(&device);
 }

@@ -2,9 +2,9 @@
  * ones, and part of a stage's key exactly where a sort has to keep more than the rows tell. */
 #include "base/mem.h"
 #include "tests/scratch.h"
-#include "trainer/given_teacher.h"
 #include "trainer/spec/campaign.h"
 #include "trainer/spec/open_choices.h"
+#include "trainer/weights/given_teacher.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * and are trained from then on, in rows that close it again too. */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
-#include "trainer/shrink.h"
+#include "trainer/train/train.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,10 +51,10 @@ static struct checkpoint train(struct stand *stand, const char *name)
 {
     char final[64];
     struct checkpoint checkpoint = {0};
-    struct shrink_result result;
+    struct train_result result;
     const struct stage_start fresh = {0};
     assert_string_equal(stand->bench->plan.stages[stand->done].name, name);
-    must(shrink_run(stand->bench, stand->done++, &fresh, &result));
+    must(train_run(stand->bench, stand->done++, &fresh, &result));
     snprintf(final, sizeof final, "%s/final", name);
     must(checkpoint_load(stand->bench->store, final, &checkpoint));
     assert_true(checkpoint.position.step > 1);

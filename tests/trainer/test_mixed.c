@@ -1,10 +1,10 @@
 /* A run that goes on on another device says so, is marked from there on, or refuses. */
 #include "base/mem.h"
+#include "kernels/memory.h"
 #include "tests/integration/scene.h"
 #include "trainer/checkpoint/lineage.h"
-#include "trainer/memory.h"
 #include "trainer/mixed.h"
-#include "trainer/resume.h"
+#include "trainer/train/resume.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,11 +66,11 @@ static void close_stand(struct stand *stand)
 
 static void save(struct stand *stand, int stage, uint64_t step, bool is_final)
 {
-    struct timetable timetable = {.steps_per_epoch = 10};
+    struct lr_schedule lr_schedule = {.steps_per_epoch = 10};
     struct resume resume = {.step = step};
     struct resume_saving saving = {.bench = stand->bench,
                                    .stage = stage,
-                                   .timetable = &timetable,
+                                   .lr_schedule = &lr_schedule,
                                    .momentum = stand->momentum};
     must(resume_save(&saving, &resume, is_final));
     must(checkpoint_wait(stand->bench->store));

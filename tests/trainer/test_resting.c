@@ -2,7 +2,7 @@
  * 7x7 to 5x5 matrix makes of what is stored, there is one in the teacher's phase too. */
 #include "base/mem.h"
 #include "tests/supernet/rig.h"
-#include "trainer/step.h"
+#include "trainer/train/step.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static void take_two_steps(struct rig *rig, float *gradients[2])
     struct step_result result;
     struct campaign campaign = {.batch = {.global = N, .micro = N}};
     struct phase phase = {.subnets_per_step = 1};
-    struct fed fed = {
+    struct prefetched prefetched = {
         .images = rig->images, .labels = rig->labels, .host = {.N = N, .resolution = R, .C = 3}};
     schedule_open_biggest(&rig->space, &phase.open);
     comm_alone(&comm);
@@ -44,7 +44,7 @@ static void take_two_steps(struct rig *rig, float *gradients[2])
     must(step_create(&cfg, &step));
     for (int i = 0; i < 2; i++) {
         watch.gradient = gradients[i];
-        must(step_leaf(step, 7, &fed));
+        must(step_leaf(step, 7, &prefetched));
         must(step_update(step, 0, &result));
     }
     step_destroy(&step);

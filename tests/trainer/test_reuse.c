@@ -3,9 +3,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/integration/scene.h"
-#include "trainer/judge.h"
-#include "trainer/resume.h"
+#include "trainer/evaluate/grid_eval.h"
 #include "trainer/stage.h"
+#include "trainer/train/resume.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <setjmp.h>
@@ -283,16 +283,16 @@ static void open_evaluate(struct stand *stand, bool is_known, struct evaluate **
 {
     struct hash content;
     must(resume_load_trained(stand->bench, &content));
-    must(judge_open(stand->bench, NULL, evaluate));
+    must(grid_eval_open(stand->bench, NULL, evaluate));
     evaluate_set_checkpoint(*evaluate, is_known ? &content : NULL);
 }
 
 static struct evaluate_item measure(struct evaluate *evaluate, const struct subnet *subnet,
-                                    enum score_detail detail)
+                                    enum eval_detail detail)
 {
     struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = detail};
     must(evaluate_measure(evaluate, subnet, &item, 1));
-    score_fini(&item.score); /* what is plain stays */
+    eval_metrics_fini(&item.metrics); /* what is plain stays */
     return item;
 }
 
@@ -312,10 +312,10 @@ static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **st
     must(evaluate_measure(unknown, &biggest, &items[1], 1));
     assert_true(items[0].is_reused);
     assert_false(items[1].is_reused);
-    assert_memory_equal(&items[0].score, &items[1].score, sizeof items[0].score);
-    assert_false(measure(known, &biggest, SCORE_DETAILED).is_reused); /* that was a plain one */
-    assert_true(measure(known, &biggest, SCORE_DETAILED).is_reused);
-    assert_true(measure(known, &biggest, SCORE_PLAIN).is_reused);
+    assert_memory_equal(&items[0].metrics, &items[1].metrics, sizeof items[0].metrics);
+    assert_false(measure(known, &biggest, EVAL_DETAILED).is_reused); /* that was a plain one */
+    assert_true(measure(known, &biggest, EVAL_DETAILED).is_reused);
+    assert_true(measure(known, &biggest, EVAL_PLAIN).is_reused);
     assert_int_equal(evaluate_counts(known).reused, 3);
     assert_int_equal(evaluate_counts(known).measured, 1);
     evaluate_destroy(&known);

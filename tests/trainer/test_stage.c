@@ -1,9 +1,9 @@
 /* What the stages behind training leave in the run's folder: here on a data set that has no test
  * images. */
 #include "base/mem.h"
+#include "kernels/memory.h"
 #include "tests/integration/scene.h"
 #include "trainer/data/import.h"
-#include "trainer/memory.h"
 #include "trainer/stage.h"
 #include <jansson.h>
 #include <setjmp.h>
@@ -41,12 +41,12 @@ static void import_without_test(const struct scene *scene, char data[400])
 static void save_trained(struct workbench *bench)
 {
     float *momentum = NULL;
-    struct timetable timetable = {.steps_per_epoch = 1};
+    struct lr_schedule lr_schedule = {.steps_per_epoch = 1};
     struct resume resume = {.step = 1};
     must(memory_array(bench->device, bench->net->weight_count, sizeof(float), (void **)&momentum));
     struct resume_saving saving = {.bench = bench,
                                    .stage = workbench_find_stage(bench, "width-2"),
-                                   .timetable = &timetable,
+                                   .lr_schedule = &lr_schedule,
                                    .momentum = momentum};
     supernet_init_weights(bench->net, 1);
     must(resume_prepare(&saving));

@@ -3,7 +3,7 @@
  * which tensors decay. */
 #include "base/mem.h"
 #include "tests/supernet/rig.h"
-#include "trainer/step.h"
+#include "trainer/train/step.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ struct scene {
     struct phase phase;
     bool trains_matrices;
     float *teacher_weights; /* device, a copy of the teacher's, for the test itself */
-    struct distil *teacher;
+    struct teacher *teacher;
     struct step *step;
 };
 
@@ -57,7 +57,7 @@ static void make_teacher(struct scene *scene)
     ops->upload(scene->rig.device, net->weights, student, net->weight_count * sizeof(float));
     must(ops->sync(scene->rig.device));
     ops->free(scene->rig.device, student);
-    must(distil_create(net, &taken, MICRO, R, &scene->teacher));
+    must(teacher_create(net, &taken, MICRO, R, &scene->teacher));
     assert_null(taken);
 }
 
@@ -101,7 +101,7 @@ static struct scene *make_scene(bool has_teacher)
 static void remove_scene(struct scene *scene)
 {
     step_destroy(&scene->step);
-    distil_destroy(&scene->teacher);
+    teacher_destroy(&scene->teacher);
     scene->rig.device->ops->free(scene->rig.device, scene->teacher_weights);
     device_comm_close(&scene->device_comm);
     rig_close(&scene->rig);
@@ -109,13 +109,13 @@ static void remove_scene(struct scene *scene)
 }
 
 /* Micro-batch `leaf` of the rig's images. */
-static struct fed leaf_of(const struct scene *scene, int leaf)
+static struct prefetched leaf_of(const struct scene *scene, int leaf)
 {
     size_t image = (size_t)R * R * 3;
-    struct fed fed = {.images = scene->rig.images + (size_t)(leaf * MICRO) * image,
-                      .labels = scene->rig.labels + leaf * MICRO,
-                      .host = {.N = MICRO, .resolution = R, .C = 3}};
-    return fed;
+    struct prefetched prefetched = {.images = scene->rig.images + (size_t)(leaf * MICRO) * image,
+                                    .labels = scene->rig.labels + leaf * MICRO,
+                                    .host = {.N = MICRO, .resolution = R, .C = 3}};
+    return prefetched;
 }
 
 struct expected {     /* of one step */
@@ -161,7 +161,7 @@ static void add_loss(const int32_t *labels, const float *logits, const float *so
 }
 
 /* The frozen full network on one micro-batch, with that batch's statistics. */
-static float *soft_labels(struct scene *scene, const struct fed *fed)
+static float *soft_labels(struct scene *scene, const struct prefetched *prefetched)
 {
     struct subnet biggest;
     if (!scene->teacher)
@@ -169,7 +169,7 @@ static float *soft_labels(struct scene *scene, const struct fed *fed)
     subnet_biggest(&scene->rig.space, R, &biggest);
     struct forward forward = {.subnet = &biggest,
                               .weights = scene->teacher_weights,
-                              .images = fed->images,
+                              .images = prefetched->images,
                               .N = MICRO,
                               .mode = PASS_BATCH_NORM};
     return rig_logits(&scene->rig, &forward);
@@ -182,16 +182,16 @@ static void expect_part(struct scene *scene, uint64_t schedule_step, int leaf, i
     struct rig *rig = &scene->rig;
     const struct device_ops *ops = rig->device->ops;
     size_t count = rig->net->weight_count;
-    struct fed fed = leaf_of(scene, leaf);
+    struct prefetched prefetched = leaf_of(scene, leaf);
     struct subnet subnet;
     float dlogits[MICRO * CLASSES], *part = mem_array(count, sizeof *part);
     subnet_sample(&rig->space, &scene->phase.open, scene->campaign.seed, schedule_step, index,
                   &subnet);
     subnet.resolution = R;
-    float *soft = soft_labels(scene, &fed);
+    float *soft = soft_labels(scene, &prefetched);
     struct forward forward = {.subnet = &subnet,
                               .weights = rig->net->weights,
-                              .images = fed.images,
+                              .images = prefetched.images,
                               .N = MICRO,
                               .mode = PASS_TRAIN,
                               .dropout = 0.2f,
@@ -199,10 +199,10 @@ static void expect_part(struct scene *scene, uint64_t schedule_step, int leaf, i
                               .step = schedule_step,
                               .first_image = (uint64_t)(index * GLOBAL + leaf * MICRO)};
     float *logits = rig_logits(rig, &forward);
-    add_loss(fed.labels, logits, soft, dlogits, expected);
+    add_loss(prefetched.labels, logits, soft, dlogits, expected);
     ops->upload(rig->device, rig->dlogits, dlogits, sizeof dlogits);
     ops->zero(rig->device, count * sizeof(float), rig->gradient);
-    supernet_backward(rig->net, rig->pass, &forward, rig->dlogits, rig->gradient);
+    supernet_backward(rig->net, rig->arena, &forward, rig->dlogits, rig->gradient);
     must(ops->download(rig->device, part, rig->gradient, count * sizeof *part));
     for (size_t i = 0; i < count; i++)
         expected->gradient[i] += (double)part[i];
@@ -269,8 +269,8 @@ static struct step_result take_step(struct scene *scene, uint64_t schedule_step)
 {
     struct step_result result;
     for (int leaf = 0; leaf < LEAVES; leaf++) {
-        struct fed fed = leaf_of(scene, leaf);
-        must(step_leaf(scene->step, schedule_step, &fed));
+        struct prefetched prefetched = leaf_of(scene, leaf);
+        must(step_leaf(scene->step, schedule_step, &prefetched));
     }
     must(step_update(scene->step, rate, &result));
     return result;
@@ -420,8 +420,8 @@ static void check_refusal(struct scene *scene, const char *culprit)
     struct step_result result;
     struct state before = look(scene);
     for (int leaf = 0; leaf < LEAVES; leaf++) {
-        struct fed fed = leaf_of(scene, leaf);
-        must(step_leaf(scene->step, 0, &fed));
+        struct prefetched prefetched = leaf_of(scene, leaf);
+        must(step_leaf(scene->step, 0, &prefetched));
     }
     assert_int_equal(step_update(scene->step, rate, &result), ERR_NUMERIC);
     if (!strstr(err_text(), culprit))
@@ -443,9 +443,9 @@ static void a_step_that_is_not_finite_names_the_layer_and_changes_nothing(void *
     remove_scene(scene);
     scene = make_scene(true);
     step_destroy(&scene->step);
-    distil_destroy(&scene->teacher);
+    teacher_destroy(&scene->teacher);
     spoil(scene, scene->teacher_weights);
-    must(distil_create(scene->rig.net, &scene->teacher_weights, MICRO, R, &scene->teacher));
+    must(teacher_create(scene->rig.net, &scene->teacher_weights, MICRO, R, &scene->teacher));
     open_step(scene);
     check_refusal(scene, "at the teacher's blocks.1.conv.inverted_bottleneck.bn.bn");
     remove_scene(scene);

@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include "tests/count_allocations.h"
 #include "tests/integration/scene.h"
-#include "trainer/judge.h"
-#include "trainer/step.h"
+#include "trainer/evaluate/grid_eval.h"
+#include "trainer/train/step.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,10 +48,11 @@ static void open_stand(const struct scene *scene, const char *micro, struct stan
                             .phase = &stand->bench->schedule.phases[0],
                             .evaluation_batch = 200};
     must(step_create(&step, &stand->step));
-    stand->train_bytes = pass_room_bytes(
-        stand->bench->net, &(struct pass_room){stand->campaign->batch.micro, side, PASS_TRAIN});
-    stand->evaluation_bytes =
-        pass_room_bytes(stand->bench->net, &(struct pass_room){200, side, PASS_BATCH_NORM});
+    stand->train_bytes = activation_room_bytes(
+        stand->bench->net,
+        &(struct activation_room){stand->campaign->batch.micro, side, PASS_TRAIN});
+    stand->evaluation_bytes = activation_room_bytes(
+        stand->bench->net, &(struct activation_room){200, side, PASS_BATCH_NORM});
 }
 
 static void close_stand(struct stand *stand)
@@ -62,20 +63,20 @@ static void close_stand(struct stand *stand)
 }
 
 /* Bytes asked for while a sub-network is calibrated and measured, from the first line on. */
-static size_t bytes_of_an_evaluation(struct stand *stand, struct pass *pass)
+static size_t bytes_of_an_evaluation(struct stand *stand, struct activation_arena *arena)
 {
     struct evaluate *evaluate = NULL;
-    struct score score = {0};
+    struct eval_metrics metrics = {0};
     struct subnet biggest;
     const struct space *space = &stand->bench->space;
     subnet_biggest(space, space->resolutions[space->resolution_count - 1], &biggest);
     size_t before = atomic_load(&allocated_bytes);
-    must(judge_open(stand->bench, pass, &evaluate));
+    must(grid_eval_open(stand->bench, arena, &evaluate));
     must(evaluate_calibrate(evaluate, &biggest));
-    must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, SCORE_PLAIN, &score));
+    must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, EVAL_PLAIN, &metrics));
     size_t bytes = atomic_load(&allocated_bytes) - before;
-    assert_int_equal(score.images, 100);
-    score_fini(&score);
+    assert_int_equal(metrics.images, 100);
+    eval_metrics_fini(&metrics);
     evaluate_destroy(&evaluate);
     return bytes;
 }
@@ -84,15 +85,16 @@ static void check_arena(const struct scene *scene, const char *micro, bool is_st
 {
     struct stand stand;
     open_stand(scene, micro, &stand);
-    struct pass *pass = step_evaluation_pass(stand.step);
+    struct activation_arena *arena = step_evaluation_arena(stand.step);
     size_t train = stand.train_bytes, evaluation = stand.evaluation_bytes;
     assert_int_equal(train > evaluation, is_step_larger);
-    assert_int_equal(pass_size_bytes(pass), is_step_larger ? train : evaluation);
+    assert_int_equal(activation_arena_size_bytes(arena), is_step_larger ? train : evaluation);
     supernet_init_weights(stand.bench->net, 1);
-    size_t inside = bytes_of_an_evaluation(&stand, pass);
+    size_t inside = bytes_of_an_evaluation(&stand, arena);
     size_t apart = bytes_of_an_evaluation(&stand, NULL);
     print_message("arena %.1f MB; an evaluation takes %.1f MB, with a pass of its own %.1f MB\n",
-                  (double)pass_size_bytes(pass) / 1e6, (double)inside / 1e6, (double)apart / 1e6);
+                  (double)activation_arena_size_bytes(arena) / 1e6, (double)inside / 1e6,
+                  (double)apart / 1e6);
     assert_true(inside < evaluation / 2);
     assert_int_equal(apart - inside >= evaluation, true); /* or the count sees no arena at all */
     close_stand(&stand);

@@ -1,7 +1,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tests/trainer/gang.h"
-#include "trainer/comm.h"
+#include "trainer/gang/comm.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

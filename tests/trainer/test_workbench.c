@@ -1,11 +1,11 @@
 /* What a training stage does with its bench: which checkpoint it goes on from, what
  * it saves, and its signs of life. */
 #include "base/mem.h"
+#include "kernels/memory.h"
 #include "tests/integration/scene.h"
-#include "trainer/judge.h"
-#include "trainer/memory.h"
-#include "trainer/resume.h"
+#include "trainer/evaluate/grid_eval.h"
 #include "trainer/spec/open_choices.h"
+#include "trainer/train/resume.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,11 +69,11 @@ static void close_stand(struct stand *stand)
 static enum err save(struct stand *stand, int stage, uint64_t step, bool is_final)
 {
     enum err err = ERR_OK;
-    struct timetable timetable = {.steps_per_epoch = 10};
+    struct lr_schedule lr_schedule = {.steps_per_epoch = 10};
     struct resume resume = {.step = step};
     struct resume_saving saving = {.bench = stand->bench,
                                    .stage = stage,
-                                   .timetable = &timetable,
+                                   .lr_schedule = &lr_schedule,
                                    .momentum = stand->momentum};
     TRY(resume_prepare(&saving));
     TRY(resume_save(&saving, &resume, is_final));
@@ -200,19 +200,19 @@ static void measuring_is_a_sign_of_life(void **state)
 {
     struct stand stand;
     struct evaluate *evaluate = NULL;
-    struct score score = {0};
+    struct eval_metrics metrics = {0};
     struct subnet biggest;
     const struct progress progress = {.doing = "evaluating"};
     open_stand(*state, "alive", "1", &stand);
     subnet_biggest(&stand.bench->space, 16, &biggest);
     supernet_init_weights(stand.bench->net, 1);
-    must(judge_open(stand.bench, NULL, &evaluate));
+    must(grid_eval_open(stand.bench, NULL, &evaluate));
     workbench_progress(stand.bench, &progress);
     for (int round = 1; round <= 2; round++) { /* the second one walks over kept images */
         must(evaluate_calibrate(evaluate, &biggest));
-        must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, SCORE_PLAIN, &score));
+        must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, EVAL_PLAIN, &metrics));
         assert_int_equal(stand.told, 1 + round * (6 + 13)); /* 44 and 100 images, 8 at a time */
-        score_fini(&score);
+        eval_metrics_fini(&metrics);
     }
     evaluate_destroy(&evaluate);
     close_stand(&stand);

@@ -2,7 +2,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "trainer/checkpoint/own.h"
+#include "trainer/checkpoint/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +106,7 @@ struct sweep {
     struct text keys; /* of chunks to delete, KEY_BYTES each: the walk must not change the table */
 };
 
-static enum err judge_chunk(struct store_bytes key, struct store_bytes value, void *argument)
+static enum err grid_eval_chunk(struct store_bytes key, struct store_bytes value, void *argument)
 {
     struct sweep *sweep = argument;
     (void)value;
@@ -122,7 +122,7 @@ enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_
     enum err err = ERR_OK;
     struct sweep sweep = {.kept = kept, .kept_count = kept_count};
     text_init(&sweep.keys);
-    TRY(store_each(txn, TABLE_BLOBS, store_text(""), judge_chunk, &sweep));
+    TRY(store_each(txn, TABLE_BLOBS, store_text(""), grid_eval_chunk, &sweep));
     for (size_t at = 0; at < sweep.keys.size; at += KEY_BYTES)
         TRY(store_delete(txn, TABLE_BLOBS,
                          (struct store_bytes){.data = sweep.keys.bytes + at, .size = KEY_BYTES}));

@@ -1,10 +1,10 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "base/mem.h"
-#include "trainer/checkpoint/host_copy.h"
+#include "trainer/checkpoint/async_writer.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/names.h"
-#include "trainer/checkpoint/own.h"
-#include "trainer/checkpoint/saver.h"
+#include "trainer/checkpoint/snapshot.h"
 #include <string.h>
 
 #define FORMAT_VERSION 1
@@ -57,7 +57,7 @@ static enum err start_saver(struct checkpoint_store *store)
     enum err err = ERR_OK;
     uint64_t next_serial = 1;
     TRY(store_view(store->store, find_next_serial, &next_serial));
-    TRY(saver_create(store->store, next_serial, store->keep, &store->saver));
+    TRY(async_writer_create(store->store, next_serial, store->keep, &store->writer));
 out:
     return err;
 }
@@ -95,7 +95,7 @@ void checkpoint_store_close(struct checkpoint_store **closed)
     struct checkpoint_store *store = closed ? *closed : NULL;
     if (!store)
         return;
-    saver_destroy(&store->saver);
+    async_writer_destroy(&store->writer);
     store_close(&store->store);
     mem_free(store->path);
     mem_free(store);
@@ -104,7 +104,7 @@ void checkpoint_store_close(struct checkpoint_store **closed)
 
 static void check_writer(const struct checkpoint_store *store)
 {
-    if (!store->saver)
+    if (!store->writer)
         BUG("%s is open for reading only", store->path);
 }
 
@@ -112,7 +112,7 @@ enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor 
                             int tensor_count)
 {
     check_writer(store);
-    return saver_prepare(store->saver, host_copy_room(tensors, tensor_count));
+    return async_writer_prepare(store->writer, snapshot_room(tensors, tensor_count));
 }
 
 enum err checkpoint_save_arranged(struct checkpoint_store *store,
@@ -123,7 +123,7 @@ enum err checkpoint_save_arranged(struct checkpoint_store *store,
     check_writer(store);
     TRY(name_check(checkpoint->position.stage));
     TRY(manifest_check(checkpoint));
-    TRY(saver_ask(store->saver, checkpoint, arrange));
+    TRY(async_writer_ask(store->writer, checkpoint, arrange));
 out:
     return err;
 }
@@ -136,25 +136,25 @@ enum err checkpoint_save(struct checkpoint_store *store, const struct checkpoint
 bool checkpoint_is_busy(struct checkpoint_store *store)
 {
     check_writer(store);
-    return saver_is_busy(store->saver);
+    return async_writer_is_busy(store->writer);
 }
 
 void checkpoint_finish(struct checkpoint_store *store)
 {
     check_writer(store);
-    saver_finish(store->saver);
+    async_writer_finish(store->writer);
 }
 
 enum err checkpoint_wait(struct checkpoint_store *store)
 {
     check_writer(store);
-    return saver_wait(store->saver);
+    return async_writer_wait(store->writer);
 }
 
 bool checkpoint_saved(struct checkpoint_store *store, struct checkpoint_saved *saved)
 {
     check_writer(store);
-    return saver_look(store->saver, saved);
+    return async_writer_look(store->writer, saved);
 }
 
 struct naming {

@@ -1,6 +1,6 @@
 /* Checkpoints: one LMDB environment per run. Tensors are content-addressed blobs in chunks; a
  * manifest (protobuf) and the names that point to it are written in the same transaction, after the
- * blobs. One writer (rank 0's saver thread); readers at any time, in other processes or through the
+ * blobs. One writer (rank 0's async writer); readers at any time, in other processes or through the
  * same handle (a process opens a store once and shares it). Any thread may load; one thread saves.
  * A checkpoint's content hash covers name, type, shape and blob hash of its tensors and the
  * training position; lease epoch, times, host, ranks and attempts stay outside it. */
@@ -68,7 +68,7 @@ struct checkpoint_store_cfg {
 MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
                                           struct checkpoint_store **store);
 void checkpoint_store_close(
-    struct checkpoint_store **store); /* waits for the saver; accepts NULL */
+    struct checkpoint_store **store); /* waits for the async writer; accepts NULL */
 
 /* Optional, at the start of training: makes the memory for copies of these tensors ready in the
  * background (values are not read). Without it the first save pays for the pages and stalls its
@@ -84,9 +84,9 @@ MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const str
  * An error is that of the earlier save (told once; nothing was started), or ERR_MEMORY. */
 MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
                                     const struct checkpoint *checkpoint);
-/* The same, where more is to be done than writing: the step pays for one plain copy, and the saver
- * does the rest in its own thread. Errors of both functions fail the save. They and what `own`
- * points to must last until the save is durable. NULL: checkpoint_save(). */
+/* The same, where more is to be done than writing: the step pays for one plain copy, and the async
+ * writer does the rest in its own thread. Errors of both functions fail the save. They and what
+ * `own` points to must last until the save is durable. NULL: checkpoint_save(). */
 struct checkpoint_arrange {
     /* Writes the values of one tensor into the copy, for whoever has them where no pointer reaches;
      * in the caller's thread, before the save returns. NULL: tensor.values are copied. */

@@ -1,9 +1,9 @@
 #include "trainer/checkpoint/compare.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/blob.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/names.h"
-#include "trainer/checkpoint/own.h"
 #include <math.h>
 #include <string.h>
 

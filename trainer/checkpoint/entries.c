@@ -1,7 +1,7 @@
 #include "base/mem.h"
 #include "base/text.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
-#include "trainer/checkpoint/own.h"
 #include <stdlib.h>
 #include <string.h>
 

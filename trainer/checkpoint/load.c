@@ -1,8 +1,8 @@
 #include "base/mem.h"
 #include "trainer/checkpoint/blob.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/names.h"
-#include "trainer/checkpoint/own.h"
 #include <stdlib.h>
 
 struct loading {

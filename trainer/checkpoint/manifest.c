@@ -1,7 +1,7 @@
 #include "trainer/checkpoint/manifest.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/checkpoint.pb-c.h"
-#include "trainer/checkpoint/own.h"
+#include "trainer/checkpoint/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

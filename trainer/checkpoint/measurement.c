@@ -1,8 +1,8 @@
 #include "trainer/checkpoint/measurement.h"
 #include "base/hash.h"
+#include "trainer/checkpoint/async_writer.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/measurement_record.h"
-#include "trainer/checkpoint/own.h"
-#include "trainer/checkpoint/saver.h"
 #include <string.h>
 
 static void add_hash(struct text *text, const char *name, const struct hash *hash)
@@ -57,7 +57,7 @@ enum err measurement_find(struct checkpoint_store *store, const char *key, struc
     struct finding finding = {.key = key, .hash = hash_of(key, strlen(key)), .score = score};
     struct text kept;
     text_init(&kept);
-    if (store->saver && saver_find_kept(store->saver, &finding.hash, &kept))
+    if (store->writer && async_writer_find_kept(store->writer, &finding.hash, &kept))
         TRY(measurement_record_unpack(hash_key(&finding.hash),
                                       (struct store_bytes){kept.bytes, kept.size}, take_score,
                                       &finding));
@@ -70,9 +70,9 @@ out:
 
 void measurement_keep(struct checkpoint_store *store, const struct measurement *measurement)
 {
-    if (!store->saver)
+    if (!store->writer)
         BUG("%s is open for reading only", store->path);
-    saver_keep(store->saver, measurement);
+    async_writer_keep(store->writer, measurement);
 }
 
 struct visiting {

@@ -1,8 +1,9 @@
 /* A measurement: how well one sub-network of one checkpoint did on one set of images. A table of
  * the checkpoint store keeps them, found by a hash of everything their numbers depend on, so that
  * nothing is measured twice: not behind a stop, not for one more target, not by the next stage. A
- * record holds its key's text and the score as the trainer packs it (trainer/score.h), under a
- * checksum: a damaged one is not believed. Written by the store's one writer, its saver's thread.
+ * record holds its key's text and the score as the trainer packs it
+ * (trainer/evaluate/eval_metrics.h), under a checksum: a damaged one is not believed. Written by
+ * the store's one writer, its saver's thread.
  *
  * Measurements stay when their checkpoint goes: they are small (600 bytes; a detailed one of ten
  * classes 1 KB), and training that is done again ends with the same checkpoint. A store of before
@@ -47,7 +48,7 @@ MUST_CHECK enum err measurement_find(struct checkpoint_store *store, const char 
 /* At most so many measurements are not durable yet: what a kill loses. */
 #define MEASUREMENT_BATCH 8
 
-/* Copies the record and returns; the saver's thread writes what has gathered in one transaction.
+/* Copies the record and returns; the writer's thread writes what has gathered in one transaction.
  * Waits only while MEASUREMENT_BATCH are not durable. Replaces a record of the same key. When one
  * cannot be written the log says so once, and no more are kept: the numbers are right without. The
  * thread that saves. Writers only. checkpoint_finish() waits until all are durable, and so does

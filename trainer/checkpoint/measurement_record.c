@@ -2,7 +2,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/checkpoint.pb-c.h"
-#include "trainer/checkpoint/own.h"
+#include "trainer/checkpoint/internal.h"
 #include <string.h>
 
 void measurement_record_fini(struct measurement_record *record)

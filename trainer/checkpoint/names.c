@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "trainer/checkpoint/own.h"
+#include "trainer/checkpoint/internal.h"
 #include <stdbool.h>
 #include <string.h>
 

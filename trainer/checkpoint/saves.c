@@ -1,8 +1,8 @@
 #include "trainer/checkpoint/saves.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/blob.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
-#include "trainer/checkpoint/own.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

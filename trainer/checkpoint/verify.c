@@ -1,9 +1,9 @@
 #include "base/text.h"
 #include "trainer/checkpoint/blob.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/measurement_record.h"
 #include "trainer/checkpoint/names.h"
-#include "trainer/checkpoint/own.h"
 #include <string.h>
 
 struct verifying {

@@ -3,8 +3,8 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/blob.h"
+#include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
-#include "trainer/checkpoint/own.h"
 #include "trainer/checkpoint/retention.h"
 #include <stdio.h>
 

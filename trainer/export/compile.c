@@ -1,10 +1,10 @@
 #include "trainer/export/compile.h"
 #include "base/mem.h"
+#include "kernels/memory.h"
+#include "trainer/evaluate/grid_eval.h"
 #include "trainer/export/bundle.h"
-#include "trainer/judge.h"
-#include "trainer/memory.h"
-#include "trainer/resume.h"
 #include "trainer/spec/cost.h"
+#include "trainer/train/resume.h"
 #include <string.h>
 
 /* This sub-network was trained, and the device runs it. */
@@ -39,7 +39,7 @@ static enum err calibrate(struct workbench *bench, const struct subnet *subnet)
 {
     enum err err = ERR_OK;
     struct evaluate *evaluate = NULL;
-    TRY(judge_open(bench, NULL, &evaluate));
+    TRY(grid_eval_open(bench, NULL, &evaluate));
     TRY(evaluate_calibrate(evaluate, subnet));
 out:
     evaluate_destroy(&evaluate);
@@ -72,7 +72,7 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
 {
     enum err err = ERR_OK;
     struct device *device = bench->device;
-    struct pass *pass = NULL;
+    struct activation_arena *arena = NULL;
     void *images = NULL;
     const float *answer = NULL;
     int side = subnet->resolution;
@@ -81,7 +81,7 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
     for (int i = 0; i < count; i++)
         bundle_normalise(dataset_info(bench->dataset), &samples[i].image,
                          host + (size_t)i * values);
-    TRY(pass_create(bench->net, count, side, PASS_FIXED, &pass));
+    TRY(activation_arena_create(bench->net, count, side, PASS_FIXED, &arena));
     TRY(memory_map(device, host, (size_t)count * values, &images));
     struct forward forward = {.subnet = subnet,
                               .weights = bench->net->weights,
@@ -89,12 +89,12 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
                               .images = images,
                               .N = count,
                               .mode = PASS_FIXED};
-    TRY(supernet_forward(bench->net, pass, &forward, &answer));
+    TRY(supernet_forward(bench->net, arena, &forward, &answer));
     TRY(device->ops->download(device, logits, answer,
                               (size_t)(count * bench->space.classes) * sizeof *logits));
 out:
     memory_free(device, images);
-    pass_destroy(&pass);
+    activation_arena_destroy(&arena);
     mem_free(host);
     return err;
 }

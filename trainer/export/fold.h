@@ -5,7 +5,7 @@
 #define TRAINER_EXPORT_FOLD_H
 
 #include "trainer/export/folded.h"
-#include "trainer/supernet.h"
+#include "trainer/supernet/supernet.h"
 
 /* The supernet must hold statistics calibrated for this very sub-network: ERR_DATA otherwise when
  * it has none at all. subnet->resolution is the input side. On success the caller calls

@@ -5,7 +5,7 @@
 #ifndef TRAINER_SEARCH_SEARCH_H
 #define TRAINER_SEARCH_SEARCH_H
 
-#include "trainer/evaluator.h"
+#include "trainer/evaluate/evaluator.h"
 #include "trainer/spec/campaign.h"
 
 struct search_cfg {

@@ -1,0 +1,63 @@
+/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts) and loop_listen.c
+ * (the gang's words) share. Nobody else includes it. */
+#ifndef SCHEDULER_LOOP_INTERNAL_H
+#define SCHEDULER_LOOP_INTERNAL_H
+
+#include "base/clock.h"
+#include "scheduler/loop.h"
+#include "scheduler/protocol.h"
+
+struct loop {
+    const struct loop_cfg *cfg;
+    struct policy_state policy;
+    struct wire *wire;
+    char token[65];
+    char socket_folder[JOURNAL_PATH]; /* "": none */
+    int socket_lock;                  /* of the folder, as long as we live; -1: none */
+    struct gang gang;                 /* one at a time */
+    int stops_seen;
+    char text[JOURNAL_TEXT]; /* of the running attempt's outcome */
+    double pulse_s;          /* our last pulse */
+    enum err first_error;    /* of the first stage that failed for good */
+    char first_text[JOURNAL_TEXT];
+    char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
+    bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
+    uint8_t bytes[PROTOCOL_MAX_BYTES];
+};
+
+/* The policy's time: setting the clock must neither skip nor stretch a pause. */
+static inline int64_t loop_now_ms(void)
+{
+    return (int64_t)(clock_seconds() * 1000);
+}
+
+/* loop.c */
+/* Makes another folder and socket where something has removed them: a run takes days, and temporary
+ * folders are cleaned. No gang runs. */
+MUST_CHECK enum err loop_renew_socket(struct loop *loop);
+
+/* loop_attempt.c */
+MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
+/* The gang said it, or its process ended: writes the outcome once. */
+MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);
+/* The process is gone: concludes, and makes room for the next. */
+MUST_CHECK enum err attempt_reap(struct loop *loop, const struct process_end *end);
+
+/* loop_listen.c */
+/* Hears one message, waiting for it. ERR_AGAIN: there was none; a refused one is logged and OK. */
+MUST_CHECK enum err listen_once(struct loop *loop, int timeout_ms);
+/* Hears one message without writing anything down; true: the gang's last word. */
+bool listen_farewell(struct loop *loop, int timeout_ms);
+/* What the gang has to know (assignment, stop, bye, or that we live), once a second... */
+void tell_pulse(struct loop *loop);
+void tell_at_once(struct loop *loop); /* ...or now */
+
+/* Tells the view, where it listens. */
+#define VIEW(loop, what, ...)                                                                      \
+    do {                                                                                           \
+        const struct loop_view *view_ = (loop)->cfg->view;                                         \
+        if (view_ && view_->what)                                                                  \
+            view_->what(view_->own, __VA_ARGS__);                                                  \
+    } while (0)
+
+#endif

@@ -1,0 +1,36 @@
+/* A fixed list of images cut into leaves that the gang's ranks share: what calibration and
+ * evaluation walk over. The batches of a resolution are kept in memory while they fit, so that
+ * measuring many sub-networks decodes and resizes each image once. One thread. */
+#ifndef TRAINER_EVALUATE_EVAL_BATCHES_H
+#define TRAINER_EVALUATE_EVAL_BATCHES_H
+
+#include "trainer/gang/comm.h"
+#include "trainer/input/prefetch.h"
+
+struct eval_batches_cfg {
+    struct comm *comm;         /* borrowed */
+    struct device *device;     /* borrowed */
+    struct loader_cfg loader;  /* its max_batch is a leaf */
+    const uint32_t *positions; /* (count) of loader.records; NULL: 0..count-1. Copied */
+    uint32_t count;            /* images */
+    uint64_t epoch;            /* of the augmentation's draws */
+    size_t keep_bytes;         /* memory for kept batches of this rank */
+    void *own;
+    void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every leaf */
+};
+
+struct eval_batches;
+/* Returns owned. ERR_DATA for an empty list. */
+MUST_CHECK enum err eval_batches_create(const struct eval_batches_cfg *cfg,
+                                        struct eval_batches **batches);
+void eval_batches_destroy(struct eval_batches **batches); /* accepts NULL */
+
+/* ceil(count / max_batch): full ones, and what is left in the last. */
+int eval_batches_leaves(const struct eval_batches *batches);
+
+/* Shows every leaf of this rank, in order. Not collective. What visit returns ends the walk. */
+MUST_CHECK enum err
+eval_batches_walk(struct eval_batches *batches, int resolution,
+                  enum err (*visit)(void *own, const struct prefetched *prefetched), void *own);
+
+#endif

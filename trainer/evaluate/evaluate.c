@@ -1,0 +1,226 @@
+#include "trainer/evaluate/evaluate.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include <math.h>
+
+struct evaluate {
+    struct evaluate_cfg cfg;
+    struct comm *comm;
+    struct supernet *net;
+    struct calibrate *calibrate;
+    struct memo *memo;
+    struct evaluate_counts counts;
+    struct eval_batches *holdout, *test;        /* NULL: no such split */
+    struct activation_arena *arena, *own_arena; /* own_arena NULL: the caller's is used */
+    float *logits;                              /* host (micro,classes) */
+};
+
+static enum err open_split(struct evaluate *evaluate, const uint32_t *records, uint32_t count,
+                           struct eval_batches **batches)
+{
+    const struct calibrate_cfg *cfg = &evaluate->cfg.calibrate;
+    if (count == 0)
+        return ERR_OK;
+    struct eval_batches_cfg eval_batches_cfg = {.comm = cfg->comm,
+                                                .device = cfg->net->device,
+                                                .loader = {.dataset = cfg->dataset,
+                                                           .records = records,
+                                                           .count = count,
+                                                           .seed = cfg->seed,
+                                                           .augment = NULL,
+                                                           .threads = cfg->loader_threads,
+                                                           .max_batch = evaluate->cfg.micro},
+                                                .count = count,
+                                                .keep_bytes = cfg->keep_bytes,
+                                                .own = cfg->own,
+                                                .is_alive = cfg->is_alive};
+    return eval_batches_create(&eval_batches_cfg, batches);
+}
+
+enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **result)
+{
+    enum err err = ERR_OK;
+    struct supernet *net = cfg->calibrate.net;
+    const struct space *space = net->space;
+    int micro = cfg->micro, calibration = cfg->calibrate.set.batch;
+    struct evaluate *evaluate = mem_alloc(sizeof *evaluate);
+    *evaluate = (struct evaluate){.cfg = *cfg, .comm = cfg->calibrate.comm, .net = net};
+    evaluate->logits = mem_array((size_t)micro * (size_t)space->classes, sizeof *evaluate->logits);
+    struct memo_cfg memo = {.calibrate = &evaluate->cfg.calibrate,
+                            .holdout_count = cfg->holdout_count,
+                            .micro = micro,
+                            .store = cfg->store};
+    evaluate->memo = memo_create(&memo);
+    TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));
+    TRY(open_split(evaluate, cfg->holdout, cfg->holdout_count, &evaluate->holdout));
+    TRY(open_split(evaluate, cfg->test, cfg->test_count, &evaluate->test));
+    if (!cfg->arena)
+        TRY(activation_arena_create(net, calibration > micro ? calibration : micro,
+                                    space->resolutions[space->resolution_count - 1],
+                                    PASS_BATCH_NORM, &evaluate->own_arena));
+    evaluate->arena = cfg->arena ? cfg->arena : evaluate->own_arena;
+    *result = evaluate;
+    evaluate = NULL;
+out:
+    evaluate_destroy(&evaluate);
+    return err;
+}
+
+void evaluate_destroy(struct evaluate **pointer)
+{
+    struct evaluate *evaluate = *pointer;
+    if (!evaluate)
+        return;
+    memo_destroy(&evaluate->memo);
+    calibrate_destroy(&evaluate->calibrate);
+    eval_batches_destroy(&evaluate->holdout);
+    eval_batches_destroy(&evaluate->test);
+    activation_arena_destroy(&evaluate->own_arena);
+    mem_free(evaluate->logits);
+    mem_free(evaluate);
+    *pointer = NULL;
+}
+
+enum err evaluate_calibrate(struct evaluate *evaluate, const struct subnet *subnet)
+{
+    enum err err = ERR_OK;
+    const struct evaluate_cfg *cfg = &evaluate->cfg;
+    uint32_t flags = cfg->wants_stop && cfg->wants_stop(cfg->own);
+    TRY(evaluate->comm->any(evaluate->comm, &flags));
+    if (flags)
+        TRY(err_set(ERR_INTERRUPTED, "stopped before the evaluation was complete"));
+    TRY(calibrate_subnet(evaluate->calibrate, evaluate->arena, subnet));
+out:
+    return err;
+}
+
+struct visit {
+    struct evaluate *evaluate;
+    const struct subnet *subnet;
+    struct scorer *scorer;
+};
+
+static enum err score_leaf(void *own, const struct prefetched *prefetched)
+{
+    enum err err = ERR_OK;
+    struct visit *visit = own;
+    struct evaluate *evaluate = visit->evaluate;
+    struct supernet *net = evaluate->net;
+    const float *logits = NULL;
+    struct forward forward = {.subnet = visit->subnet,
+                              .weights = net->weights,
+                              .shadow = net->shadow,
+                              .images = prefetched->images,
+                              .N = prefetched->host.N,
+                              .mode = PASS_FIXED};
+    TRY(supernet_forward(net, evaluate->arena, &forward, &logits));
+    TRY(net->device->ops->download(net->device, evaluate->logits, logits,
+                                   (size_t)prefetched->host.N * (size_t)net->space->classes *
+                                       sizeof *evaluate->logits));
+    scorer_add(visit->scorer, &prefetched->host, evaluate->logits);
+out:
+    return err;
+}
+
+enum err evaluate_subnet(struct evaluate *evaluate, const struct subnet *subnet, enum split split,
+                         enum eval_detail detail, struct eval_metrics *metrics)
+{
+    enum err err = ERR_OK;
+    struct scorer *scorer = NULL;
+    struct eval_metrics made = {0};
+    struct eval_batches *batches = split == SPLIT_TEST ? evaluate->test : evaluate->holdout;
+    if (!batches)
+        TRY(err_set(ERR_DATA, "the data set has no %s images to evaluate on",
+                    split == SPLIT_TEST ? "test" : "hold-out"));
+    err = scorer_create(evaluate->comm, eval_batches_leaves(batches), evaluate->net->space->classes,
+                        detail, &scorer);
+    TRY(comm_agree(evaluate->comm, err));
+    struct visit visit = {.evaluate = evaluate, .subnet = subnet, .scorer = scorer};
+    err = eval_batches_walk(batches, subnet->resolution, score_leaf, &visit);
+    TRY(comm_agree(evaluate->comm, err));
+    TRY(scorer_total(scorer, &made));
+    if (!isfinite(made.loss))
+        TRY(err_set(ERR_NUMERIC, "the loss of an evaluated sub-network is not finite"));
+    *metrics = made;
+    made = (struct eval_metrics){0};
+out:
+    eval_metrics_fini(&made);
+    scorer_destroy(&scorer);
+    return err;
+}
+
+void evaluate_set_checkpoint(struct evaluate *evaluate, const struct hash *content)
+{
+    memo_set_checkpoint(evaluate->memo, content);
+}
+
+void evaluate_keep(struct evaluate *evaluate, const struct subnet *subnet, enum split split,
+                   const struct eval_metrics *metrics)
+{
+    memo_keep(evaluate->memo, subnet, split, metrics);
+}
+
+struct evaluate_counts evaluate_counts(const struct evaluate *evaluate)
+{
+    return evaluate->counts;
+}
+
+/* What was not measured before. */
+static enum err measure_rest(struct evaluate *evaluate, const struct subnet *subnet,
+                             struct evaluate_item *items, int count)
+{
+    enum err err = ERR_OK;
+    TRY(FAULT("evaluate.measure"));
+    TRY(evaluate_calibrate(evaluate, subnet));
+    for (int i = 0; i < count; i++) {
+        struct evaluate_item *item = &items[i];
+        if (item->is_reused)
+            continue;
+        TRY(evaluate_subnet(evaluate, subnet, item->split, item->detail, &item->metrics));
+        memo_keep(evaluate->memo, subnet, item->split, &item->metrics);
+    }
+out:
+    return err;
+}
+
+enum err evaluate_measure(struct evaluate *evaluate, const struct subnet *subnet,
+                          struct evaluate_item *items, int count)
+{
+    enum err err = ERR_OK;
+    int reused = 0;
+    for (int i = 0; i < count; i++) {
+        struct evaluate_item *item = &items[i];
+        TRY(memo_find(evaluate->memo, subnet, item->split, item->detail, &item->metrics,
+                      &item->is_reused));
+        reused += item->is_reused;
+    }
+    if (reused < count)
+        TRY(measure_rest(evaluate, subnet, items, count));
+    evaluate->counts.reused += count > 0 && reused == count;
+    evaluate->counts.measured += reused < count;
+out:
+    for (int i = 0; i < count && err != ERR_OK; i++)
+        eval_metrics_fini(&items[i].metrics);
+    return err;
+}
+
+static enum err measure(struct evaluator *evaluator, struct candidate *candidates, int count)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < count; i++) {
+        struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
+        TRY(evaluate_measure(evaluator->own, &candidates[i].subnet, &item, 1));
+        candidates[i].accuracy = item.metrics.accuracy;
+        candidates[i].loss = item.metrics.loss;
+        eval_metrics_fini(&item.metrics);
+        if (evaluator->measured)
+            evaluator->measured(evaluator->listener, i + 1);
+    }
+out:
+    return err;
+}
+
+void evaluate_as_evaluator(struct evaluate *evaluate, struct evaluator *evaluator)
+{
+    *evaluator = (struct evaluator){.own = evaluate, .measure = measure};
+}

@@ -1,0 +1,71 @@
+/* Accuracy and loss of sub-networks, shared by the gang's ranks through the tree: the same numbers
+ * for any number of ranks. Each sub-network is calibrated first (trainer/evaluate/calibrate.h).
+ * Works on the supernet's current weights; what was measured on the same checkpoint before is not
+ * measured again (trainer/evaluate/memo.h). One thread per rank; all ranks call the same things in
+ * the same order. */
+#ifndef TRAINER_EVALUATE_EVALUATE_H
+#define TRAINER_EVALUATE_EVALUATE_H
+
+#include "trainer/evaluate/calibrate.h"
+#include "trainer/evaluate/eval_metrics.h"
+#include "trainer/evaluate/evaluator.h"
+#include "trainer/evaluate/memo.h"
+
+struct evaluate_cfg {               /* all borrowed */
+    struct calibrate_cfg calibrate; /* also gang, network, data set, listener of the evaluation */
+    const uint32_t *holdout, *test; /* records; NULL and 0 where there is no such split */
+    uint32_t holdout_count, test_count;
+    struct checkpoint_store *store; /* of measurements: open to write on rank 0, NULL on the others;
+                                       NULL everywhere: nothing is looked up or kept */
+    int micro;                      /* of their images at once */
+    /* Room for a calibration batch and for `micro` images at the space's largest side; NULL: of its
+     * own. */
+    struct activation_arena *arena;
+    void *own;
+    bool (*wants_stop)(void *own); /* NULL: never. Asked before every sub-network */
+};
+
+struct evaluate;
+MUST_CHECK enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **evaluate);
+void evaluate_destroy(struct evaluate **evaluate); /* accepts NULL */
+
+/* Whose weights the network has from now on: what rank 0 says counts. NULL, as at first: of no
+ * known checkpoint, so that everything is measured and nothing kept. */
+void evaluate_set_checkpoint(struct evaluate *evaluate, const struct hash *content);
+
+struct evaluate_item { /* what is wanted of a sub-network */
+    enum split split;  /* SPLIT_HOLDOUT or SPLIT_TEST */
+    enum eval_detail detail;
+    struct eval_metrics metrics; /* the answer: eval_metrics_fini it */
+    bool is_reused;              /* it was measured before */
+};
+/* Collective: every item answered, from what was measured before or by calibrating and measuring,
+ * which is then kept. Errors as of the two functions below; nothing to free after one. */
+MUST_CHECK enum err evaluate_measure(struct evaluate *evaluate, const struct subnet *subnet,
+                                     struct evaluate_item *items, int count);
+/* Keeps a score that was measured before its weights had become a checkpoint
+ * (evaluate_set_checkpoint). Rank 0; the others do nothing. */
+void evaluate_keep(struct evaluate *evaluate, const struct subnet *subnet, enum split split,
+                   const struct eval_metrics *metrics);
+
+struct evaluate_counts {  /* calls of evaluate_measure() so far */
+    int measured, reused; /* reused: no item had to be measured */
+};
+struct evaluate_counts evaluate_counts(const struct evaluate *evaluate);
+
+/* Collective: batch-norm statistics for this sub-network at subnet->resolution. ERR_INTERRUPTED
+ * when any rank wants to stop. */
+MUST_CHECK enum err evaluate_calibrate(struct evaluate *evaluate, const struct subnet *subnet);
+
+/* Collective: with the statistics there are, on SPLIT_HOLDOUT or SPLIT_TEST. ERR_DATA when the
+ * split is empty, ERR_NUMERIC when the loss is not finite. On success the caller calls
+ * eval_metrics_fini.
+ */
+MUST_CHECK enum err evaluate_subnet(struct evaluate *evaluate, const struct subnet *subnet,
+                                    enum split split, enum eval_detail detail,
+                                    struct eval_metrics *metrics);
+
+/* For the search: measures on the hold-out images, all ranks in lockstep. Borrows `evaluate`. */
+void evaluate_as_evaluator(struct evaluate *evaluate, struct evaluator *evaluator);
+
+#endif

@@ -1,0 +1,37 @@
+/* Keeps a loader ahead of one rank: the micro-batches it will need, in order, asked for before they
+ * are needed, with pixels and labels where the device reads them. The loader is the prefetch's own.
+ * One thread. */
+#ifndef TRAINER_INPUT_PREFETCH_H
+#define TRAINER_INPUT_PREFETCH_H
+
+#include "kernels/device.h"
+#include "trainer/data/loader.h"
+
+#define PREFETCH_AHEAD 6 /* fewer than the loader queues, so that asking never waits */
+
+struct prefetch_cfg {
+    struct device *device;    /* borrowed */
+    struct loader_cfg loader; /* max_batch and max_resolution count here too */
+    uint64_t first, end;      /* requests to come */
+    int ahead;                /* batches prepared before they are taken; at most PREFETCH_AHEAD */
+    void *own;
+    /* Request number `index`: epoch, resolution, N and positions (room for max_batch). Called in
+     * order. */
+    void (*fill)(void *own, uint64_t index, struct batch_request *request);
+};
+
+struct prefetched {        /* borrowed until prefetch_release */
+    const float *images;   /* device (N,R,R,C) */
+    const int32_t *labels; /* device (N) */
+    struct batch host;     /* the same, and records, in host memory */
+};
+
+struct prefetch;
+/* ERR_MEMORY, and what loader_create says. Returns owned. */
+MUST_CHECK enum err prefetch_create(const struct prefetch_cfg *cfg, struct prefetch **prefetch);
+void prefetch_destroy(struct prefetch **prefetch); /* accepts NULL */
+
+MUST_CHECK enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched);
+void prefetch_release(struct prefetch *prefetch, struct prefetched *prefetched);
+
+#endif

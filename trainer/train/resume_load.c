@@ -1,0 +1,277 @@
+#include "base/log.h"
+#include "base/mem.h"
+#include "kernels/memory.h"
+#include "trainer/mixed.h"
+#include "trainer/train/resume.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_BYTES  160
+#define SHARE_BYTES ((size_t)64 << 20) /* a broadcast at a time */
+
+static enum err set_tensor(const struct supernet *net, const struct checkpoint *checkpoint,
+                           const char *prefix, const struct param *param, float *to)
+{
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", prefix, param->name);
+    const struct tensor *tensor = checkpoint_find(checkpoint, name);
+    if (!tensor)
+        return err_set(ERR_DATA, "the checkpoint has no tensor %s: it is of another space", name);
+    bool fits = tensor->rank == param->rank && tensor->count == param->count;
+    for (int i = 0; fits && i < param->rank; i++)
+        fits = tensor->shape[i] == param->shape[i];
+    if (!fits)
+        return err_set(ERR_DATA,
+                       "tensor %s has %llu values where the space needs %zu: the checkpoint is of "
+                       "another space, width, or number of classes",
+                       name, (unsigned long long)tensor->count, param->count);
+    supernet_set_param(net, to, param, tensor->values);
+    return ERR_OK;
+}
+
+static enum err set_all(const struct supernet *net, const struct checkpoint *checkpoint,
+                        const char *prefix, float *to)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < net->param_count; i++)
+        TRY(set_tensor(net, checkpoint, prefix, &net->params[i], to));
+out:
+    return err;
+}
+
+/* Rank 0's device array of the weights' layout to all ranks. */
+static enum err share(struct workbench *bench, float *array)
+{
+    enum err err = ERR_OK;
+    struct device *device = bench->net->device;
+    size_t bytes = bench->net->weight_count * sizeof(float);
+    char *host = mem_alloc(bytes);
+    if (bench->comm->rank == 0)
+        err = device->ops->download(device, host, array, bytes);
+    TRY(comm_agree(bench->comm, err));
+    for (size_t at = 0; at < bytes; at += SHARE_BYTES)
+        TRY(bench->comm->broadcast(bench->comm, host + at,
+                                   bytes - at < SHARE_BYTES ? bytes - at : SHARE_BYTES));
+    device->ops->upload(device, array, host, bytes);
+    if (array == bench->net->weights)
+        supernet_cast(bench->net, 0, bench->net->weight_count);
+out:
+    mem_free(host);
+    return err;
+}
+
+static enum err check_key(const struct workbench *bench, const struct checkpoint *checkpoint,
+                          int stage)
+{
+    char key[HASH_HEX_BYTES];
+    hash_hex(&bench->keys[stage], key);
+    if (checkpoint->meta.stage_key && strcmp(checkpoint->meta.stage_key, key) == 0)
+        return ERR_OK;
+    return err_set(ERR_DATA,
+                   "the checkpoint of stage %s was made by other settings than the campaign's: run "
+                   "that stage again",
+                   bench->plan.stages[stage].name);
+}
+
+/* ERR_NOT_FOUND: there is no such checkpoint, or it is of another stage or other settings. */
+static enum err check_resume(const struct workbench *bench, int stage, const char *name)
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    const char *stage_name = bench->plan.stages[stage].name;
+    TRY(checkpoint_peek(bench->store, name, &checkpoint));
+    if (strcmp(checkpoint.position.stage, stage_name) != 0)
+        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s belongs to stage %s, not %s", name,
+                    checkpoint.position.stage, stage_name));
+    if (check_key(bench, &checkpoint, stage) != ERR_OK)
+        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s was made by other settings", name));
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+/* Loads this stage's own last checkpoint; ERR_NOT_FOUND when there is none to go on from. The store
+ * is asked first: the report of the newest save may have been lost with its gang, and the one the
+ * scheduler knows of been dropped for it. A stage is a pure function of its key, so what has its
+ * key counts. The scheduler's own counts behind an edit that was taken back: the newest is of other
+ * settings then. */
+static enum err load_resume(struct workbench *bench, int stage, const struct stage_start *start,
+                            struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    char newest[NAME_BYTES];
+    const char *name = newest;
+    snprintf(newest, sizeof newest, "%s/latest", bench->plan.stages[stage].name);
+    err = check_resume(bench, stage, name);
+    if (err == ERR_NOT_FOUND && start->is_resume) {
+        name = start->content;
+        err = check_resume(bench, stage, name);
+        if (err == ERR_NOT_FOUND)
+            log_warn("stage=%s starts over: %s", bench->plan.stages[stage].name, err_text());
+    }
+    TRY(err);
+    TRY(checkpoint_load(bench->store, name, checkpoint));
+out:
+    return err;
+}
+
+static enum err load_imported(const struct workbench *bench, struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    char *path = NULL, *name = NULL;
+    struct checkpoint_store *store = NULL;
+    TRY(checkpoint_reference(bench->campaign->teacher.from, &path, &name));
+    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
+    TRY(checkpoint_store_open(&cfg, &store));
+    TRY(checkpoint_load(store, name, checkpoint));
+out:
+    if (err != ERR_OK)
+        err_prefix(err, "teacher.from %s", bench->campaign->teacher.from);
+    checkpoint_store_close(&store);
+    mem_free(path);
+    mem_free(name);
+    return err;
+}
+
+static enum err load_stage_final(const struct workbench *bench, int stage,
+                                 struct checkpoint *checkpoint)
+{
+    enum err err = ERR_OK;
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s/final", bench->plan.stages[stage].name);
+    TRY(checkpoint_load(bench->store, name, checkpoint));
+    TRY(check_key(bench, checkpoint, stage));
+out:
+    return err;
+}
+
+/* The training stage of a row of the schedule, or -1. */
+static int stage_of_phase(const struct workbench *bench, int phase)
+{
+    for (int i = 0; i < bench->plan.stage_count; i++)
+        if (bench->plan.stages[i].kind == STAGE_TRAIN && bench->plan.stages[i].phase == phase)
+            return i;
+    return -1;
+}
+
+/* Weights of what comes before, or fresh ones; parent: its content hash or "". */
+static enum err load_start(struct workbench *bench, int stage, const struct stage_start *start,
+                           char parent[HASH_HEX_BYTES])
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    int before = stage_of_phase(bench, bench->plan.stages[stage].phase - 1);
+    bool is_given = !start->is_resume && start->content && start->content[0] != '\0';
+    parent[0] = '\0';
+    if (before >= 0 && is_given) {
+        TRY(checkpoint_load(bench->store, start->content, &checkpoint));
+        TRY(check_key(bench, &checkpoint, before));
+    } else if (before >= 0) {
+        TRY(load_stage_final(bench, before, &checkpoint));
+    } else if (bench->campaign->teacher.from[0] != '\0') {
+        TRY(load_imported(bench, &checkpoint));
+        mixed_inherit(bench, &checkpoint);
+    } else {
+        supernet_init_weights(bench->net, bench->campaign->seed);
+        goto out;
+    }
+    if (before >= 0)
+        TRY(mixed_go_on(bench, &checkpoint));
+    TRY(set_all(bench->net, &checkpoint, "", bench->net->weights));
+    hash_hex(&checkpoint.content, parent);
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+static enum err load_here(struct workbench *bench, int stage, const struct stage_start *start,
+                          float *momentum, struct resume *resume)
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    *resume = (struct resume){0};
+    err = load_resume(bench, stage, start, &checkpoint);
+    if (err == ERR_NOT_FOUND) {
+        err = load_start(bench, stage, start, resume->parent);
+        goto out;
+    }
+    TRY(err);
+    TRY(mixed_go_on(bench, &checkpoint));
+    TRY(set_all(bench->net, &checkpoint, "", bench->net->weights));
+    TRY(set_all(bench->net, &checkpoint, RESUME_MOMENTUM, momentum));
+    resume->has_begun = true;
+    resume->step = checkpoint.position.step;
+    resume->is_final = checkpoint.position.is_final;
+    resume->content = checkpoint.content;
+    snprintf(resume->parent, sizeof resume->parent, "%s",
+             checkpoint.meta.parent ? checkpoint.meta.parent : "");
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
+                     float *momentum, struct resume *resume)
+{
+    enum err err = ERR_OK;
+    struct resume loaded = {0};
+    struct device *device = bench->net->device;
+    device->ops->zero(device, bench->net->weight_count * sizeof(float), momentum);
+    if (bench->comm->rank == 0)
+        err = load_here(bench, stage, start, momentum, &loaded);
+    TRY(comm_agree(bench->comm, err));
+    TRY(bench->comm->broadcast(bench->comm, &loaded, sizeof loaded));
+    TRY(share(bench, bench->net->weights));
+    if (loaded.has_begun)
+        TRY(share(bench, momentum));
+    *resume = loaded;
+out:
+    return err;
+}
+
+enum err resume_load_teacher(struct workbench *bench, float *weights)
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    if (bench->comm->rank == 0) {
+        int stage = stage_of_phase(bench, 0);
+        if (bench->campaign->teacher.from[0] != '\0')
+            err = load_imported(bench, &checkpoint);
+        else if (stage >= 0)
+            err = load_stage_final(bench, stage, &checkpoint);
+        else
+            err = err_set(ERR_CONFIG, "distillation needs a teacher, and no stage trains one");
+        if (err == ERR_OK)
+            err = set_all(bench->net, &checkpoint, "", weights);
+    }
+    TRY(comm_agree(bench->comm, err));
+    TRY(share(bench, weights));
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+enum err resume_load_trained(struct workbench *bench, struct hash *content)
+{
+    enum err err = ERR_OK;
+    struct checkpoint checkpoint = {0};
+    if (bench->comm->rank == 0) {
+        int last = stage_of_phase(bench, bench->schedule.phase_count - 1);
+        err = last >= 0 ? load_stage_final(bench, last, &checkpoint)
+                        : load_imported(bench, &checkpoint);
+        if (err == ERR_OK && last >= 0)
+            err = mixed_go_on(bench, &checkpoint);
+        else if (err == ERR_OK)
+            mixed_inherit(bench, &checkpoint);
+        if (err == ERR_OK && content)
+            *content = checkpoint.content;
+        if (err == ERR_OK)
+            err = set_all(bench->net, &checkpoint, "", bench->net->weights);
+    }
+    TRY(comm_agree(bench->comm, err));
+    TRY(share(bench, bench->net->weights));
+    bench->net->has_statistics = false;
+out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}

@@ -1,0 +1,117 @@
+#include "base/clock.h"
+#include "base/mem.h"
+#include "trainer/train/resume.h"
+#include <math.h>
+#include <stdio.h>
+
+/* Tensor i of a checkpoint: the weights, then their momentum. */
+static const struct param *param_of(const struct supernet *net, int i)
+{
+    return &net->params[i % net->param_count];
+}
+
+/* Without values. Returns owned (mem_free). */
+static struct tensor *list_tensors(const struct supernet *net)
+{
+    struct tensor *tensors = mem_array(2 * (size_t)net->param_count, sizeof *tensors);
+    for (int i = 0; i < 2 * net->param_count; i++) {
+        const struct param *param = param_of(net, i);
+        struct tensor *tensor = &tensors[i];
+        snprintf(tensor->name, sizeof tensor->name, "%s%s",
+                 i < net->param_count ? "" : RESUME_MOMENTUM, param->name);
+        tensor->rank = param->rank;
+        for (int axis = 0; axis < param->rank; axis++)
+            tensor->shape[axis] = param->shape[axis];
+        tensor->count = param->count;
+    }
+    return tensors;
+}
+
+/* In the writer's thread. */
+static enum err arrange(const void *own, int tensor, float *values, float *room)
+{
+    const struct resume_saving *saving = own;
+    const struct supernet *net = saving->bench->net;
+    const struct param *param = param_of(net, tensor);
+    for (size_t i = 0; i < param->count; i++)
+        if (!isfinite(values[i]))
+            return err_set(ERR_NUMERIC, "%s of %s is not finite; lower the rate",
+                           tensor < net->param_count ? "a weight" : "the momentum", param->name);
+    supernet_arrange_param(param, values, room);
+    return ERR_OK;
+}
+
+/* In the writer's thread. */
+static enum err settle(const void *own)
+{
+    const struct resume_saving *saving = own;
+    return event_log_sync(saving->events);
+}
+
+static void fill_meta(const struct resume_saving *saving, const struct resume *resume, char *key,
+                      char *dataset, struct checkpoint_meta *meta)
+{
+    const struct workbench *bench = saving->bench;
+    const struct schedule *schedule = &bench->schedule;
+    const struct phase *phase = &schedule->phases[bench->plan.stages[saving->stage].phase];
+    hash_hex(&bench->keys[saving->stage], key);
+    hash_hex(&dataset_info(bench->dataset)->content, dataset);
+    *meta = (struct checkpoint_meta){.campaign = bench->campaign_text,
+                                     .space = bench->space_text,
+                                     .width_multiplier = bench->space.width_multiplier,
+                                     .classes = bench->space.classes,
+                                     .channels = bench->space.channels,
+                                     .stage_key = key,
+                                     .parent = (char *)resume->parent,
+                                     .dataset = dataset,
+                                     .lineage = bench->lineage,
+                                     .mixed = (char *)text_get(&bench->mixed),
+                                     .lease_epoch = bench->cfg.lease_epoch,
+                                     .saved_ms = clock_wall_ms(),
+                                     .ranks = bench->comm->size,
+                                     .has_trained = true};
+    schedule_trained_before(schedule, &bench->space, phase + 1, &meta->trained);
+}
+
+/* From the device straight into the async writer's copy. */
+static enum err fetch(const void *own, int tensor, float *values)
+{
+    const struct resume_saving *saving = own;
+    const struct supernet *net = saving->bench->net;
+    const struct param *param = param_of(net, tensor);
+    const float *from = tensor < net->param_count ? net->weights : saving->momentum;
+    return net->device->ops->download(net->device, values, from + param->offset,
+                                      param->count * sizeof *values);
+}
+
+enum err resume_prepare(const struct resume_saving *saving)
+{
+    const struct supernet *net = saving->bench->net;
+    struct tensor *tensors = list_tensors(net);
+    enum err err = checkpoint_prepare(saving->bench->store, tensors, 2 * net->param_count);
+    mem_free(tensors);
+    return err;
+}
+
+enum err resume_save(const struct resume_saving *saving, const struct resume *resume, bool is_final)
+{
+    enum err err = ERR_OK;
+    struct workbench *bench = saving->bench;
+    const struct supernet *net = bench->net;
+    char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
+    struct checkpoint_arrange arranging = {
+        .fetch = fetch, .arrange = arrange, .settle = settle, .own = saving};
+    struct checkpoint checkpoint = {
+        .position = {.step = resume->step,
+                     .epoch = resume->step / saving->lr_schedule->steps_per_epoch,
+                     .is_final = is_final},
+        .tensor_count = 2 * net->param_count};
+    checkpoint.tensors = list_tensors(net);
+    snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
+             bench->plan.stages[saving->stage].name);
+    fill_meta(saving, resume, key, dataset, &checkpoint.meta);
+    TRY(checkpoint_save_arranged(bench->store, &checkpoint, &arranging));
+out:
+    mem_free(checkpoint.tensors); /* meta and values are borrowed: no checkpoint_fini */
+    return err;
+}
