@@ -1,60 +1,18 @@
 /* Mutated configuration files: whatever the bytes, an answer in words and no crash. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/yaml/schema.h"
 #include "tests/spec/spec_test.h"
+#include "tests/yaml/mutate.h"
 #include "trainer/spec/campaign.h"
 #include <stdio.h>
 #include <string.h>
 
 #define SEED   20200426
 #define ROUNDS 12000
-#define ROOM   65536
 
 static const char *const files[] = {"configs/quickstart.yaml", "configs/fashion.yaml",
                                     "configs/spaces/mbv3.yaml", "configs/devices/firefly-dl.yaml"};
-
-static uint32_t draw(uint64_t round, uint64_t index, uint32_t bound)
-{
-    return rng_below(rng(SEED, RNG_TEST, 0, round, index), bound);
-}
-
-/* One to four edits: a byte changed, a run removed, doubled, or a sharp word put in. */
-static size_t mutate(uint64_t round, char *bytes, size_t size)
-{
-    static const char *const words[] = {"&a ",   "*a", "!!x ", "---\n", "{",    "[",    "]",
-                                        "}",     ": ", "- ",   "\t",    "\n",   "'",    "#",
-                                        "\"",    "? ", "|",    ">-\n",  "%TAG", "\xff", "\0",
-                                        "1e999", ",",  "<<: ", "~",     "..."};
-    uint32_t edits = 1 + draw(round, 0, 4);
-    for (uint32_t e = 0; e < edits && size > 0; e++) {
-        size_t at = draw(round, 8 * e + 1, (uint32_t)size);
-        size_t run = 1 + draw(round, 8 * e + 2, 40);
-        const char *word = words[draw(round, 8 * e + 4, sizeof words / sizeof *words)];
-        size_t length = strlen(word) ? strlen(word) : 1;
-        switch (draw(round, 8 * e + 3, 4)) {
-        case 0:
-            bytes[at] = (char)draw(round, 8 * e + 5, 256);
-            break;
-        case 1:
-            run = run < size - at ? run : size - at;
-            memmove(bytes + at, bytes + at + run, size - at - run);
-            size -= run;
-            break;
-        case 2:
-            run = run < size - at ? run : size - at;
-            memmove(bytes + at + run, bytes + at, size - at);
-            size += run;
-            break;
-        default:
-            memmove(bytes + at + length, bytes + at, size - at);
-            memcpy(bytes + at, word, length);
-            size += length;
-        }
-    }
-    return size;
-}
 
 /* Reads and walks the bytes; returns whether they were taken. */
 static bool try_bytes(const char *bytes, size_t size, struct campaign *into, uint64_t round)
@@ -78,16 +36,16 @@ static bool try_bytes(const char *bytes, size_t size, struct campaign *into, uin
 static void mutated_files_are_answered_in_words(void **state)
 {
     (void)state;
-    char *bytes = mem_alloc(ROOM);
+    char *bytes = mem_alloc(MUTATE_ROOM);
     struct campaign *campaign = mem_alloc(sizeof *campaign);
     int taken = 0, refused = 0;
     for (uint64_t round = 0; round < ROUNDS; round++) {
         char *original = NULL;
         size_t size = 0;
-        assert_ok(file_read(files[round % 4], ROOM / 2, &original, &size));
+        assert_ok(file_read(files[round % 4], MUTATE_ROOM / 2, &original, &size));
         memcpy(bytes, original, size);
         mem_free(original);
-        size = mutate(round, bytes, size);
+        size = mutate_bytes(SEED, round, bytes, size);
         *(try_bytes(bytes, size, campaign, round) ? &taken : &refused) += 1;
     }
     mem_free(campaign);
@@ -103,7 +61,7 @@ static void every_cut_of_a_file_is_answered_in_words(void **state)
     char *bytes = NULL;
     size_t size = 0;
     struct campaign *campaign = mem_alloc(sizeof *campaign);
-    assert_ok(file_read(files[0], ROOM, &bytes, &size));
+    assert_ok(file_read(files[0], MUTATE_ROOM, &bytes, &size));
     assert_true(try_bytes(bytes, size, campaign, 0));
     for (size_t cut = 0; cut < size; cut++)
         try_bytes(bytes, cut, campaign, cut);
