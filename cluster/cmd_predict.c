@@ -96,7 +96,9 @@ static enum err open_bundle(const char *bundle, struct opened *opened)
     char *bytes = NULL;
     size_t size = 0;
     TRY(read_part(bundle, "network.onnx", &bytes, &size));
-    TRY(onnx_open(bytes, size, &opened->net));
+    err = onnx_open(bytes, size, &opened->net);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "%s/network.onnx", bundle));
     opened->shape = onnx_net_shape(opened->net);
     if (opened->shape.height != opened->shape.width ||
         (opened->shape.channels != 1 && opened->shape.channels != 3))
@@ -157,7 +159,9 @@ static enum err predict_file(struct opened *opened, const char *path)
         TRY(err_prefix(err, "%s", path));
     bundle_fit_image(&read, opened->shape.height, opened->shape.channels, &fitted);
     bundle_normalise(&opened->dataset, &fitted, opened->values);
-    TRY(onnx_run(opened->net, opened->values, opened->logits, opened->probabilities));
+    err = onnx_run(opened->net, opened->values, opened->logits, opened->probabilities);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "%s through network.onnx", path));
 out:
     mem_free(read.pixels);
     mem_free(fitted.pixels);

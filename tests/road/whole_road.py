@@ -51,6 +51,14 @@ def check_predict(glowworm, bundle):
     for answer, sample in zip(answers, samples):
         expected = max(range(len(sample["logits"])), key=lambda k: sample["logits"][k])
         assert answer["class"] == expected, (answer, sample)
+    network = os.path.join(bundle, "network.onnx")
+    with open(network, "rb") as file:
+        whole = file.read()
+    with open(network, "wb") as file:
+        file.write(whole[:-100])
+    assert f"{network}: this is no ONNX file" in run(glowworm, "predict", bundle, images[0], expect=65).stderr
+    with open(network, "wb") as file:
+        file.write(whole)
 
 
 def results(folder, stage):

@@ -1,45 +1,43 @@
 #include "trainer/export/onnx_run.h"
 #include "base/mem.h"
-#include "trainer/export/onnx.pb-c.h"
+#include "trainer/export/onnx_check.h"
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     MAX_SIDE = 4096,
     MAX_CHANNELS = 131072, /* classes too */
     MAX_WEIGHTS = 256 * 1024 * 1024,
-    MAX_VALUES = 64 * 1024 * 1024 /* of a map: 512 MiB */
+    MAX_VALUES = ONNX_MAX_MAP_BYTES / sizeof(double) /* of the maps alive at one time */
 };
+
+/* What unpacking may take besides twice the file: tiny messages become structs. */
+#define UNPACK_BYTES ((size_t)64 << 20)
 
 struct map { /* a named result: (C,H,W) */
     const char *name;
     int C, H, W;
-    double *values;
+    double *values; /* owned; NULL once nobody reads it any more */
+    size_t last;    /* the node that reads it last; SIZE_MAX: an output of the network */
 };
 
 struct onnx_net {
     Onnx__ModelProto *model;
+    ProtobufCAllocator allocator; /* of the model; gives no more than unpack_left */
+    size_t unpack_left;
     struct onnx_shape shape;
-    struct arena *arena; /* of the run; reset by each */
-    struct map *maps;    /* one per node and one for the input */
+    struct map *maps; /* of the run: one per node and one for the input */
     size_t map_count;
+    size_t live_values; /* of all maps that are still read */
 };
-
-static const Onnx__TensorProto *find_weight(const struct onnx_net *net, const char *name)
-{
-    const Onnx__GraphProto *graph = net->model->graph;
-    for (size_t i = 0; i < graph->n_initializer; i++)
-        if (graph->initializer[i]->name && strcmp(graph->initializer[i]->name, name) == 0)
-            return graph->initializer[i];
-    return NULL;
-}
 
 /* The dimensions of a float tensor whose raw data has just that size; ERR_DATA otherwise. */
 static enum err get_weight(const struct onnx_net *net, const char *name, size_t rank,
                            const int64_t **dims, const float **values)
 {
-    const Onnx__TensorProto *tensor = find_weight(net, name);
+    const Onnx__TensorProto *tensor = onnx_find_tensor(net->model->graph, name);
     if (!tensor || tensor->n_dims != rank ||
         tensor->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
         return err_set(ERR_DATA, "ONNX: tensor %s is missing or is not float of rank %zu", name,
@@ -74,7 +72,7 @@ static int64_t get_int(const Onnx__NodeProto *node, const char *name, int64_t mi
     const Onnx__AttributeProto *attribute = find_attribute(node, name);
     if (!attribute)
         return missing;
-    if (attribute->n_ints == 0)
+    if (attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT)
         return attribute->i;
     for (size_t i = 1; i < attribute->n_ints; i++)
         if (attribute->ints[i] != attribute->ints[0])
@@ -82,29 +80,57 @@ static int64_t get_int(const Onnx__NodeProto *node, const char *name, int64_t mi
     return attribute->ints[0];
 }
 
-static enum err find_map(const struct onnx_net *net, const Onnx__NodeProto *node, size_t input,
-                         const struct map **map)
+/* onnx_check_graph() has seen it written before. */
+static const struct map *get_map(const struct onnx_net *net, const Onnx__NodeProto *node,
+                                 size_t input)
 {
-    for (size_t i = 0; input < node->n_input && i < net->map_count; i++)
-        if (strcmp(net->maps[i].name, node->input[input]) == 0) {
-            *map = &net->maps[i];
-            return ERR_OK;
-        }
-    return err_set(ERR_DATA, "ONNX: node %s reads what no earlier node wrote",
-                   node->name ? node->name : "?");
+    for (size_t i = 0; i < net->map_count; i++)
+        if (strcmp(net->maps[i].name, node->input[input]) == 0)
+            return &net->maps[i];
+    BUG("ONNX: node %s reads what is not there", node->name);
+}
+
+static size_t find_last_reader(const Onnx__GraphProto *graph, const char *name)
+{
+    size_t last = 0;
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(graph->output[i]->name, name) == 0)
+            return SIZE_MAX;
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t k = 0; k < graph->node[i]->n_input; k++)
+            last = strcmp(graph->node[i]->input[k], name) == 0 ? i : last;
+    return last;
 }
 
 static enum err add_map(struct onnx_net *net, const char *name, int C, int H, int W,
                         struct map **map)
 {
     size_t count = (size_t)C * (size_t)H * (size_t)W;
-    if (count > MAX_VALUES)
-        return err_set(ERR_DATA, "ONNX: %s is a map of %d x %d x %d; at most %d values are read",
-                       name, C, H, W, MAX_VALUES);
+    if (count > MAX_VALUES - net->live_values)
+        return err_set(ERR_DATA,
+                       "ONNX: %s is a map of %d x %d x %d; with the others that are still read it "
+                       "takes more than %d MiB",
+                       name, C, H, W, ONNX_MAX_MAP_BYTES >> 20);
+    double *values = calloc(count, sizeof *values);
+    if (!values)
+        return err_set(ERR_MEMORY, "no memory for a map of %d x %d x %d", C, H, W);
     *map = &net->maps[net->map_count++];
-    **map = (struct map){.name = name, .C = C, .H = H, .W = W};
-    (*map)->values = arena_alloc(net->arena, count * sizeof *(*map)->values);
+    **map = (struct map){name, C, H, W, values, find_last_reader(net->model->graph, name)};
+    net->live_values += count;
     return ERR_OK;
+}
+
+/* Gives back the maps that nobody reads behind node `at`; SIZE_MAX: all. */
+static void drop_maps(struct onnx_net *net, size_t at)
+{
+    for (size_t i = 0; i < net->map_count; i++) {
+        struct map *map = &net->maps[i];
+        if (!map->values || map->last > at)
+            continue;
+        net->live_values -= (size_t)map->C * (size_t)map->H * (size_t)map->W;
+        free(map->values);
+        map->values = NULL;
+    }
 }
 
 struct window { /* a convolution's geometry and weights */
@@ -134,17 +160,18 @@ static void convolve(const struct window *window, const struct map *x, struct ma
 static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
-    const struct map *x = NULL;
+    const struct map *x = get_map(net, node, 0);
     const int64_t *dims = NULL, *bias_dims = NULL;
     struct window window = {0};
     struct map *y = NULL;
-    TRY(find_map(net, node, 0, &x));
-    if (node->n_input != 3)
-        TRY(err_set(ERR_DATA, "ONNX: convolution %s has no bias", node->name));
     TRY(get_weight(net, node->input[1], 4, &dims, &window.w));
     TRY(get_weight(net, node->input[2], 1, &bias_dims, &window.b));
     int64_t S = get_int(node, "strides", 1), pad = get_int(node, "pads", 0),
             groups = get_int(node, "group", 1);
+    if (get_int(node, "kernel_shape", dims[2]) != dims[2] || get_int(node, "dilations", 1) != 1)
+        TRY(err_set(ERR_DATA,
+                    "ONNX: convolution %s is dilated, or of another kernel than its tensor",
+                    node->name));
     if (dims[2] != dims[3] || dims[2] > 31 || S < 1 || S > 8 || pad != dims[2] / 2 || groups < 1 ||
         groups > MAX_CHANNELS || dims[1] * groups != x->C || dims[0] % groups != 0 ||
         bias_dims[0] != dims[0])
@@ -169,10 +196,9 @@ static double get_float(const Onnx__NodeProto *node, const char *name, double mi
 static enum err run_act(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
-    const struct map *x = NULL;
+    const struct map *x = get_map(net, node, 0);
     struct map *y = NULL;
     double low = 0, high = INFINITY, slope = 1, offset = 0;
-    TRY(find_map(net, node, 0, &x));
     if (strcmp(node->op_type, "Clip") == 0) {
         low = get_float(node, "min", -INFINITY);
         high = get_float(node, "max", INFINITY);
@@ -192,11 +218,9 @@ out:
 static enum err run_pair(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
-    const struct map *left = NULL, *right = NULL;
+    const struct map *left = get_map(net, node, 0), *right = get_map(net, node, 1);
     struct map *y = NULL;
     bool is_sum = strcmp(node->op_type, "Add") == 0;
-    TRY(find_map(net, node, 0, &left));
-    TRY(find_map(net, node, 1, &right));
     bool is_gate = right->H == 1 && right->W == 1;
     if (left->C != right->C || (!is_gate && (left->H != right->H || left->W != right->W)))
         TRY(err_set(ERR_DATA, "ONNX: the inputs of %s have different shapes", node->name));
@@ -213,9 +237,8 @@ out:
 static enum err run_pool(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
-    const struct map *x = NULL;
+    const struct map *x = get_map(net, node, 0);
     struct map *y = NULL;
-    TRY(find_map(net, node, 0, &x));
     TRY(add_map(net, node->output[0], x->C, 1, 1, &y));
     for (int c = 0; c < x->C; c++) {
         for (int i = 0; i < x->H * x->W; i++)
@@ -230,10 +253,11 @@ out:
 static enum err run_tail(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
-    const struct map *x = NULL;
+    const struct map *x = get_map(net, node, 0);
     struct map *y = NULL;
-    TRY(find_map(net, node, 0, &x));
     int count = x->C * x->H * x->W;
+    if (get_int(node, "axis", 1) != 1)
+        TRY(err_set(ERR_DATA, "ONNX: node %s is along another axis than 1", node->name));
     TRY(add_map(net, node->output[0], count, 1, 1, &y));
     double most = -INFINITY, sum = 0;
     bool is_softmax = strcmp(node->op_type, "Softmax") == 0;
@@ -258,24 +282,22 @@ static enum err run_node(struct onnx_net *net, const Onnx__NodeProto *node)
         {"Flatten", run_tail},    {"Softmax", run_tail}, {"GlobalAveragePool", run_pool},
     };
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
-        if (node->op_type && node->name && node->n_output == 1 &&
-            strcmp(node->op_type, operators[i].op) == 0)
+        if (strcmp(node->op_type, operators[i].op) == 0)
             return operators[i].run(net, node);
-    return err_set(ERR_DATA, "ONNX: node %s: operator %s is not one glowworm reads",
-                   node->name ? node->name : "?", node->op_type ? node->op_type : "?");
+    BUG("ONNX: operator %s passed the check", node->op_type);
 }
 
 /* The dimensions of a graph's input or output value: (1, ...), each up to `most`. */
 static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int most, int *dims)
 {
     const Onnx__TypeProto *type = value->type;
-    if (!value->name || !type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+    if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
         !type->tensor_type->shape || type->tensor_type->shape->n_dim != rank)
-        return err_set(ERR_DATA, "ONNX: an input or output is not a tensor of rank %zu", rank);
+        return err_set(ERR_DATA, "ONNX: %s is not a tensor of rank %zu", value->name, rank);
     for (size_t i = 0; i < rank; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = type->tensor_type->shape->dim[i];
         if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
-            dim->dim_value < 1 || dim->dim_value > most)
+            dim->dim_value < 1 || dim->dim_value > (i == 0 ? 1 : most))
             return err_set(ERR_DATA, "ONNX: %s has a dimension that is open or out of range",
                            value->name);
         dims[i] = (int)dim->dim_value;
@@ -283,21 +305,53 @@ static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int mos
     return ERR_OK;
 }
 
+static void *unpack_alloc(void *own, size_t size_bytes)
+{
+    struct onnx_net *net = own;
+    if (size_bytes > net->unpack_left)
+        return NULL;
+    net->unpack_left -= size_bytes;
+    return malloc(size_bytes);
+}
+
+static void unpack_free(void *own, void *pointer)
+{
+    (void)own;
+    free(pointer);
+}
+
+static enum err unpack(struct onnx_net *net, const void *bytes, size_t size_bytes)
+{
+    if (!onnx_is_shallow(bytes, size_bytes))
+        return err_set(ERR_DATA,
+                       "this is no ONNX file, or it is cut short, or its messages are nested more "
+                       "than %d deep",
+                       ONNX_MAX_NESTING);
+    net->unpack_left = 2 * size_bytes + UNPACK_BYTES;
+    net->allocator = (ProtobufCAllocator){unpack_alloc, unpack_free, net};
+    net->model = onnx__model_proto__unpack(&net->allocator, size_bytes, bytes);
+    if (!net->model || !net->model->graph)
+        return err_set(ERR_DATA, "this is not an ONNX file that glowworm compiled, or it takes "
+                                 "far more memory than its size");
+    return ERR_OK;
+}
+
 enum err onnx_open(const void *bytes, size_t size_bytes, struct onnx_net **net)
 {
     enum err err = ERR_OK;
-    int in[4] = {0}, out_dims[2] = {0};
+    int in[4] = {0}, out_dims[2] = {0}, again[2] = {0};
     struct onnx_net *opened = mem_alloc(sizeof *opened);
-    opened->model = onnx__model_proto__unpack(NULL, size_bytes, bytes);
-    const Onnx__GraphProto *graph = opened->model ? opened->model->graph : NULL;
-    if (!graph || graph->n_input != 1 || graph->n_output < 2 || graph->n_node == 0)
-        TRY(err_set(ERR_DATA,
-                    "this is not an ONNX file that glowworm compiled, or it is cut short"));
+    TRY(unpack(opened, bytes, size_bytes));
+    const Onnx__GraphProto *graph = opened->model->graph;
+    TRY(onnx_check_graph(graph));
     TRY(get_dims(graph->input[0], 4, MAX_SIDE, in));
     TRY(get_dims(graph->output[0], 2, MAX_CHANNELS, out_dims));
+    TRY(get_dims(graph->output[1], 2, MAX_CHANNELS, again));
+    if (out_dims[1] != again[1])
+        TRY(err_set(ERR_DATA, "ONNX: %s is of %d classes, %s of %d", graph->output[0]->name,
+                    out_dims[1], graph->output[1]->name, again[1]));
     opened->shape = (struct onnx_shape){
         .channels = in[1], .height = in[2], .width = in[3], .classes = out_dims[1]};
-    opened->arena = arena_create();
     opened->maps = mem_array(graph->n_node + 1, sizeof *opened->maps);
     *net = opened;
     opened = NULL;
@@ -311,8 +365,7 @@ void onnx_close(struct onnx_net **net)
     if (!net || !*net)
         return;
     if ((*net)->model)
-        onnx__model_proto__free_unpacked((*net)->model, NULL);
-    arena_destroy((*net)->arena);
+        onnx__model_proto__free_unpacked((*net)->model, &(*net)->allocator);
     mem_free((*net)->maps);
     mem_free(*net);
     *net = NULL;
@@ -325,13 +378,20 @@ struct onnx_shape onnx_net_shape(const struct onnx_net *net)
 
 static enum err copy_result(const struct onnx_net *net, const char *name, float *to)
 {
-    for (size_t i = 0; i < net->map_count; i++)
-        if (strcmp(net->maps[i].name, name) == 0 && net->maps[i].C == net->shape.classes) {
-            for (int k = 0; k < net->shape.classes; k++)
-                to[k] = (float)net->maps[i].values[k];
-            return ERR_OK;
-        }
-    return err_set(ERR_DATA, "ONNX: no node writes the output %s", name);
+    size_t at = 0;
+    while (strcmp(net->maps[at].name, name) != 0) /* the check has seen it written */
+        at++;
+    const struct map *map = &net->maps[at];
+    if (map->C != net->shape.classes || map->H != 1 || map->W != 1)
+        return err_set(ERR_DATA, "ONNX: the output %s is %d x %d x %d, not %d classes", name,
+                       map->C, map->H, map->W, net->shape.classes);
+    for (int k = 0; k < map->C; k++) {
+        to[k] = (float)map->values[k];
+        if (!isfinite(to[k]))
+            return err_set(ERR_DATA, "ONNX: the output %s of class %d is not a finite number", name,
+                           k);
+    }
+    return ERR_OK;
 }
 
 enum err onnx_run(struct onnx_net *net, const float *image, float *logits, float *probabilities)
@@ -339,17 +399,19 @@ enum err onnx_run(struct onnx_net *net, const float *image, float *logits, float
     enum err err = ERR_OK;
     const Onnx__GraphProto *graph = net->model->graph;
     const struct onnx_shape *shape = &net->shape;
-    arena_reset(net->arena);
-    net->map_count = 0;
     struct map *input = NULL;
     TRY(add_map(net, graph->input[0]->name, shape->channels, shape->height, shape->width, &input));
     int pixels = shape->height * shape->width;
     for (int i = 0; i < pixels * shape->channels; i++)
         input->values[i % shape->channels * pixels + i / shape->channels] = image[i];
-    for (size_t i = 0; i < graph->n_node; i++)
+    for (size_t i = 0; i < graph->n_node; i++) {
         TRY(run_node(net, graph->node[i]));
+        drop_maps(net, i);
+    }
     TRY(copy_result(net, graph->output[0]->name, logits));
     TRY(copy_result(net, graph->output[1]->name, probabilities));
 out:
+    drop_maps(net, SIZE_MAX);
+    net->map_count = 0;
     return err;
 }
