@@ -110,36 +110,29 @@ void campaign_run_close(struct campaign_run **run)
     *run = NULL;
 }
 
-static bool has_checkpoint(void *own, const char *content)
-{
-    struct checkpoint_store *store = own;
-    struct checkpoint checkpoint = {0};
-    if (!store || content[0] == '\0' || checkpoint_peek(store, content, &checkpoint) != ERR_OK)
-        return false;
-    checkpoint_fini(&checkpoint);
-    return true;
-}
-
-enum err campaign_run_survey(const struct campaign_run *run, struct journal *journal,
-                             struct survey *survey)
+enum err campaign_run_check(void *own, const char *content)
 {
     enum err err = ERR_OK;
+    const struct campaign_run *run = own;
     struct checkpoint_store *store = NULL;
-    struct checkpoint_store_cfg cfg = {.path = run->checkpoints,
-                                       .keep = run->campaign.checkpoint.keep};
-    err = checkpoint_store_open(&cfg, &store);
-    if (err == ERR_NOT_FOUND) /* nothing was trained yet */
-        err = ERR_OK;
-    TRY(err);
-    struct survey_cfg survey_cfg = {.journal = journal,
-                                    .graph = &run->graph,
-                                    .run_folder = run->folder,
-                                    .has_checkpoint = has_checkpoint,
-                                    .own = store};
-    TRY(survey_take(&survey_cfg, survey));
+    struct checkpoint_store_cfg cfg = {.path = run->checkpoints, .keep = 1};
+    uint64_t read_bytes = 0;
+    TRY(checkpoint_store_open(&cfg, &store)); /* ERR_NOT_FOUND: nothing was trained yet */
+    TRY(checkpoint_verify(store, content, &read_bytes));
 out:
     checkpoint_store_close(&store);
     return err;
+}
+
+enum err campaign_run_survey(struct campaign_run *run, struct journal *journal,
+                             struct survey *survey)
+{
+    struct survey_cfg cfg = {.journal = journal,
+                             .graph = &run->graph,
+                             .run_folder = run->folder,
+                             .check = campaign_run_check,
+                             .own = run};
+    return survey_take(&cfg, survey);
 }
 
 static enum err name_final(struct checkpoint_store *store, const char *stage, const char *content)

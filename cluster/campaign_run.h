@@ -38,8 +38,11 @@ MUST_CHECK enum err campaign_run_open(const struct campaign_options *options,
                                       struct campaign_run **run);
 void campaign_run_close(struct campaign_run **run); /* accepts NULL */
 
+/* A check_checkpoint (scheduler/survey.h): reads every byte. own: the struct campaign_run. */
+MUST_CHECK enum err campaign_run_check(void *own, const char *content);
+
 /* The graph held against the folder; journal: NULL when there is none. Reads only. */
-MUST_CHECK enum err campaign_run_survey(const struct campaign_run *run, struct journal *journal,
+MUST_CHECK enum err campaign_run_survey(struct campaign_run *run, struct journal *journal,
                                         struct survey *survey);
 
 /* An edit that was taken back: the names of checkpoints ("kernel/final") follow the campaign to the

@@ -61,6 +61,7 @@ static void list_as_json(const struct checkpoint_entry *entries, int count)
         json_object_set_new(json, "bytes", json_integer((json_int_t)entries[i].size_bytes));
         json_object_set_new(json, "tensors", json_integer(entries[i].tensor_count));
         json_object_set_new(json, "names", view_words_json(entries[i].names));
+        json_object_set_new(json, "damaged", json_boolean(entries[i].is_damaged));
         json_array_append_new(array, json);
     }
     view_print_json(array);
@@ -75,13 +76,17 @@ static void list_as_table(const struct checkpoint_entry *entries, int count)
     table_init(&table, columns, 6, 5);
     for (int i = 0; i < count; i++) {
         char hex[HASH_HEX_BYTES], saved[32], step[32], size[32];
+        struct text names;
         hash_hex(&entries[i].content, hex);
         hex[VIEW_HASH_DIGITS] = '\0';
         view_wall_text(entries[i].saved_ms, saved);
         snprintf(step, sizeof step, "%llu", (unsigned long long)entries[i].position.step);
         snprintf(size, sizeof size, "%.1f", (double)entries[i].size_bytes / (1 << 20));
-        const char *cells[] = {hex, entries[i].position.stage, step, size, saved, entries[i].names};
+        text_init(&names);
+        text_add(&names, "%s%s", entries[i].is_damaged ? "DAMAGED " : "", entries[i].names);
+        const char *cells[] = {hex, entries[i].position.stage, step, size, saved, text_get(&names)};
         table_add(&table, cells);
+        text_fini(&names);
     }
     table_print(&table);
     table_fini(&table);

@@ -81,7 +81,7 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
     text_fini(&hints);
 }
 
-static enum err run_stages(const struct campaign_run *run, struct journal *journal,
+static enum err run_stages(struct campaign_run *run, struct journal *journal,
                            const struct survey *survey)
 {
     enum err err = ERR_OK;
@@ -107,6 +107,8 @@ static enum err run_stages(const struct campaign_run *run, struct journal *journ
                                       .ranks = run->campaign.resources.ranks,
                                       .run_folder = run->folder},
                            .limits = gang_limits_default(),
+                           .check = campaign_run_check,
+                           .check_own = run,
                            .stop_asked = interrupt_count(),
                            .view = progress_view(progress)};
     TRY(loop_run(&cfg));
@@ -142,7 +144,7 @@ out:
 }
 
 /* With the journal held. */
-static enum err run_locked(const struct campaign_run *run, struct journal *journal)
+static enum err run_locked(struct campaign_run *run, struct journal *journal)
 {
     enum err err = ERR_OK;
     int leftovers = 0;

@@ -37,6 +37,11 @@ void verdict_explain(const char *name, const struct survey_stage *stage, struct 
     case SURVEY_NEW:
         break;
     case SURVEY_PARTIAL:
+        if (stage->why[0]) {
+            text_add(line, "%s goes on from an older checkpoint, since ", name);
+            add_lines(stage->why, line);
+            break;
+        }
         text_add(line, "%s goes on at step %llu", name, (unsigned long long)stage->record.step);
         break;
     case SURVEY_CHANGED:

@@ -67,6 +67,11 @@ struct current_stage { /* all borrowed */
 MUST_CHECK enum err journal_set_current(struct journal *journal, const struct current_stage *stages,
                                         int count);
 
+/* A stage that was done runs again, since what it made is gone or damaged: `why`, an event too.
+ * ERR_NOT_FOUND when no stage of this key was ever started. */
+MUST_CHECK enum err journal_reopen(struct journal *journal, const struct hash *key,
+                                   const char *why);
+
 struct lease {
     struct hash key;
     char name[64];

@@ -93,6 +93,34 @@ enum err journal_set_current(struct journal *journal, const struct current_stage
     return store_update(journal->store, write_current, &write);
 }
 
+struct reopening {
+    const struct hash *key;
+    const char *why;
+};
+
+static enum err write_reopened(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    const struct reopening *reopening = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    struct store_bytes value;
+    TRY(store_get(txn, TABLE_STAGES, journal_key(reopening->key), &value));
+    TRY(codec_read_stage(value, record));
+    record->is_done = false;
+    TRY(codec_put_stage(txn, reopening->key, record));
+    TRY(add_event(txn, "reopened", record->name, record->lease_epoch, reopening->why));
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    return err;
+}
+
+enum err journal_reopen(struct journal *journal, const struct hash *key, const char *why)
+{
+    struct reopening reopening = {key, why};
+    return store_update(journal->store, write_reopened, &reopening);
+}
+
 struct lease_write {
     const struct hash *key;
     const char *name, *inputs;

@@ -107,12 +107,26 @@ static void init_policy(struct loop *loop)
         loop->policy.backoff_ms = cfg->backoff_ms;
     for (int i = 0; i < cfg->graph->count; i++) {
         const struct survey_stage *stage = &cfg->survey->stages[i];
-        loop->has_checkpoint[i] = stage->verdict == SURVEY_PARTIAL;
+        bool is_damaged = stage->why && stage->why[0];
+        loop->has_checkpoint[i] = stage->verdict == SURVEY_PARTIAL && !is_damaged;
         if (stage->verdict != SURVEY_DONE)
             continue;
         loop->policy.stages[i].status = POLICY_DONE;
         memcpy(loop->contents[i], stage->record.content, sizeof loop->contents[i]);
     }
+}
+
+/* The journal's word is what a later runner goes by: what the survey found gone is no longer done.
+ */
+static enum err reopen_lost(const struct loop_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < cfg->graph->count; i++)
+        if (cfg->survey->stages[i].verdict == SURVEY_LOST)
+            TRY(journal_reopen(cfg->journal, &cfg->graph->stages[i].key,
+                               cfg->survey->stages[i].why));
+out:
+    return err;
 }
 
 static void heed_stops(struct loop *loop)
@@ -235,6 +249,7 @@ enum err loop_run(const struct loop_cfg *cfg)
     loop->cfg = cfg;
     loop->socket_lock = -1;
     TRY(loop_clear_leftovers(cfg->journal, &leftovers));
+    TRY(reopen_lost(cfg));
     init_policy(loop);
     TRY(make_token(cfg->token, loop->token));
     TRY(open_socket(loop));

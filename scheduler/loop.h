@@ -38,6 +38,10 @@ struct loop_cfg {            /* all borrowed */
     const char *token;         /* NULL: a random one */
     struct launch_cfg launch;
     struct gang_limits limits;
+    /* Where a stage failed for want of it: is the final checkpoint it starts from still whole? Else
+     * the stage that made it runs again. NULL: nobody can tell. */
+    check_checkpoint *check;
+    void *check_own;
     int64_t backoff_ms;                      /* before a first retry; 0: the policy's own */
     const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
     const struct loop_view *view;

@@ -178,10 +178,55 @@ static void tell_failure(struct loop *loop)
              gang->log);
 }
 
+/* The stage `source` made a final checkpoint that is no longer whole: it runs again. */
+static enum err reopen(struct loop *loop, int source)
+{
+    enum err err = ERR_OK;
+    const struct graph_stage *node = &loop->cfg->graph->stages[source];
+    struct text why;
+    text_init(&why);
+    text_add(&why, "stage %s runs again, since its final checkpoint is gone or damaged: %.*s",
+             node->name, (int)strcspn(err_text(), "\n"),
+             err_text()); /* the first of several tensors */
+    log_warn("%s", text_get(&why));
+    TRY(journal_reopen(loop->cfg->journal, &node->key, text_get(&why)));
+    policy_reopen(&loop->policy, source);
+    loop->has_checkpoint[source] = false; /* the worker looks for an older sound one */
+    VIEW(loop, warning, &loop->gang, text_get(&why));
+out:
+    text_fini(&why);
+    return err;
+}
+
+/* A stage that failed over data may have been given a damaged checkpoint. *is_reopened: so it is,
+ * and another attempt makes sense behind the stage that makes it again. */
+static enum err look_for_damage(struct loop *loop, bool *is_reopened)
+{
+    enum err err = ERR_OK;
+    const struct gang *gang = &loop->gang;
+    const struct graph_stage *node = &loop->cfg->graph->stages[gang->stage];
+    const int sources[] = {node->start_stage, node->teacher_stage};
+    *is_reopened = false;
+    if ((gang->outcome != ERR_DATA && gang->outcome != ERR_NOT_FOUND) || !loop->cfg->check)
+        return ERR_OK;
+    for (int i = 0; i < 2; i++) {
+        if (sources[i] < 0 || loop->policy.stages[sources[i]].status != POLICY_DONE)
+            continue;
+        enum err found = loop->cfg->check(loop->cfg->check_own, loop->contents[sources[i]]);
+        if (found != ERR_DATA && found != ERR_NOT_FOUND) /* sound, or nobody can tell */
+            continue;
+        TRY(reopen(loop, sources[i]));
+        *is_reopened = true;
+    }
+out:
+    return err;
+}
+
 enum err attempt_reap(struct loop *loop, const struct process_end *end)
 {
     enum err err = ERR_OK;
     struct gang *gang = &loop->gang;
+    bool is_reopened = false;
     if (!gang->is_ended)
         TRY(conclude(loop, end));
     int stragglers = process_signal(&gang->process, SIGKILL);
@@ -189,7 +234,9 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
         log_warn("stage %s: %d processes outlived their gang and were killed", gang->lease.name,
                  stragglers);
     gang->is_running = false;
-    policy_ended(&loop->policy, gang->stage, gang->outcome, gang->made_progress, loop_now_ms());
+    TRY(look_for_damage(loop, &is_reopened));
+    policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
+                 gang->made_progress, loop_now_ms());
     if (gang->outcome == ERR_OK)
         VIEW(loop, done, gang, clock_seconds() - gang->started_s);
     else if (gang->outcome != ERR_INTERRUPTED)

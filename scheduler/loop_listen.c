@@ -144,14 +144,18 @@ out:
     return err;
 }
 
-/* Said again until the gang has heard that we heard it: shown once. */
-static void hear_warning(struct loop *loop, const Gw__Warning *warning, uint64_t sequence)
+/* Said again until the gang has heard that we heard it: shown and written down once. */
+static enum err hear_warning(struct loop *loop, const Gw__Warning *warning, uint64_t sequence)
 {
+    enum err err = ERR_OK;
     struct gang *gang = &loop->gang;
     if (sequence <= gang->warned)
-        return;
+        return ERR_OK;
+    TRY(journal_note(loop->cfg->journal, "warning", gang->lease.name, warning->text));
     gang->warned = sequence;
     VIEW(loop, warning, gang, warning->text);
+out:
+    return err;
 }
 
 static enum err hear_done(struct loop *loop, const Gw__Done *done)
@@ -232,7 +236,7 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
         err = gang->is_ended ? ERR_OK : hear_checkpoint(loop, message->checkpoint);
         break;
     case GW__FROM_WORKER__BODY_WARNING:
-        hear_warning(loop, message->warning, message->sequence);
+        err = hear_warning(loop, message->warning, message->sequence);
         break;
     case GW__FROM_WORKER__BODY_DONE:
         err = gang->is_ended ? ERR_OK : hear_done(loop, message->done);

@@ -19,6 +19,11 @@ bool policy_is_retryable(enum err error)
     return error == ERR_PEER || error == ERR_AGAIN;
 }
 
+void policy_reopen(struct policy_state *state, int stage)
+{
+    state->stages[stage] = (struct policy_stage){.status = POLICY_PENDING};
+}
+
 static bool is_ready(const struct policy_state *state, int stage)
 {
     const struct graph_stage *node = &state->graph->stages[stage];

@@ -48,5 +48,7 @@ struct policy_action policy_next(const struct policy_state *state, int64_t now_m
 void policy_ended(struct policy_state *state, int stage, enum err error, bool made_progress,
                   int64_t now_ms);
 bool policy_is_retryable(enum err error);
+/* A stage that was done has to run again. */
+void policy_reopen(struct policy_state *state, int stage);
 
 #endif

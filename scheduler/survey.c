@@ -43,23 +43,42 @@ static bool is_started_from(const struct survey_cfg *cfg, const struct survey *s
     return false;
 }
 
-/* NULL when the outputs of a done stage are there, else what is missing. */
-static const char *find_loss(const struct survey_cfg *cfg, const struct survey *survey, int stage)
+/* The first line of the last error, as a reason. */
+static void add_damage(const char *what, struct text *why)
 {
-    const struct graph_stage *node = &cfg->graph->stages[stage];
+    const char *reason = err_text();
+    text_add(why, "%s is damaged: %.*s", what, (int)strcspn(reason, "\n"), reason);
+}
+
+static enum err find_lost_checkpoint(const struct survey_cfg *cfg, const struct survey *survey,
+                                     int stage, struct text *why)
+{
+    bool is_wanted = is_last_training(cfg->graph, stage) || is_started_from(cfg, survey, stage);
+    if (!is_wanted)
+        return ERR_OK;
+    enum err err = cfg->check(cfg->own, survey->stages[stage].record.content);
+    if (err == ERR_NOT_FOUND)
+        text_add(why, "its final checkpoint is no longer in the store");
+    else if (err == ERR_DATA)
+        add_damage("its final checkpoint", why);
+    return err == ERR_NOT_FOUND || err == ERR_DATA ? ERR_OK : err;
+}
+
+/* Adds what is missing of the outputs of a done stage; nothing when they are there. */
+static enum err find_loss(const struct survey_cfg *cfg, const struct survey *survey, int stage,
+                          struct text *why)
+{
     const struct stage_record *record = &survey->stages[stage].record;
     char hex[HASH_HEX_BYTES];
-    if (node->kind == STAGE_TRAIN) {
-        bool is_wanted = is_last_training(cfg->graph, stage) || is_started_from(cfg, survey, stage);
-        if (is_wanted && !cfg->has_checkpoint(cfg->own, record->content))
-            return "its final checkpoint is no longer in the store";
-        return NULL;
-    }
+    if (cfg->graph->stages[stage].kind == STAGE_TRAIN)
+        return find_lost_checkpoint(cfg, survey, stage, why);
     if (!record->results[0])
-        return NULL;
+        return ERR_OK;
     if (survey_hash_file(cfg->run_folder, record->results, hex) != ERR_OK)
-        return "its result is gone";
-    return strcmp(hex, record->results_hash) != 0 ? "its result was altered" : NULL;
+        text_add(why, "its result is gone");
+    else if (strcmp(hex, record->results_hash) != 0)
+        text_add(why, "its result was altered");
+    return ERR_OK;
 }
 
 /* Why a stage that is not in the journal has to run: its own inputs differ from the last time this
@@ -84,8 +103,25 @@ out:
     return err;
 }
 
+/* The last checkpoint that counts; where that is damaged an older one will do. */
+static enum err grid_eval_begun(const struct survey_cfg *cfg, struct survey_stage *mine,
+                                struct text *why)
+{
+    if (!mine->record.checkpoint[0])
+        return ERR_OK;
+    enum err err = cfg->check(cfg->own, mine->record.checkpoint);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    if (err == ERR_DATA)
+        add_damage("its newest checkpoint", why);
+    else if (err != ERR_OK)
+        return err;
+    mine->verdict = SURVEY_PARTIAL;
+    return ERR_OK;
+}
+
 static enum err grid_eval_recorded(const struct survey_cfg *cfg, int stage,
-                                   struct survey_stage *mine)
+                                   struct survey_stage *mine, struct text *why)
 {
     enum err err = journal_stage(cfg->journal, &cfg->graph->stages[stage].key, &mine->record);
     if (err == ERR_NOT_FOUND) /* a lease is given before anything runs: no record, never begun */
@@ -93,10 +129,9 @@ static enum err grid_eval_recorded(const struct survey_cfg *cfg, int stage,
     if (err != ERR_OK)
         return err;
     mine->has_record = true;
-    if (mine->record.is_done)
-        mine->verdict = SURVEY_DONE;
-    else if (mine->record.checkpoint[0] && cfg->has_checkpoint(cfg->own, mine->record.checkpoint))
-        mine->verdict = SURVEY_PARTIAL;
+    if (!mine->record.is_done)
+        return grid_eval_begun(cfg, mine, why);
+    mine->verdict = SURVEY_DONE;
     return ERR_OK;
 }
 
@@ -108,7 +143,7 @@ static enum err judge(const struct survey_cfg *cfg, struct survey *survey, int s
     text_init(&why);
     mine->verdict = SURVEY_NEW;
     if (cfg->journal)
-        TRY(grid_eval_recorded(cfg, stage, mine));
+        TRY(grid_eval_recorded(cfg, stage, mine, &why));
     if (!mine->has_record)
         TRY(explain_missing(cfg, stage, mine, &why));
 out:
@@ -117,18 +152,32 @@ out:
     return err;
 }
 
-/* Backwards: a lost output makes its stage run again, which may need the one before it. */
-static void find_losses(const struct survey_cfg *cfg, struct survey *survey)
+static enum err grid_eval_loss(const struct survey_cfg *cfg, struct survey *survey, int stage)
 {
-    for (int i = cfg->graph->count - 1; i >= 0; i--) {
-        struct survey_stage *mine = &survey->stages[i];
-        const char *loss = mine->verdict == SURVEY_DONE ? find_loss(cfg, survey, i) : NULL;
-        if (!loss)
-            continue;
+    enum err err = ERR_OK;
+    struct survey_stage *mine = &survey->stages[stage];
+    struct text why;
+    text_init(&why);
+    TRY(find_loss(cfg, survey, stage, &why));
+    if (why.size > 0) {
         mine->verdict = SURVEY_LOST;
         mem_free(mine->why);
-        mine->why = mem_string(loss);
+        mine->why = mem_string(text_get(&why));
     }
+out:
+    text_fini(&why);
+    return err;
+}
+
+/* Backwards: a lost output makes its stage run again, which may need the one before it. */
+static enum err find_losses(const struct survey_cfg *cfg, struct survey *survey)
+{
+    enum err err = ERR_OK;
+    for (int i = cfg->graph->count - 1; i >= 0; i--)
+        if (survey->stages[i].verdict == SURVEY_DONE)
+            TRY(grid_eval_loss(cfg, survey, i));
+out:
+    return err;
 }
 
 /* New stages behind one that changed are not new to the person: say which stage they follow. */
@@ -160,7 +209,7 @@ enum err survey_take(const struct survey_cfg *cfg, struct survey *survey)
         TRY(judge(cfg, survey, i));
         survey->count++;
     }
-    find_losses(cfg, survey);
+    TRY(find_losses(cfg, survey));
     find_followers(cfg, survey);
     for (int i = 0; i < survey->count; i++)
         survey->to_do += survey->stages[i].verdict != SURVEY_DONE;

@@ -6,13 +6,18 @@
 #include "scheduler/graph.h"
 #include "scheduler/journal.h"
 
+/* Whether the run's store has a checkpoint of this content (hex), every byte of it as it was
+ * written. ERR_NOT_FOUND: it is not there; ERR_DATA: it is damaged, and err_text() says how. */
+typedef enum err check_checkpoint(void *own, const char *content);
+
 enum survey_verdict {
     SURVEY_DONE,    /* its key is done and its outputs are there */
     SURVEY_NEW,     /* never asked for before */
-    SURVEY_PARTIAL, /* begun: goes on at record.step */
+    SURVEY_PARTIAL, /* begun: goes on at record.step; damaged there (`why` says how): further back
+                     */
     SURVEY_CHANGED, /* was asked for with other inputs: `why` has a line for each that differs */
     SURVEY_FOLLOWS, /* a stage before it runs again: `why` names it */
-    SURVEY_LOST     /* was done, but what it made is gone or altered: `why` says what */
+    SURVEY_LOST     /* was done, but what it made is gone, damaged or altered: `why` says what */
 };
 
 struct survey_stage {
@@ -31,8 +36,7 @@ struct survey_cfg {          /* all borrowed */
     struct journal *journal; /* NULL: there is none yet */
     const struct graph *graph;
     const char *run_folder;
-    /* Whether the run's store has a checkpoint of this content (hex). */
-    bool (*has_checkpoint)(void *own, const char *content);
+    check_checkpoint *check;
     void *own;
 };
 

@@ -150,7 +150,11 @@ static void a_damaged_manifest_is_found(void **state)
     assert_int_equal(checkpoint_load(store, "latest", &loaded), ERR_DATA);
     assert_non_null(strstr(err_text(), "manifest"));
     checkpoint_store_close(&store);
-    assert_int_equal(open_at(*state, true, 1, &store), ERR_DATA);
+    assert_ok(open_at(*state, true, 1, &store)); /* a writer may make it again */
+    assert_ok(save_step(store, "teacher", 1, false, NULL));
+    assert_ok(checkpoint_load(store, "latest", &loaded));
+    checkpoint_fini(&loaded);
+    checkpoint_store_close(&store);
 }
 
 static void a_full_disk_keeps_the_previous_checkpoint(void **state)

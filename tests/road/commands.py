@@ -350,6 +350,38 @@ class Commands(unittest.TestCase):
         run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
         self.assertEqual(set(states(self.campaign, folder).values()), {"done"})
 
+    def test_damaged_checkpoints_are_made_again_from_sound_ones(self):
+        folder = self.copy()
+        damage = os.path.join(os.path.dirname(GLOWWORM), "damage_checkpoint")
+        store = os.path.join(folder, "checkpoints")
+        run(damage, store, "width-2/final", "blob")
+        run(damage, store, content(folder, "width-1/final"), "manifest")
+        plan = run(GLOWWORM, "plan", self.campaign, "--run-folder", folder).stdout
+        self.assertIn("width-2: again, since its final checkpoint is damaged", plan)
+        self.assertNotIn("teacher: again", plan)
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertRegex(done.stderr, r"width-2, warning: damage among its checkpoints \(.*the tensor \S+ of .*: "
+                                      r"it goes on from the newest sound one, step [1-9]|width-2, warning: .*it starts over")
+        self.assertIn("width-2 done", done.stderr)
+        self.assertNotIn("kernel done", done.stderr)
+        self.assertEqual(content(folder), content(self.folder))
+        self.assertEqual(set(states(self.campaign, folder).values()), {"done"})
+        run(GLOWWORM, "checkpoint", "verify", f"{folder}@width-2/final")
+
+    def test_damage_to_what_a_stage_starts_from_reopens_the_stage_that_made_it(self):
+        folder = os.path.join(self.work, "reopened")
+        program = start(self.campaign, folder)
+        wait_for_step(folder, "kernel", 2, program)
+        os.killpg(program.pid, signal.SIGINT)
+        self.assertEqual(program.communicate(timeout=60) and program.returncode, STOPPED)
+        damage = os.path.join(os.path.dirname(GLOWWORM), "damage_checkpoint")
+        run(damage, os.path.join(folder, "checkpoints"), "teacher/final", "no-blob")
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertIn("teacher: again, since its final checkpoint is damaged", done.stderr)
+        self.assertIn("teacher done", done.stderr)
+        self.assertRegex(done.stderr, r"kernel goes on at step [1-9]")
+        self.assertEqual(content(folder), content(self.folder))
+
     def damage(self, folder, command, *arguments):
         """Every page after the first two overwritten, one stretch after the other: never a crash, always a word."""
         path = next(os.path.join(at, "data.mdb") for at, _, files in os.walk(folder) if "data.mdb" in files)

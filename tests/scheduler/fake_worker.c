@@ -64,7 +64,7 @@ static struct hash save(const struct assignment *mine, uint64_t step)
     return content;
 }
 
-/* The step a checkpoint stands at; dies when it is not there, as the real one would. */
+/* The step a checkpoint stands at; dies when it is not there or damaged. */
 static uint64_t load(const struct assignment *mine)
 {
     char path[LINK_PATH + 128], *bytes = NULL;
@@ -74,7 +74,12 @@ static uint64_t load(const struct assignment *mine)
         log_error("%s", err_text());
         _exit(65);
     }
-    uint64_t step = strtoull(bytes, NULL, 10);
+    char *end = NULL;
+    uint64_t step = strtoull(bytes, &end, 10);
+    if (end == bytes) {
+        log_error("the checkpoint %s is damaged", mine->start);
+        _exit(65);
+    }
     mem_free(bytes);
     return step;
 }

@@ -56,12 +56,28 @@ static void told_failed(void *own, const struct gang *gang, enum err error, cons
              err_name(error), retry_s < 0 ? " for good" : "", text, tail);
 }
 
-static bool has_checkpoint(void *own, const char *content)
+/* A checkpoint is a file; set_damage() leaves a word in it that is no step. */
+static enum err check_file(void *own, const char *content)
 {
     const struct stage_set *set = own;
+    char name[128];
+    snprintf(name, sizeof name, "checkpoints/%s", content);
+    char *bytes = set_read(set, name);
+    enum err err = ERR_OK;
+    if (!content[0] || !bytes[0])
+        err = err_set(ERR_NOT_FOUND, "there is no checkpoint %s", content);
+    else if (strcmp(bytes, "damaged") == 0)
+        err = err_set(ERR_DATA, "its bytes have changed\nand more of that");
+    mem_free(bytes);
+    return err;
+}
+
+void set_damage(const struct stage_set *set, const char *content)
+{
     char path[256];
     snprintf(path, sizeof path, "%s/checkpoints/%s", set->folder, content);
-    return content[0] && file_exists(path);
+    assert_true(file_exists(path));
+    assert_int_equal(file_write(path, "damaged", 7), ERR_OK);
 }
 
 /* ---- making and editing */
@@ -110,6 +126,7 @@ static void make_script(struct stage_set *set)
 {
     static const char text[] =
         "#!/bin/sh\n"
+        "[ -e \"$2/fail65\" ] && exit 65\n"
         "[ -e \"$2/fail\" ] && { echo 'the squeeze-excite cannot be written'; exit 78; }\n"
         "echo \"$1 $4\" >> \"$2/hosted\"\n"
         "if [ \"$1\" = compile ]; then mkdir -p \"$2/bundles/$4\"; "
@@ -161,6 +178,8 @@ void set_make(struct stage_set *set, const char *folder)
         .campaign_path = "campaign.yaml",
         .launch = {.worker = FAKE_WORKER, .glowworm = set->script, .run_folder = set->folder},
         .limits = gang_limits_default(),
+        .check = check_file,
+        .check_own = set,
         .backoff_ms = 1,
         .stop_asked = &set->stop,
         .view = &set->view};
@@ -180,10 +199,8 @@ static enum err with_journal(struct stage_set *set, enum err (*act)(struct stage
     enum err err = ERR_OK;
     struct current_stage current[SET_COUNT];
     char *path = file_join(set->folder, "journal");
-    struct survey_cfg survey = {.graph = &set->graph,
-                                .run_folder = set->folder,
-                                .has_checkpoint = has_checkpoint,
-                                .own = set};
+    struct survey_cfg survey = {
+        .graph = &set->graph, .run_folder = set->folder, .check = check_file, .own = set};
     for (int i = 0; i < SET_COUNT; i++)
         current[i] = (struct current_stage){names[i], set->graph.stages[i].inputs,
                                             &set->graph.stages[i].key};
@@ -273,8 +290,7 @@ int set_count_processes(void)
     return process_kill_marked(mark);
 }
 
-/* What fake_worker makes of a stage: a function of its key alone. */
-static void final_content(const struct stage_set *set, int stage, char hex[HASH_HEX_BYTES])
+void set_final_content(const struct stage_set *set, int stage, char hex[HASH_HEX_BYTES])
 {
     const char *steps = getenv("FAKE_STEPS");
     char key[HASH_HEX_BYTES];
@@ -297,7 +313,7 @@ void set_expect_done(struct stage_set *set)
             fail_msg("%s is not done: verdict %d, %s", names[i], stage->verdict, stage->why);
         if (set->graph.stages[i].is_host)
             continue;
-        final_content(set, i, expected);
+        set_final_content(set, i, expected);
         assert_string_equal(stage->record.content, expected);
     }
     int left = set_count_processes();

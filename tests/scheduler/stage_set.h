@@ -50,6 +50,10 @@ void set_survey(struct stage_set *set);
 /* Fails the test unless every stage is done in the journal with the contents a run without any
  * trouble has, and no process of the test is left. */
 void set_expect_done(struct stage_set *set);
+/* Content of a stage's final checkpoint: what fake_worker makes of its key. */
+void set_final_content(const struct stage_set *set, int stage, char hex[HASH_HEX_BYTES]);
+/* Damages a checkpoint: the store finds it so, and a worker that is to start from it fails. */
+void set_damage(const struct stage_set *set, const char *content);
 /* How often the trace says that a step of a stage was computed. */
 int set_count_steps(const struct stage_set *set, const char *stage, int step);
 /* Where the gang of the latest attempt finds its runner. */

@@ -156,6 +156,131 @@ static void what_was_deleted_is_made_again(void **state)
     set_expect_done(set);
 }
 
+static enum err find_event(const struct event_record *event, void *own)
+{
+    text_add(own, "%s %s: %s\n", event->kind, event->stage, event->text);
+    return ERR_OK;
+}
+
+static void expect_event(const struct stage_set *set, const char *wanted)
+{
+    struct journal *journal = NULL;
+    struct text events;
+    char *path = file_join(set->folder, "journal");
+    text_init(&events);
+    assert_int_equal(journal_open(path, JOURNAL_READ, &journal), ERR_OK);
+    assert_int_equal(journal_events(journal, find_event, &events), ERR_OK);
+    expect_in(text_get(&events), wanted);
+    text_fini(&events);
+    journal_close(&journal);
+    mem_free(path);
+}
+
+static void damage_final(struct stage_set *set, enum set_stage stage)
+{
+    char content[HASH_HEX_BYTES];
+    set_final_content(set, stage, content);
+    set_damage(set, content);
+}
+
+static void a_damaged_final_checkpoint_reopens_its_stage(void **state)
+{
+    struct stage_set *set = *state;
+    expect_run(set, ERR_OK);
+    damage_final(set, SET_KERNEL);
+    damage_final(set, SET_TEACHER); /* nobody needs it any more */
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].verdict, SURVEY_LOST);
+    assert_string_equal(set->survey.stages[SET_KERNEL].why,
+                        "its final checkpoint is damaged: its bytes have changed");
+    text_fini(&set->told);
+    text_init(&set->told);
+    expect_run(set, ERR_OK); /* kernel starts from the teacher's: that one is made first */
+    expect_told(set, "start teacher 0\ndone teacher\nstart kernel 0\ndone kernel\n");
+    expect_event(set, "reopened kernel: its final checkpoint is damaged: its bytes have changed");
+    expect_event(set, "reopened teacher: its final checkpoint is damaged");
+    set_expect_done(set);
+}
+
+static void damage_teacher(struct stage_set *set, const struct gang *gang)
+{
+    if (gang->stage == SET_KERNEL && gang->lease.attempt == 1)
+        damage_final(set, SET_TEACHER);
+}
+
+static void damage_in_the_middle_of_a_run_reopens_the_stage_before(void **state)
+{
+    struct stage_set *set = *state;
+    set->on_start = damage_teacher;
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told),
+              "start kernel 0\nwarning kernel: stage teacher runs again, since its final "
+              "checkpoint is gone or damaged: its bytes have changed");
+    expect_in(text_get(&set->told), "failed kernel data: ended with exit code 65");
+    expect_in(text_get(&set->told), "start teacher 0\ndone teacher\nstart kernel 0\ndone kernel\n");
+    expect_event(set, "reopened teacher: stage teacher runs again");
+    set_expect_done(set);
+}
+
+static void damage_for_compile(struct stage_set *set, const struct gang *gang)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/fail65", set->folder);
+    if (gang->stage == SET_COMPILE && gang->lease.attempt == 1) {
+        damage_final(set, SET_KERNEL);
+        assert_int_equal(file_write(path, "", 0), ERR_OK);
+    } else {
+        unlink(path);
+    }
+}
+
+static void a_host_stage_that_finds_damage_reopens_the_training(void **state)
+{
+    struct stage_set *set = *state;
+    set->on_start = damage_for_compile;
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "failed compile-best data");
+    expect_in(text_get(&set->told), "done kernel\nstart compile-best 0\ndone compile-best\n");
+    set_expect_done(set);
+}
+
+static void damage_always(struct stage_set *set, const struct gang *gang)
+{
+    if (gang->stage == SET_KERNEL)
+        damage_final(set, SET_TEACHER);
+}
+
+static void a_checkpoint_damaged_again_and_again_ends_the_run(void **state)
+{
+    struct stage_set *set = *state;
+    set->on_start = damage_always;
+    expect_run(set, ERR_DATA);
+    expect_in(text_get(&set->told), "failed kernel data for good");
+    assert_int_equal(set_count_steps(set, "teacher", 1), 6); /* and leaves it whole */
+}
+
+static void a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands(void **state)
+{
+    struct stage_set *set = *state;
+    set->stop_stage = SET_KERNEL;
+    set->stop_step = 7;
+    set->stop_count = 1;
+    setenv("FAKE_STEP_MS", "20", 1);
+    expect_run(set, ERR_INTERRUPTED);
+    set->stop_count = 0;
+    set_survey(set);
+    set_damage(set, set->survey.stages[SET_KERNEL].record.checkpoint);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].verdict, SURVEY_PARTIAL);
+    assert_string_equal(set->survey.stages[SET_KERNEL].why,
+                        "its newest checkpoint is damaged: its bytes have changed");
+    text_fini(&set->told);
+    text_init(&set->told);
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "start kernel 0\n"); /* the worker finds out where */
+    set_expect_done(set);
+}
+
 static void a_host_stage_that_fails_shows_its_last_words(void **state)
 {
     struct stage_set *set = *state;
@@ -186,6 +311,7 @@ static void a_warning_is_shown_and_the_stage_goes_on(void **state)
     expect_run(set, ERR_OK);
     expect_in(text_get(&set->told),
               "start kernel 0\nwarning kernel: this is another machine\ndone kernel\n");
+    expect_event(set, "warning kernel: this is another machine");
     set_expect_done(set);
 }
 
@@ -214,6 +340,11 @@ int main(void)
         TEST(an_edit_runs_again_exactly_what_it_changes),
         TEST(an_edit_taken_back_finds_its_training_done),
         TEST(what_was_deleted_is_made_again),
+        TEST(a_damaged_final_checkpoint_reopens_its_stage),
+        TEST(damage_in_the_middle_of_a_run_reopens_the_stage_before),
+        TEST(a_host_stage_that_finds_damage_reopens_the_training),
+        TEST(a_checkpoint_damaged_again_and_again_ends_the_run),
+        TEST(a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands),
         TEST(a_host_stage_that_fails_shows_its_last_words),
         TEST(a_worker_that_is_not_there_is_said_so),
         TEST(a_warning_is_shown_and_the_stage_goes_on),

@@ -17,20 +17,16 @@ static struct store_bytes chunk_key(const struct hash *hash, uint32_t chunk,
     return (struct store_bytes){.data = room, .size = KEY_BYTES};
 }
 
-enum err blob_exists(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
-                     bool *is_there)
+enum err blob_has_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
+                        struct store_bytes bytes, bool *is_there)
 {
     uint8_t room[KEY_BYTES];
-    struct store_bytes chunk;
-    if (size_bytes == 0) { /* has no chunks */
-        *is_there = true;
-        return ERR_OK;
-    }
-    uint32_t last = (uint32_t)((size_bytes - 1) / BLOB_CHUNK_BYTES);
-    enum err err = store_get(txn, TABLE_BLOBS, chunk_key(hash, last, room), &chunk);
+    struct store_bytes found;
+    enum err err = store_get(txn, TABLE_BLOBS, chunk_key(hash, chunk, room), &found);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
-    *is_there = err == ERR_OK;
+    *is_there = err == ERR_OK && found.size == bytes.size &&
+                memcmp(found.data, bytes.data, bytes.size) == 0;
     return ERR_OK;
 }
 
@@ -103,8 +99,15 @@ int blob_compare(const void *left, const void *right)
 struct sweep {
     const struct hash *kept;
     size_t kept_count;
+    const struct hash *dropped; /* NULL: whatever is not kept */
+    size_t dropped_count;
     struct text keys; /* of chunks to delete, KEY_BYTES each: the walk must not change the table */
 };
+
+static bool is_among(const void *key, const struct hash *hashes, size_t count)
+{
+    return count > 0 && bsearch(key, hashes, count, sizeof *hashes, blob_compare);
+}
 
 static enum err grid_eval_chunk(struct store_bytes key, struct store_bytes value, void *argument)
 {
@@ -112,15 +115,18 @@ static enum err grid_eval_chunk(struct store_bytes key, struct store_bytes value
     (void)value;
     if (key.size != KEY_BYTES)
         return err_set(ERR_DATA, "a blob with a key of %zu bytes", key.size);
-    if (!bsearch(key.data, sweep->kept, sweep->kept_count, sizeof(struct hash), blob_compare))
+    bool is_dropped = !sweep->dropped || is_among(key.data, sweep->dropped, sweep->dropped_count);
+    if (is_dropped && !is_among(key.data, sweep->kept, sweep->kept_count))
         text_add_bytes(&sweep->keys, key.data, key.size);
     return ERR_OK;
 }
 
-enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count)
+enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count,
+                    const struct hash *dropped, size_t dropped_count)
 {
     enum err err = ERR_OK;
-    struct sweep sweep = {.kept = kept, .kept_count = kept_count};
+    struct sweep sweep = {
+        .kept = kept, .kept_count = kept_count, .dropped = dropped, .dropped_count = dropped_count};
     text_init(&sweep.keys);
     TRY(store_each(txn, TABLE_BLOBS, store_text(""), grid_eval_chunk, &sweep));
     for (size_t at = 0; at < sweep.keys.size; at += KEY_BYTES)

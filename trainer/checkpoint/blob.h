@@ -9,9 +9,9 @@
 /* With LMDB's 16 bytes in front a chunk fills 256 pages exactly, and so fits where one was. */
 #define BLOB_CHUNK_BYTES (((size_t)1 << 20) - 16)
 
-/* Chunks are put in order, so that the last one says that all are there. */
-MUST_CHECK enum err blob_exists(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
-                                bool *is_there);
+/* Whether a chunk is there and has exactly these bytes: one that was damaged has not. */
+MUST_CHECK enum err blob_has_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
+                                   struct store_bytes bytes, bool *is_there);
 MUST_CHECK enum err blob_put_chunk(struct store_txn *txn, const struct hash *hash, uint32_t chunk,
                                    struct store_bytes bytes);
 /* A blob read chunk by chunk. */
@@ -32,8 +32,10 @@ MUST_CHECK enum err blob_next(struct blob_walk *walk, struct store_bytes *chunk)
 MUST_CHECK enum err blob_read(struct store_txn *txn, const struct hash *hash, size_t size_bytes,
                               void *bytes);
 
-/* Deletes every chunk whose hash is not among `kept`, which is sorted by blob_compare(). */
-MUST_CHECK enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count);
+/* Deletes every chunk whose hash is among `dropped` (NULL: any) and not among `kept`, both sorted
+ * by blob_compare(). */
+MUST_CHECK enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_count,
+                               const struct hash *dropped, size_t dropped_count);
 int blob_compare(const void *left, const void *right); /* of two struct hash, for qsort() */
 
 #endif

@@ -1,4 +1,5 @@
 #include "trainer/checkpoint/checkpoint.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/async_writer.h"
 #include "trainer/checkpoint/internal.h"
@@ -30,21 +31,19 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
     return NULL;
 }
 
+/* A manifest that cannot be read is passed over: it may be any stage's, and the others go on. */
 static enum err see_serial(struct store_bytes key, struct store_bytes value, void *argument)
 {
-    enum err err = ERR_OK;
     uint64_t *next = argument;
     struct manifest manifest = {0};
     struct hash content;
-    if (key.size != HASH_BYTES)
-        return err_set(ERR_DATA, "a manifest with a key of %zu bytes", key.size);
-    memcpy(content.bytes, key.data, HASH_BYTES);
-    TRY(manifest_unpack(value.data, value.size, &content, &manifest));
-    if (manifest.serial >= *next)
+    if (manifest_unpack_row(key, value, &content, &manifest) != ERR_OK)
+        log_warn("a checkpoint is damaged: %s; \"glowworm checkpoint verify\" lists all damage",
+                 err_text());
+    else if (manifest.serial >= *next)
         *next = manifest.serial + 1;
-out:
     manifest_fini(&manifest);
-    return err;
+    return ERR_OK;
 }
 
 static enum err find_next_serial(struct store_txn *txn, void *argument)

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "trainer/spec/subnet.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -129,6 +130,16 @@ MUST_CHECK enum err checkpoint_load(struct checkpoint_store *store, const char *
 /* The same without tensors' values (NULL). */
 MUST_CHECK enum err checkpoint_peek(struct checkpoint_store *store, const char *name,
                                     struct checkpoint *checkpoint);
+/* The newest sound one of a stage and its settings, whatever the table of names says. Damage on the
+ * way is passed over, a sentence for each added to `damage` ("; " between them), also when nothing
+ * is found. ERR_NOT_FOUND: there is none; otherwise errors that are no damage. */
+struct checkpoint_wanted {
+    const char *stage, *stage_key;
+    bool is_final; /* only a final one will do */
+};
+MUST_CHECK enum err checkpoint_load_newest(struct checkpoint_store *store,
+                                           const struct checkpoint_wanted *wanted,
+                                           struct checkpoint *checkpoint, struct text *damage);
 /* Points a name at a checkpoint; named ones are kept. ERR_NOT_FOUND when there is no such content,
  * ERR_USAGE when the name is not 1 to 100 letters, digits and ._/-. Writers only. */
 MUST_CHECK enum err checkpoint_name(struct checkpoint_store *store, const char *name,
@@ -140,9 +151,11 @@ struct checkpoint_entry { /* one line of `checkpoint list` */
     int64_t saved_ms;
     uint64_t size_bytes; /* of its tensors */
     int tensor_count;
-    char *names; /* "latest teacher/latest", "" when none */
+    bool is_damaged; /* its manifest cannot be read: stage is "" */
+    char *names;     /* "latest teacher/latest", "" when none */
 };
-/* Everything in the store, oldest save first. *entries: returns owned (checkpoint_entries_free). */
+/* Everything in the store, oldest save first, what cannot be read in front. *entries: returns owned
+ * (checkpoint_entries_free). */
 MUST_CHECK enum err checkpoint_list(struct checkpoint_store *store,
                                     struct checkpoint_entry **entries, int *count);
 void checkpoint_entries_free(struct checkpoint_entry *entries, int count); /* accepts NULL */

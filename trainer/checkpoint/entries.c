@@ -28,24 +28,30 @@ static void describe(const struct manifest *manifest, struct numbered *item)
         item->entry.size_bytes += tensor_bytes(&checkpoint->tensors[i]);
 }
 
+static void make_room(struct entries *entries)
+{
+    int room = entries->room ? 2 * entries->room : 16;
+    if (entries->count < entries->room)
+        return;
+    entries->items = mem_grow(entries->items, (size_t)entries->count * sizeof *entries->items,
+                              (size_t)room * sizeof *entries->items);
+    entries->room = room;
+}
+
+/* One that cannot be read is listed with what is known of it: its content hash. */
 static enum err add_entry(struct store_bytes key, struct store_bytes value, void *argument)
 {
     struct entries *entries = argument;
     struct manifest manifest = {0};
-    struct hash content;
-    if (key.size != HASH_BYTES)
-        return err_set(ERR_DATA, "a manifest with a key of %zu bytes", key.size);
-    memcpy(content.bytes, key.data, HASH_BYTES);
-    enum err err = manifest_unpack(value.data, value.size, &content, &manifest);
-    if (err != ERR_OK)
-        return err;
-    if (entries->count == entries->room) {
-        int room = entries->room ? 2 * entries->room : 16;
-        entries->items = mem_grow(entries->items, (size_t)entries->count * sizeof *entries->items,
-                                  (size_t)room * sizeof *entries->items);
-        entries->room = room;
-    }
-    describe(&manifest, &entries->items[entries->count++]);
+    struct hash content = {{0}};
+    make_room(entries);
+    struct numbered *item = &entries->items[entries->count];
+    if (manifest_unpack_row(key, value, &content, &manifest) == ERR_OK)
+        describe(&manifest, item);
+    else
+        *item = (struct numbered){
+            .entry = {.content = content, .is_damaged = true, .names = mem_string("")}};
+    entries->count++;
     manifest_fini(&manifest);
     return ERR_OK;
 }

@@ -158,6 +158,20 @@ static Glowworm__Checkpoint__Tensor *make_tensor(struct arena *arena, const stru
     return to;
 }
 
+/* What the content hash leaves out. */
+static struct hash seal_of(const Glowworm__Checkpoint__Manifest *message)
+{
+    struct hasher hasher;
+    size_t size = glowworm__checkpoint__meta__get_packed_size(message->meta);
+    uint8_t *bytes = mem_alloc(size);
+    glowworm__checkpoint__meta__pack(message->meta, bytes);
+    hasher_init(&hasher);
+    hasher_add(&hasher, bytes, size);
+    hasher_add_u64(&hasher, message->serial);
+    mem_free(bytes);
+    return hasher_end(&hasher);
+}
+
 void manifest_pack(const struct manifest *manifest, struct text *packed)
 {
     const struct checkpoint *checkpoint = &manifest->checkpoint;
@@ -177,6 +191,9 @@ void manifest_pack(const struct manifest *manifest, struct text *packed)
     message.position = &position;
     message.meta = &meta;
     message.serial = manifest->serial;
+    struct hash seal = seal_of(&message);
+    message.seal.len = HASH_BYTES;
+    message.seal.data = seal.bytes;
     message.n_tensors = (size_t)checkpoint->tensor_count;
     message.tensors = arena_alloc(arena, message.n_tensors * sizeof *message.tensors);
     for (size_t i = 0; i < message.n_tensors; i++)
@@ -289,6 +306,15 @@ out:
     return err;
 }
 
+static bool is_sealed(const Glowworm__Checkpoint__Manifest *message)
+{
+    if (message->seal.len == 0) /* of an older writer */
+        return true;
+    struct hash seal = seal_of(message);
+    return message->seal.len == HASH_BYTES &&
+           memcmp(message->seal.data, seal.bytes, HASH_BYTES) == 0;
+}
+
 enum err manifest_unpack(const void *bytes, size_t size_bytes, const struct hash *content,
                          struct manifest *manifest)
 {
@@ -300,7 +326,7 @@ enum err manifest_unpack(const void *bytes, size_t size_bytes, const struct hash
         TRY(err_set(ERR_DATA, "the manifest cannot be read"));
     TRY(read_message(message, &made));
     made.checkpoint.content = manifest_content(&made.checkpoint, made.blobs);
-    if (!hash_equal(&made.checkpoint.content, content))
+    if (!hash_equal(&made.checkpoint.content, content) || !is_sealed(message))
         TRY(err_set(ERR_DATA, "the manifest has changed since it was written"));
     *manifest = made;
     made = (struct manifest){0};
@@ -311,15 +337,28 @@ out:
     return err;
 }
 
+enum err manifest_unpack_row(struct store_bytes key, struct store_bytes value, struct hash *content,
+                             struct manifest *manifest)
+{
+    if (key.size != HASH_BYTES)
+        return err_set(ERR_DATA, "a manifest with a key of %zu bytes", key.size);
+    char hex[HASH_HEX_BYTES];
+    memcpy(content->bytes, key.data, HASH_BYTES);
+    hash_hex(content, hex);
+    enum err err = manifest_unpack(value.data, value.size, content, manifest);
+    return err == ERR_OK ? ERR_OK : err_prefix(err, "checkpoint %s", hex);
+}
+
 enum err manifest_read(struct store_txn *txn, const struct hash *content, struct manifest *manifest)
 {
     char hex[HASH_HEX_BYTES];
     struct store_bytes packed;
-    hash_hex(content, hex);
+    struct hash same;
     enum err err = store_get(txn, TABLE_MANIFESTS, hash_key(content), &packed);
+    if (err == ERR_OK)
+        return manifest_unpack_row(hash_key(content), packed, &same, manifest);
+    hash_hex(content, hex);
     if (err == ERR_NOT_FOUND)
         return err_set(ERR_DATA, "the manifest of checkpoint %s is missing", hex);
-    if (err == ERR_OK)
-        err = manifest_unpack(packed.data, packed.size, content, manifest);
-    return err == ERR_OK ? ERR_OK : err_prefix(err, "checkpoint %s", hex);
+    return err_prefix(err, "checkpoint %s", hex);
 }

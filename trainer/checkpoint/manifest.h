@@ -19,9 +19,14 @@ struct hash manifest_content(const struct checkpoint *checkpoint, const struct h
 
 /* Adds the packed Manifest to `packed`. */
 void manifest_pack(const struct manifest *manifest, struct text *packed);
-/* ERR_DATA unless it unpacks, is plausible and has the content hash `content`. */
+/* ERR_DATA unless it unpacks, is plausible, has the content hash `content`, and nothing of the rest
+ * has changed since it was packed either. */
 MUST_CHECK enum err manifest_unpack(const void *bytes, size_t size_bytes,
                                     const struct hash *content, struct manifest *manifest);
+
+/* The same of a row of the table of manifests, whose key goes to *content. */
+MUST_CHECK enum err manifest_unpack_row(struct store_bytes key, struct store_bytes value,
+                                        struct hash *content, struct manifest *manifest);
 
 /* The manifest of a content hash. ERR_DATA: missing or damaged; the text says which. */
 MUST_CHECK enum err manifest_read(struct store_txn *txn, const struct hash *content,

@@ -89,6 +89,7 @@ static void grid_eval_all(const struct saves *saves, const struct prune_cfg *cfg
 struct weighing { /* both sorted by blob_compare() */
     const struct hash *kept, *known;
     size_t kept_count, known_count;
+    bool has_damage; /* what is not known stays */
     struct prune_plan *plan;
 };
 
@@ -105,17 +106,18 @@ static enum err weigh_chunk(struct store_bytes key, struct store_bytes value, vo
     if (key.size < HASH_BYTES)
         return err_set(ERR_DATA, "a blob with a key of %zu bytes", key.size);
     memcpy(hash.bytes, key.data, HASH_BYTES);
-    if (holds(weighing->kept, weighing->kept_count, &hash))
+    bool is_known = holds(weighing->known, weighing->known_count, &hash);
+    if (holds(weighing->kept, weighing->kept_count, &hash) || (!is_known && weighing->has_damage))
         return ERR_OK;
     weighing->plan->bytes += value.size;
-    if (!holds(weighing->known, weighing->known_count, &hash))
+    if (!is_known)
         weighing->plan->unfinished_bytes += value.size;
     return ERR_OK;
 }
 
 static enum err weigh(struct store_txn *txn, const struct saves *saves, struct prune_plan *plan)
 {
-    struct weighing weighing = {.plan = plan};
+    struct weighing weighing = {.has_damage = saves->has_damage, .plan = plan};
     struct hash *kept = saves_blobs(saves, SAVES_KEPT, &weighing.kept_count);
     struct hash *known = saves_blobs(saves, SAVES_ALL, &weighing.known_count);
     weighing.kept = kept;

@@ -1,5 +1,6 @@
 /* What stays in the store: named checkpoints, the newest few of each stage, and the newest one of
- * the settings it was saved with before: an edit of the campaign may be taken back. */
+ * the settings it was saved with before: an edit of the campaign may be taken back. What
+ * cannot be read stays, and all that may be its own. */
 #ifndef TRAINER_CHECKPOINT_RETENTION_H
 #define TRAINER_CHECKPOINT_RETENTION_H
 

@@ -27,23 +27,21 @@ static void describe(struct manifest *manifest, struct saved *saved)
 
 static enum err add_manifest(struct store_bytes key, struct store_bytes value, void *argument)
 {
-    enum err err = ERR_OK;
     struct saves *saves = argument;
     struct manifest manifest = {0};
     struct hash content;
-    if (key.size != HASH_BYTES)
-        TRY(err_set(ERR_DATA, "a manifest with a key of %zu bytes", key.size));
-    memcpy(content.bytes, key.data, HASH_BYTES);
-    TRY(manifest_unpack(value.data, value.size, &content, &manifest));
+    if (manifest_unpack_row(key, value, &content, &manifest) != ERR_OK) {
+        saves->has_damage = true;
+        return ERR_OK;
+    }
     if (saves->count == saves->room) {
         size_t room = saves->room ? 2 * saves->room : 16, one = sizeof *saves->saved;
         saves->saved = mem_grow(saves->saved, saves->count * one, room * one);
         saves->room = room;
     }
     describe(&manifest, &saves->saved[saves->count++]);
-out:
     manifest_fini(&manifest);
-    return err;
+    return ERR_OK;
 }
 
 static enum err mark_named(struct store_bytes key, struct store_bytes value, void *argument)
@@ -122,7 +120,8 @@ struct hash *saves_blobs(const struct saves *saves, enum saves_which which, size
     *count = 0;
     for (size_t i = 0; i < saves->count; i++) {
         const struct saved *saved = &saves->saved[i];
-        if (saved->blob_count == 0 || (which == SAVES_KEPT && !saved->is_kept))
+        if (saved->blob_count == 0 ||
+            (which != SAVES_ALL && saved->is_kept != (which == SAVES_KEPT)))
             continue;
         memcpy(blobs + *count, saved->blobs, saved->blob_count * sizeof *blobs);
         *count += saved->blob_count;
@@ -134,13 +133,15 @@ struct hash *saves_blobs(const struct saves *saves, enum saves_which which, size
 enum err saves_drop(struct store_txn *txn, const struct saves *saves)
 {
     enum err err = ERR_OK;
-    size_t count = 0;
-    struct hash *kept = saves_blobs(saves, SAVES_KEPT, &count);
+    size_t kept_count = 0, dropped_count = 0;
+    struct hash *kept = saves_blobs(saves, SAVES_KEPT, &kept_count);
+    struct hash *dropped = saves_blobs(saves, SAVES_DROPPED, &dropped_count);
     for (size_t i = 0; i < saves->count; i++)
         if (!saves->saved[i].is_kept)
             TRY(store_delete(txn, TABLE_MANIFESTS, hash_key(&saves->saved[i].content)));
-    TRY(blob_sweep(txn, kept, count));
+    TRY(blob_sweep(txn, kept, kept_count, saves->has_damage ? dropped : NULL, dropped_count));
 out:
     mem_free(kept);
+    mem_free(dropped);
     return err;
 }

@@ -27,19 +27,20 @@ struct saved { /* one manifest */
 struct saves {
     struct saved *saved;
     size_t count, room;
+    bool has_damage; /* a manifest cannot be read: blobs no readable one needs may be its own */
 };
 
-/* ERR_DATA: a manifest is damaged. `saves` is zeroed; call saves_fini in any case. */
+/* What cannot be read is left out, and so stays. `saves` is zeroed; call saves_fini in any case. */
 MUST_CHECK enum err saves_read(struct store_txn *txn, struct saves *saves);
 void saves_fini(struct saves *saves);
 
-/* Hashes of the blobs that the kept ones need (or all of them), sorted by blob_compare(). Returns
+/* Hashes of the blobs that the kept ones (the others, all) need, sorted by blob_compare(). Returns
  * owned. */
-enum saves_which { SAVES_KEPT, SAVES_ALL };
+enum saves_which { SAVES_KEPT, SAVES_DROPPED, SAVES_ALL };
 struct hash *saves_blobs(const struct saves *saves, enum saves_which which, size_t *count);
 
 /* Deletes the manifests that are not kept, then every blob that no kept one needs (blobs of a save
- * that did not come to its end as well). */
+ * that did not come to its end as well, unless there is damage). */
 MUST_CHECK enum err saves_drop(struct store_txn *txn, const struct saves *saves);
 
 #endif

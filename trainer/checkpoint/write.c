@@ -23,6 +23,7 @@ struct writing {
     uint64_t batch_bytes;
 };
 
+/* What is there with the right bytes stays; a chunk that was damaged is written again. */
 static enum err put_next(struct store_txn *txn, struct writing *writing)
 {
     enum err err = ERR_OK;
@@ -30,18 +31,18 @@ static enum err put_next(struct store_txn *txn, struct writing *writing)
     const struct tensor *tensor = &writing->checkpoint->tensors[at->tensor];
     const struct hash *hash = &writing->blobs[at->tensor];
     size_t size_bytes = tensor_bytes(tensor), done = at->chunk * BLOB_CHUNK_BYTES;
-    bool is_there = false;
-    if (at->chunk == 0)
-        TRY(blob_exists(txn, hash, size_bytes, &is_there));
+    bool is_there = size_bytes == 0; /* has no chunks */
+    size_t left = size_bytes - done;
+    struct store_bytes chunk = {.data = (const char *)tensor->values + done,
+                                .size = left < BLOB_CHUNK_BYTES ? left : BLOB_CHUNK_BYTES};
+    if (!is_there)
+        TRY(blob_has_chunk(txn, hash, at->chunk, chunk, &is_there));
     if (!is_there) {
-        size_t left = size_bytes - done;
-        struct store_bytes chunk = {.data = (const char *)tensor->values + done,
-                                    .size = left < BLOB_CHUNK_BYTES ? left : BLOB_CHUNK_BYTES};
-        TRY(blob_put_chunk(txn, hash, at->chunk++, chunk));
+        TRY(blob_put_chunk(txn, hash, at->chunk, chunk));
         writing->batch_bytes += chunk.size;
-        done += chunk.size;
     }
-    if (is_there || done == size_bytes)
+    at->chunk++;
+    if (done + chunk.size == size_bytes)
         *at = (struct cursor){.tensor = at->tensor + 1};
 out:
     return err;
@@ -109,13 +110,16 @@ static enum err put_manifest(struct store_txn *txn, void *argument)
 {
     enum err err = ERR_OK;
     struct finish *finish = argument;
+    struct manifest read = {0};
     const struct checkpoint *checkpoint = &finish->manifest->checkpoint;
     struct store_bytes packed = {.data = finish->packed.bytes, .size = finish->packed.size};
     TRY(FAULT("checkpoint.manifest"));
     TRY(store_put(txn, TABLE_MANIFESTS, hash_key(&checkpoint->content), packed));
+    TRY(manifest_read(txn, &checkpoint->content, &read)); /* or nobody else could either */
     TRY(put_names(txn, checkpoint));
     TRY(retention_apply(txn, finish->keep));
 out:
+    manifest_fini(&read);
     return err;
 }
 

@@ -23,10 +23,12 @@ struct resume {                  /* the same on every rank */
     char parent[HASH_HEX_BYTES]; /* what the stage started from, "" for fresh weights */
 };
 
-/* Collective. Fills net->weights and `momentum` (device): from this stage's last checkpoint of the
- * same stage key if there is one, whether the scheduler knows of it or not; otherwise weights of
- * the stage before (or the imported teacher, or fresh ones) and no momentum. ERR_NOT_FOUND,
- * ERR_DATA: what the stage starts from is missing, damaged, or was made by other settings.
+/* Collective. Fills net->weights and `momentum` (device): from this stage's newest sound checkpoint
+ * of the same stage key if there is one, whether the scheduler knows of it or not; otherwise
+ * weights of the stage before (or the imported teacher, or fresh ones) and no momentum. Where
+ * damaged ones were passed over, or there is none though the scheduler knows of one, the observer
+ * is warned. ERR_NOT_FOUND, ERR_DATA: what the stage starts from is missing, damaged (the
+ * stage before has to run again), or was made by other settings.
  * ERR_CONFIG: it was computed on another device, and resources.lineage is same. */
 MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
                                 float *momentum, struct resume *resume);

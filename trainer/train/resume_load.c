@@ -1,4 +1,3 @@
-#include "base/log.h"
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "trainer/mixed.h"
@@ -73,46 +72,17 @@ static enum err check_key(const struct workbench *bench, const struct checkpoint
                    bench->plan.stages[stage].name);
 }
 
-/* ERR_NOT_FOUND: there is no such checkpoint, or it is of another stage or other settings. */
-static enum err check_resume(const struct workbench *bench, int stage, const char *name)
+/* The newest sound one of a stage with the campaign's settings; what was passed over goes to
+ * `damage`. A stage is a pure function of its key, so what has its key counts, whether the
+ * scheduler knows of it or not: the report of the newest save may have been lost with its gang. */
+static enum err load_newest(struct workbench *bench, int stage, bool is_final,
+                            struct checkpoint *checkpoint, struct text *damage)
 {
-    enum err err = ERR_OK;
-    struct checkpoint checkpoint = {0};
-    const char *stage_name = bench->plan.stages[stage].name;
-    TRY(checkpoint_peek(bench->store, name, &checkpoint));
-    if (strcmp(checkpoint.position.stage, stage_name) != 0)
-        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s belongs to stage %s, not %s", name,
-                    checkpoint.position.stage, stage_name));
-    if (check_key(bench, &checkpoint, stage) != ERR_OK)
-        TRY(err_set(ERR_NOT_FOUND, "checkpoint %s was made by other settings", name));
-out:
-    checkpoint_fini(&checkpoint);
-    return err;
-}
-
-/* Loads this stage's own last checkpoint; ERR_NOT_FOUND when there is none to go on from. The store
- * is asked first: the report of the newest save may have been lost with its gang, and the one the
- * scheduler knows of been dropped for it. A stage is a pure function of its key, so what has its
- * key counts. The scheduler's own counts behind an edit that was taken back: the newest is of other
- * settings then. */
-static enum err load_resume(struct workbench *bench, int stage, const struct stage_start *start,
-                            struct checkpoint *checkpoint)
-{
-    enum err err = ERR_OK;
-    char newest[NAME_BYTES];
-    const char *name = newest;
-    snprintf(newest, sizeof newest, "%s/latest", bench->plan.stages[stage].name);
-    err = check_resume(bench, stage, name);
-    if (err == ERR_NOT_FOUND && start->is_resume) {
-        name = start->content;
-        err = check_resume(bench, stage, name);
-        if (err == ERR_NOT_FOUND)
-            log_warn("stage=%s starts over: %s", bench->plan.stages[stage].name, err_text());
-    }
-    TRY(err);
-    TRY(checkpoint_load(bench->store, name, checkpoint));
-out:
-    return err;
+    char key[HASH_HEX_BYTES];
+    const struct checkpoint_wanted wanted = {
+        .stage = bench->plan.stages[stage].name, .stage_key = key, .is_final = is_final};
+    hash_hex(&bench->keys[stage], key);
+    return checkpoint_load_newest(bench->store, &wanted, checkpoint, damage);
 }
 
 static enum err load_imported(const struct workbench *bench, struct checkpoint *checkpoint)
@@ -133,15 +103,35 @@ out:
     return err;
 }
 
-static enum err load_stage_final(const struct workbench *bench, int stage,
-                                 struct checkpoint *checkpoint)
+/* Why the final checkpoint of a stage is not to be had. */
+static enum err explain_missing(const struct workbench *bench, int stage, const struct text *damage)
 {
     enum err err = ERR_OK;
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s/final", bench->plan.stages[stage].name);
-    TRY(checkpoint_load(bench->store, name, checkpoint));
-    TRY(check_key(bench, checkpoint, stage));
+    struct checkpoint checkpoint = {0};
+    const char *stage_name = bench->plan.stages[stage].name;
+    snprintf(name, sizeof name, "%s/final", stage_name);
+    if (damage->size > 0)
+        TRY(err_set(ERR_DATA,
+                    "the final checkpoint of stage %s is damaged (%s): run that stage again, it "
+                    "goes on from its newest sound one",
+                    stage_name, text_get(damage)));
+    TRY(checkpoint_peek(bench->store, name, &checkpoint));
+    TRY(check_key(bench, &checkpoint, stage));
+    TRY(err_set(ERR_NOT_FOUND, "stage %s has no final checkpoint", stage_name));
 out:
+    checkpoint_fini(&checkpoint);
+    return err;
+}
+
+static enum err load_stage_final(struct workbench *bench, int stage, struct checkpoint *checkpoint)
+{
+    struct text damage;
+    text_init(&damage);
+    enum err err = load_newest(bench, stage, true, checkpoint, &damage);
+    if (err == ERR_NOT_FOUND)
+        err = explain_missing(bench, stage, &damage);
+    text_fini(&damage);
     return err;
 }
 
@@ -164,7 +154,11 @@ static enum err load_start(struct workbench *bench, int stage, const struct stag
     bool is_given = !start->is_resume && start->content && start->content[0] != '\0';
     parent[0] = '\0';
     if (before >= 0 && is_given) {
-        TRY(checkpoint_load(bench->store, start->content, &checkpoint));
+        err = checkpoint_load(bench->store, start->content, &checkpoint);
+        if (err == ERR_DATA)
+            TRY(err_prefix(err, "the final checkpoint of stage %s is damaged",
+                           bench->plan.stages[before].name));
+        TRY(err);
         TRY(check_key(bench, &checkpoint, before));
     } else if (before >= 0) {
         TRY(load_stage_final(bench, before, &checkpoint));
@@ -184,29 +178,65 @@ out:
     return err;
 }
 
+/* Where a stage begins behind damage, or without what the scheduler thought it had. */
+static void say_where(struct workbench *bench, const struct text *damage, bool is_found,
+                      const struct checkpoint *found)
+{
+    struct text text;
+    text_init(&text);
+    if (damage->size > 0)
+        text_add(&text, "damage among its checkpoints (%s): ", text_get(damage));
+    else
+        text_add(&text, "the store has no checkpoint of it with these settings any more: ");
+    if (is_found)
+        text_add(&text, "it goes on from the newest sound one, step %llu%s",
+                 (unsigned long long)found->position.step,
+                 found->position.is_final ? ", its last" : "");
+    else
+        text_add(&text, "it starts over");
+    workbench_warn(bench, text_get(&text));
+    text_fini(&text);
+}
+
+static enum err set_resumed(struct workbench *bench, const struct checkpoint *checkpoint,
+                            float *momentum, struct resume *resume)
+{
+    enum err err = ERR_OK;
+    TRY(set_all(bench->net, checkpoint, "", bench->net->weights));
+    TRY(set_all(bench->net, checkpoint, RESUME_MOMENTUM, momentum));
+    resume->has_begun = true;
+    resume->step = checkpoint->position.step;
+    resume->is_final = checkpoint->position.is_final;
+    resume->content = checkpoint->content;
+    snprintf(resume->parent, sizeof resume->parent, "%s",
+             checkpoint->meta.parent ? checkpoint->meta.parent : "");
+out:
+    return err;
+}
+
 static enum err load_here(struct workbench *bench, int stage, const struct stage_start *start,
                           float *momentum, struct resume *resume)
 {
     enum err err = ERR_OK;
     struct checkpoint checkpoint = {0};
+    struct text damage;
+    text_init(&damage);
     *resume = (struct resume){0};
-    err = load_resume(bench, stage, start, &checkpoint);
-    if (err == ERR_NOT_FOUND) {
+    err = load_newest(bench, stage, false, &checkpoint, &damage);
+    bool is_found = err == ERR_OK;
+    if (is_found || err == ERR_NOT_FOUND)
+        if (damage.size > 0 || (!is_found && start->is_resume))
+            say_where(bench, &damage, is_found, &checkpoint);
+    if (err == ERR_NOT_FOUND)
         err = load_start(bench, stage, start, resume->parent);
-        goto out;
-    }
     TRY(err);
-    TRY(mixed_go_on(bench, &checkpoint));
-    TRY(set_all(bench->net, &checkpoint, "", bench->net->weights));
-    TRY(set_all(bench->net, &checkpoint, RESUME_MOMENTUM, momentum));
-    resume->has_begun = true;
-    resume->step = checkpoint.position.step;
-    resume->is_final = checkpoint.position.is_final;
-    resume->content = checkpoint.content;
-    snprintf(resume->parent, sizeof resume->parent, "%s",
-             checkpoint.meta.parent ? checkpoint.meta.parent : "");
+    if (is_found)
+        TRY(mixed_go_on(bench, &checkpoint));
+    if (is_found)
+        TRY(set_resumed(bench, &checkpoint, momentum, resume));
 out:
     checkpoint_fini(&checkpoint);
+    text_fini(&damage);
     return err;
 }
 
