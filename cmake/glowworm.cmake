@@ -25,6 +25,23 @@ function(glowworm_room name)
   target_link_libraries(gw_${name} PUBLIC ${ROOM_LINK})
 endfunction()
 
+# glowworm_device(name SOURCES a.c LINK libs... [FOLDER folder]): the module glowworm-device-<name>.so
+# (kernels/device_module.h). It is installed unless a folder of its own is named, which only tests do.
+set(GLOWWORM_DEVICES_FOLDER lib/glowworm)
+function(glowworm_device name)
+  cmake_parse_arguments(DEVICE "" "FOLDER" "SOURCES;LINK" ${ARGN})
+  add_library(glowworm-device-${name} MODULE ${DEVICE_SOURCES})
+  glowworm_compile(glowworm-device-${name})
+  target_link_libraries(glowworm-device-${name} PRIVATE ${DEVICE_LINK})
+  set_target_properties(glowworm-device-${name} PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${GLOWWORM_DEVICES_FOLDER})
+  if(DEVICE_FOLDER)
+    set_target_properties(glowworm-device-${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${DEVICE_FOLDER})
+  else()
+    install(TARGETS glowworm-device-${name} LIBRARY DESTINATION ${GLOWWORM_DEVICES_FOLDER})
+  endif()
+endfunction()
+
 # glowworm_protobuf(target file.proto): generated code is compiled without our warnings.
 function(glowworm_protobuf target proto)
   get_filename_component(stem ${proto} NAME_WE)

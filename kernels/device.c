@@ -1,6 +1,6 @@
 #include "kernels/device.h"
-#include "base/text.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/device_module.h"
 #include <string.h>
 
 struct dims conv_out(const struct conv *conv)
@@ -13,8 +13,7 @@ enum err device_open(const struct device_cfg *cfg, struct device **device)
 {
     if (strcmp(cfg->name, "auto") == 0 || strcmp(cfg->name, "cpu") == 0)
         return cpu_open(cfg, device);
-    return err_set(ERR_UNAVAILABLE, "there is no device \"%s\" in this build; use auto or cpu",
-                   cfg->name);
+    return device_module_open(cfg, device);
 }
 
 void device_close(struct device **device)

@@ -358,8 +358,11 @@ struct device_ops {
 #define DEVICE_LINEAGE    256
 #define DEVICE_LINEAGE_ON " on "
 
+struct device_module;
+
 struct device {
     const struct device_ops *ops;
+    const struct device_module *module; /* that opened it; NULL: part of the program */
     struct device_traffic traffic;
     size_t map_bytes; /* of an element of a map */
     /* What the results depend on: "cpu x86-64-v4 oneDNN 2.7.2 on <model>". In front of " on " what
@@ -369,13 +372,13 @@ struct device {
 };
 
 struct device_cfg {
-    const char *name; /* "auto" or "cpu" */
+    const char *name; /* "auto" (the CPU), "cpu", or a module's (kernels/device_module.h) */
     int threads;      /* compute threads of a CPU device, >= 1 */
     enum isa isa;     /* ISA_AUTO: the best this machine has */
 };
 
-/* Returns owned in *device. ERR_UNAVAILABLE when the device or the pinned instruction set is not
- * there. */
+/* Returns owned in *device. ERR_UNAVAILABLE when the device, its module or the pinned instruction
+ * set is not there: what is missing, where it was looked for and the cure. */
 MUST_CHECK enum err device_open(const struct device_cfg *cfg, struct device **device);
 void device_close(struct device **device); /* accepts NULL and a pointer to NULL; sets NULL */
 

@@ -44,7 +44,6 @@ static enum err open_device(struct workbench *bench)
                              .threads = campaign->resources.threads};
     TRY(isa_parse(campaign->resources.isa, &cfg.isa));
     TRY(device_open(&cfg, &bench->device));
-    bench->device_comm = comm_staged(bench->comm, bench->device);
     TRY(supernet_create(&bench->space, bench->device, &bench->net));
 out:
     return err;
@@ -149,6 +148,8 @@ enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **resu
     err = bench->comm->rank == 0 ? open_store(bench) : ERR_OK;
     TRY(comm_agree(bench->comm, err));
     TRY(mixed_gang(bench));
+    err = comm_on_device(bench->comm, bench->device, &bench->device_comm);
+    TRY(comm_agree(bench->comm, err));
     if (bench->comm->rank == 0)
         log_info(
             "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",

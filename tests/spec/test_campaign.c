@@ -57,6 +57,15 @@ static void three_lines_are_a_campaign(void **state)
     assert_int_equal(campaign.resolutions[2], 28);
     assert_true(campaign.optimiser.dropout == 0);
     assert_true(campaign.checkpoint.every_seconds == 300);
+    assert_string_equal(campaign.resources.device, "auto");
+}
+
+static void a_device_may_be_a_module_s(void **state)
+{
+    (void)state;
+    struct campaign campaign;
+    assert_ok(load_more("resources: {device: some-board}\n", &campaign));
+    assert_string_equal(campaign.resources.device, "some-board");
 }
 
 static void units_and_words_mean_what_they_say(void **state)
@@ -173,6 +182,8 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
          "key 'shrink.rows.width-1.expansions': 6 is not one of the expansions of space"},
         {"shrink: {rows: {kernel: {epochs: 3}, kernel: {epochs: 4}}}", "'kernel' is there twice"},
         {"campaign: a/b", "is there twice"},
+        {"resources: {device: ../late}",
+         ":4:21: key 'resources.device': '../late' is no device's name: use auto, cpu or the name"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct campaign campaign;
@@ -335,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_campaign),
+        cmocka_unit_test(a_device_may_be_a_module_s),
         cmocka_unit_test(units_and_words_mean_what_they_say),
         cmocka_unit_test(the_shipped_campaigns_load),
         cmocka_unit_test(every_class_of_mistake_is_listed_at_once),

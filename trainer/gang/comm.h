@@ -42,6 +42,10 @@ MUST_CHECK enum err comm_gather_equal(struct comm *comm, const void *mine, void 
 /* Exchanges of device memory for any device, through the host. Both are borrowed and must outlive
  * it. Returns owned (device_comm_close). */
 struct device_comm *comm_staged(struct comm *comm, struct device *device);
+/* Collective. The device's own exchanges where its module brings some, else staged ones. ERR_PEER,
+ * and what the module says. Borrows and returns as comm_staged(). */
+MUST_CHECK enum err comm_on_device(struct comm *comm, struct device *device,
+                                   struct device_comm **device_comm);
 
 /* First leaf of a rank when M leaves are dealt to `size` ranks in contiguous runs; comm_first(M,
  * size, size) = M. */

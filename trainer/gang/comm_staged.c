@@ -1,6 +1,7 @@
 /* Exchanges of device memory through pinned host memory and the gang's own comm: right for any
  * device, and what others are compared with. */
 #include "base/mem.h"
+#include "kernels/device_module.h"
 #include "trainer/gang/comm.h"
 #include <string.h>
 
@@ -124,4 +125,20 @@ struct device_comm *comm_staged(struct comm *comm, struct device *device)
                                         .least = staged_least,
                                         .close = staged_close};
     return &staged->face;
+}
+
+static enum err gang_broadcast(void *own, void *bytes, size_t size_bytes)
+{
+    struct comm *comm = own;
+    return comm->broadcast(comm, bytes, size_bytes);
+}
+
+enum err comm_on_device(struct comm *comm, struct device *device, struct device_comm **device_comm)
+{
+    struct device_gang gang = {
+        .rank = comm->rank, .size = comm->size, .own = comm, .broadcast = gang_broadcast};
+    if (device->module && device->module->open_comm)
+        return device->module->open_comm(device, &gang, device_comm);
+    *device_comm = comm_staged(comm, device);
+    return ERR_OK;
 }

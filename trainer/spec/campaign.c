@@ -28,6 +28,10 @@ static void check_names(const struct loading *loading)
     if (campaign->name[0] && !file_is_name(campaign->name))
         COMPLAIN(loading, "campaign", "'%s' becomes a folder: use letters, digits, - and _",
                  campaign->name);
+    if (!file_is_name(campaign->resources.device))
+        COMPLAIN(loading, "resources.device",
+                 "'%s' is no device's name: use auto, cpu or the name of a device module",
+                 campaign->resources.device);
 }
 
 /* The leaves of a step are dealt to the ranks. */

@@ -1,0 +1,141 @@
+#include "kernels/device_module.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FUNCTION "glowworm_device_module"
+
+typedef const struct device_module *module_function(void);
+
+/* The file in one folder; NULL when it is not there, and the folder is noted. Returns owned. */
+static char *try_folder(const char *folder, const char *file, struct text *tried)
+{
+    char *path = file_join(folder, file);
+    if (file_exists(path))
+        return path;
+    text_add(tried, "%s%s", tried->size ? ", " : "", folder);
+    mem_free(path);
+    return NULL;
+}
+
+/* Those of the environment, in order. */
+static char *find_named(const char *file, struct text *tried)
+{
+    const char *list = getenv("GLOWWORM_DEVICES");
+    char *copy = mem_string(list ? list : ""), *rest = NULL, *found = NULL;
+    for (char *folder = strtok_r(copy, ":", &rest); folder && !found;
+         folder = strtok_r(NULL, ":", &rest))
+        found = try_folder(folder, file, tried);
+    mem_free(copy);
+    return found;
+}
+
+/* INSTALLED_DEVICES is the way from the folder of the programs to that of the devices, wherever
+ * both were put together: the build says it. */
+static char *find_installed(const char *file, struct text *tried)
+{
+    char program[PATH_MAX] = "";
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[size > 0 ? size : 0] = 0;
+    char *slash = strrchr(program, '/');
+    if (!slash)
+        return NULL;
+    *slash = 0;
+    char *folder = file_join(program, INSTALLED_DEVICES);
+    char *found = try_folder(folder, file, tried);
+    mem_free(folder);
+    return found;
+}
+
+static enum err find(const char *name, char **path)
+{
+    struct text file, tried;
+    text_init(&file);
+    text_init(&tried);
+    text_add(&file, "glowworm-device-%s.so", name);
+    char *found = find_named(text_get(&file), &tried);
+    if (!found)
+        found = find_installed(text_get(&file), &tried);
+    enum err err = ERR_OK;
+    if (found)
+        *path = found;
+    else
+        err = err_set(ERR_UNAVAILABLE,
+                      "there is no device \"%s\": auto and cpu are built in, and no %s lies in %s; "
+                      "install that module, or name its folder in GLOWWORM_DEVICES",
+                      name, text_get(&file), text_get(&tried));
+    text_fini(&file);
+    text_fini(&tried);
+    return err;
+}
+
+static enum err check(const char *path, const char *name, const struct device_module *module)
+{
+    if (!module)
+        return err_set(ERR_UNAVAILABLE, "%s gives no device; rebuild or remove it", path);
+    if (module->abi != DEVICE_ABI) /* nothing else of it may be looked at */
+        return err_set(ERR_UNAVAILABLE,
+                       "%s was built for ABI %#x of devices, this program has %#x; install both "
+                       "from one build",
+                       path, (unsigned)module->abi, (unsigned)DEVICE_ABI);
+    if (!module->open || !module->name)
+        return err_set(ERR_UNAVAILABLE, "%s cannot open a device; rebuild or remove it", path);
+    if (strcmp(module->name, name) != 0)
+        return err_set(ERR_UNAVAILABLE,
+                       "%s is the module of device \"%s\", not of \"%s\"; rename it to "
+                       "glowworm-device-%s.so",
+                       path, module->name, name, module->name);
+    return ERR_OK;
+}
+
+static enum err load(const char *path, const char *name, const struct device_module **module)
+{
+    enum err err = ERR_OK;
+    module_function *function = NULL;
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle)
+        return err_set(ERR_UNAVAILABLE,
+                       "device module cannot be loaded: %s; install the libraries it needs, or a "
+                       "module built with this program",
+                       dlerror());
+    *(void **)(void *)&function = dlsym(handle, FUNCTION); /* as POSIX has it */
+    if (!function)
+        TRY(err_set(ERR_UNAVAILABLE, "%s is no device module: it has no function %s; remove it",
+                    path, FUNCTION));
+    *module = function();
+    TRY(check(path, name, *module));
+out:
+    if (err != ERR_OK)
+        dlclose(handle);
+    return err;
+}
+
+enum err device_module_open(const struct device_cfg *cfg, struct device **device)
+{
+    enum err err = ERR_OK;
+    const struct device_module *module = NULL;
+    struct device *opened = NULL;
+    char *path = NULL;
+    if (!file_is_name(cfg->name))
+        TRY(err_set(ERR_UNAVAILABLE,
+                    "\"%s\" is no device's name: auto, cpu or a module's, of letters, digits, - "
+                    "and _",
+                    cfg->name));
+    TRY(find(cfg->name, &path));
+    TRY(load(path, cfg->name, &module));
+    err = module->open(cfg, &opened);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "%s", path));
+    if (!opened || !opened->ops)
+        TRY(err_set(ERR_UNAVAILABLE, "%s opened no device; rebuild or remove it", path));
+    opened->module = module;
+    *device = opened;
+out:
+    mem_free(path);
+    return err;
+}

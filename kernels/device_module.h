@@ -1,0 +1,54 @@
+/* A device that is no part of the programs: a shared object glowworm-device-NAME.so, loaded when a
+ * device of that name is opened and never unloaded. It lies in one of the folders of the
+ * environment's GLOWWORM_DEVICES (colons between them), or in ../lib/glowworm beside the folder of
+ * the running program; the first that has the file counts.
+ *
+ * A module links the libraries of its hardware, and nothing of ours: base/err.h, base/mem.h,
+ * base/log.h, base/rng.h and the functions of kernels/device.h are the program's (the list is
+ * kernels/module_symbols.list), so that errors, the log and the CPU device are one in a process.
+ * It exports one function:
+ *
+ *     const struct device_module *glowworm_device_module(void);
+ *
+ * and keeps everything else to itself; CMake's glowworm_device() builds it so. Any thread may open
+ * a device. */
+#ifndef KERNELS_DEVICE_MODULE_H
+#define KERNELS_DEVICE_MODULE_H
+
+#include "kernels/device_comm.h"
+
+/* Raised by hand whenever what a module sees changes its meaning: device.h, device_comm.h, this
+ * page, the headers of base named above. */
+enum { DEVICE_BORDER = 1 };
+/* The sizes make an operation or a field that somebody forgot to raise it for another border. */
+#define DEVICE_ABI                                                                                 \
+    ((uint32_t)DEVICE_BORDER << 20 | (uint32_t)(sizeof(struct device_ops) + sizeof(struct device)))
+
+/* What a module needs of the gang to make a communicator of its own. */
+struct device_gang {
+    int rank, size;
+    void *own;
+    /* rank 0's host memory to all; ERR_PEER after the gang's deadline */
+    MUST_CHECK enum err (*broadcast)(void *own, void *bytes, size_t size_bytes);
+};
+
+struct device_module {
+    uint32_t abi;     /* DEVICE_ABI; first, whatever else changes */
+    const char *name; /* as in the file's name */
+    /* As device_open(), whose errors these are: ERR_UNAVAILABLE with what is missing. */
+    MUST_CHECK enum err (*open)(const struct device_cfg *, struct device **);
+    /* Collective. Exchanges of its own for a device that it opened. NULL: it has none, and
+     * trainer/gang/comm_staged.c does. Borrows the device; returns owned (device_comm_close). */
+    MUST_CHECK enum err (*open_comm)(struct device *, const struct device_gang *,
+                                     struct device_comm **);
+};
+
+#define DEVICE_MODULE_EXPORT __attribute__((visibility("default")))
+DEVICE_MODULE_EXPORT const struct device_module *glowworm_device_module(void);
+
+/* Opens the device of the module of that name. ERR_UNAVAILABLE naming the file, or the folders that
+ * were looked through, and the cure: there is none, it cannot be loaded, it is no device module, it
+ * was built for another border. Returns owned. */
+MUST_CHECK enum err device_module_open(const struct device_cfg *cfg, struct device **device);
+
+#endif
