@@ -49,6 +49,9 @@ struct knob {
     enum knob_unit unit;
     const char *words; /* "cpu|auto"; for numbers: words that stand for one, "no=1|auto=-1" */
     unsigned affects;  /* whose results change with it: bits of the schema's owner, 0: nobody's */
+    /* At its default it is no input of theirs: so are knobs that came later, whose default is what
+     * was done before, so that what was computed then still counts. */
+    bool is_input_when_set;
     const struct schema *rows;
     const char *help; /* one line */
 };

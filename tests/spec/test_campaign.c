@@ -58,6 +58,7 @@ static void three_lines_are_a_campaign(void **state)
     assert_true(campaign.optimiser.dropout == 0);
     assert_true(campaign.checkpoint.every_seconds == 300);
     assert_string_equal(campaign.resources.device, "auto");
+    assert_string_equal(campaign.precision, "fp32");
 }
 
 static void a_device_may_be_a_module_s(void **state)
@@ -182,6 +183,7 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
          "key 'shrink.rows.width-1.expansions': 6 is not one of the expansions of space"},
         {"shrink: {rows: {kernel: {epochs: 3}, kernel: {epochs: 4}}}", "'kernel' is there twice"},
         {"campaign: a/b", "is there twice"},
+        {"precision: bf16", ":4:12: key 'precision': 'bf16' is not one of fp32"},
         {"resources: {device: ../late}",
          ":4:21: key 'resources.device': '../late' is no device's name: use auto, cpu or the name"},
     };

@@ -289,6 +289,7 @@ static const struct {
     {"seed", "2", "teacher"},
     {"batch.global", "512", "teacher"},
     {"batch.micro", "64", "teacher"},
+    {"precision", NULL, NULL}, /* there is only one */
     {"optimiser.momentum", "0.8", "teacher"},
     {"optimiser.decay", "1e-4", "teacher"},
     {"optimiser.matrix_decay", "3e-5", "kernel"}, /* the teacher has no smaller kernel */
@@ -318,7 +319,7 @@ static const struct {
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},
-    {"resources.device", "cpu", ""},
+    {"resources.device", "cpu", "teacher evaluate search"},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
     {"resources.lineage", "same", ""},
     {"run_folder", "runs/x", ""},
@@ -401,6 +402,30 @@ static void inputs_name_the_knob_that_changed(void **state)
         if (!strstr(text_get(&lines), expected[i]))
             fail_msg("not there: %s in\n%s", expected[i], text_get(&lines));
     text_fini(&lines);
+}
+
+/* Finished runs of programs that did not know these knobs stay finished. */
+static void knobs_that_came_later_are_no_inputs_at_their_default(void **state)
+{
+    (void)state;
+    struct made made, other;
+    const struct campaign_override written[] = {{"resources.device", "auto"},
+                                                {"precision", "fp32"}};
+    const struct campaign_override set[] = {{"resources.device", "some-board"}};
+    make(written, 2, &made);
+    make(set, 1, &other);
+    for (int i = 0; i < made.plan.stage_count; i++) {
+        struct text lines;
+        text_init(&lines);
+        campaign_stage_inputs(&made.campaign, &made.space, &made.schedule, &made.plan, i, &lines);
+        assert_null(strstr(text_get(&lines), "resources.device"));
+        assert_null(strstr(text_get(&lines), "precision"));
+        campaign_stage_inputs(&other.campaign, &other.space, &other.schedule, &other.plan, i,
+                              &lines);
+        bool is_input = strstr(text_get(&lines), "resources.device=some-board\n") != NULL;
+        assert_int_equal(is_input, strstr(text_get(&lines), "resources.isa=auto\n") != NULL);
+        text_fini(&lines);
+    }
 }
 
 static void a_copy_of_the_space_under_another_name_changes_nothing(void **state)
@@ -499,6 +524,7 @@ int main(void)
         cmocka_unit_test(keys_change_exactly_for_the_knobs_that_change_results),
         cmocka_unit_test(keys_are_the_same_every_time_and_follow_the_datasets_content),
         cmocka_unit_test(inputs_name_the_knob_that_changed),
+        cmocka_unit_test(knobs_that_came_later_are_no_inputs_at_their_default),
         cmocka_unit_test(a_copy_of_the_space_under_another_name_changes_nothing),
         cmocka_unit_test(wasted_training_is_pointed_out),
         cmocka_unit_test(calibration_batches_are_full_and_the_last_has_what_is_left),

@@ -49,6 +49,7 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
     struct memo_cfg memo = {.calibrate = &evaluate->cfg.calibrate,
                             .holdout_count = cfg->holdout_count,
                             .micro = micro,
+                            .precision = cfg->precision,
                             .store = cfg->store};
     evaluate->memo = memo_create(&memo);
     TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));

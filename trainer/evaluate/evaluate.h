@@ -18,6 +18,7 @@ struct evaluate_cfg {               /* all borrowed */
     struct checkpoint_store *store; /* of measurements: open to write on rank 0, NULL on the others;
                                        NULL everywhere: nothing is looked up or kept */
     int micro;                      /* of their images at once */
+    const char *precision;          /* the campaign's */
     /* Room for a calibration batch and for `micro` images at the space's largest side; NULL: of its
      * own. */
     struct activation_arena *arena;

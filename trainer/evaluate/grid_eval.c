@@ -61,6 +61,7 @@ enum err grid_eval_open(struct workbench *bench, struct activation_arena *arena,
                                .test_count = bench->test_count,
                                .store = bench->store,
                                .micro = campaign->batch.micro,
+                               .precision = campaign->precision,
                                .arena = arena,
                                .own = bench,
                                .wants_stop = wants_stop};

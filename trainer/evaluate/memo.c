@@ -5,8 +5,6 @@
 #include "trainer/spec/campaign.h"
 #include <string.h>
 
-#define PRECISION "fp32" /* of maps and weights: there is no other yet */
-
 struct memo {
     struct memo_cfg cfg;
     bool has_checkpoint;
@@ -66,7 +64,7 @@ static void write_key(const struct memo *memo, const struct subnet *subnet, enum
                                   .holdout = memo->cfg.holdout_count,
                                   .batch = memo->cfg.micro,
                                   .calibration = text_get(&memo->calibration),
-                                  .precision = PRECISION,
+                                  .precision = memo->cfg.precision,
                                   .lineage = calibrate->net->device->lineage,
                                   .training_version = TRAINING_VERSION};
     measurement_key_write(&key, text);

@@ -13,6 +13,7 @@ struct memo_cfg {                          /* all borrowed */
     const struct calibrate_cfg *calibrate; /* also gang, network and data set of the evaluation */
     uint32_t holdout_count;                /* images held out */
     int micro;                             /* images evaluated at once */
+    const char *precision;                 /* the campaign's */
     struct checkpoint_store *store;        /* open to write on rank 0; NULL on the others, and where
                                               nothing is to be kept */
 };

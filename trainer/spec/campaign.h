@@ -67,7 +67,8 @@ struct campaign {
 
     struct {
         int global, micro;
-    } batch; /* global = micro * leaves */
+    } batch;           /* global = micro * leaves */
+    char precision[8]; /* "fp32" */
     struct {
         double momentum, decay, matrix_decay, smoothing, dropout;
     } optimiser; /* 0.9, 3e-5, 0, 0.1, the space's */

@@ -56,7 +56,18 @@ void campaign_expand(const struct campaign *campaign, const struct schedule *sch
         depend(report, i);
 }
 
-/* "knob=value" of every knob that changes results of this kind. */
+/* "knob=value"; nothing for the default of a knob that is an input only when it is set. */
+static void add_knob(const struct campaign *campaign, const struct knob *knob, struct text *lines)
+{
+    struct text value;
+    text_init(&value);
+    schema_value(knob, campaign, &value);
+    if (!knob->is_input_when_set || strcmp(text_get(&value), knob->fallback) != 0)
+        text_add(lines, "%s=%s\n", knob->path, text_get(&value));
+    text_fini(&value);
+}
+
+/* Every knob that changes results of this kind. */
 static void add_knobs(const struct campaign *campaign, unsigned affects, struct text *lines)
 {
     const struct schema *schema = campaign_schema();
@@ -64,9 +75,7 @@ static void add_knobs(const struct campaign *campaign, unsigned affects, struct 
         const struct knob *knob = &schema->knobs[i];
         if (!(knob->affects & affects) || knob->type == KNOB_ROWS || knob->type == KNOB_NAMED)
             continue;
-        text_add(lines, "%s=", knob->path);
-        schema_value(knob, campaign, lines);
-        text_add(lines, "\n");
+        add_knob(campaign, knob, lines);
     }
 }
 
