@@ -1,5 +1,4 @@
 #include "base/err.h"
-#include "base/log.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,11 +68,6 @@ const char *err_name(enum err code)
 int err_exit_code(enum err code)
 {
     return (size_t)code < CODE_COUNT ? codes[code].exit_code : 70;
-}
-
-void err_trace(const char *file, int line, const char *call)
-{
-    log_debug("trace=%s:%d call=%s", file, line, call);
 }
 
 _Noreturn void err_bug(const char *file, int line, const char *format, ...)

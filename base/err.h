@@ -44,7 +44,7 @@ const char *err_name(enum err code);
 /* The exit code of the interface (docs: exit codes). */
 int err_exit_code(enum err code);
 
-/* One debug-level trace line per frame on the way up. */
+/* One debug-level trace line per frame on the way up; the log has it (base/log.c). */
 void err_trace(const char *file, int line, const char *call);
 
 /* We are wrong: prints file, line and sentence, then aborts, in release builds too. */

@@ -73,3 +73,8 @@ void log_line(enum log_level level, const char *format, ...)
     ssize_t written = write(STDERR_FILENO, line, size);
     (void)written; /* nobody is left to tell */
 }
+
+void err_trace(const char *file, int line, const char *call)
+{
+    log_debug("trace=%s:%d call=%s", file, line, call);
+}

@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/store/env.h"
+#include "base/store/internal.h"
 #include "base/store/place.h"
 #include <errno.h>
 #include <fcntl.h>

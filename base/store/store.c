@@ -1,6 +1,6 @@
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/store/env.h"
+#include "base/store/internal.h"
 #include "base/store/place.h"
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "base/fault.h"
-#include "base/store/env.h"
+#include "base/store/internal.h"
 #include <string.h>
 
 /* The jail's LMDB(): the code of a call inside a transaction, which it marks when the map is full.

@@ -7,24 +7,16 @@
 #define BASE_WIRE_WIRE_H
 
 #include "base/err.h"
+#include "base/wire/curve.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define WIRE_PEER_BYTES   32
 #define WIRE_HEADER_BYTES 12
-#define WIRE_KEY_BYTES    41 /* a CURVE key in Z85 text, NUL included */
 #define WIRE_ENDPOINT     256
 
 enum wire_role { WIRE_SERVER, WIRE_CLIENT };
-
-/* CURVE, for wires that leave the machine. A server answers only the clients of its list. */
-struct wire_curve {
-    const char *public_key, *secret_key; /* our own, Z85 */
-    const char *server_key;              /* client: the server's public key */
-    const char *const *allowed;          /* server: public keys of the clients; copied */
-    int allowed_count;                   /* 0 lets nobody in */
-};
 
 struct wire_cfg {
     enum wire_role role;

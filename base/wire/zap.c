@@ -2,6 +2,7 @@
 #include "base/wire/zap.h"
 #include "base/mem.h"
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zmq.h>
 

@@ -3,7 +3,8 @@
 #ifndef BASE_WIRE_ZAP_H
 #define BASE_WIRE_ZAP_H
 
-#include "base/wire/wire.h"
+#include "base/err.h"
+#include "base/wire/curve.h"
 
 struct zap;
 

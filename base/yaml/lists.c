@@ -1,6 +1,6 @@
 /* The list types of a schema: sets of integers, sets of words, rows. */
 #include "base/mem.h"
-#include "base/yaml/walk.h"
+#include "base/yaml/schema_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

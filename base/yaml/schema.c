@@ -1,6 +1,6 @@
 /* The walk of a schema over a tree: fills a struct, names every error. */
 #include "base/mem.h"
-#include "base/yaml/walk.h"
+#include "base/yaml/schema_internal.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -6,26 +6,9 @@
 #define TRAINER_DATA_DATASET_H
 
 #include "base/err.h"
-#include "base/hash.h"
+#include "trainer/data/dataset_info.h"
+#include "trainer/data/image.h"
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum image_format { IMAGE_RAW, IMAGE_JPEG }; /* raw: u8 (H,W,C) */
-
-struct dataset_info {
-    char source[256];
-    int classes;
-    char **class_names;               /* (classes) borrowed from the dataset */
-    int channels;                     /* 1 or 3 */
-    uint32_t train_count, test_count; /* test_count 0: the source had none */
-    int max_height, max_width;
-    enum image_format format;
-    double mean[3], deviation[3]; /* of the training images, pixel values 0..255 */
-    struct hash content;
-    uint32_t *train_per_class, *test_per_class; /* (classes) images, borrowed from the dataset */
-    uint64_t record_bytes;                      /* of all records */
-};
 
 struct dataset;
 
@@ -44,13 +27,6 @@ enum split { SPLIT_TRAIN, SPLIT_HOLDOUT, SPLIT_TEST };
  * ERR_CONFIG when holdout >= n. *records: returns owned. */
 MUST_CHECK enum err dataset_split(const struct dataset *dataset, enum split split, uint32_t holdout,
                                   uint32_t **records, uint32_t *count);
-
-struct image {
-    int H, W, C;
-    int32_t label;
-    uint8_t *pixels; /* (H,W,C); owned by the caller's buffer below */
-    size_t room;
-};
 
 /* Decodes a record into image->pixels (grown as needed; free with mem_free). Any thread may call at
  * once. */

@@ -5,7 +5,7 @@
 #define TRAINER_DATA_IMAGE_FILE_H
 
 #include "base/err.h"
-#include "trainer/data/dataset.h"
+#include "trainer/data/image.h"
 
 /* Starts libvips once for the process; later calls do nothing. ERR_UNAVAILABLE. */
 MUST_CHECK enum err image_file_start(void);

@@ -3,7 +3,8 @@
 #ifndef TRAINER_DATA_IMAGE_PNG_H
 #define TRAINER_DATA_IMAGE_PNG_H
 
-#include "trainer/data/dataset.h"
+#include "base/err.h"
+#include "trainer/data/image.h"
 #include <stddef.h>
 
 /* *png: returns owned (mem_free). ERR_FAILED when libvips refuses. */

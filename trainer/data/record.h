@@ -5,8 +5,10 @@
 #ifndef TRAINER_DATA_RECORD_H
 #define TRAINER_DATA_RECORD_H
 
+#include "base/err.h"
 #include "base/hash.h"
-#include "trainer/data/dataset.h"
+#include "trainer/data/dataset_info.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RECORD_DIGEST_BYTES 16                 /* of the record's BLAKE2b-256 */

@@ -1,6 +1,6 @@
 /* Inside the schema walk: what schema.c and lists.c share. */
-#ifndef BASE_YAML_WALK_H
-#define BASE_YAML_WALK_H
+#ifndef BASE_YAML_SCHEMA_INTERNAL_H
+#define BASE_YAML_SCHEMA_INTERNAL_H
 
 #include "base/yaml/schema.h"
 

@@ -1,12 +1,12 @@
 /* The import: passes over the source until one plan fits all its images, then the move into place.
  * A pass begins with the narrowest plan (one channel, raw) and is begun anew with a wider one at
  * the first image that needs it; usually that is the first image of all, so it costs nothing. */
-#include "trainer/data/import.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "trainer/data/dataset_store.h"
 #include "trainer/data/duplicates.h"
+#include "trainer/data/import.h"
 #include "trainer/data/import_place.h"
 #include "trainer/data/import_pool.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 /* What the files of base/store share: the environment behind struct store, and LMDB's codes as
  * ours. */
-#ifndef BASE_STORE_ENV_H
-#define BASE_STORE_ENV_H
+#ifndef BASE_STORE_INTERNAL_H
+#define BASE_STORE_INTERNAL_H
 
 #include "base/store/store.h"
 #include <lmdb.h>
