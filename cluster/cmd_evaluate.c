@@ -70,6 +70,9 @@ static enum err read_option(int option, const char *value, struct request *reque
         return read_mode(value, &request->mode);
     case 't':
         return read_threads(value, &request->device.threads);
+    case 'd':
+        request->device.name = value;
+        return ERR_OK;
     case 'a':
         return isa_parse(value, &request->device.isa) == ERR_OK ? ERR_OK
                                                                 : err_prefix(ERR_USAGE, "--isa");
@@ -80,11 +83,15 @@ static enum err read_option(int option, const char *value, struct request *reque
 
 static enum err read_options(int argc, char **argv, struct request *request)
 {
-    static const struct option options[] = {
-        {"subnet", required_argument, NULL, 's'},  {"input", required_argument, NULL, 'i'},
-        {"output", required_argument, NULL, 'o'},  {"mode", required_argument, NULL, 'm'},
-        {"threads", required_argument, NULL, 't'}, {"isa", required_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"subnet", required_argument, NULL, 's'},
+                                            {"input", required_argument, NULL, 'i'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"mode", required_argument, NULL, 'm'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"isa", required_argument, NULL, 'a'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     optind = 0; /* from the start, whoever parsed before */
     long processors = sysconf(_SC_NPROCESSORS_ONLN);

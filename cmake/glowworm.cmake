@@ -78,3 +78,17 @@ function(glowworm_test name)
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABELS} TIMEOUT ${TEST_TIMEOUT})
 endfunction()
+
+# glowworm_on_late(test...): these tests of the same folder once more as <test>_late, on the device "late"
+# (tests/support/late_device), which runs everything late on memory that the host cannot touch.
+set(GLOWWORM_TEST_DEVICES ${CMAKE_BINARY_DIR}/tests/devices)
+function(glowworm_on_late)
+  foreach(name ${ARGN})
+    get_test_property(${name} LABELS labels)
+    get_test_property(${name} TIMEOUT timeout)
+    add_test(NAME ${name}_late COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name}_late PROPERTIES LABELS ${labels} TIMEOUT ${timeout}
+      ENVIRONMENT "GLOWWORM_TEST_DEVICE=late;GLOWWORM_DEVICES=${GLOWWORM_TEST_DEVICES}")
+    add_dependencies(test_${name} glowworm-device-late)
+  endforeach()
+endfunction()

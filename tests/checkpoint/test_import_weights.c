@@ -4,6 +4,7 @@
 #include "cluster/command.h"
 #include "tests/golden/formula.h"
 #include "tests/scratch.h"
+#include "tests/support/test_device.h"
 #include "trainer/weights/model.h"
 #include <fcntl.h>
 #include <math.h>
@@ -33,7 +34,7 @@ struct rig { /* a supernet with the formula's weights */
 
 static void rig_open(struct rig *rig)
 {
-    const struct device_cfg cfg = {.name = "cpu", .threads = 1, .isa = ISA_AUTO};
+    const struct device_cfg cfg = {.name = test_device(), .threads = 1, .isa = ISA_AUTO};
     *rig = (struct rig){0};
     must(space_load("configs/spaces/" SPACE ".yaml", 1.0, 10, 1, &rig->space));
     must(device_open(&cfg, &rig->device));

@@ -5,6 +5,7 @@
 #include "cluster/npy.h"
 #include "tests/golden/formula.h"
 #include "tests/scratch.h"
+#include "tests/support/test_device.h"
 #include "trainer/weights/model.h"
 #include <jansson.h>
 #include <math.h>
@@ -75,7 +76,8 @@ static void make_store(const char *path, uint64_t seed)
     struct checkpoint_store *store = NULL;
     struct space space;
     must(space_load("configs/spaces/mbv3.yaml", 1.0, 10, 3, &space));
-    must(device_open(&(struct device_cfg){.name = "cpu", .threads = 1, .isa = ISA_AUTO}, &device));
+    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = ISA_AUTO},
+                     &device));
     must(supernet_create(&space, device, &net));
     formula_fill(net, seed);
     struct checkpoint_store_cfg cfg = {.path = path, .is_writer = true, .keep = 3};
@@ -140,14 +142,15 @@ static void write_images(const char *path, int N, int channels, int R)
 static enum err evaluate(struct fixture *fixture, const char *name, const char *subnet,
                          const char *mode)
 {
-    char reference[600], genes[400], mode_name[16];
+    char reference[600], genes[400], mode_name[16], device[32];
     snprintf(reference, sizeof reference, "%s@%s", fixture->store, name);
     snprintf(genes, sizeof genes, "%s", subnet);
     snprintf(mode_name, sizeof mode_name, "%s", mode);
-    char *argv[MAX_ARGUMENTS] = {"evaluate", reference,       "--subnet", genes,
-                                 "--input",  fixture->images, "--mode",   mode_name,
-                                 "--output", fixture->logits, "--json"};
-    return cmd_evaluate(11, argv);
+    snprintf(device, sizeof device, "%s", test_device());
+    char *argv[MAX_ARGUMENTS] = {
+        "evaluate", reference,  "--subnet",      genes,    "--input",  fixture->images, "--mode",
+        mode_name,  "--output", fixture->logits, "--json", "--device", device};
+    return cmd_evaluate(13, argv);
 }
 
 static void list_genes(const json_t *subnet, const char *key, const char *name, struct text *text)
@@ -233,7 +236,8 @@ static void a_checkpoint_that_is_not_whole_is_refused(void **state)
     struct checkpoint checkpoint;
     struct space space;
     must(space_load("configs/spaces/mbv3.yaml", 1.0, 10, 3, &space));
-    must(device_open(&(struct device_cfg){.name = "cpu", .threads = 1, .isa = ISA_AUTO}, &device));
+    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = ISA_AUTO},
+                     &device));
     must(supernet_create(&space, device, &net));
     fill_checkpoint(net, true, &checkpoint);
     checkpoint.meta.classes = 11;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "tests/golden/formula.h"
 #include "tests/supernet/rig.h"
+#include "tests/support/test_device.h"
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -38,7 +39,7 @@ static int open_golden(struct golden *golden)
 {
     json_error_t error;
     struct space space = rig_space(golden->space, 3);
-    struct device_cfg cfg = {.name = "cpu", .threads = 2, .isa = isa_asked};
+    struct device_cfg cfg = {.name = test_device(), .threads = 2, .isa = isa_asked};
     golden->is_there = rig_open_isa(&golden->rig, &space, MOST_IMAGES, MOST_PIXELS, &cfg);
     if (!golden->is_there) { /* an older machine */
         print_message("left out: %s\n", err_text());

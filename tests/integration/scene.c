@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "tests/support/test_device.h"
 #include "trainer/data/import.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,8 @@ static const char campaign_text[] = "campaign: scene\n"
                                     "every_epochs: 0}\n"
                                     "checkpoint: {every: 60s, keep: 2}\n"
                                     "search: {evaluations: 6, population: 4, targets: [{name: "
-                                    "small, device: firefly-dl, macs: 0.6M}]}\n";
+                                    "small, device: firefly-dl, macs: 0.6M}]}\n"
+                                    "resources: {device: %s}\n";
 
 /* A bright bar whose place tells the class, in noise: enough to learn something in a second. */
 static uint8_t pixel(uint32_t image, int y, int x)
@@ -103,7 +105,7 @@ int scene_make(void **state)
     snprintf(scene->campaign, sizeof scene->campaign, "%s/campaign.yaml", scene->folder);
     snprintf(scene->output, sizeof scene->output, "%s/output", scene->folder);
     snprintf(scene->log, sizeof scene->log, "%s/log", scene->folder);
-    snprintf(text, sizeof text, campaign_text, scene->folder);
+    snprintf(text, sizeof text, campaign_text, scene->folder, test_device());
     *state = scene;
     return file_write(scene->campaign, text, strlen(text)) == ERR_OK ? 0 : -1;
 }

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from road import ROOT, make_scene  # noqa: E402
 
 BUILD = ""
+DATA = 65
 UNAVAILABLE = 69
 
 
@@ -77,6 +78,19 @@ class Package(unittest.TestCase):
         refused = self.glowworm(alone, "run", self.campaign, expect=UNAVAILABLE,
                                 env={**os.environ, "GLOWWORM_DATA": data})
         self.assertIn("glowworm-worker is not there", refused.stderr)
+
+    def test_an_installed_program_finds_device_modules_beside_it(self):
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 8, 8), }"
+        with open(os.path.join(self.elsewhere, "image.npy"), "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(256))
+        ask = ("evaluate", "nowhere", "--subnet", "r=8", "--input", "image.npy", "--output", "out.npy", "--device", "late")
+        module = os.path.join(self.prefix, "lib/glowworm/glowworm-device-late.so")
+        refused = self.glowworm(self.prefix, *ask, expect=UNAVAILABLE).stderr
+        self.assertIn('there is no device "late"', refused)
+        os.makedirs(os.path.dirname(module))
+        shutil.copy(os.path.join(BUILD, "tests/devices/glowworm-device-late.so"), module)
+        self.assertIn("nowhere", self.glowworm(self.prefix, *ask, expect=DATA).stderr)
+        os.remove(module)
 
     def test_an_unpacked_package_runs_a_whole_campaign(self):
         folder = os.path.join(self.work, "run")

@@ -1,6 +1,7 @@
 #include "tests/supernet/rig.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "tests/support/test_device.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,6 +50,11 @@ static float *device_floats(struct rig *rig, size_t count)
     return memory;
 }
 
+int32_t rig_label(int n)
+{
+    return (7 * n + 3) % CLASSES;
+}
+
 static void fill_inputs(struct rig *rig)
 {
     const struct device_ops *ops = rig->device->ops;
@@ -58,7 +64,7 @@ static void fill_inputs(struct rig *rig)
     int32_t *labels = mem_array((size_t)rig->N, sizeof *labels);
     stir(images, pixels, 1.0, SEED, 1000000);
     for (int n = 0; n < rig->N; n++)
-        labels[n] = (7 * n + 3) % CLASSES;
+        labels[n] = rig_label(n);
     ops->upload(rig->device, rig->images, images, pixels * sizeof *images);
     ops->upload(rig->device, rig->labels, labels, (size_t)rig->N * sizeof *labels);
     must(ops->sync(rig->device));
@@ -102,7 +108,7 @@ bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolut
 
 void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
 {
-    struct device_cfg cfg = {.name = "cpu", .threads = threads, .isa = ISA_AUTO};
+    struct device_cfg cfg = {.name = test_device(), .threads = threads, .isa = ISA_AUTO};
     if (!rig_open_isa(rig, space, N, resolution, &cfg))
         fail_msg("%s", err_text());
 }

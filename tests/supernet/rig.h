@@ -1,4 +1,5 @@
-/* A supernet on a CPU device with everything a test needs around it. Failures inside end the test.
+/* A supernet on a device (the CPU's, or what the environment names: tests/support/test_device.h)
+ * with everything a test needs around it. Failures inside end the test.
  */
 #ifndef TESTS_SUPERNET_RIG_H
 #define TESTS_SUPERNET_RIG_H
@@ -33,6 +34,8 @@ void rig_open(struct rig *rig, const struct space *space, int N, int resolution,
 bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolution,
                   const struct device_cfg *cfg);
 void rig_close(struct rig *rig);
+
+int32_t rig_label(int n); /* of the rig's image n */
 
 /* host[i] += scale * uniform(-1, 1) */
 void stir(float *host, size_t count, double scale, uint64_t seed, uint64_t tensor);

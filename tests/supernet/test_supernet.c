@@ -3,6 +3,7 @@
  * refusals. */
 #include "base/mem.h"
 #include "tests/supernet/rig.h"
+#include "tests/support/test_device.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -167,12 +168,18 @@ static void statistics_of_a_batch_evaluate_that_batch_alike(void **state)
     struct subnet subnet;
     subnet_uniform(&rig->space, 5, 3, 2, R, &subnet);
     struct forward forward = rig_forward(rig, &subnet, PASS_BATCH_NORM);
-    forward.calibration = mem_array(2 * rig->net->statistic_count, sizeof(double));
+    size_t bytes = 2 * rig->net->statistic_count * sizeof(double);
+    double *sums = mem_alloc(bytes);
+    void *on_device = NULL;
+    must(rig->device->ops->alloc(rig->device, bytes, &on_device));
+    forward.calibration = on_device;
     forward.calibration_counts = mem_array((size_t)rig->net->norm_count, sizeof(double));
     float *seen = rig_logits(rig, &forward);
     mem_free(rig_logits(rig, &forward)); /* sums add up: twice the same batch changes nothing */
     assert_true(forward.calibration_counts[0] == 2.0 * N * 14 * 14);
-    set_statistics(rig, forward.calibration, forward.calibration_counts);
+    must(rig->device->ops->download(rig->device, sums, on_device, bytes));
+    rig->device->ops->free(rig->device, on_device);
+    set_statistics(rig, sums, forward.calibration_counts);
     struct forward fixed = rig_forward(rig, &subnet, PASS_FIXED);
     float *logits = rig_logits(rig, &fixed);
     double off = distance(seen, logits, 10 * N), most = largest(seen, 10 * N);
@@ -180,7 +187,7 @@ static void statistics_of_a_batch_evaluate_that_batch_alike(void **state)
         fail_msg("largest logit %.4g, off by %.3g", most, off);
     mem_free(seen);
     mem_free(logits);
-    mem_free(forward.calibration);
+    mem_free(sums);
     mem_free(forward.calibration_counts);
 }
 
@@ -431,7 +438,7 @@ static void the_largest_space_fits(void **state)
         text_add(&text, "  - {width: 8, act: hswish, se: yes, depth: 8}\n");
     must(space_parse("a test", text_get(&text), 1.0, 10, 3, &space));
     assert_int_equal(space.block_count, SPACE_MAX_BLOCKS);
-    must(device_open(&(struct device_cfg){.name = "cpu", .threads = 1}, &device));
+    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1}, &device));
     must(supernet_create(&space, device, &net));
     /* stem 3, first block 6, head 3, mix 1, classifier 2; 15 a block */
     assert_int_equal(net->param_count, 15 + 15 * SPACE_MAX_BLOCKS);

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
 #include "tests/supernet/rig.h"
+#include "tests/support/test_device.h"
 #include "tests/trainer/gang.h"
 #include "trainer/evaluate/calibrate.h"
 #include <math.h>
@@ -125,14 +126,20 @@ static void upload_leaf(struct trial *trial, int leaf)
 static void run_leaf(struct trial *trial, int leaf, const struct subnet *subnet)
 {
     struct supernet *net = trial->rig.net;
+    struct device *device = trial->rig.device;
     struct forward forward = rig_forward(&trial->rig, subnet, PASS_BATCH_NORM);
-    trial->sums[leaf] = mem_array(2 * net->statistic_count, sizeof(double));
+    size_t bytes = 2 * net->statistic_count * sizeof(double);
+    void *sums = NULL;
+    must(device->ops->alloc(device, bytes, &sums));
+    trial->sums[leaf] = mem_alloc(bytes);
     trial->counts[leaf] = mem_array((size_t)net->norm_count, sizeof(double));
     upload_leaf(trial, leaf);
     forward.N = starts[leaf + 1] - starts[leaf];
-    forward.calibration = trial->sums[leaf];
+    forward.calibration = sums;
     forward.calibration_counts = trial->counts[leaf];
     mem_free(rig_logits(&trial->rig, &forward));
+    must(device->ops->download(device, trial->sums[leaf], sums, bytes));
+    device->ops->free(device, sums);
 }
 
 struct moments {
@@ -288,6 +295,7 @@ static void narrow_and_shallow_ones_too_and_leave_the_rest_alone(void **state)
 struct gang { /* what its ranks share, and what each of them found */
     const struct trial *trial;
     struct subnet subnet;
+    float *weights;                /* of the trial's network, (weight_count) */
     float *statistics[LEAVES + 1]; /* by rank: means, then variances */
 };
 
@@ -299,13 +307,12 @@ static void work(struct comm *comm, void *own)
     struct device *device = NULL;
     struct supernet *net = NULL;
     struct activation_arena *arena = NULL;
-    struct device_cfg cfg = {.name = "cpu", .threads = 1};
+    struct device_cfg cfg = {.name = test_device(), .threads = 1};
     const struct supernet *trained = gang->trial->rig.net;
     size_t bytes = trained->statistic_count * sizeof(float);
     TRY(device_open(&cfg, &device));
     TRY(supernet_create(trained->space, device, &net));
-    device->ops->upload(device, net->weights, trained->weights,
-                        trained->weight_count * sizeof(float));
+    device->ops->upload(device, net->weights, gang->weights, trained->weight_count * sizeof(float));
     TRY(activation_arena_create(net, BATCH, SIDE, PASS_BATCH_NORM, &arena));
     TRY(calibrate(gang->trial, comm, net, arena, &gang->subnet));
     gang->statistics[comm->rank] = mem_alloc(2 * bytes);
@@ -324,12 +331,15 @@ out:
 static void every_gang_finds_the_same_bits(void **state)
 {
     const struct trial *trial = *state;
-    struct gang alone = {.trial = trial};
-    size_t bytes = 2 * trial->rig.net->statistic_count * sizeof(float);
+    const struct supernet *net = trial->rig.net;
+    size_t bytes = 2 * net->statistic_count * sizeof(float),
+           weight_bytes = net->weight_count * sizeof(float);
+    struct gang alone = {.trial = trial, .weights = mem_alloc(weight_bytes)};
+    must(net->device->ops->download(net->device, alone.weights, net->weights, weight_bytes));
     must(subnet_parse(&trial->rig.space, "r=28 k=3,5,7,7,5,3 e=2,3,4,3,2,4 d=2,1", &alone.subnet));
     gang_run(1, work, &alone);
     for (int ranks = 2; ranks <= LEAVES + 1; ranks++) {
-        struct gang gang = {.trial = trial, .subnet = alone.subnet};
+        struct gang gang = {.trial = trial, .subnet = alone.subnet, .weights = alone.weights};
         gang_run(ranks, work, &gang);
         for (int rank = 0; rank < ranks; rank++) {
             assert_memory_equal(gang.statistics[rank], alone.statistics[0], bytes);
@@ -337,6 +347,7 @@ static void every_gang_finds_the_same_bits(void **state)
         }
     }
     mem_free(alone.statistics[0]);
+    mem_free(alone.weights);
 }
 
 int main(void)

@@ -54,8 +54,7 @@ static void make_teacher(struct scene *scene)
     supernet_init_weights(net, 77);
     scene->teacher_weights = copy_weights(scene, net->weights);
     taken = copy_weights(scene, net->weights);
-    ops->upload(scene->rig.device, net->weights, student, net->weight_count * sizeof(float));
-    must(ops->sync(scene->rig.device));
+    ops->copy(scene->rig.device, net->weight_count * sizeof(float), student, net->weights);
     ops->free(scene->rig.device, student);
     must(teacher_create(net, &taken, MICRO, R, &scene->teacher));
     assert_null(taken);
@@ -136,9 +135,9 @@ static void softmax(const float *logits, double *p, double *log_p)
     }
 }
 
-/* Smoothed labels with weight 1, the teacher's soft labels with weight `ratio`, over the global
- * batch. soft: NULL without a teacher. */
-static void add_loss(const int32_t *labels, const float *logits, const float *soft, float *dlogits,
+/* Images from `first`: smoothed labels with weight 1, the teacher's soft labels with weight
+ * `ratio`, over the global batch. soft: NULL without a teacher. */
+static void add_loss(int first, const float *logits, const float *soft, float *dlogits,
                      struct expected *expected)
 {
     for (int n = 0; n < MICRO; n++) {
@@ -149,14 +148,14 @@ static void add_loss(const int32_t *labels, const float *logits, const float *so
         if (soft)
             softmax(soft + n * CLASSES, q, ignored);
         for (int k = 0; k < CLASSES; k++) {
-            double label = smoothing / CLASSES + (k == labels[n] ? 1 - smoothing : 0);
+            double label = smoothing / CLASSES + (k == rig_label(first + n) ? 1 - smoothing : 0);
             expected->loss -= (label + (soft ? ratio : 0) * q[k]) * log_p[k];
             expected->distil -= q[k] * log_p[k];
             double slope = p[k] - label + (soft ? ratio * (p[k] - q[k]) : 0);
             dlogits[n * CLASSES + k] = (float)(slope / GLOBAL);
             best = row[k] > row[best] ? k : best;
         }
-        expected->correct += best == labels[n];
+        expected->correct += best == rig_label(first + n);
     }
 }
 
@@ -199,7 +198,7 @@ static void expect_part(struct scene *scene, uint64_t schedule_step, int leaf, i
                               .step = schedule_step,
                               .first_image = (uint64_t)(index * GLOBAL + leaf * MICRO)};
     float *logits = rig_logits(rig, &forward);
-    add_loss(prefetched.labels, logits, soft, dlogits, expected);
+    add_loss(leaf * MICRO, logits, soft, dlogits, expected);
     ops->upload(rig->device, rig->dlogits, dlogits, sizeof dlogits);
     ops->zero(rig->device, count * sizeof(float), rig->gradient);
     supernet_backward(rig->net, rig->arena, &forward, rig->dlogits, rig->gradient);

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
+#include "tests/support/test_device.h"
 #include "tests/trainer/gang.h"
 #include "trainer/gang/comm.h"
 #include <setjmp.h>
@@ -41,6 +42,27 @@ static void fill(const struct trial *trial, int leaf, void *values)
     }
 }
 
+/* The leaf is zeroed, so that what is added may as well be copied there. */
+static void fill_leaf(const struct trial *trial, int leaf, void *values)
+{
+    double host[COUNT] = {0}; /* floats use half of it */
+    if (!trial->device) {
+        fill(trial, leaf, values);
+        return;
+    }
+    fill(trial, leaf, host);
+    trial->device->ops->upload(trial->device, values, host,
+                               COUNT * (trial->is_double ? sizeof(double) : sizeof(float)));
+}
+
+static void read_total(const struct trial *trial, const void *total, size_t bytes, void *host)
+{
+    if (!trial->device)
+        memcpy(host, total, bytes);
+    else if (trial->device->ops->download(trial->device, host, total, bytes) != ERR_OK)
+        BUG("%s", err_text());
+}
+
 /* The definition itself, without a single shortcut. */
 static double sum_double(const struct trial *trial, int lo, int hi, int item)
 {
@@ -75,13 +97,13 @@ static void work(struct comm *comm, void *own)
         void *total = NULL;
         for (int leaf = comm_first(trial->leaves, comm->size, comm->rank);
              leaf < comm_first(trial->leaves, comm->size, comm->rank + 1); leaf++) {
-            fill(trial, leaf, tree_sum_leaf(sum));
+            fill_leaf(trial, leaf, tree_sum_leaf(sum));
             tree_sum_close_leaf(sum);
             trial->computed[leaf]++;
         }
         if (tree_sum_total(sum, &total) != ERR_OK)
             BUG("%s", err_text());
-        memcpy(trial->totals[comm->rank], total, COUNT * item_bytes);
+        read_total(trial, total, COUNT * item_bytes, trial->totals[comm->rank]);
     }
     tree_sum_destroy(&sum);
     device_comm_close(&on_device);
@@ -122,7 +144,7 @@ static void leaves_in_device_memory_are_summed_alike(void **state)
 {
     (void)state;
     struct device *device = NULL;
-    struct device_cfg cfg = {.name = "cpu", .threads = 1};
+    struct device_cfg cfg = {.name = test_device(), .threads = 1};
     assert_int_equal(device_open(&cfg, &device), ERR_OK);
     for (int leaves = 1; leaves <= 6; leaves++)
         for (int is_double = 0; is_double <= 1; is_double++)

@@ -131,6 +131,41 @@ static void a_lost_checkpoint_starts_the_stage_again(void **state)
     close_stand(&stand);
 }
 
+/* Values of its own for every parameter; what lies between parameters stays. Returns owned. */
+static float *fill(struct stand *stand, float *on_device, float (*value)(size_t at))
+{
+    struct supernet *net = stand->bench->net;
+    const struct device_ops *ops = net->device->ops;
+    size_t bytes = net->weight_count * sizeof(float);
+    float *host = mem_alloc(bytes);
+    must(ops->download(net->device, host, on_device, bytes));
+    for (int p = 0; p < net->param_count; p++)
+        for (size_t i = 0; i < net->params[p].count; i++)
+            host[net->params[p].offset + i] = value(net->params[p].offset + i);
+    ops->upload(net->device, on_device, host, bytes);
+    return host;
+}
+
+static void check_same(struct stand *stand, const float *on_device, const float *wanted)
+{
+    struct supernet *net = stand->bench->net;
+    size_t bytes = net->weight_count * sizeof(float);
+    float *got = mem_alloc(bytes);
+    must(net->device->ops->download(net->device, got, on_device, bytes));
+    assert_memory_equal(got, wanted, bytes);
+    mem_free(got);
+}
+
+static float half_of(size_t at)
+{
+    return (float)at * 0.5f;
+}
+
+static float inverse_of(size_t at)
+{
+    return 1.0f / (float)(at + 1);
+}
+
 static void what_was_saved_is_loaded_bit_for_bit(void **state)
 {
     struct stand stand;
@@ -138,20 +173,15 @@ static void what_was_saved_is_loaded_bit_for_bit(void **state)
     char known[HASH_HEX_BYTES];
     open_stand(*state, "bits", "1", &stand);
     struct supernet *net = stand.bench->net;
-    size_t count = net->weight_count;
-    float *before = mem_array(2 * count, sizeof *before);
-    for (int p = 0; p < net->param_count; p++) /* not what lies between the parameters */
-        for (size_t i = 0; i < net->params[p].count; i++) {
-            size_t at = net->params[p].offset + i;
-            before[at] = net->weights[at] = (float)at * 0.5f;
-            before[count + at] = stand.momentum[at] = 1.0f / (float)(at + 1);
-        }
+    float *weights = fill(&stand, net->weights, half_of);
+    float *momentum = fill(&stand, stand.momentum, inverse_of);
     save_told(&stand, KERNEL, 5, false, known);
-    memset(net->weights, 0, count * sizeof *before);
+    net->device->ops->zero(net->device, net->weight_count * sizeof *weights, net->weights);
     load(&stand, known, true, &resume);
-    assert_memory_equal(net->weights, before, count * sizeof *before);
-    assert_memory_equal(stand.momentum, before + count, count * sizeof *before);
-    mem_free(before);
+    check_same(&stand, net->weights, weights);
+    check_same(&stand, stand.momentum, momentum);
+    mem_free(weights);
+    mem_free(momentum);
     close_stand(&stand);
 }
 
@@ -180,12 +210,14 @@ static void numbers_that_are_not_finite_are_not_saved(void **state)
     open_stand(*state, "odd", "1", &stand);
     struct supernet *net = stand.bench->net;
     const struct param *param = &net->params[net->param_count / 2];
+    const size_t last = param->offset + param->count - 1;
+    const float values[] = {0, NAN};
     float *const arrays[] = {net->weights, stand.momentum};
     static const char *const names[] = {"a weight", "the momentum"};
     for (int i = 0; i < 2; i++) {
-        arrays[i][param->offset + param->count - 1] = NAN;
+        net->device->ops->upload(net->device, arrays[i] + last, &values[1], sizeof *values);
         assert_int_equal(save(&stand, KERNEL, 7, false), ERR_NUMERIC);
-        arrays[i][param->offset + param->count - 1] = 0;
+        net->device->ops->upload(net->device, arrays[i] + last, &values[0], sizeof *values);
         snprintf(wanted, sizeof wanted, "stage kernel, step 7: %s of %s is not finite", names[i],
                  param->name);
         if (!strstr(err_text(), wanted))
