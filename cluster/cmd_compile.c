@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/command.h"
-#include "trainer/export/compile.h"
+#include "trainer/compile.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ static enum err find_choice(const struct workbench *bench, const char *target,
                                 0) found = json_string_value(json_object_get(row, "subnet"));
     if (!found)
         TRY(err_set(ERR_NOT_FOUND, "%s has no target %s", path, target));
-    TRY(subnet_parse(&bench->space, found, subnet));
+    TRY(subnet_parse(&bench->blueprint.space, found, subnet));
 out:
     json_decref(search);
     mem_free(path);
@@ -91,13 +91,14 @@ static enum err compile_given(struct workbench *bench, const struct compile_opti
     struct camera_device device;
     if (options->device)
         TRY(camera_device_load(options->device, &device));
-    else if (bench->campaign->target_count > 0)
-        device = bench->campaign->targets[0].device;
+    else if (bench->blueprint.campaign->target_count > 0)
+        device = bench->blueprint.campaign->targets[0].device;
     else
         TRY(err_set(ERR_USAGE, "the campaign has no targets: say --device NAME"));
-    TRY(subnet_parse(&bench->space, options->subnet, &subnet));
+    TRY(subnet_parse(&bench->blueprint.space, options->subnet, &subnet));
     if (subnet.resolution == 0)
-        subnet.resolution = bench->space.resolutions[bench->space.resolution_count - 1];
+        subnet.resolution =
+            bench->blueprint.space.resolutions[bench->blueprint.space.resolution_count - 1];
     struct compile_request request = {options->target ? options->target : "subnet", options->folder,
                                       &device, &subnet};
     TRY(compile_subnet(bench, &request));
@@ -110,10 +111,10 @@ static enum err compile_targets(struct workbench *bench, const char *only)
 {
     enum err err = ERR_OK;
     int done = 0;
-    for (int t = 0; t < bench->campaign->target_count; t++) {
-        if (only && strcmp(only, bench->campaign->targets[t].name) != 0)
+    for (int t = 0; t < bench->blueprint.campaign->target_count; t++) {
+        if (only && strcmp(only, bench->blueprint.campaign->targets[t].name) != 0)
             continue;
-        TRY(compile_target(bench, &bench->campaign->targets[t]));
+        TRY(compile_target(bench, &bench->blueprint.campaign->targets[t]));
         done++;
     }
     if (done == 0)

@@ -1,11 +1,11 @@
 #include "trainer/stage.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "trainer/evaluate/eval_metrics_json.h"
 #include "trainer/evaluate/grid.h"
-#include "trainer/evaluate/grid_eval.h"
 #include "trainer/record/results.h"
 #include "trainer/search/search_json.h"
-#include "trainer/train/train.h"
+#include "trainer/train_stage.h"
 #include <stdio.h>
 
 /* What the evaluation and search stages share: the trained weights and how they are measured. */
@@ -13,8 +13,10 @@ static enum err open_trained(struct workbench *bench, struct evaluate **evaluate
 {
     enum err err = ERR_OK;
     struct hash content = {0}; /* rank 0's counts */
-    TRY(resume_load_trained(bench, &content));
-    TRY(grid_eval_open(bench, NULL, evaluate));
+    struct resume_cfg from = workbench_resume(bench);
+    struct evaluate_parts parts = workbench_evaluate(bench);
+    TRY(resume_load_trained(&from, &content));
+    TRY(evaluate_open(&parts, NULL, evaluate));
     evaluate_set_checkpoint(*evaluate, &content);
 out:
     return err;
@@ -24,7 +26,7 @@ out:
  * none shows those of the hold-out. */
 static enum split mistakes_split(const struct workbench *bench)
 {
-    return bench->test_count > 0 ? SPLIT_TEST : SPLIT_HOLDOUT;
+    return bench->splits.test_count > 0 ? SPLIT_TEST : SPLIT_HOLDOUT;
 }
 
 /* Adds "holdout" or "test" with the item's score. */
@@ -34,7 +36,7 @@ static enum err add_score(struct workbench *bench, const struct evaluate_item *i
     const char *split = item->split == SPLIT_TEST ? "test" : "holdout";
     json_t *made = NULL;
     if (bench->comm->rank == 0) /* it reads pictures: what fails here fails on one rank only */
-        err = results_score(&item->metrics, bench->dataset, &made);
+        err = eval_metrics_json(&item->metrics, bench->splits.dataset, &made);
     TRY(comm_agree(bench->comm, err));
     if (made)
         json_object_set_new(json, split, made);
@@ -70,7 +72,7 @@ static void report(struct workbench *bench, const struct evaluate *evaluate, con
                                 .reused = (uint64_t)evaluate_counts(evaluate).reused,
                                 .accuracy = -1,
                                 .doing = doing};
-    workbench_progress(bench, &progress);
+    reporter_progress(&bench->reporter, &progress);
 }
 
 static void log_counts(const struct workbench *bench, const struct evaluate *evaluate)
@@ -86,11 +88,11 @@ static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
 {
     struct evaluate_item items[2];
     int count = 0;
-    json_t *json = results_subnet(&bench->space, row->label, &row->subnet);
+    json_t *json = results_subnet(&bench->blueprint.space, row->label, &row->subnet);
     json_array_append_new(list, json); /* the list owns it from here on */
-    if (bench->holdout_count > 0)
+    if (bench->splits.holdout_count > 0)
         items[count++] = (struct evaluate_item){.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
-    if (bench->test_count > 0)
+    if (bench->splits.test_count > 0)
         items[count++] = (struct evaluate_item){.split = SPLIT_TEST, .detail = EVAL_PLAIN};
     for (int i = 0; i < count; i++)
         if (is_end && items[i].split == mistakes_split(bench))
@@ -98,16 +100,23 @@ static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
     return add_scores(bench, evaluate, &row->subnet, items, count, json);
 }
 
+/* Rank 0. Takes json. */
+static enum err write_results(const struct workbench *bench, const char *name, json_t *json)
+{
+    struct run_record record = workbench_record(bench);
+    return results_write(&record, name, json);
+}
+
 static enum err run_evaluate(struct workbench *bench, int stage)
 {
     enum err err = ERR_OK;
-    const struct space *space = &bench->space;
+    const struct space *space = &bench->blueprint.space;
     struct open_choices open;
     struct evaluate *evaluate = NULL;
     struct grid grid;
     json_t *list = json_array();
     TRY(open_trained(bench, &evaluate));
-    schedule_trained(&bench->schedule, space, &open);
+    schedule_trained(&bench->blueprint.schedule, space, &open);
     grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
     for (int i = 0; i < grid.count; i++) {
         bool is_end = i == 0 || i == grid.count - 1; /* the biggest and the smallest */
@@ -117,9 +126,9 @@ static enum err run_evaluate(struct workbench *bench, int stage)
     report(bench, evaluate, "evaluating", grid.count, grid.count);
     log_counts(bench, evaluate);
     if (bench->comm->rank == 0)
-        err = results_write(bench, bench->plan.stages[stage].name,
+        err = write_results(bench, bench->blueprint.plan.stages[stage].name,
                             json_pack("{s:O, s:o}", "subnets", list, "class_names",
-                                      results_class_names(bench->dataset)));
+                                      results_class_names(bench->splits.dataset)));
     TRY(comm_agree(bench->comm, err));
 out:
     json_decref(list);
@@ -135,7 +144,7 @@ struct searching { /* whom the search tells of its progress */
 /* Behind the candidates come the targets' winners and their mistakes. */
 static int count_measurements(const struct workbench *bench)
 {
-    return bench->campaign->search.evaluations + bench->campaign->target_count;
+    return bench->blueprint.campaign->search.evaluations + bench->blueprint.campaign->target_count;
 }
 
 static void report_search(void *own, int measured)
@@ -152,7 +161,7 @@ static enum err score_winners(struct workbench *bench, struct evaluate *evaluate
     enum err err = ERR_OK;
     json_t *targets = json_object_get(json, "targets");
     int measured = found->candidate_count, all = count_measurements(bench);
-    for (int i = 0; i < bench->campaign->target_count; i++) {
+    for (int i = 0; i < bench->blueprint.campaign->target_count; i++) {
         const struct subnet *subnet = &found->candidates[found->winners[i].candidate].subnet;
         json_t *target = json_array_get(targets, (size_t)i);
         struct evaluate_item item = {.split = mistakes_split(bench), .detail = EVAL_DETAILED};
@@ -166,11 +175,11 @@ out:
 static enum err run_search(struct workbench *bench, int stage)
 {
     enum err err = ERR_OK;
-    const struct campaign *campaign = bench->campaign;
+    const struct campaign *campaign = bench->blueprint.campaign;
     struct evaluate *evaluate = NULL;
     struct evaluator evaluator;
     struct search_result found = {0};
-    struct search_cfg cfg = {.space = &bench->space,
+    struct search_cfg cfg = {.space = &bench->blueprint.space,
                              .targets = campaign->targets,
                              .target_count = campaign->target_count,
                              .evaluations = campaign->search.evaluations,
@@ -178,18 +187,18 @@ static enum err run_search(struct workbench *bench, int stage)
                              .mutation = campaign->search.mutation,
                              .seed = campaign->seed};
     json_t *json = NULL;
-    schedule_trained(&bench->schedule, &bench->space, &cfg.open);
+    schedule_trained(&bench->blueprint.schedule, &bench->blueprint.space, &cfg.open);
     TRY(open_trained(bench, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
     struct searching searching = {.bench = bench, .evaluate = evaluate};
     report_search(&searching, 0);
     TRY(search_run(&cfg, &evaluator, report_search, &searching, &found));
     json = search_json(&cfg, &found);
-    json_object_set_new(json, "class_names", results_class_names(bench->dataset));
+    json_object_set_new(json, "class_names", results_class_names(bench->splits.dataset));
     TRY(score_winners(bench, evaluate, &found, json));
     log_counts(bench, evaluate);
     if (bench->comm->rank == 0)
-        err = results_write(bench, bench->plan.stages[stage].name, json_incref(json));
+        err = write_results(bench, bench->blueprint.plan.stages[stage].name, json_incref(json));
     TRY(comm_agree(bench->comm, err));
 out:
     json_decref(json);
@@ -201,8 +210,8 @@ out:
 static enum err run_training(struct workbench *bench, int stage, const struct stage_start *start,
                              struct stage_result *result)
 {
-    struct train_result shrunk;
-    enum err err = train_run(bench, stage, start, &shrunk);
+    struct train_stage_result shrunk;
+    enum err err = train_stage_run(bench, stage, start, &shrunk);
     result->has_content = err == ERR_OK;
     result->content = shrunk.content;
     result->step = shrunk.step;
@@ -212,13 +221,13 @@ static enum err run_training(struct workbench *bench, int stage, const struct st
 enum err stage_run(struct workbench *bench, const char *name, const struct stage_start *start,
                    struct stage_result *result)
 {
-    int stage = workbench_find_stage(bench, name);
+    int stage = blueprint_find_stage(&bench->blueprint, name);
     *result = (struct stage_result){0};
     if (stage < 0)
-        return err_set(ERR_NOT_FOUND, "the campaign %s has no stage %s", bench->campaign->name,
-                       name);
+        return err_set(ERR_NOT_FOUND, "the campaign %s has no stage %s",
+                       bench->blueprint.campaign->name, name);
     snprintf(result->results, sizeof result->results, "results/%s.json", name);
-    switch (bench->plan.stages[stage].kind) {
+    switch (bench->blueprint.plan.stages[stage].kind) {
     case STAGE_TRAIN:
         return run_training(bench, stage, start, result);
     case STAGE_EVALUATE:

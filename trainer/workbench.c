@@ -4,47 +4,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/lineage.h"
-#include "trainer/mixed.h"
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #define SPACE_FILE_BYTES ((size_t)1 << 20)
 #define STORE_WAIT_S     20.0
 
-struct augment_cfg workbench_augment(const struct campaign *campaign)
-{
-    return (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
-                                .has_flip = campaign->dataset.flip,
-                                .has_colour = campaign->dataset.colour,
-                                .brightness = 32.0 / 255.0,
-                                .saturation = 0.5};
-}
-
-static enum err open_data(struct workbench *bench)
-{
-    enum err err = ERR_OK;
-    const struct campaign *campaign = bench->campaign;
-    uint32_t holdout = campaign->dataset.holdout;
-    TRY(dataset_open(campaign->dataset.path, &bench->dataset));
-    TRY(dataset_split(bench->dataset, SPLIT_TRAIN, holdout, &bench->train, &bench->train_count));
-    TRY(dataset_split(bench->dataset, SPLIT_HOLDOUT, holdout, &bench->holdout,
-                      &bench->holdout_count));
-    TRY(dataset_split(bench->dataset, SPLIT_TEST, holdout, &bench->test, &bench->test_count));
-    bench->augment = workbench_augment(campaign);
-out:
-    return err;
-}
-
 static enum err open_device(struct workbench *bench)
 {
     enum err err = ERR_OK;
-    const struct campaign *campaign = bench->campaign;
+    const struct campaign *campaign = bench->cfg.campaign;
     struct device_cfg cfg = {.name = campaign->resources.device,
                              .threads = campaign->resources.threads};
     TRY(isa_parse(campaign->resources.isa, &cfg.isa));
     TRY(device_open(&cfg, &bench->device));
-    TRY(supernet_create(&bench->space, bench->device, &bench->net));
+    TRY(supernet_create(&bench->blueprint.space, bench->device, &bench->net));
 out:
     return err;
 }
@@ -55,28 +28,28 @@ static enum err take_teacher(struct workbench *bench)
 {
     enum err err = ERR_OK;
     if (bench->comm->rank == 0)
-        err = given_teacher_read(bench->campaign->teacher.from, &bench->teacher);
+        err = given_teacher_read(bench->cfg.campaign->teacher.from, &bench->teacher);
     TRY(comm_agree(bench->comm, err));
     TRY(bench->comm->broadcast(bench->comm, &bench->teacher, sizeof bench->teacher));
-    TRY(schedule_give(&bench->schedule, &bench->space, &bench->teacher.trained));
+    TRY(schedule_give(&bench->blueprint.schedule, &bench->blueprint.space,
+                      &bench->teacher.trained));
 out:
     return err;
 }
 
 static void compute_keys(struct workbench *bench)
 {
-    struct text lines;
-    text_init(&lines);
-    for (int stage = 0; stage < bench->plan.stage_count; stage++) {
-        campaign_stage_inputs(bench->campaign, &bench->space, &bench->schedule, &bench->plan, stage,
-                              &lines);
-        bench->keys[stage] =
-            campaign_stage_key(text_get(&lines), &bench->plan, stage, bench->keys,
-                               &dataset_info(bench->dataset)->content, bench->teacher.content);
-        text_fini(&lines);
+    const struct blueprint *made = &bench->blueprint;
+    struct hash *keys = bench->provenance.keys;
+    for (int stage = 0; stage < made->plan.stage_count; stage++) {
+        struct text lines;
         text_init(&lines);
+        campaign_stage_inputs(made->campaign, &made->space, &made->schedule, &made->plan, stage,
+                              &lines);
+        keys[stage] = campaign_stage_key(text_get(&lines), &made->plan, stage, keys,
+                                         &bench->provenance.dataset, bench->teacher.content);
+        text_fini(&lines);
     }
-    text_fini(&lines);
 }
 
 /* A gang that was killed a moment ago may still hold the store: waits for its end a little. */
@@ -92,30 +65,51 @@ static enum err wait_for_store(const struct checkpoint_store_cfg *cfg,
     }
 }
 
-/* What only rank 0 needs: the store, the keys, the texts that go into checkpoints. */
+/* Every checkpoint says where it comes from. */
+static enum err fill_provenance(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    struct provenance *provenance = &bench->provenance;
+    const struct campaign *campaign = bench->cfg.campaign;
+    const char *version = bench->cfg.version ? bench->cfg.version : "unversioned";
+    struct text text, lineage;
+    size_t size_bytes = 0;
+    text_init(&text);
+    text_init(&lineage);
+    provenance->dataset = dataset_info(bench->splits.dataset)->content;
+    provenance->lease_epoch = bench->cfg.lease_epoch;
+    compute_keys(bench);
+    TRY(file_read(campaign->space_path, SPACE_FILE_BYTES, &provenance->space, &size_bytes));
+    campaign_write(campaign, &text);
+    provenance->campaign = mem_string(text_get(&text));
+    lineage_write(version, bench->device->lineage, &lineage);
+    provenance->lineage = mem_string(text_get(&lineage));
+out:
+    text_fini(&text);
+    text_fini(&lineage);
+    return err;
+}
+
 static enum err open_store(struct workbench *bench)
 {
     enum err err = ERR_OK;
     char *path = file_join(bench->folder, "checkpoints");
-    struct text text;
-    size_t size_bytes = 0;
-    text_init(&text);
-    compute_keys(bench);
     TRY(file_make_folders(path));
     struct checkpoint_store_cfg cfg = {
-        .path = path, .is_writer = true, .keep = bench->campaign->checkpoint.keep};
+        .path = path, .is_writer = true, .keep = bench->cfg.campaign->checkpoint.keep};
     TRY(wait_for_store(&cfg, &bench->store));
-    TRY(file_read(bench->campaign->space_path, SPACE_FILE_BYTES, &bench->space_text, &size_bytes));
-    campaign_write(bench->campaign, &text);
-    bench->campaign_text = mem_string(text_get(&text));
-    text_fini(&text);
-    text_init(&text);
-    lineage_write(bench->cfg.version ? bench->cfg.version : "unversioned", bench->device->lineage,
-                  &text);
-    bench->lineage = mem_string(text_get(&text));
 out:
-    text_fini(&text);
     mem_free(path);
+    return err;
+}
+
+/* What only rank 0 needs. */
+static enum err open_first(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    TRY(open_store(bench));
+    TRY(fill_provenance(bench));
+out:
     return err;
 }
 
@@ -123,14 +117,26 @@ out:
 static enum err open_alone(struct workbench *bench)
 {
     enum err err = ERR_OK;
-    TRY(open_data(bench));
-    const struct dataset_info *info = dataset_info(bench->dataset);
-    TRY(campaign_space(bench->campaign, info->classes, info->channels, &bench->space));
-    campaign_schedule(bench->campaign, &bench->space, &bench->schedule);
-    campaign_expand(bench->campaign, &bench->schedule, &bench->plan);
+    const struct campaign *campaign = bench->cfg.campaign;
+    TRY(splits_open(campaign, &bench->splits));
+    const struct dataset_info *info = dataset_info(bench->splits.dataset);
+    TRY(blueprint_make(campaign, info->classes, info->channels, &bench->blueprint));
     TRY(open_device(bench));
+    mixed_init(&bench->mixed, bench->device->lineage, campaign->resources.lineage,
+               &bench->reporter);
 out:
     return err;
+}
+
+static void log_opened(const struct workbench *bench)
+{
+    const struct splits *splits = &bench->splits;
+    if (bench->comm->rank == 0)
+        log_info(
+            "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",
+            bench->cfg.campaign->name, bench->comm->size, splits->train_count,
+            splits->holdout_count, splits->test_count, bench->net->weight_count,
+            bench->device->lineage);
 }
 
 enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **result)
@@ -138,23 +144,18 @@ enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **resu
     enum err err = ERR_OK;
     struct workbench *bench = mem_alloc(sizeof *bench);
     bench->cfg = *cfg;
-    bench->campaign = cfg->campaign;
     bench->comm = cfg->comm;
-    text_init(&bench->mixed);
+    bench->reporter = (struct reporter){.observer = cfg->observer, .rank = cfg->comm->rank};
     bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
     err = open_alone(bench);
     TRY(comm_agree(bench->comm, err));
     TRY(take_teacher(bench));
-    err = bench->comm->rank == 0 ? open_store(bench) : ERR_OK;
+    err = bench->comm->rank == 0 ? open_first(bench) : ERR_OK;
     TRY(comm_agree(bench->comm, err));
-    TRY(mixed_gang(bench));
+    TRY(mixed_gang(&bench->mixed, bench->comm));
     err = comm_on_device(bench->comm, bench->device, &bench->device_comm);
     TRY(comm_agree(bench->comm, err));
-    if (bench->comm->rank == 0)
-        log_info(
-            "opened campaign=%s ranks=%d train=%u holdout=%u test=%u weights=%zu device=\"%s\"",
-            bench->campaign->name, bench->comm->size, bench->train_count, bench->holdout_count,
-            bench->test_count, bench->net->weight_count, bench->device->lineage);
+    log_opened(bench);
     *result = bench;
     bench = NULL;
 out:
@@ -171,77 +172,38 @@ void workbench_close(struct workbench **pointer)
     supernet_destroy(&bench->net);
     device_comm_close(&bench->device_comm);
     device_close(&bench->device);
-    dataset_close(&bench->dataset);
-    mem_free(bench->train);
-    mem_free(bench->holdout);
-    mem_free(bench->test);
-    mem_free(bench->campaign_text);
-    mem_free(bench->space_text);
-    mem_free(bench->lineage);
-    text_fini(&bench->mixed);
+    splits_close(&bench->splits);
+    provenance_fini(&bench->provenance);
+    mixed_fini(&bench->mixed);
     mem_free(bench->folder);
     mem_free(bench);
     *pointer = NULL;
 }
 
-int workbench_find_stage(const struct workbench *bench, const char *name)
+struct resume_cfg workbench_resume(struct workbench *bench)
 {
-    for (int stage = 0; stage < bench->plan.stage_count; stage++)
-        if (strcmp(bench->plan.stages[stage].name, name) == 0)
-            return stage;
-    return -1;
+    return (struct resume_cfg){.blueprint = &bench->blueprint,
+                               .comm = bench->comm,
+                               .net = bench->net,
+                               .mixed = &bench->mixed,
+                               .store = bench->store,
+                               .provenance = &bench->provenance};
 }
 
-enum err workbench_path(const struct workbench *bench, const char *sub, const char *name,
-                        const char *ending, char **path)
+struct evaluate_parts workbench_evaluate(struct workbench *bench)
 {
-    enum err err = ERR_OK;
-    struct text text;
-    char *folder = file_join(bench->folder, sub);
-    text_init(&text);
-    TRY(file_make_folders(folder));
-    text_add(&text, "%s/%s%s", folder, name, ending);
-    *path = mem_string(text_get(&text));
-out:
-    text_fini(&text);
-    mem_free(folder);
-    return err;
+    return (struct evaluate_parts){.campaign = bench->cfg.campaign,
+                                   .splits = &bench->splits,
+                                   .comm = bench->comm,
+                                   .device_comm = bench->device_comm,
+                                   .net = bench->net,
+                                   .store = bench->store,
+                                   .reporter = &bench->reporter};
 }
 
-bool workbench_wants_stop(const struct workbench *bench)
+struct run_record workbench_record(const struct workbench *bench)
 {
-    const struct observer *observer = bench->cfg.observer;
-    return observer && observer->wants_stop && observer->wants_stop(observer->own);
-}
-
-void workbench_progress(struct workbench *bench, const struct progress *progress)
-{
-    const struct observer *observer = bench->cfg.observer;
-    bench->last = *progress;
-    if (bench->comm->rank == 0 && observer && observer->progress)
-        observer->progress(observer->own, progress);
-}
-
-void workbench_is_alive(struct workbench *bench)
-{
-    const struct progress last = bench->last;
-    if (last.doing)
-        workbench_progress(bench, &last);
-}
-
-void workbench_warn(const struct workbench *bench, const char *text)
-{
-    const struct observer *observer = bench->cfg.observer;
-    if (bench->comm->rank != 0)
-        return;
-    log_warn("%s", text);
-    if (observer && observer->warning)
-        observer->warning(observer->own, text);
-}
-
-void workbench_saved(const struct workbench *bench, uint64_t step, const struct hash *content)
-{
-    const struct observer *observer = bench->cfg.observer;
-    if (bench->comm->rank == 0 && observer && observer->saved)
-        observer->saved(observer->own, step, content);
+    return (struct run_record){.folder = bench->folder,
+                               .lineage = bench->provenance.lineage,
+                               .mixed = &bench->mixed.others};
 }

@@ -80,10 +80,10 @@ struct order {
 static enum err check_key(const struct workbench *bench, const struct order *order)
 {
     char hex[HASH_HEX_BYTES];
-    int stage = workbench_find_stage(bench, order->stage);
+    int stage = blueprint_find_stage(&bench->blueprint, order->stage);
     if (bench->comm->rank != 0 || !order->key || order->key[0] == '\0' || stage < 0)
         return ERR_OK;
-    hash_hex(&bench->keys[stage], hex);
+    hash_hex(&bench->provenance.keys[stage], hex);
     if (strcmp(hex, order->key) == 0)
         return ERR_OK;
     return err_set(ERR_CONFIG,

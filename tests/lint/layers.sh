@@ -20,7 +20,20 @@ list() { git ls-files --cached --others --exclude-standard -- "$@" | grep -E '\.
 check_room "$(list base)" 'base/'
 check_room "$(list kernels)" 'base/|kernels/'
 check_room "$(list trainer/spec)" 'base/|trainer/spec/'
-check_room "$(list trainer | grep -v '^trainer/spec/')" 'base/|kernels/|trainer/'
+# The trainer's rooms, from the ground up; only files of trainer/ itself, which string a stage together, see them all.
+room() { check_room "$(list "trainer/$1")" "base/|kernels/|trainer/($1${2:+|$2})/"; }
+room gang ''
+room supernet 'spec'
+room data 'spec'
+room checkpoint 'spec'
+room record 'spec|data|checkpoint|gang'
+room input 'spec|data|gang'
+room weights 'spec|supernet|checkpoint'
+room evaluate 'spec|supernet|data|checkpoint|gang|input|record'
+room train 'spec|supernet|data|checkpoint|gang|input|record'
+room search 'spec|evaluate'
+room export 'spec|supernet|data'
+check_room "$(list trainer)" 'base/|kernels/|trainer/'
 check_room "$(list scheduler)" 'base/|trainer/spec/|scheduler/'
 check_room "$(list worker)" 'base/|kernels/|trainer/|scheduler/protocol|worker/'
 

@@ -16,7 +16,7 @@ static struct augment_cfg augment_of(const char *crop, const char *flip, const c
                                                   {"dataset.augment.colour", colour}};
     if (campaign_load("configs/quickstart.yaml", overrides, 3, campaign) != ERR_OK)
         fail_msg("%s", err_text());
-    struct augment_cfg augment = workbench_augment(campaign);
+    struct augment_cfg augment = splits_augment(campaign);
     mem_free(campaign);
     return augment;
 }

@@ -2,7 +2,7 @@
  * and are trained from then on, in rows that close it again too. */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
-#include "trainer/train/train.h"
+#include "trainer/train_stage.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,10 +51,10 @@ static struct checkpoint train(struct stand *stand, const char *name)
 {
     char final[64];
     struct checkpoint checkpoint = {0};
-    struct train_result result;
+    struct train_stage_result result;
     const struct stage_start fresh = {0};
-    assert_string_equal(stand->bench->plan.stages[stand->done].name, name);
-    must(train_run(stand->bench, stand->done++, &fresh, &result));
+    assert_string_equal(stand->bench->blueprint.plan.stages[stand->done].name, name);
+    must(train_stage_run(stand->bench, stand->done++, &fresh, &result));
     snprintf(final, sizeof final, "%s/final", name);
     must(checkpoint_load(stand->bench->store, final, &checkpoint));
     assert_true(checkpoint.position.step > 1);

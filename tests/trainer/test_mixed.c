@@ -2,9 +2,8 @@
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "tests/integration/scene.h"
+#include "tests/trainer/bench_parts.h"
 #include "trainer/checkpoint/lineage.h"
-#include "trainer/mixed.h"
-#include "trainer/train/resume.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,10 +67,9 @@ static void save(struct stand *stand, int stage, uint64_t step, bool is_final)
 {
     struct lr_schedule lr_schedule = {.steps_per_epoch = 10};
     struct resume resume = {.step = step};
-    struct resume_saving saving = {.bench = stand->bench,
-                                   .stage = stage,
-                                   .lr_schedule = &lr_schedule,
-                                   .momentum = stand->momentum};
+    struct resume_cfg of = workbench_resume(stand->bench);
+    struct resume_saving saving = {
+        .of = &of, .stage = stage, .lr_schedule = &lr_schedule, .momentum = stand->momentum};
     must(resume_save(&saving, &resume, is_final));
     must(checkpoint_wait(stand->bench->store));
 }
@@ -80,17 +78,17 @@ static void save(struct stand *stand, int stage, uint64_t step, bool is_final)
 static void save_from(struct stand *stand, const char *device, int stage, bool is_final)
 {
     char lineage[300];
-    char *mine = stand->bench->lineage;
+    char *mine = stand->bench->provenance.lineage;
     snprintf(lineage, sizeof lineage, "0; %s", device);
-    stand->bench->lineage = lineage;
+    stand->bench->provenance.lineage = lineage;
     save(stand, stage, 9, is_final);
-    stand->bench->lineage = mine;
+    stand->bench->provenance.lineage = mine;
 }
 
 static enum err load(struct stand *stand, int stage)
 {
     struct resume resume;
-    return resume_load(stand->bench, stage, &(struct stage_start){0}, stand->momentum, &resume);
+    return load_resume(stand->bench, stage, &(struct stage_start){0}, stand->momentum, &resume);
 }
 
 static void expect_mixed(const struct stand *stand, const char *name, const char *mixed)
@@ -158,7 +156,7 @@ static void same_refuses_another_device_with_the_cure(void **state)
             fail_msg("\"%s\" is not in: %s", parts[i], err_text());
     save(&stand, TEACHER, 9, true);
     must(load(&stand, KERNEL));
-    lineage_add(&stand.bench->mixed, "", OTHER); /* mixed by whoever said any */
+    lineage_add(&stand.bench->mixed.others, "", OTHER); /* mixed by whoever said any */
     save(&stand, KERNEL, 5, false);
     assert_int_equal(load(&stand, KERNEL), ERR_CONFIG);
     assert_int_equal(stand.warnings, 0);
@@ -170,13 +168,13 @@ static void evaluation_goes_on_from_training(void **state)
     struct stand stand;
     const struct campaign_override same = {"resources.lineage", "same"};
     open_stand(*state, "measured", NULL, 0, &stand);
-    save_from(&stand, OTHER, workbench_find_stage(stand.bench, "width-2"), true);
-    must(resume_load_trained(stand.bench, NULL));
+    save_from(&stand, OTHER, blueprint_find_stage(&stand.bench->blueprint, "width-2"), true);
+    must(load_trained(stand.bench, NULL));
     assert_int_equal(stand.warnings, 1);
-    assert_string_equal(text_get(&stand.bench->mixed), OTHER);
+    assert_string_equal(text_get(&stand.bench->mixed.others), OTHER);
     close_stand(&stand);
     open_stand(*state, "measured", &same, 1, &stand);
-    assert_int_equal(resume_load_trained(stand.bench, NULL), ERR_CONFIG);
+    assert_int_equal(load_trained(stand.bench, NULL), ERR_CONFIG);
     close_stand(&stand);
 }
 
@@ -194,15 +192,15 @@ static void a_given_teacher_passes_on_what_it_is_mixed_of(void **state)
     close_stand(&stand);
     open_stand(scene, "taught", given, 3, &stand);
     must(load(&stand, TEACHER)); /* the first stage is the kernel's now */
-    assert_string_equal(text_get(&stand.bench->mixed), "");
+    assert_string_equal(text_get(&stand.bench->mixed.others), "");
     close_stand(&stand);
     open_stand(scene, "given", NULL, 0, &stand);
-    lineage_add(&stand.bench->mixed, "", OTHER);
+    lineage_add(&stand.bench->mixed.others, "", OTHER);
     save(&stand, TEACHER, 10, true);
     close_stand(&stand);
     open_stand(scene, "taught", given, 3, &stand);
     must(load(&stand, TEACHER));
-    assert_string_equal(text_get(&stand.bench->mixed), OTHER);
+    assert_string_equal(text_get(&stand.bench->mixed.others), OTHER);
     assert_int_equal(stand.warnings, 0);
     close_stand(&stand);
 }
@@ -230,17 +228,17 @@ static void a_gang_may_be_of_several_models_but_of_one_instruction_set(void **st
     pair.gather_all = gather_with;
     stand.bench->comm = &pair;
     pair.own = stand.bench->device->lineage;
-    must(mixed_gang(stand.bench));
-    assert_string_equal(text_get(&stand.bench->mixed), "");
+    must(mixed_gang(&stand.bench->mixed, stand.bench->comm));
+    assert_string_equal(text_get(&stand.bench->mixed.others), "");
     pair.own = OTHER;
-    assert_int_equal(mixed_gang(stand.bench), ERR_CONFIG);
+    assert_int_equal(mixed_gang(&stand.bench->mixed, stand.bench->comm), ERR_CONFIG);
     assert_non_null(strstr(err_text(), "pin resources.isa"));
     pair.own = little;
-    must(mixed_gang(stand.bench));
-    assert_string_equal(text_get(&stand.bench->mixed), little);
+    must(mixed_gang(&stand.bench->mixed, stand.bench->comm));
+    assert_string_equal(text_get(&stand.bench->mixed.others), little);
     assert_int_equal(stand.warnings, 1);
-    snprintf(stand.campaign->resources.lineage, sizeof stand.campaign->resources.lineage, "same");
-    assert_int_equal(mixed_gang(stand.bench), ERR_CONFIG);
+    stand.bench->mixed.is_refused = true;
+    assert_int_equal(mixed_gang(&stand.bench->mixed, stand.bench->comm), ERR_CONFIG);
     assert_non_null(strstr(err_text(), "machines of one model"));
     stand.bench->comm = alone;
     close_stand(&stand);

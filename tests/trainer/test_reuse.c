@@ -3,9 +3,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/integration/scene.h"
-#include "trainer/evaluate/grid_eval.h"
+#include "tests/trainer/bench_parts.h"
 #include "trainer/stage.h"
-#include "trainer/train/resume.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <setjmp.h>
@@ -282,8 +281,8 @@ static void other_settings_measure_anew(void **state)
 static void open_evaluate(struct stand *stand, bool is_known, struct evaluate **evaluate)
 {
     struct hash content;
-    must(resume_load_trained(stand->bench, &content));
-    must(grid_eval_open(stand->bench, NULL, evaluate));
+    must(load_trained(stand->bench, &content));
+    must(open_evaluation(stand->bench, NULL, evaluate));
     evaluate_set_checkpoint(*evaluate, is_known ? &content : NULL);
 }
 
@@ -304,7 +303,7 @@ static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **st
     struct subnet biggest;
     copy_trained(*state, "grid");
     open_stand(*state, "grid", NULL, &stand);
-    subnet_biggest(&stand.bench->space, 20, &biggest);
+    subnet_biggest(&stand.bench->blueprint.space, 20, &biggest);
     open_evaluate(&stand, true, &known);
     open_evaluate(&stand, false, &unknown);
     struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT}, {.split = SPLIT_HOLDOUT}};

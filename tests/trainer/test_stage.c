@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "tests/integration/scene.h"
+#include "tests/trainer/bench_parts.h"
 #include "trainer/data/import.h"
 #include "trainer/stage.h"
 #include <jansson.h>
@@ -44,8 +45,9 @@ static void save_trained(struct workbench *bench)
     struct lr_schedule lr_schedule = {.steps_per_epoch = 1};
     struct resume resume = {.step = 1};
     must(memory_array(bench->device, bench->net->weight_count, sizeof(float), (void **)&momentum));
-    struct resume_saving saving = {.bench = bench,
-                                   .stage = workbench_find_stage(bench, "width-2"),
+    struct resume_cfg of = workbench_resume(bench);
+    struct resume_saving saving = {.of = &of,
+                                   .stage = blueprint_find_stage(&bench->blueprint, "width-2"),
                                    .lr_schedule = &lr_schedule,
                                    .momentum = momentum};
     supernet_init_weights(bench->net, 1);

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "tests/count_allocations.h"
 #include "tests/integration/scene.h"
-#include "trainer/evaluate/grid_eval.h"
+#include "tests/trainer/bench_parts.h"
 #include "trainer/train/step.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,12 +40,12 @@ static void open_stand(const struct scene *scene, const char *micro, struct stan
     struct workbench_cfg cfg = {
         .campaign = stand->campaign, .folder = folder, .comm = &stand->comm};
     must(workbench_open(&cfg, &stand->bench));
-    const struct space *space = &stand->bench->space;
+    const struct space *space = &stand->bench->blueprint.space;
     int side = space->resolutions[space->resolution_count - 1];
     struct step_cfg step = {.comm = &stand->comm,
                             .net = stand->bench->net,
                             .campaign = stand->campaign,
-                            .phase = &stand->bench->schedule.phases[0],
+                            .phase = &stand->bench->blueprint.schedule.phases[0],
                             .evaluation_batch = 200};
     must(step_create(&step, &stand->step));
     stand->train_bytes = activation_room_bytes(
@@ -68,10 +68,10 @@ static size_t bytes_of_an_evaluation(struct stand *stand, struct activation_aren
     struct evaluate *evaluate = NULL;
     struct eval_metrics metrics = {0};
     struct subnet biggest;
-    const struct space *space = &stand->bench->space;
+    const struct space *space = &stand->bench->blueprint.space;
     subnet_biggest(space, space->resolutions[space->resolution_count - 1], &biggest);
     size_t before = atomic_load(&allocated_bytes);
-    must(grid_eval_open(stand->bench, arena, &evaluate));
+    must(open_evaluation(stand->bench, arena, &evaluate));
     must(evaluate_calibrate(evaluate, &biggest));
     must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, EVAL_PLAIN, &metrics));
     size_t bytes = atomic_load(&allocated_bytes) - before;

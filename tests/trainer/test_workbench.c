@@ -3,9 +3,8 @@
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "tests/integration/scene.h"
-#include "trainer/evaluate/grid_eval.h"
+#include "tests/trainer/bench_parts.h"
 #include "trainer/spec/open_choices.h"
-#include "trainer/train/resume.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +55,7 @@ static void open_stand(const struct scene *scene, const char *run, const char *r
     must(workbench_open(&cfg, &stand->bench));
     must(memory_array(stand->bench->device, stand->bench->net->weight_count, sizeof(float),
                       (void **)&stand->momentum));
-    assert_string_equal(stand->bench->plan.stages[KERNEL].name, "kernel");
+    assert_string_equal(stand->bench->blueprint.plan.stages[KERNEL].name, "kernel");
 }
 
 static void close_stand(struct stand *stand)
@@ -71,10 +70,9 @@ static enum err save(struct stand *stand, int stage, uint64_t step, bool is_fina
     enum err err = ERR_OK;
     struct lr_schedule lr_schedule = {.steps_per_epoch = 10};
     struct resume resume = {.step = step};
-    struct resume_saving saving = {.bench = stand->bench,
-                                   .stage = stage,
-                                   .lr_schedule = &lr_schedule,
-                                   .momentum = stand->momentum};
+    struct resume_cfg of = workbench_resume(stand->bench);
+    struct resume_saving saving = {
+        .of = &of, .stage = stage, .lr_schedule = &lr_schedule, .momentum = stand->momentum};
     TRY(resume_prepare(&saving));
     TRY(resume_save(&saving, &resume, is_final));
     TRY(checkpoint_wait(stand->bench->store));
@@ -95,7 +93,7 @@ static void save_told(struct stand *stand, int stage, uint64_t step, bool is_fin
 static void load(struct stand *stand, const char *content, bool is_resume, struct resume *resume)
 {
     struct stage_start start = {.content = content, .is_resume = is_resume};
-    must(resume_load(stand->bench, KERNEL, &start, stand->momentum, resume));
+    must(load_resume(stand->bench, KERNEL, &start, stand->momentum, resume));
 }
 
 static void the_newest_save_counts_though_nobody_heard_of_it(void **state)
@@ -236,10 +234,10 @@ static void measuring_is_a_sign_of_life(void **state)
     struct subnet biggest;
     const struct progress progress = {.doing = "evaluating"};
     open_stand(*state, "alive", "1", &stand);
-    subnet_biggest(&stand.bench->space, 16, &biggest);
+    subnet_biggest(&stand.bench->blueprint.space, 16, &biggest);
     supernet_init_weights(stand.bench->net, 1);
-    must(grid_eval_open(stand.bench, NULL, &evaluate));
-    workbench_progress(stand.bench, &progress);
+    must(open_evaluation(stand.bench, NULL, &evaluate));
+    reporter_progress(&stand.bench->reporter, &progress);
     for (int round = 1; round <= 2; round++) { /* the second one walks over kept images */
         must(evaluate_calibrate(evaluate, &biggest));
         must(evaluate_subnet(evaluate, &biggest, SPLIT_HOLDOUT, EVAL_PLAIN, &metrics));

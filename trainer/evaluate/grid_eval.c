@@ -5,8 +5,6 @@
 #include "trainer/record/results.h"
 #include <stdlib.h>
 
-#define KEEP_BYTES ((size_t)128 << 20) /* prepared images of one split */
-
 struct evaluated { /* what was measured of a grid */
     uint64_t step;
     int count;
@@ -17,72 +15,15 @@ struct evaluated { /* what was measured of a grid */
 };
 
 struct grid_eval {
-    struct workbench *bench;
-    int stage;
-    const struct phase *phase;
-    const struct lr_schedule *lr_schedule;
-    struct event_log *events;
-    struct activation_arena *arena;
+    struct grid_eval_cfg cfg;
     struct evaluate *evaluate;  /* NULL until first needed */
     struct evaluated evaluated; /* last */
 };
 
-static bool wants_stop(void *own)
-{
-    return workbench_wants_stop(own);
-}
-
-static void is_alive(void *own)
-{
-    workbench_is_alive(own);
-}
-
-enum err grid_eval_open(struct workbench *bench, struct activation_arena *arena,
-                        struct evaluate **evaluate)
-{
-    const struct campaign *campaign = bench->campaign;
-    struct calibration_set set = campaign_calibration(campaign, bench->train_count);
-    struct evaluate_cfg cfg = {.calibrate = {.comm = bench->comm,
-                                             .device_comm = bench->device_comm,
-                                             .net = bench->net,
-                                             .dataset = bench->dataset,
-                                             .train = bench->train,
-                                             .train_count = bench->train_count,
-                                             .set = set,
-                                             .seed = campaign->seed,
-                                             .augment = &bench->augment,
-                                             .loader_threads = campaign->resources.loader_threads,
-                                             .keep_bytes = KEEP_BYTES,
-                                             .own = bench,
-                                             .is_alive = is_alive},
-                               .holdout = bench->holdout,
-                               .holdout_count = bench->holdout_count,
-                               .test = bench->test,
-                               .test_count = bench->test_count,
-                               .store = bench->store,
-                               .micro = campaign->batch.micro,
-                               .precision = campaign->precision,
-                               .arena = arena,
-                               .own = bench,
-                               .wants_stop = wants_stop};
-    if (bench->comm->rank == 0)
-        log_info("calibration images=%u batch=%d batches=%d", set.images, set.batch, set.batches);
-    enum err err = evaluate_create(&cfg, evaluate);
-    return comm_agree(bench->comm, err);
-}
-
-struct grid_eval *grid_eval_create(struct workbench *bench, int stage,
-                                   const struct lr_schedule *lr_schedule, struct event_log *events,
-                                   struct activation_arena *arena)
+struct grid_eval *grid_eval_create(const struct grid_eval_cfg *cfg)
 {
     struct grid_eval *grid_eval = mem_alloc(sizeof *grid_eval);
-    *grid_eval =
-        (struct grid_eval){.bench = bench,
-                           .stage = stage,
-                           .phase = &bench->schedule.phases[bench->plan.stages[stage].phase],
-                           .lr_schedule = lr_schedule,
-                           .events = events,
-                           .arena = arena};
+    *grid_eval = (struct grid_eval){.cfg = *cfg};
     return grid_eval;
 }
 
@@ -98,12 +39,13 @@ void grid_eval_destroy(struct grid_eval **pointer)
 
 bool grid_eval_is_due(const struct grid_eval *grid_eval, uint64_t step)
 {
-    double every = grid_eval->bench->campaign->evaluate.every_epochs;
-    bool has_start = grid_eval->phase->has_distillation; /* fresh weights have nothing to show */
-    if (grid_eval->bench->holdout_count == 0)
+    double every = grid_eval->cfg.parts.campaign->evaluate.every_epochs;
+    bool has_start =
+        grid_eval->cfg.phase->has_distillation; /* fresh weights have nothing to show */
+    if (grid_eval->cfg.parts.splits->holdout_count == 0)
         return false;
-    return step == grid_eval->lr_schedule->steps || (step == 0 && has_start && every > 0) ||
-           lr_schedule_is_due(grid_eval->lr_schedule, every, step);
+    return step == grid_eval->cfg.lr_schedule->steps || (step == 0 && has_start && every > 0) ||
+           lr_schedule_is_due(grid_eval->cfg.lr_schedule, every, step);
 }
 
 /* One row: calibrated, then measured. */
@@ -116,13 +58,13 @@ static enum err measure_row(struct grid_eval *grid_eval, const struct grid_row *
     const struct eval_metrics metrics = item.metrics;
     evaluated->rows[evaluated->count].subnet = row->subnet;
     evaluated->rows[evaluated->count++].metrics = metrics;
-    json_t *json = results_subnet(&grid_eval->bench->space, row->label, &row->subnet);
+    json_t *json = results_subnet(grid_eval->cfg.parts.net->space, row->label, &row->subnet);
     json_object_set_new(json, "accuracy", json_real(metrics.accuracy));
     json_object_set_new(json, "loss", json_real(metrics.loss));
     json_array_append_new(list, json);
-    if (grid_eval->bench->comm->rank == 0)
-        log_info("evaluated stage=%s subnet=\"%s\" accuracy=%.4f loss=%.4f", grid_eval->phase->name,
-                 row->label, metrics.accuracy, metrics.loss);
+    if (grid_eval->cfg.parts.comm->rank == 0)
+        log_info("evaluated stage=%s subnet=\"%s\" accuracy=%.4f loss=%.4f",
+                 grid_eval->cfg.phase->name, row->label, metrics.accuracy, metrics.loss);
 out:
     return err;
 }
@@ -130,35 +72,36 @@ out:
 static void write_event(struct grid_eval *grid_eval, uint64_t step, const json_t *list)
 {
     char *text = json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    event_log_begin(grid_eval->events, "evaluate", step);
-    event_log_number(grid_eval->events, "epoch",
-                     (double)step / (double)grid_eval->lr_schedule->steps_per_epoch);
-    event_log_text(grid_eval->events, "split", "holdout");
-    event_log_json(grid_eval->events, "subnets", text);
-    event_log_end(grid_eval->events);
+    event_log_begin(grid_eval->cfg.events, "evaluate", step);
+    event_log_number(grid_eval->cfg.events, "epoch",
+                     (double)step / (double)grid_eval->cfg.lr_schedule->steps_per_epoch);
+    event_log_text(grid_eval->cfg.events, "split", "holdout");
+    event_log_json(grid_eval->cfg.events, "subnets", text);
+    event_log_end(grid_eval->cfg.events);
     free(text);
 }
 
 enum err grid_eval_run(struct grid_eval *grid_eval, uint64_t step, const struct hash *checkpoint)
 {
     enum err err = ERR_OK;
-    struct workbench *bench = grid_eval->bench;
-    const struct space *space = &bench->space;
+    const struct grid_eval_cfg *cfg = &grid_eval->cfg;
+    const struct space *space = cfg->parts.net->space;
     struct grid grid;
     json_t *list = json_array();
     if (!grid_eval->evaluate)
-        TRY(grid_eval_open(bench, grid_eval->arena, &grid_eval->evaluate));
+        TRY(evaluate_open(&cfg->parts, cfg->arena, &grid_eval->evaluate));
     evaluate_set_checkpoint(grid_eval->evaluate, checkpoint);
     grid_eval->evaluated = (struct evaluated){.step = step};
-    grid_of(space, &grid_eval->phase->open, space->resolutions[space->resolution_count - 1], &grid);
+    grid_of(space, &grid_eval->cfg.phase->open, space->resolutions[space->resolution_count - 1],
+            &grid);
     for (int i = 0; i < grid.count; i++) {
         struct progress progress = {.step = step,
-                                    .steps = grid_eval->lr_schedule->steps,
+                                    .steps = grid_eval->cfg.lr_schedule->steps,
                                     .epoch = (double)step /
-                                             (double)grid_eval->lr_schedule->steps_per_epoch,
+                                             (double)grid_eval->cfg.lr_schedule->steps_per_epoch,
                                     .accuracy = -1,
                                     .doing = "evaluating"};
-        workbench_progress(bench, &progress);
+        reporter_progress(cfg->parts.reporter, &progress);
         TRY(measure_row(grid_eval, &grid.rows[i], list));
     }
     write_event(grid_eval, step, list);

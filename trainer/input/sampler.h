@@ -4,20 +4,27 @@
 #ifndef TRAINER_INPUT_SAMPLER_H
 #define TRAINER_INPUT_SAMPLER_H
 
+#include "trainer/data/splits.h"
 #include "trainer/input/prefetch.h"
 #include "trainer/spec/lr_schedule.h"
-#include "trainer/workbench.h"
+
+struct sampler_cfg { /* all borrowed, for the sampler's life */
+    const struct campaign *campaign;
+    const struct space *space;
+    const struct splits *splits;
+    struct device *device;
+    int rank, size; /* of the gang */
+    const struct lr_schedule *lr_schedule;
+    uint64_t first_step; /* of the stage: where it goes on */
+};
 
 struct sampler; /* a prefetch of this rank's micro-batches, step after step */
-/* From the micro-batches of `first_step` to the end of the stage. Borrows bench and lr_schedule.
- * Returns owned. */
-MUST_CHECK enum err sampler_create(const struct workbench *bench,
-                                   const struct lr_schedule *lr_schedule, uint64_t first_step,
-                                   struct sampler **sampler);
+/* From the micro-batches of `first_step` to the end of the stage. ERR_MEMORY. Returns owned. */
+MUST_CHECK enum err sampler_create(const struct sampler_cfg *cfg, struct sampler **sampler);
 void sampler_destroy(struct sampler **sampler); /* accepts NULL */
 
-int sampler_leaves(const struct sampler *sampler);      /* of this rank, in every step */
-struct prefetch *sampler_feed(struct sampler *sampler); /* borrowed */
+int sampler_leaves(const struct sampler *sampler);          /* of this rank, in every step */
+struct prefetch *sampler_prefetch(struct sampler *sampler); /* borrowed */
 
 /* Places of a leaf's images in the epoch's permutation: [*first, *first + micro). */
 void sampler_place(const struct lr_schedule *lr_schedule, int global_batch, int micro,

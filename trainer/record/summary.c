@@ -30,35 +30,35 @@ static void take_event(void *own, json_t *event)
     }
 }
 
-static enum err read_metrics(const struct workbench *bench, const char *stage,
-                             struct summary *summary)
+static enum err read_events(const struct run_record *record, const char *stage,
+                            struct summary *summary)
 {
     enum err err = ERR_OK;
     char *path = NULL;
-    TRY(workbench_path(bench, "metrics", stage, ".jsonl", &path));
+    TRY(run_record_path(record, "metrics", stage, ".jsonl", &path));
     TRY(event_log_read(path, take_event, summary));
 out:
     mem_free(path);
     return err;
 }
 
-enum err summary_write(const struct workbench *bench, int stage, const struct hash *content)
+enum err summary_write(const struct run_record *record, const struct summary_cfg *cfg)
 {
     enum err err = ERR_OK;
-    const char *name = bench->plan.stages[stage].name;
     struct summary summary = {0};
     char hex[HASH_HEX_BYTES], key[HASH_HEX_BYTES];
-    TRY(read_metrics(bench, name, &summary));
-    double images = (double)summary.timed * bench->campaign->batch.global;
-    hash_hex(content, hex);
-    hash_hex(&bench->keys[stage], key);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f}", "stage", name, "key", key, "content",
-                             hex, "steps", (json_int_t)summary.steps, "seconds", summary.seconds,
-                             "images_per_s", summary.seconds > 0 ? images / summary.seconds : 0.0);
+    TRY(read_events(record, cfg->stage, &summary));
+    double images = (double)summary.timed * cfg->global_batch;
+    hash_hex(cfg->content, hex);
+    hash_hex(cfg->key, key);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:I, s:f, s:f}", "stage", cfg->stage, "key", key, "content", hex,
+                  "steps", (json_int_t)summary.steps, "seconds", summary.seconds, "images_per_s",
+                  summary.seconds > 0 ? images / summary.seconds : 0.0);
     json_object_set_new(json, "before",
                         summary.before ? json_incref(summary.before) : json_array());
     json_object_set_new(json, "after", summary.after ? json_incref(summary.after) : json_array());
-    TRY(results_write(bench, name, json));
+    TRY(results_write(record, cfg->stage, json));
 out:
     json_decref(summary.before);
     json_decref(summary.after);

@@ -3,10 +3,15 @@
 #ifndef TRAINER_RECORD_SUMMARY_H
 #define TRAINER_RECORD_SUMMARY_H
 
-#include "trainer/workbench.h"
+#include "base/hash.h"
+#include "trainer/record/run_record.h"
 
-/* content: of the final checkpoint. ERR_IO, ERR_FULL, ERR_DATA. May be called again. */
-MUST_CHECK enum err summary_write(const struct workbench *bench, int stage,
-                                  const struct hash *content);
+struct summary_cfg { /* borrowed */
+    const char *stage;
+    const struct hash *key, *content; /* content: of the final checkpoint */
+    int global_batch;
+};
+/* ERR_IO, ERR_FULL, ERR_DATA. May be called again. */
+MUST_CHECK enum err summary_write(const struct run_record *record, const struct summary_cfg *cfg);
 
 #endif

@@ -4,15 +4,28 @@
 #ifndef TRAINER_TRAIN_RESUME_H
 #define TRAINER_TRAIN_RESUME_H
 
+#include "trainer/checkpoint/provenance.h"
 #include "trainer/record/event_log.h"
+#include "trainer/record/mixed.h"
+#include "trainer/spec/blueprint.h"
 #include "trainer/spec/lr_schedule.h"
-#include "trainer/workbench.h"
+#include "trainer/supernet/supernet.h"
 
 #define RESUME_MOMENTUM "momentum/" /* in front of a weight's name */
 
 struct stage_start {     /* what the scheduler says; zeroed: look into the store */
     const char *content; /* hex of the checkpoint to start from; NULL or "": by name */
     bool is_resume;      /* content is this very stage's own, of an attempt before */
+};
+
+struct resume_cfg { /* all borrowed */
+    const struct blueprint *blueprint;
+    struct comm *comm;
+    struct supernet *net;
+    struct mixed *mixed;
+    /* Rank 0 only: */
+    struct checkpoint_store *store;
+    const struct provenance *provenance;
 };
 
 struct resume {                  /* the same on every rank */
@@ -30,20 +43,21 @@ struct resume {                  /* the same on every rank */
  * is warned. ERR_NOT_FOUND, ERR_DATA: what the stage starts from is missing, damaged (the
  * stage before has to run again), or was made by other settings.
  * ERR_CONFIG: it was computed on another device, and resources.lineage is same. */
-MUST_CHECK enum err resume_load(struct workbench *bench, int stage, const struct stage_start *start,
-                                float *momentum, struct resume *resume);
+MUST_CHECK enum err resume_load(const struct resume_cfg *cfg, int stage,
+                                const struct stage_start *start, float *momentum,
+                                struct resume *resume);
 
-/* Collective: the frozen teacher's weights into `weights` (device): "teacher/final" of this bench,
+/* Collective: the frozen teacher's weights into `weights` (device): "teacher/final" of this run,
  * or the imported teacher. */
-MUST_CHECK enum err resume_load_teacher(struct workbench *bench, float *weights);
+MUST_CHECK enum err resume_load_teacher(const struct resume_cfg *cfg, float *weights);
 
 /* Collective: what training ended with, into net->weights, for evaluation, search and compilation:
  * the last training stage's, or the imported teacher's where nothing is trained. content: the
  * checkpoint's, written on rank 0; NULL: not asked. */
-MUST_CHECK enum err resume_load_trained(struct workbench *bench, struct hash *content);
+MUST_CHECK enum err resume_load_trained(const struct resume_cfg *cfg, struct hash *content);
 
 struct resume_saving { /* what the saves of a stage share; must last until the last is durable */
-    struct workbench *bench;
+    const struct resume_cfg *of;
     int stage;
     const struct lr_schedule *lr_schedule;
     const float *momentum;          /* device (weight_count) */

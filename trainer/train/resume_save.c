@@ -31,7 +31,7 @@ static struct tensor *list_tensors(const struct supernet *net)
 static enum err arrange(const void *own, int tensor, float *values, float *room)
 {
     const struct resume_saving *saving = own;
-    const struct supernet *net = saving->bench->net;
+    const struct supernet *net = saving->of->net;
     const struct param *param = param_of(net, tensor);
     for (size_t i = 0; i < param->count; i++)
         if (!isfinite(values[i]))
@@ -51,33 +51,34 @@ static enum err settle(const void *own)
 static void fill_meta(const struct resume_saving *saving, const struct resume *resume, char *key,
                       char *dataset, struct checkpoint_meta *meta)
 {
-    const struct workbench *bench = saving->bench;
-    const struct schedule *schedule = &bench->schedule;
-    const struct phase *phase = &schedule->phases[bench->plan.stages[saving->stage].phase];
-    hash_hex(&bench->keys[saving->stage], key);
-    hash_hex(&dataset_info(bench->dataset)->content, dataset);
-    *meta = (struct checkpoint_meta){.campaign = bench->campaign_text,
-                                     .space = bench->space_text,
-                                     .width_multiplier = bench->space.width_multiplier,
-                                     .classes = bench->space.classes,
-                                     .channels = bench->space.channels,
+    const struct resume_cfg *of = saving->of;
+    const struct provenance *provenance = of->provenance;
+    const struct space *space = &of->blueprint->space;
+    const struct phase *phase = blueprint_phase(of->blueprint, saving->stage);
+    hash_hex(&provenance->keys[saving->stage], key);
+    hash_hex(&provenance->dataset, dataset);
+    *meta = (struct checkpoint_meta){.campaign = provenance->campaign,
+                                     .space = provenance->space,
+                                     .width_multiplier = space->width_multiplier,
+                                     .classes = space->classes,
+                                     .channels = space->channels,
                                      .stage_key = key,
                                      .parent = (char *)resume->parent,
                                      .dataset = dataset,
-                                     .lineage = bench->lineage,
-                                     .mixed = (char *)text_get(&bench->mixed),
-                                     .lease_epoch = bench->cfg.lease_epoch,
+                                     .lineage = provenance->lineage,
+                                     .mixed = (char *)text_get(&of->mixed->others),
+                                     .lease_epoch = provenance->lease_epoch,
                                      .saved_ms = clock_wall_ms(),
-                                     .ranks = bench->comm->size,
+                                     .ranks = of->comm->size,
                                      .has_trained = true};
-    schedule_trained_before(schedule, &bench->space, phase + 1, &meta->trained);
+    schedule_trained_before(&of->blueprint->schedule, space, phase + 1, &meta->trained);
 }
 
 /* From the device straight into the async writer's copy. */
 static enum err fetch(const void *own, int tensor, float *values)
 {
     const struct resume_saving *saving = own;
-    const struct supernet *net = saving->bench->net;
+    const struct supernet *net = saving->of->net;
     const struct param *param = param_of(net, tensor);
     const float *from = tensor < net->param_count ? net->weights : saving->momentum;
     return net->device->ops->download(net->device, values, from + param->offset,
@@ -86,9 +87,9 @@ static enum err fetch(const void *own, int tensor, float *values)
 
 enum err resume_prepare(const struct resume_saving *saving)
 {
-    const struct supernet *net = saving->bench->net;
+    const struct supernet *net = saving->of->net;
     struct tensor *tensors = list_tensors(net);
-    enum err err = checkpoint_prepare(saving->bench->store, tensors, 2 * net->param_count);
+    enum err err = checkpoint_prepare(saving->of->store, tensors, 2 * net->param_count);
     mem_free(tensors);
     return err;
 }
@@ -96,8 +97,7 @@ enum err resume_prepare(const struct resume_saving *saving)
 enum err resume_save(const struct resume_saving *saving, const struct resume *resume, bool is_final)
 {
     enum err err = ERR_OK;
-    struct workbench *bench = saving->bench;
-    const struct supernet *net = bench->net;
+    const struct supernet *net = saving->of->net;
     char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
     struct checkpoint_arrange arranging = {
         .fetch = fetch, .arrange = arrange, .settle = settle, .own = saving};
@@ -108,9 +108,9 @@ enum err resume_save(const struct resume_saving *saving, const struct resume *re
         .tensor_count = 2 * net->param_count};
     checkpoint.tensors = list_tensors(net);
     snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
-             bench->plan.stages[saving->stage].name);
+             saving->of->blueprint->plan.stages[saving->stage].name);
     fill_meta(saving, resume, key, dataset, &checkpoint.meta);
-    TRY(checkpoint_save_arranged(bench->store, &checkpoint, &arranging));
+    TRY(checkpoint_save_arranged(saving->of->store, &checkpoint, &arranging));
 out:
     mem_free(checkpoint.tensors); /* meta and values are borrowed: no checkpoint_fini */
     return err;

@@ -1,7 +1,7 @@
 /* From a run's final weights to a camera bundle: calibrates a sub-network, folds it, writes and
  * checks the bundle. Needs no gang. */
-#ifndef TRAINER_EXPORT_COMPILE_H
-#define TRAINER_EXPORT_COMPILE_H
+#ifndef TRAINER_COMPILE_H
+#define TRAINER_COMPILE_H
 
 #include "trainer/workbench.h"
 

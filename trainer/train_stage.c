@@ -1,4 +1,4 @@
-#include "trainer/train/train.h"
+#include "trainer/train_stage.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +13,8 @@ enum { FLAG_FAILED = 1, FLAG_STOP = 2, FLAG_SAVE = 4 };
 
 struct training {
     struct workbench *bench;
+    struct resume_cfg from;
+    struct run_record record;
     int stage;
     const struct phase *phase;
     struct lr_schedule lr_schedule;
@@ -40,7 +42,7 @@ static void tell_saved(struct training *training)
         saved.count == training->told_saves)
         return;
     training->told_saves = saved.count;
-    workbench_saved(training->bench, saved.position.step, &saved.content);
+    reporter_saved(&training->bench->reporter, saved.position.step, &saved.content);
 }
 
 /* Rank 0: everything up to now, in the background. A checkpoint counts on the metrics. */
@@ -84,14 +86,14 @@ static enum err open_teacher(struct training *training)
 {
     enum err err = ERR_OK;
     struct workbench *bench = training->bench;
-    const struct space *space = &bench->space;
+    const struct space *space = &bench->blueprint.space;
     float *weights = NULL;
     if (!training->phase->has_distillation)
         return ERR_OK;
     err = memory_array(bench->device, bench->net->weight_count, sizeof(float), (void **)&weights);
     TRY(comm_agree(bench->comm, err));
-    TRY(resume_load_teacher(bench, weights));
-    err = teacher_create(bench->net, &weights, bench->campaign->batch.micro,
+    TRY(resume_load_teacher(&training->from, weights));
+    err = teacher_create(bench->net, &weights, bench->blueprint.campaign->batch.micro,
                          space->resolutions[space->resolution_count - 1], &training->teacher);
     TRY(comm_agree(bench->comm, err));
 out:
@@ -106,14 +108,14 @@ static enum err open_metrics(struct training *training)
     char *path = NULL;
     if (bench->comm->rank != 0)
         return ERR_OK;
-    TRY(workbench_path(bench, "metrics", training->phase->name, ".jsonl", &path));
+    TRY(run_record_path(&training->record, "metrics", training->phase->name, ".jsonl", &path));
     TRY(event_log_open(path, training->resume.has_begun, training->resume.step, &training->events));
     event_log_begin(training->events, "start", training->resume.step);
     event_log_text(training->events, "stage", training->phase->name);
     event_log_number(training->events, "steps", (double)training->lr_schedule.steps);
     event_log_number(training->events, "ranks", bench->comm->size);
-    event_log_number(training->events, "threads", bench->campaign->resources.threads);
-    event_log_text(training->events, "lineage", bench->lineage);
+    event_log_number(training->events, "threads", bench->blueprint.campaign->resources.threads);
+    event_log_text(training->events, "lineage", bench->provenance.lineage);
     event_log_end(training->events);
 out:
     mem_free(path);
@@ -123,7 +125,7 @@ out:
 /* Rank 0 */
 static enum err open_saving(struct training *training)
 {
-    training->saving = (struct resume_saving){.bench = training->bench,
+    training->saving = (struct resume_saving){.of = &training->from,
                                               .stage = training->stage,
                                               .lr_schedule = &training->lr_schedule,
                                               .momentum = step_momentum(training->step),
@@ -137,44 +139,65 @@ static enum err prepare_weights(struct training *training)
 {
     struct workbench *bench = training->bench;
     struct open_choices trained;
-    schedule_trained_before(&bench->schedule, &bench->space, training->phase, &trained);
+    schedule_trained_before(&bench->blueprint.schedule, &bench->blueprint.space, training->phase,
+                            &trained);
     training->is_sorted = !training->resume.has_begun && training->phase->sorts_channels;
     if (!training->is_sorted)
         return ERR_OK;
     return supernet_sort_channels(bench->net, NULL, &trained.expansions,
-                                  &bench->schedule.before.expansions);
+                                  &bench->blueprint.schedule.before.expansions);
+}
+
+/* What is trained on, and what the stage is evaluated with. */
+static enum err open_images(struct training *training)
+{
+    struct workbench *bench = training->bench;
+    struct grid_eval_cfg grid_eval = {.parts = workbench_evaluate(bench),
+                                      .phase = training->phase,
+                                      .lr_schedule = &training->lr_schedule,
+                                      .events = training->events,
+                                      .arena = step_evaluation_arena(training->step)};
+    training->grid_eval = grid_eval_create(&grid_eval);
+    struct sampler_cfg sampler = {.campaign = bench->blueprint.campaign,
+                                  .space = &bench->blueprint.space,
+                                  .splits = &bench->splits,
+                                  .device = bench->device,
+                                  .rank = bench->comm->rank,
+                                  .size = bench->comm->size,
+                                  .lr_schedule = &training->lr_schedule,
+                                  .first_step = training->resume.step};
+    return sampler_create(&sampler, &training->sampler);
 }
 
 static enum err open_parts(struct training *training, const struct stage_start *start)
 {
     enum err err = ERR_OK;
     struct workbench *bench = training->bench;
-    err = lr_schedule_of(&bench->schedule, bench->plan.stages[training->stage].phase,
-                         bench->train_count, bench->campaign->batch.global, &training->lr_schedule);
+    err = lr_schedule_of(
+        &bench->blueprint.schedule, bench->blueprint.plan.stages[training->stage].phase,
+        bench->splits.train_count, bench->blueprint.campaign->batch.global, &training->lr_schedule);
     TRY(comm_agree(bench->comm, err));
     TRY(open_teacher(training));
     struct step_cfg cfg = {
         .comm = bench->comm,
         .device_comm = bench->device_comm,
         .net = bench->net,
-        .campaign = bench->campaign,
+        .campaign = bench->blueprint.campaign,
         .phase = training->phase,
         .teacher = training->teacher,
-        .evaluation_batch = campaign_calibration(bench->campaign, bench->train_count).batch,
-        .trains_matrices =
-            schedule_trains_matrices(&bench->schedule, &bench->space, training->phase)};
+        .evaluation_batch =
+            campaign_calibration(bench->blueprint.campaign, bench->splits.train_count).batch,
+        .trains_matrices = schedule_trains_matrices(&bench->blueprint.schedule,
+                                                    &bench->blueprint.space, training->phase)};
     TRY(comm_agree(bench->comm, step_create(&cfg, &training->step)));
-    TRY(resume_load(bench, training->stage, start, step_momentum(training->step),
+    TRY(resume_load(&training->from, training->stage, start, step_momentum(training->step),
                     &training->resume));
     if (training->resume.is_final)
         return ERR_OK;
     TRY(comm_agree(bench->comm, prepare_weights(training)));
     TRY(comm_agree(bench->comm, open_metrics(training)));
     TRY(comm_agree(bench->comm, open_saving(training)));
-    training->grid_eval = grid_eval_create(bench, training->stage, &training->lr_schedule,
-                                           training->events, step_evaluation_arena(training->step));
-    err = sampler_create(bench, &training->lr_schedule, training->resume.step, &training->sampler);
-    TRY(comm_agree(bench->comm, err));
+    TRY(comm_agree(bench->comm, open_images(training)));
 out:
     return err;
 }
@@ -194,7 +217,7 @@ static void close_parts(struct training *training)
 static enum err compute_leaves(struct training *training)
 {
     enum err err = ERR_OK;
-    struct prefetch *prefetch = sampler_feed(training->sampler);
+    struct prefetch *prefetch = sampler_prefetch(training->sampler);
     uint64_t schedule_step = training->lr_schedule.first_step + training->resume.step;
     for (int leaf = 0; leaf < sampler_leaves(training->sampler); leaf++) {
         struct prefetched prefetched;
@@ -202,7 +225,7 @@ static enum err compute_leaves(struct training *training)
         err = step_leaf(training->step, schedule_step, &prefetched);
         prefetch_release(prefetch, &prefetched);
         TRY(err);
-        workbench_is_alive(training->bench);
+        reporter_is_alive(&training->bench->reporter);
     }
 out:
     return err;
@@ -222,21 +245,23 @@ static void report_step(struct training *training, double rate, const struct ste
     event_log_number(training->events, "accuracy", result->accuracy);
     event_log_number(training->events, "rate", rate);
     event_log_number(training->events, "resolution",
-                     lr_schedule_resolution(&bench->space, bench->campaign->seed,
+                     lr_schedule_resolution(&bench->blueprint.space,
+                                            bench->blueprint.campaign->seed,
                                             training->lr_schedule.first_step + done - 1));
-    event_log_number(training->events, "images_per_s", bench->campaign->batch.global / seconds);
+    event_log_number(training->events, "images_per_s",
+                     bench->blueprint.campaign->batch.global / seconds);
     event_log_number(training->events, "seconds", seconds);
     event_log_end(training->events);
     struct progress progress = {.step = done,
                                 .steps = training->lr_schedule.steps,
                                 .epoch = epoch,
                                 .images_per_second = (double)training->steps_here *
-                                                     bench->campaign->batch.global /
+                                                     bench->blueprint.campaign->batch.global /
                                                      (now - training->started_at),
                                 .loss = result->loss,
                                 .accuracy = result->accuracy,
                                 .doing = "training"};
-    workbench_progress(bench, &progress);
+    reporter_progress(&bench->reporter, &progress);
 }
 
 /* One step, up to and with the update. Flags are agreed between computing and summing: whoever
@@ -250,9 +275,10 @@ static enum err take_step(struct training *training)
     enum err mine = compute_leaves(training);
     bool is_time =
         bench->store && !checkpoint_is_busy(bench->store) && /* a step never waits */
-        clock_seconds() - training->saved_at >= bench->campaign->checkpoint.every_seconds;
+        clock_seconds() - training->saved_at >= bench->blueprint.campaign->checkpoint.every_seconds;
     training->flags = (mine != ERR_OK ? FLAG_FAILED : 0u) |
-                      (workbench_wants_stop(bench) ? FLAG_STOP : 0u) | (is_time ? FLAG_SAVE : 0u);
+                      (reporter_wants_stop(&bench->reporter) ? FLAG_STOP : 0u) |
+                      (is_time ? FLAG_SAVE : 0u);
     TRY(bench->comm->any(bench->comm, &training->flags));
     if (training->flags & FLAG_FAILED)
         TRY(comm_agree(bench->comm, mine));
@@ -386,21 +412,34 @@ out:
     return err;
 }
 
-enum err train_run(struct workbench *bench, int stage, const struct stage_start *start,
-                   struct train_result *result)
+/* Rank 0 */
+static enum err write_summary(const struct training *training, const struct hash *content)
+{
+    const struct workbench *bench = training->bench;
+    struct summary_cfg cfg = {.stage = training->phase->name,
+                              .key = &bench->provenance.keys[training->stage],
+                              .content = content,
+                              .global_batch = bench->blueprint.campaign->batch.global};
+    return summary_write(&training->record, &cfg);
+}
+
+enum err train_stage_run(struct workbench *bench, int stage, const struct stage_start *start,
+                         struct train_stage_result *result)
 {
     enum err err = ERR_OK;
     struct training training = {.bench = bench,
+                                .from = workbench_resume(bench),
+                                .record = workbench_record(bench),
                                 .stage = stage,
-                                .phase = &bench->schedule.phases[bench->plan.stages[stage].phase]};
-    *result = (struct train_result){0};
+                                .phase = blueprint_phase(&bench->blueprint, stage)};
+    *result = (struct train_stage_result){0};
     TRY(open_parts(&training, start));
     result->content = training.resume.content;
     if (!training.resume.is_final)
         TRY(take_steps(&training, &result->content));
     event_log_close(&training.events);
     if (bench->comm->rank == 0)
-        err = summary_write(bench, stage, &result->content);
+        err = write_summary(&training, &result->content);
     TRY(comm_agree(bench->comm, err));
 out:
     result->step = training.resume.step;

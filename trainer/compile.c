@@ -1,7 +1,6 @@
-#include "trainer/export/compile.h"
+#include "trainer/compile.h"
 #include "base/mem.h"
 #include "kernels/memory.h"
-#include "trainer/evaluate/grid_eval.h"
 #include "trainer/export/bundle.h"
 #include "trainer/spec/cost.h"
 #include "trainer/train/resume.h"
@@ -11,10 +10,10 @@
 static enum err check_subnet(const struct workbench *bench, const struct compile_request *request)
 {
     enum err err = ERR_OK;
-    const struct space *space = &bench->space;
+    const struct space *space = &bench->blueprint.space;
     const struct subnet *subnet = request->subnet;
     struct open_choices open;
-    schedule_trained(&bench->schedule, space, &open);
+    schedule_trained(&bench->blueprint.schedule, space, &open);
     TRY(subnet_check(space, subnet));
     int b = subnet_find_closed(space, subnet, &open);
     if (b >= 0)
@@ -39,7 +38,8 @@ static enum err calibrate(struct workbench *bench, const struct subnet *subnet)
 {
     enum err err = ERR_OK;
     struct evaluate *evaluate = NULL;
-    TRY(grid_eval_open(bench, NULL, &evaluate));
+    struct evaluate_parts parts = workbench_evaluate(bench);
+    TRY(evaluate_open(&parts, NULL, &evaluate));
     TRY(evaluate_calibrate(evaluate, subnet));
 out:
     evaluate_destroy(&evaluate);
@@ -53,12 +53,14 @@ static enum err read_samples(const struct workbench *bench, int side, struct bun
 {
     enum err err = ERR_OK;
     struct image image = {0};
-    const uint32_t *records = bench->holdout_count ? bench->holdout : bench->train;
-    uint32_t available = bench->holdout_count ? bench->holdout_count : bench->train_count;
+    const uint32_t *records =
+        bench->splits.holdout_count ? bench->splits.holdout : bench->splits.train;
+    uint32_t available =
+        bench->splits.holdout_count ? bench->splits.holdout_count : bench->splits.train_count;
     *count = available < COMPILE_SAMPLES ? (int)available : COMPILE_SAMPLES;
     for (int i = 0; i < *count; i++) {
-        TRY(dataset_read(bench->dataset, records[i], &image));
-        bundle_fit_image(&image, side, bench->space.channels, &samples[i].image);
+        TRY(dataset_read(bench->splits.dataset, records[i], &image));
+        bundle_fit_image(&image, side, bench->blueprint.space.channels, &samples[i].image);
         samples[i].record = records[i];
     }
 out:
@@ -76,10 +78,10 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
     void *images = NULL;
     const float *answer = NULL;
     int side = subnet->resolution;
-    size_t values = (size_t)(side * side * bench->space.channels);
+    size_t values = (size_t)(side * side * bench->blueprint.space.channels);
     float *host = mem_array((size_t)count * values, sizeof *host);
     for (int i = 0; i < count; i++)
-        bundle_normalise(dataset_info(bench->dataset), &samples[i].image,
+        bundle_normalise(dataset_info(bench->splits.dataset), &samples[i].image,
                          host + (size_t)i * values);
     TRY(activation_arena_create(bench->net, count, side, PASS_FIXED, &arena));
     TRY(memory_map(device, host, (size_t)count * values, &images));
@@ -91,7 +93,7 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
                               .mode = PASS_FIXED};
     TRY(supernet_forward(bench->net, arena, &forward, &answer));
     TRY(device->ops->download(device, logits, answer,
-                              (size_t)(count * bench->space.classes) * sizeof *logits));
+                              (size_t)(count * bench->blueprint.space.classes) * sizeof *logits));
 out:
     memory_free(device, images);
     activation_arena_destroy(&arena);
@@ -105,10 +107,10 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
 {
     enum err err = ERR_OK;
     struct text subnet;
-    struct cost cost = cost_of(&bench->space, request->subnet);
+    struct cost cost = cost_of(&bench->blueprint.space, request->subnet);
     char content[HASH_HEX_BYTES];
     text_init(&subnet);
-    subnet_format(&bench->space, request->subnet, &subnet);
+    subnet_format(&bench->blueprint.space, request->subnet, &subnet);
     hash_hex(weights, content);
     struct bundle_cfg cfg = {.folder = request->folder,
                              .target = request->name,
@@ -117,13 +119,14 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .subnet = text_get(&subnet),
                              .macs = cost.macs,
                              .parameters = cost.parameters,
-                             .dataset = dataset_info(bench->dataset),
-                             .formats = {bench->campaign->compile.tensorflow,
-                                         bench->campaign->compile.caffe,
-                                         bench->campaign->compile.onnx},
+                             .dataset = dataset_info(bench->splits.dataset),
+                             .formats = {bench->blueprint.campaign->compile.tensorflow,
+                                         bench->blueprint.campaign->compile.caffe,
+                                         bench->blueprint.campaign->compile.onnx},
                              .samples = samples,
                              .sample_count = sample_count,
-                             .sample_split = bench->holdout_count ? SPLIT_HOLDOUT : SPLIT_TRAIN,
+                             .sample_split =
+                                 bench->splits.holdout_count ? SPLIT_HOLDOUT : SPLIT_TRAIN,
                              .checkpoint = content};
     TRY(bundle_write(&cfg));
 out:
@@ -139,16 +142,17 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     struct hash weights;
     int count = 0;
     float *logits =
-        mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->space.classes, sizeof *logits);
+        mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->blueprint.space.classes, sizeof *logits);
     memset(samples, 0, sizeof samples);
     TRY(check_subnet(bench, request));
-    TRY(resume_load_trained(bench, &weights));
+    struct resume_cfg from = workbench_resume(bench);
+    TRY(resume_load_trained(&from, &weights));
     TRY(calibrate(bench, request->subnet));
     TRY(fold_subnet(bench->net, request->subnet, &folded));
     TRY(read_samples(bench, request->subnet->resolution, samples, &count));
     TRY(answer_samples(bench, request->subnet, samples, count, logits));
     for (int i = 0; i < count; i++)
-        samples[i].logits = logits + i * bench->space.classes;
+        samples[i].logits = logits + i * bench->blueprint.space.classes;
     TRY(write_bundle(bench, request, &weights, &folded, samples, count));
 out:
     for (int i = 0; i < COMPILE_SAMPLES; i++)

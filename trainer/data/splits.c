@@ -1,0 +1,34 @@
+#include "trainer/data/splits.h"
+#include "base/mem.h"
+
+struct augment_cfg splits_augment(const struct campaign *campaign)
+{
+    return (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
+                                .has_flip = campaign->dataset.flip,
+                                .has_colour = campaign->dataset.colour,
+                                .brightness = 32.0 / 255.0,
+                                .saturation = 0.5};
+}
+
+enum err splits_open(const struct campaign *campaign, struct splits *splits)
+{
+    enum err err = ERR_OK;
+    uint32_t holdout = campaign->dataset.holdout;
+    TRY(dataset_open(campaign->dataset.path, &splits->dataset));
+    TRY(dataset_split(splits->dataset, SPLIT_TRAIN, holdout, &splits->train, &splits->train_count));
+    TRY(dataset_split(splits->dataset, SPLIT_HOLDOUT, holdout, &splits->holdout,
+                      &splits->holdout_count));
+    TRY(dataset_split(splits->dataset, SPLIT_TEST, holdout, &splits->test, &splits->test_count));
+    splits->augment = splits_augment(campaign);
+out:
+    return err;
+}
+
+void splits_close(struct splits *splits)
+{
+    dataset_close(&splits->dataset);
+    mem_free(splits->train);
+    mem_free(splits->holdout);
+    mem_free(splits->test);
+    *splits = (struct splits){0};
+}

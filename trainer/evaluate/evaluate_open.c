@@ -1,0 +1,49 @@
+#include "trainer/evaluate/evaluate_open.h"
+#include "base/log.h"
+
+#define KEEP_BYTES ((size_t)128 << 20) /* prepared images of one split */
+
+static bool wants_stop(void *own)
+{
+    return reporter_wants_stop(own);
+}
+
+static void is_alive(void *own)
+{
+    reporter_is_alive(own);
+}
+
+enum err evaluate_open(const struct evaluate_parts *parts, struct activation_arena *arena,
+                       struct evaluate **evaluate)
+{
+    const struct campaign *campaign = parts->campaign;
+    const struct splits *splits = parts->splits;
+    struct calibration_set set = campaign_calibration(campaign, splits->train_count);
+    struct evaluate_cfg cfg = {.calibrate = {.comm = parts->comm,
+                                             .device_comm = parts->device_comm,
+                                             .net = parts->net,
+                                             .dataset = splits->dataset,
+                                             .train = splits->train,
+                                             .train_count = splits->train_count,
+                                             .set = set,
+                                             .seed = campaign->seed,
+                                             .augment = &splits->augment,
+                                             .loader_threads = campaign->resources.loader_threads,
+                                             .keep_bytes = KEEP_BYTES,
+                                             .own = parts->reporter,
+                                             .is_alive = is_alive},
+                               .holdout = splits->holdout,
+                               .holdout_count = splits->holdout_count,
+                               .test = splits->test,
+                               .test_count = splits->test_count,
+                               .store = parts->store,
+                               .micro = campaign->batch.micro,
+                               .precision = campaign->precision,
+                               .arena = arena,
+                               .own = parts->reporter,
+                               .wants_stop = wants_stop};
+    if (parts->comm->rank == 0)
+        log_info("calibration images=%u batch=%d batches=%d", set.images, set.batch, set.batches);
+    enum err err = evaluate_create(&cfg, evaluate);
+    return comm_agree(parts->comm, err);
+}

@@ -1,0 +1,23 @@
+/* The evaluation of a campaign: what evaluate_create() wants, out of a run's parts. */
+#ifndef TRAINER_EVALUATE_EVALUATE_OPEN_H
+#define TRAINER_EVALUATE_EVALUATE_OPEN_H
+
+#include "trainer/data/splits.h"
+#include "trainer/evaluate/evaluate.h"
+#include "trainer/record/reporter.h"
+
+struct evaluate_parts { /* all borrowed */
+    const struct campaign *campaign;
+    const struct splits *splits;
+    struct comm *comm;
+    struct device_comm *device_comm;
+    struct supernet *net;
+    struct checkpoint_store *store; /* of measurements; rank 0's, or NULL */
+    struct reporter *reporter;
+};
+
+/* Collective. arena: as in struct evaluate_cfg. Returns owned. */
+MUST_CHECK enum err evaluate_open(const struct evaluate_parts *parts,
+                                  struct activation_arena *arena, struct evaluate **evaluate);
+
+#endif
