@@ -206,6 +206,7 @@ static void close_parts(struct training *training)
 {
     if (training->bench->store)
         checkpoint_finish(training->bench->store); /* it looks at what is closed here */
+    resume_release(&training->saving);
     sampler_destroy(&training->sampler);
     grid_eval_destroy(&training->grid_eval);
     event_log_close(&training->events);

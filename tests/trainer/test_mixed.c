@@ -70,8 +70,10 @@ static void save(struct stand *stand, int stage, uint64_t step, bool is_final)
     struct resume_cfg of = workbench_resume(stand->bench);
     struct resume_saving saving = {
         .of = &of, .stage = stage, .lr_schedule = &lr_schedule, .momentum = stand->momentum};
+    must(resume_prepare(&saving));
     must(resume_save(&saving, &resume, is_final));
     must(checkpoint_wait(stand->bench->store));
+    resume_release(&saving);
 }
 
 /* As a run on that device leaves it. */

@@ -54,6 +54,7 @@ static void save_trained(struct workbench *bench)
     must(resume_prepare(&saving));
     must(resume_save(&saving, &resume, true));
     must(checkpoint_wait(bench->store));
+    resume_release(&saving);
     memory_free(bench->device, momentum);
 }
 

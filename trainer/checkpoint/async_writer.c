@@ -9,12 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum async_writer_state {
-    ASYNC_WRITER_IDLE,
-    ASYNC_WRITER_PREPARING,
-    ASYNC_WRITER_WRITING,
-    ASYNC_WRITER_QUIT
-};
+enum async_writer_state { ASYNC_WRITER_IDLE, ASYNC_WRITER_WRITING, ASYNC_WRITER_QUIT };
 
 struct async_writer {
     struct store *store;
@@ -34,7 +29,6 @@ struct async_writer {
     /* Of the asking thread while idle, of the async writer while it works: */
     struct snapshot copy;
     struct checkpoint_arrange arrange; /* zeroed: nothing to arrange */
-    size_t prepare_bytes;
     uint64_t serial;
 };
 
@@ -58,6 +52,8 @@ static enum err arrange_and_write(struct async_writer *writer, struct checkpoint
                                 .checkpoint = &writer->copy.checkpoint,
                                 .serial = writer->serial++,
                                 .keep = writer->keep};
+    if (arrange->wait)
+        TRY(arrange->wait(arrange->own));
     if (arrange->arrange)
         TRY(snapshot_arrange(&writer->copy, arrange));
     if (arrange->settle)
@@ -78,14 +74,6 @@ static void write_copy(struct async_writer *writer)
         saved.count = writer->saved.count + 1;
         writer->saved = saved;
     }
-    finish(writer, err);
-    pthread_mutex_unlock(&writer->lock);
-}
-
-static void prepare_copy(struct async_writer *writer)
-{
-    enum err err = snapshot_prepare(&writer->copy, writer->prepare_bytes);
-    pthread_mutex_lock(&writer->lock);
     finish(writer, err);
     pthread_mutex_unlock(&writer->lock);
 }
@@ -131,9 +119,6 @@ static void *async_writer_run(void *argument)
         write_measurements(writer); /* before the end too */
         switch (state) {
         case ASYNC_WRITER_IDLE:
-            break;
-        case ASYNC_WRITER_PREPARING:
-            prepare_copy(writer);
             break;
         case ASYNC_WRITER_WRITING:
             write_copy(writer);
@@ -258,16 +243,6 @@ enum err async_writer_ask(struct async_writer *writer, const struct checkpoint *
     TRY(snapshot_take(&writer->copy, checkpoint, arrange)); /* idle: the copy is ours */
     writer->arrange = arrange ? *arrange : (struct checkpoint_arrange){0};
     start(writer, ASYNC_WRITER_WRITING);
-out:
-    return err;
-}
-
-enum err async_writer_prepare(struct async_writer *writer, size_t size_bytes)
-{
-    enum err err = ERR_OK;
-    TRY(async_writer_wait(writer));
-    writer->prepare_bytes = size_bytes;
-    start(writer, ASYNC_WRITER_PREPARING);
 out:
     return err;
 }

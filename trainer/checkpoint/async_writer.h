@@ -19,8 +19,6 @@ void async_writer_destroy(
 MUST_CHECK enum err async_writer_ask(struct async_writer *writer,
                                      const struct checkpoint *checkpoint,
                                      const struct checkpoint_arrange *arrange);
-/* Waits for the save in hand, then makes the copy's memory ready in the background. */
-MUST_CHECK enum err async_writer_prepare(struct async_writer *writer, size_t size_bytes);
 MUST_CHECK enum err async_writer_wait(struct async_writer *writer);
 /* Waits for measurements too, and leaves the error for the next call to tell. */
 void async_writer_finish(struct async_writer *writer);

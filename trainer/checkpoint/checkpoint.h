@@ -71,12 +71,6 @@ MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg
 void checkpoint_store_close(
     struct checkpoint_store **store); /* waits for the async writer; accepts NULL */
 
-/* Optional, at the start of training: makes the memory for copies of these tensors ready in the
- * background (values are not read). Without it the first save pays for the pages and stalls its
- * step several times as long as the others. Errors as checkpoint_save(). */
-MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor *tensors,
-                                       int tensor_count);
-
 /* Copies tensors and meta and returns; a background thread hashes them, writes the blobs, and then,
  * in one transaction, manifest, names ("latest", "<stage>/latest", and "<stage>/final" when
  * position.is_final) and retention. Waits only while an earlier save is still being written.
@@ -85,13 +79,16 @@ MUST_CHECK enum err checkpoint_prepare(struct checkpoint_store *store, const str
  * An error is that of the earlier save (told once; nothing was started), or ERR_MEMORY. */
 MUST_CHECK enum err checkpoint_save(struct checkpoint_store *store,
                                     const struct checkpoint *checkpoint);
-/* The same, where more is to be done than writing: the step pays for one plain copy, and the async
- * writer does the rest in its own thread. Errors of both functions fail the save. They and what
- * `own` points to must last until the save is durable. NULL: checkpoint_save(). */
+/* The same, where more is to be done than writing: a step pays for what starts the copy, and the
+ * async writer does the rest in its own thread. Errors of these functions fail the save. They and
+ * what `own` points to must last until the save is durable. NULL: checkpoint_save(). */
 struct checkpoint_arrange {
-    /* Writes the values of one tensor into the copy, for whoever has them where no pointer reaches;
-     * in the caller's thread, before the save returns. NULL: tensor.values are copied. */
-    enum err (*fetch)(const void *own, int tensor, float *values);
+    /* For whoever has the values where no pointer reaches: begins to copy them to where
+     * tensor.values point, memory that is the save's until it is durable. In the caller's thread,
+     * once the save before is done with that memory. NULL: tensor.values are copied at once. */
+    enum err (*start)(const void *own);
+    /* In the async writer's thread: returns when what start() began is there. NULL: at once. */
+    enum err (*wait)(const void *own);
     /* Brings the values of one tensor of the copy into the outside's order, in place; `room` holds
      * as many values again. */
     enum err (*arrange)(const void *own, int tensor, float *values, float *room);
@@ -102,7 +99,7 @@ struct checkpoint_arrange {
 MUST_CHECK enum err checkpoint_save_arranged(struct checkpoint_store *store,
                                              const struct checkpoint *checkpoint,
                                              const struct checkpoint_arrange *arrange);
-/* Whether a save is being written (or memory made ready): the next one would wait for it. Never
+/* Whether a save is being written : the next one would wait for it. Never
  * waits. */
 bool checkpoint_is_busy(struct checkpoint_store *store);
 /* Waits until nothing is being saved, measurements (measurement.h) neither. How it went is still

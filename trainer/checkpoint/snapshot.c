@@ -12,7 +12,7 @@ static size_t room_of(const struct tensor *tensor)
     return (tensor_bytes(tensor) + 63) / 64 * 64;
 }
 
-size_t snapshot_room(const struct tensor *tensors, int tensor_count)
+static size_t room_for(const struct tensor *tensors, int tensor_count)
 {
     size_t size_bytes = 0;
     for (int i = 0; i < tensor_count; i++)
@@ -63,7 +63,7 @@ static void copy_meta(struct checkpoint_meta *to, const struct checkpoint_meta *
         to->saved_ms = clock_wall_ms();
 }
 
-/* checkpoint_fini() would free the values, which are pieces of the block. */
+/* checkpoint_fini() would free the values, which are pieces of the block, or of the caller's. */
 static void clear(struct snapshot *copy)
 {
     for (int i = 0; i < copy->checkpoint.tensor_count; i++)
@@ -71,48 +71,38 @@ static void clear(struct snapshot *copy)
     checkpoint_fini(&copy->checkpoint);
 }
 
-static enum err take_values(const struct checkpoint *from, int i, struct tensor *to,
-                            const struct checkpoint_arrange *arrange)
-{
-    if (to->count == 0)
-        return ERR_OK;
-    if (arrange && arrange->fetch)
-        return arrange->fetch(arrange->own, i, to->values);
-    memcpy(to->values, from->tensors[i].values, tensor_bytes(to));
-    return ERR_OK;
-}
-
-enum err snapshot_take(struct snapshot *copy, const struct checkpoint *checkpoint,
-                       const struct checkpoint_arrange *arrange)
+/* The values into the block. */
+static enum err copy_values(struct snapshot *copy, const struct checkpoint *from)
 {
     enum err err = ERR_OK;
-    size_t at = 0;
-    clear(copy);
-    TRY(make_room(copy, snapshot_room(checkpoint->tensors, checkpoint->tensor_count)));
     struct checkpoint *mine = &copy->checkpoint;
-    mine->position = checkpoint->position;
-    copy_meta(&mine->meta, &checkpoint->meta);
-    mine->tensor_count = checkpoint->tensor_count;
-    mine->tensors = mem_array((size_t)mine->tensor_count, sizeof *mine->tensors);
+    size_t at = 0;
+    TRY(make_room(copy, room_for(from->tensors, from->tensor_count)));
     for (int i = 0; i < mine->tensor_count; i++) {
-        mine->tensors[i] = checkpoint->tensors[i];
         mine->tensors[i].values = (float *)(void *)((char *)copy->block + at);
-        TRY(take_values(checkpoint, i, &mine->tensors[i], arrange));
+        if (mine->tensors[i].count > 0)
+            memcpy(mine->tensors[i].values, from->tensors[i].values,
+                   tensor_bytes(&from->tensors[i]));
         at += room_of(&mine->tensors[i]);
     }
 out:
     return err;
 }
 
-enum err snapshot_prepare(struct snapshot *copy, size_t size_bytes)
+enum err snapshot_take(struct snapshot *copy, const struct checkpoint *checkpoint,
+                       const struct checkpoint_arrange *arrange)
 {
-    enum err err = ERR_OK;
+    struct checkpoint *mine = &copy->checkpoint;
     clear(copy);
-    TRY(make_room(copy, size_bytes));
-    if (copy->block)
-        memset(copy->block, 0, copy->room_bytes);
-out:
-    return err;
+    mine->position = checkpoint->position;
+    copy_meta(&mine->meta, &checkpoint->meta);
+    mine->tensor_count = checkpoint->tensor_count;
+    mine->tensors = mem_array((size_t)mine->tensor_count, sizeof *mine->tensors);
+    for (int i = 0; i < mine->tensor_count; i++)
+        mine->tensors[i] = checkpoint->tensors[i];
+    if (arrange && arrange->start)
+        return arrange->start(arrange->own);
+    return copy_values(copy, checkpoint);
 }
 
 enum err snapshot_arrange(struct snapshot *copy, const struct checkpoint_arrange *arrange)

@@ -4,7 +4,6 @@
 #include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/names.h"
-#include "trainer/checkpoint/snapshot.h"
 #include <string.h>
 
 #define FORMAT_VERSION 1
@@ -83,13 +82,6 @@ static void check_writer(const struct checkpoint_store *store)
 {
     if (!store->writer)
         BUG("%s is open for reading only", store->path);
-}
-
-enum err checkpoint_prepare(struct checkpoint_store *store, const struct tensor *tensors,
-                            int tensor_count)
-{
-    check_writer(store);
-    return async_writer_prepare(store->writer, snapshot_room(tensors, tensor_count));
 }
 
 enum err checkpoint_save_arranged(struct checkpoint_store *store,

@@ -62,14 +62,21 @@ struct resume_saving { /* what the saves of a stage share; must last until the l
     const struct lr_schedule *lr_schedule;
     const float *momentum;          /* device (weight_count) */
     const struct event_log *events; /* a checkpoint counts on them: on the disk before it is */
+    /* Of resume_prepare(): */
+    float *copy;         /* host, pinned (2,weight_count): weights, momentum, of one moment */
+    struct event *taken; /* the copy is there */
 };
 
-/* Rank 0, optional: makes the memory for copies ready in the background. */
-MUST_CHECK enum err resume_prepare(const struct resume_saving *saving);
+/* Rank 0, before the first save: memory for the copy. ERR_MEMORY. */
+MUST_CHECK enum err resume_prepare(struct resume_saving *saving);
+/* Once the last save is done (checkpoint_finish). Accepts a zeroed one. */
+void resume_release(struct resume_saving *saving);
 
-/* Rank 0: copies weights and momentum for the async writer, which does the rest (checkpoint_saved
- * tells when it is durable). Errors as checkpoint_save(); the save itself fails with ERR_NUMERIC,
- * naming the parameter, where weights or momentum are not finite. */
+/* Rank 0: begins to copy weights and momentum as they are behind everything that was queued so far,
+ * and returns; operations called from now on may change them. The async writer does the rest
+ * (checkpoint_saved tells when it is durable). Waits only for a save before that is not durable.
+ * Errors as checkpoint_save(); the save itself fails with ERR_NUMERIC, naming the parameter, where
+ * weights or momentum are not finite. */
 MUST_CHECK enum err resume_save(const struct resume_saving *saving, const struct resume *resume,
                                 bool is_final);
 

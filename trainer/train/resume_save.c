@@ -3,6 +3,7 @@
 #include "trainer/train/resume.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Tensor i of a checkpoint: the weights, then their momentum. */
 static const struct param *param_of(const struct supernet *net, int i)
@@ -10,9 +11,10 @@ static const struct param *param_of(const struct supernet *net, int i)
     return &net->params[i % net->param_count];
 }
 
-/* Without values. Returns owned (mem_free). */
-static struct tensor *list_tensors(const struct supernet *net)
+/* With places in the copy for their values. Returns owned (mem_free). */
+static struct tensor *list_tensors(const struct resume_saving *saving)
 {
+    const struct supernet *net = saving->of->net;
     struct tensor *tensors = mem_array(2 * (size_t)net->param_count, sizeof *tensors);
     for (int i = 0; i < 2 * net->param_count; i++) {
         const struct param *param = param_of(net, i);
@@ -23,6 +25,8 @@ static struct tensor *list_tensors(const struct supernet *net)
         for (int axis = 0; axis < param->rank; axis++)
             tensor->shape[axis] = param->shape[axis];
         tensor->count = param->count;
+        tensor->values =
+            saving->copy + (i < net->param_count ? 0 : net->weight_count) + param->offset;
     }
     return tensors;
 }
@@ -74,24 +78,49 @@ static void fill_meta(const struct resume_saving *saving, const struct resume *r
     schedule_trained_before(&of->blueprint->schedule, space, phase + 1, &meta->trained);
 }
 
-/* From the device straight into the async writer's copy. */
-static enum err fetch(const void *own, int tensor, float *values)
+/* Behind what is queued, in front of what comes: the next update waits its turn. */
+static enum err start(const void *own)
 {
     const struct resume_saving *saving = own;
     const struct supernet *net = saving->of->net;
-    const struct param *param = param_of(net, tensor);
-    const float *from = tensor < net->param_count ? net->weights : saving->momentum;
-    return net->device->ops->download(net->device, values, from + param->offset,
-                                      param->count * sizeof *values);
+    struct device *device = net->device;
+    size_t bytes = net->weight_count * sizeof(float);
+    device->ops->download_async(device, saving->copy, net->weights, bytes);
+    device->ops->download_async(device, saving->copy + net->weight_count, saving->momentum, bytes);
+    device->ops->event_record(device, saving->taken);
+    return ERR_OK;
 }
 
-enum err resume_prepare(const struct resume_saving *saving)
+/* In the writer's thread. */
+static enum err wait(const void *own)
 {
+    const struct resume_saving *saving = own;
+    struct device *device = saving->of->net->device;
+    return device->ops->event_wait(device, saving->taken);
+}
+
+enum err resume_prepare(struct resume_saving *saving)
+{
+    enum err err = ERR_OK;
     const struct supernet *net = saving->of->net;
-    struct tensor *tensors = list_tensors(net);
-    enum err err = checkpoint_prepare(saving->of->store, tensors, 2 * net->param_count);
-    mem_free(tensors);
+    struct device *device = net->device;
+    size_t bytes = 2 * net->weight_count * sizeof(float);
+    TRY(device->ops->pin(device, bytes, (void **)&saving->copy));
+    memset(saving->copy, 0, bytes); /* pages are taken here, not in the first save */
+    TRY(device->ops->event_create(device, &saving->taken));
+out:
     return err;
+}
+
+void resume_release(struct resume_saving *saving)
+{
+    if (!saving->of)
+        return;
+    struct device *device = saving->of->net->device;
+    device->ops->event_destroy(device, saving->taken);
+    device->ops->unpin(device, saving->copy);
+    saving->taken = NULL;
+    saving->copy = NULL;
 }
 
 enum err resume_save(const struct resume_saving *saving, const struct resume *resume, bool is_final)
@@ -100,13 +129,13 @@ enum err resume_save(const struct resume_saving *saving, const struct resume *re
     const struct supernet *net = saving->of->net;
     char key[HASH_HEX_BYTES], dataset[HASH_HEX_BYTES];
     struct checkpoint_arrange arranging = {
-        .fetch = fetch, .arrange = arrange, .settle = settle, .own = saving};
+        .start = start, .wait = wait, .arrange = arrange, .settle = settle, .own = saving};
     struct checkpoint checkpoint = {
         .position = {.step = resume->step,
                      .epoch = resume->step / saving->lr_schedule->steps_per_epoch,
                      .is_final = is_final},
         .tensor_count = 2 * net->param_count};
-    checkpoint.tensors = list_tensors(net);
+    checkpoint.tensors = list_tensors(saving);
     snprintf(checkpoint.position.stage, sizeof checkpoint.position.stage, "%s",
              saving->of->blueprint->plan.stages[saving->stage].name);
     fill_meta(saving, resume, key, dataset, &checkpoint.meta);

@@ -1,5 +1,5 @@
-#include "kernels/device.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/device.h"
 #include "kernels/device_module.h"
 #include <string.h>
 
