@@ -229,9 +229,9 @@ static int slowest_first(const void *left, const void *right)
 /* Seconds by the operation's first word. */
 static void print_totals(int steps)
 {
-    static const char *const names[] = {"stem_f", "stem_b",  "pw_f",  "pw_b",  "dw_f",
-                                        "dw_b",   "linear_", "resid", "pool_", "se_",
-                                        "norm_",  "kernel_", "loss",  "sgd",   "zero"};
+    static const char *const names[] = {"stem_f",  "stem_b",  "pw_f",  "pw_b",  "dw_f",
+                                        "dw_b",    "linear_", "resid", "pool_", "excite_",
+                                        "kernel_", "loss",    "sgd",   "zero"};
     double all = 0;
     for (int r = 0; r < layers.count; r++)
         all += layers.rows[r].seconds;
