@@ -1,3 +1,4 @@
+#include "kernels/cpu/divide.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/tile.h"
@@ -22,17 +23,6 @@ struct linear {
     int dw_jobs;
 };
 
-static int divide_up(int dividend, int divisor)
-{
-    return (dividend + divisor - 1) / divisor;
-}
-
-static int block_end(int block, int columns)
-{
-    int end = (block + 1) * BLOCK;
-    return end < columns ? end : columns;
-}
-
 static void load_job(void *context, int i, int thread)
 {
     const struct linear *op = context;
@@ -48,7 +38,7 @@ static void load_job(void *context, int i, int thread)
 static void forward_job(void *context, int i, int thread)
 {
     const struct linear *op = context;
-    int C = op->conv->in.C, K = op->conv->K, k0 = i * BLOCK, k1 = block_end(i, K);
+    int C = op->conv->in.C, K = op->conv->K, k0 = i * BLOCK, k1 = block_end(i, BLOCK, K);
     float *y = op->y + (size_t)op->tile.image * (size_t)K;
     struct gemm gemm = {.m = op->tile.images,
                         .n = k1 - k0,
@@ -69,7 +59,7 @@ static void forward_job(void *context, int i, int thread)
 /* dw[k0..k1) += dy^T x, dbias[k0..k1) += sum dy. */
 static void weight_job(const struct linear *op, int block)
 {
-    int C = op->conv->in.C, K = op->conv->K, k0 = block * BLOCK, k1 = block_end(block, K);
+    int C = op->conv->in.C, K = op->conv->K, k0 = block * BLOCK, k1 = block_end(block, BLOCK, K);
     const float *dy = op->dy + (size_t)op->tile.image * (size_t)K;
     struct gemm gemm = {.m = k1 - k0,
                         .n = C,
@@ -112,7 +102,7 @@ VEC_INLINE void pull_back_block(enum act act, const struct linear *op, int c0, i
 /* dx[:, c0..c1) = dy w, through the view. */
 static void data_job(const struct linear *op, int block)
 {
-    int C = op->conv->in.C, K = op->conv->K, c0 = block * BLOCK, c1 = block_end(block, C);
+    int C = op->conv->in.C, K = op->conv->K, c0 = block * BLOCK, c1 = block_end(block, BLOCK, C);
     struct gemm gemm = {.m = op->tile.images,
                         .n = c1 - c0,
                         .k = K,

@@ -1,14 +1,10 @@
+#include "kernels/cpu/divide.h"
 #include "kernels/cpu/tile.h"
 
 enum {
     BLOCK_STEP = STRIP, /* columns */
     BLOCK_LEAST = STRIP
 };
-
-static int divide_up(int dividend, int divisor)
-{
-    return (dividend + divisor - 1) / divisor;
-}
 
 static int at_most(int value, int limit)
 {

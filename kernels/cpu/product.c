@@ -1,4 +1,5 @@
 #include "kernels/cpu/product.h"
+#include "kernels/cpu/divide.h"
 #include "kernels/cpu/vec.h"
 #include <string.h>
 
@@ -233,14 +234,10 @@ VEC_INLINE void run_product(const enum layout layout, const struct product *prod
     }
 }
 
-static size_t divide_up(int dividend, int divisor)
-{
-    return (size_t)((dividend + divisor - 1) / divisor);
-}
-
 size_t ISA_NAME(product_steps)(int rows, int columns, int depth)
 {
-    return divide_up(rows, ROWS) * divide_up(columns, VECS * VEC_WIDTH) * divide_up(depth, PANEL);
+    return (size_t)divide_up(rows, ROWS) * (size_t)divide_up(columns, VECS * VEC_WIDTH) *
+           (size_t)divide_up(depth, PANEL);
 }
 
 void ISA_NAME(product)(const struct product *product)

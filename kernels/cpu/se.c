@@ -1,3 +1,4 @@
+#include "kernels/cpu/divide.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/vec.h"
@@ -22,17 +23,6 @@ struct se {
     int Cr_jobs;
 };
 
-static int divide_up(int dividend, int divisor)
-{
-    return (dividend + divisor - 1) / divisor;
-}
-
-static int block_end(int block, int columns)
-{
-    int end = (block + 1) * BLOCK;
-    return end < columns ? end : columns;
-}
-
 /* y[:, c0..c1) = x w^T + bias: x (N,C), w (K,ld), y (N,K). */
 static void multiply(int N, const float *x, int C, const float *w, int ld, float *y, int K, int k0,
                      int k1)
@@ -47,7 +37,7 @@ static void reduce_job(void *context, int i, int thread)
 {
     const struct se *op = context;
     const struct squeeze_excite *se = op->se;
-    int c0 = i * BLOCK, c1 = block_end(i, se->Cr);
+    int c0 = i * BLOCK, c1 = block_end(i, BLOCK, se->Cr);
     (void)thread;
     multiply(op->N, op->pooled, se->C, se->reduce_w, se->ld_reduce, op->out_hidden, se->Cr, c0, c1);
     for (int n = 0; n < op->N; n++) {
@@ -72,7 +62,7 @@ static void expand_job(void *context, int i, int thread)
 {
     const struct se *op = context;
     const struct squeeze_excite *se = op->se;
-    int c0 = i * BLOCK, c1 = block_end(i, se->C);
+    int c0 = i * BLOCK, c1 = block_end(i, BLOCK, se->C);
     (void)thread;
     multiply(op->N, op->active, se->Cr, se->expand_w, se->ld_expand, op->out_gate, se->C, c0, c1);
     for (int n = 0; n < op->N; n++) {
@@ -151,13 +141,13 @@ static void expand_back_job(void *context, int i, int thread)
     const struct squeeze_excite *se = op->se;
     (void)thread;
     if (i >= op->Cr_jobs) {
-        int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, se->C);
+        int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, BLOCK, se->C);
         add_weight_gradient(op->N, op->dexpand, se->C, op->active, se->Cr, op->grad.expand_w,
                             se->ld_expand, c0, c1);
         add_bias_gradient(op->N, se->C, op->dexpand, c0, c1, op->grad.expand_b);
         return;
     }
-    int c0 = i * BLOCK, c1 = block_end(i, se->Cr);
+    int c0 = i * BLOCK, c1 = block_end(i, BLOCK, se->Cr);
     multiply_back(op->N, op->dexpand, se->C, se->expand_w, se->ld_expand, op->dhidden, se->Cr, c0,
                   c1);
     for (int n = 0; n < op->N; n++)
@@ -195,10 +185,10 @@ static void reduce_back_job(void *context, int i, int thread)
     (void)thread;
     if (i < op->Cr_jobs) {
         add_weight_gradient(op->N, op->dhidden, se->Cr, op->pooled, se->C, op->grad.reduce_w,
-                            se->ld_reduce, i * BLOCK, block_end(i, se->Cr));
+                            se->ld_reduce, i * BLOCK, block_end(i, BLOCK, se->Cr));
         return;
     }
-    int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, se->C);
+    int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, BLOCK, se->C);
     multiply_back(op->N, op->dhidden, se->Cr, se->reduce_w, se->ld_reduce, op->p, se->C, c0, c1);
     finish_channels(op, c0, c1);
 }

@@ -68,7 +68,7 @@ static inline const float *tile_start(const struct tile_plan *plan, const struct
 
 /* A product is also kept in a strip, the tile's rows of a few columns, which stay in the
  * first-level cache until they are summed. */
-enum { STRIP = 3 * PANEL, STRIP_ROWS = 64 };
+enum { STRIP = 3 * PANEL };
 
 #ifdef ISA_SUFFIX
 

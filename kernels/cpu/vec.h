@@ -101,12 +101,6 @@ VEC_INLINE void vec_stream_fence(void)
     _mm_sfence();
 }
 
-/* Lane by lane: mask ? left : right, the mask a comparison's result. */
-VEC_INLINE vec vec_select(vec_int mask, vec left, vec right)
-{
-    return (vec)((mask & (vec_int)left) | (~mask & (vec_int)right));
-}
-
 /* x where the mask holds, else 0. */
 VEC_INLINE vec vec_keep(vec_int mask, vec x)
 {

@@ -1,6 +1,7 @@
 #include "trainer/evaluate/calibrate.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "trainer/spec/conv_walk.h"
 #include "trainer/supernet/param_table.h"
 
 /* Draws of the calibration images' augmentation: an epoch that training never reaches. */
@@ -102,38 +103,39 @@ void calibrate_destroy(struct calibrate **pointer)
     *pointer = NULL;
 }
 
-static int strided(int side, int stride)
+/* The norm behind a convolution. */
+static int norm_of(const struct param_table *table, const struct walked_conv *conv)
 {
-    return (side - 1) / stride + 1;
+    const struct block_slot *block = &table->blocks[conv->block];
+    switch (conv->place) {
+    case CONV_STEM:
+        return table->stem.norm;
+    case CONV_EXPAND:
+        return block->expand.norm;
+    case CONV_DEPTHWISE:
+        return block->depthwise.norm;
+    case CONV_PROJECT:
+        return block->project.norm;
+    case CONV_HEAD:
+        break;
+    }
+    return table->expand.norm;
+}
+
+static void take_extent(void *own, const struct walked_conv *conv)
+{
+    struct calibrate *calibrate = own;
+    calibrate->extents[norm_of(calibrate->cfg.net->param_table, conv)] =
+        (struct extent){(double)conv->side * conv->side, conv->K};
 }
 
 /* The map's area and the active width of every batch norm; nothing for layers that are skipped. */
 static void find_extents(struct calibrate *calibrate, const struct subnet *subnet)
 {
     const struct supernet *net = calibrate->cfg.net;
-    const struct space *space = net->space;
-    const struct param_table *param_table = net->param_table;
-    struct extent *extents = calibrate->extents;
     for (int i = 0; i < net->norm_count; i++)
-        extents[i] = (struct extent){.channels = net->norms[i].C};
-    int side = strided(subnet->resolution, space->stem_stride);
-    extents[param_table->stem.norm].elements = (double)side * side;
-    for (int i = 0; i < param_table->block_count;
-         i++) { /* 0 is the first block, then the dynamic ones */
-        const struct block_slot *block = &param_table->blocks[i];
-        if (i > 0 && !subnet_has_block(space, subnet, i - 1))
-            continue;
-        if (block->has_expand) {
-            int middle = space_middle(&space->blocks[i - 1], subnet->expansion[i - 1]);
-            extents[block->expand.norm] = (struct extent){(double)side * side, middle};
-            extents[block->depthwise.norm].channels = middle;
-        }
-        side = strided(side, block->stride);
-        extents[block->depthwise.norm].elements = (double)side * side;
-        extents[block->project.norm].elements = (double)side * side;
-    }
-    if (space->expand_width > 0)
-        extents[param_table->expand.norm].elements = (double)side * side;
+        calibrate->extents[i] = (struct extent){0};
+    conv_walk(net->space, subnet, take_extent, calibrate);
 }
 
 struct visit {
