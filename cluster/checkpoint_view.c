@@ -1,5 +1,6 @@
 #include "cluster/checkpoint_view.h"
 #include "base/mem.h"
+#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,4 +106,20 @@ void view_shape_text(const struct tensor *tensor, char text[96])
         size += snprintf(text + size, 96 - (size_t)size, "%s%lld", d ? "," : "",
                          (long long)tensor->shape[d]);
     snprintf(text + size, 96 - (size_t)size, ")");
+}
+
+enum err view_options(int argc, char **argv, const char *wanted, bool *has_json)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    optind = 0; /* from the start, whoever parsed before */
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'j')
+            TRY(err_set(ERR_USAGE, "that option is not known"));
+        *has_json = true;
+    }
+    if (argc - optind != 1)
+        TRY(err_set(ERR_USAGE, "%s", wanted));
+out:
+    return err;
 }

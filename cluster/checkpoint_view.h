@@ -37,4 +37,8 @@ void view_shape_text(const struct tensor *tensor, char text[96]); /* (64,1,7,7) 
  * of the campaign, space, data set, program, device. Appends. */
 void view_changes(const struct checkpoint *old, const struct checkpoint *now, struct text *lines);
 
+/* The command line of one reference and --json; argv[optind] is the reference then. ERR_USAGE says
+ * what is wanted. */
+MUST_CHECK enum err view_options(int argc, char **argv, const char *wanted, bool *has_json);
+
 #endif

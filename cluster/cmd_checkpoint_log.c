@@ -33,16 +33,9 @@ struct request {
 
 static enum err read_options(int argc, char **argv, struct request *request)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
-    optind = 0; /* from the start, whoever parsed before */
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'j')
-            TRY(err_set(ERR_USAGE, "that option is not known"));
-        request->has_json = true;
-    }
-    if (argc - optind != 1)
-        TRY(err_set(ERR_USAGE, "name one store of checkpoints, or PATH@NAME for its ancestors"));
+    TRY(view_options(argc, argv, "name one store of checkpoints, or PATH@NAME for its ancestors",
+                     &request->has_json));
     TRY(view_init(&request->view, argv[optind]));
 out:
     return err;

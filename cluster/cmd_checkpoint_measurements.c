@@ -1,6 +1,7 @@
 /* glowworm checkpoint measurements: what was measured on the checkpoints of a store. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/checkpoint_view.h"
 #include "cluster/command.h"
 #include "trainer/checkpoint/measurement.h"
 #include "trainer/evaluate/eval_metrics.h"
@@ -75,16 +76,9 @@ struct request {
 
 static enum err read_options(int argc, char **argv, struct request *request)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
-    optind = 0; /* from the start, whoever parsed before */
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'j')
-            TRY(err_set(ERR_USAGE, "that option is not known"));
-        request->has_json = true;
-    }
-    if (argc - optind != 1)
-        TRY(err_set(ERR_USAGE, "name one store of checkpoints: a folder, a run, or PATH@NAME"));
+    TRY(view_options(argc, argv, "name one store of checkpoints: a folder, a run, or PATH@NAME",
+                     &request->has_json));
     TRY(checkpoint_reference(argv[optind], &request->path, &request->name));
     request->is_named = !file_is_folder(argv[optind]);
 out:

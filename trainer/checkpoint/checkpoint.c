@@ -22,3 +22,24 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
             return &checkpoint->tensors[i];
     return NULL;
 }
+
+enum err checkpoint_find_shaped(const struct checkpoint *checkpoint, const char *name, int rank,
+                                const int *shape, const struct tensor **result)
+{
+    const struct tensor *tensor = checkpoint_find(checkpoint, name);
+    if (!tensor || !tensor->values)
+        return err_set(ERR_DATA, "the checkpoint has no tensor %s: it is of another space", name);
+    size_t count = 1;
+    bool fits = tensor->rank == rank;
+    for (int i = 0; i < rank; i++) {
+        fits = fits && tensor->shape[i] == shape[i];
+        count *= (size_t)shape[i];
+    }
+    if (!fits || tensor->count != count)
+        return err_set(ERR_DATA,
+                       "tensor %s has %llu values where the space needs %zu: the checkpoint is of "
+                       "another space, width, or number of classes",
+                       name, (unsigned long long)tensor->count, count);
+    *result = tensor;
+    return ERR_OK;
+}

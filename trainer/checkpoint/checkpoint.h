@@ -59,6 +59,11 @@ void checkpoint_fini(
     struct checkpoint *checkpoint); /* frees what load allocated; accepts a zeroed one */
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint,
                                      const char *name); /* NULL: none */
+/* The tensor of that name, in that shape, with its values; borrowed. ERR_DATA: it is missing, or of
+ * another shape. */
+MUST_CHECK enum err checkpoint_find_shaped(const struct checkpoint *checkpoint, const char *name,
+                                           int rank, const int *shape,
+                                           const struct tensor **tensor);
 
 struct checkpoint_store;
 struct checkpoint_store_cfg {
@@ -165,5 +170,9 @@ MUST_CHECK enum err checkpoint_verify(struct checkpoint_store *store, const char
 /* "PATH" or "PATH@NAME" as people write it; a run's folder stands for its checkpoints/ folder. NAME
  * defaults to "latest". Both results: returns owned. */
 MUST_CHECK enum err checkpoint_reference(const char *text, char **path, char **name);
+/* A checkpoint by its reference, PATH or PATH@NAME, of a store that is opened for it and closed:
+ * with its values, or all but them. Errors as of checkpoint_store_open() and checkpoint_load(). */
+MUST_CHECK enum err checkpoint_load_reference(const char *reference, struct checkpoint *checkpoint);
+MUST_CHECK enum err checkpoint_peek_reference(const char *reference, struct checkpoint *checkpoint);
 
 #endif

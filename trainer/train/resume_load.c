@@ -11,18 +11,11 @@ static enum err set_tensor(const struct supernet *net, const struct checkpoint *
                            const char *prefix, const struct param *param, float *to)
 {
     char name[NAME_BYTES];
+    const struct tensor *tensor = NULL;
     snprintf(name, sizeof name, "%s%s", prefix, param->name);
-    const struct tensor *tensor = checkpoint_find(checkpoint, name);
-    if (!tensor)
-        return err_set(ERR_DATA, "the checkpoint has no tensor %s: it is of another space", name);
-    bool fits = tensor->rank == param->rank && tensor->count == param->count;
-    for (int i = 0; fits && i < param->rank; i++)
-        fits = tensor->shape[i] == param->shape[i];
-    if (!fits)
-        return err_set(ERR_DATA,
-                       "tensor %s has %llu values where the space needs %zu: the checkpoint is of "
-                       "another space, width, or number of classes",
-                       name, (unsigned long long)tensor->count, param->count);
+    enum err err = checkpoint_find_shaped(checkpoint, name, param->rank, param->shape, &tensor);
+    if (err != ERR_OK)
+        return err;
     supernet_set_param(net, to, param, tensor->values);
     return ERR_OK;
 }
@@ -86,19 +79,10 @@ static enum err load_newest(const struct resume_cfg *cfg, int stage, bool is_fin
 
 static enum err load_imported(const struct resume_cfg *cfg, struct checkpoint *checkpoint)
 {
-    enum err err = ERR_OK;
-    char *path = NULL, *name = NULL;
-    struct checkpoint_store *store = NULL;
-    TRY(checkpoint_reference(cfg->blueprint->campaign->teacher.from, &path, &name));
-    struct checkpoint_store_cfg store_cfg = {.path = path, .keep = 1};
-    TRY(checkpoint_store_open(&store_cfg, &store));
-    TRY(checkpoint_load(store, name, checkpoint));
-out:
+    const char *from = cfg->blueprint->campaign->teacher.from;
+    enum err err = checkpoint_load_reference(from, checkpoint);
     if (err != ERR_OK)
-        err_prefix(err, "teacher.from %s", cfg->blueprint->campaign->teacher.from);
-    checkpoint_store_close(&store);
-    mem_free(path);
-    mem_free(name);
+        err_prefix(err, "teacher.from %s", from);
     return err;
 }
 

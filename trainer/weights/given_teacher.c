@@ -46,24 +46,16 @@ out:
 enum err given_teacher_read(const char *from, struct given_teacher *teacher)
 {
     enum err err = ERR_OK;
-    char *path = NULL, *name = NULL;
-    struct checkpoint_store *store = NULL;
     struct checkpoint checkpoint = {0};
     *teacher = (struct given_teacher){0};
     if (from[0] == '\0')
         return ERR_OK;
-    TRY(checkpoint_reference(from, &path, &name));
-    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
-    TRY(checkpoint_store_open(&cfg, &store));
-    TRY(checkpoint_peek(store, name, &checkpoint));
+    TRY(checkpoint_peek_reference(from, &checkpoint));
     TRY(given_teacher_trained(&checkpoint, &teacher->trained));
     hash_hex(&checkpoint.content, teacher->content);
 out:
     if (err != ERR_OK)
         err_prefix(err, "teacher.from %s", from);
     checkpoint_fini(&checkpoint);
-    checkpoint_store_close(&store);
-    mem_free(path);
-    mem_free(name);
     return err;
 }

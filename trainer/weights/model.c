@@ -1,24 +1,17 @@
 #include "trainer/weights/model.h"
 #include "base/mem.h"
-#include <string.h>
 
 static enum err set_tensor(const struct checkpoint *checkpoint, struct supernet *net, int index)
 {
     struct supernet_tensor wanted;
+    const struct tensor *tensor = NULL;
     supernet_tensor_at(net, index, &wanted);
     if (!wanted.param && !checkpoint->meta.has_statistics)
         return ERR_OK;
-    const struct tensor *tensor = checkpoint_find(checkpoint, wanted.name);
-    if (!tensor || !tensor->values)
-        return err_set(ERR_DATA, "the checkpoint has no tensor %s, which space %s needs",
-                       wanted.name, net->space->name);
-    bool fits = tensor->rank == wanted.rank && tensor->count == wanted.count;
-    for (int i = 0; fits && i < wanted.rank; i++)
-        fits = tensor->shape[i] == wanted.shape[i];
-    if (!fits)
-        return err_set(ERR_DATA, "tensor %s: %llu values of rank %d, space %s needs %zu of rank %d",
-                       wanted.name, (unsigned long long)tensor->count, tensor->rank,
-                       net->space->name, wanted.count, wanted.rank);
+    enum err err =
+        checkpoint_find_shaped(checkpoint, wanted.name, wanted.rank, wanted.shape, &tensor);
+    if (err != ERR_OK)
+        return err;
     supernet_set_tensor(net, &wanted, tensor->values);
     return ERR_OK;
 }
@@ -45,21 +38,13 @@ out:
 enum err model_open(const char *reference, struct device *device, struct model **model)
 {
     enum err err = ERR_OK;
-    char *path = NULL, *name = NULL;
-    struct checkpoint_store *store = NULL;
     struct checkpoint checkpoint = {0};
-    TRY(checkpoint_reference(reference, &path, &name));
-    struct checkpoint_store_cfg cfg = {.path = path, .keep = 1};
-    TRY(checkpoint_store_open(&cfg, &store));
-    TRY(checkpoint_load(store, name, &checkpoint));
+    TRY(checkpoint_load_reference(reference, &checkpoint));
     TRY(model_create(&checkpoint, device, model));
 out:
     if (err != ERR_OK)
         err = err_prefix(err, "%s", reference);
     checkpoint_fini(&checkpoint);
-    checkpoint_store_close(&store);
-    mem_free(path);
-    mem_free(name);
     return err;
 }
 
