@@ -5,6 +5,7 @@
 #include "cluster/command.h"
 #include "cluster/estimate.h"
 #include "cluster/progress.h"
+#include "cluster/run_memory.h"
 #include "cluster/verdict.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@ struct plan_view {
     struct campaign_run *run;
     struct survey survey;
     struct run_estimate estimate;
+    struct machine_memory machine;
+    struct run_memory memory;
     struct text hints;
 };
 
@@ -38,6 +41,18 @@ static void print_stage(const struct plan_view *plan, int i)
            stage->verdict == SURVEY_DONE ? "took " : "", time);
 }
 
+static void print_memory(const struct plan_view *plan)
+{
+    const struct run_memory *memory = &plan->memory;
+    if (memory->stage < 0)
+        return;
+    printf("memory: up to %.2f GB", (double)memory->footprint.gang_bytes / 1e9);
+    if (memory->ranks > 1)
+        printf(" (%d ranks)", memory->ranks);
+    printf(" in stage %s; %s %.2f GB\n", plan->run->graph.stages[memory->stage].name,
+           plan->machine.whose, (double)plan->machine.total_bytes / 1e9);
+}
+
 static void print_plan(const struct plan_view *plan)
 {
     const struct campaign_run *run = plan->run;
@@ -52,6 +67,7 @@ static void print_plan(const struct plan_view *plan)
     printf("\nleft: about %s at %.3g GMAC/s (%s)\n", time, plan->estimate.macs_per_second / 1e9,
            plan->estimate.is_measured ? "measured in this run"
                                       : "assumed, nothing was measured in this run yet");
+    print_memory(plan);
     for (int i = 0; i < run->graph.count; i++) {
         struct text line;
         text_init(&line);
@@ -85,6 +101,22 @@ static json_t *stage_json(const struct plan_view *plan, int i)
     return json;
 }
 
+/* Bytes; of the stage that takes most, and of each of its parts on rank 0. */
+static json_t *memory_json(const struct plan_view *plan)
+{
+    const struct run_memory *memory = &plan->memory;
+    const struct footprint *footprint = &memory->footprint;
+    const char *stage = memory->stage < 0 ? "" : plan->run->graph.stages[memory->stage].name;
+    return json_pack(
+        "{s:s, s:i, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "stage", stage, "ranks",
+        memory->ranks, "needed", (json_int_t)footprint->gang_bytes, "there",
+        (json_int_t)plan->machine.total_bytes, "of_rank_0", (json_int_t)footprint->rank_bytes,
+        "parts", "weights", (json_int_t)footprint->weight_bytes, "sums",
+        (json_int_t)footprint->sum_bytes, "activations", (json_int_t)footprint->activation_bytes,
+        "images", (json_int_t)footprint->image_bytes, "checkpoint",
+        (json_int_t)footprint->checkpoint_bytes, "program", (json_int_t)footprint->program_bytes);
+}
+
 static void print_json(const struct plan_view *plan)
 {
     json_t *stages = json_array(), *hints = json_array();
@@ -95,11 +127,11 @@ static void print_json(const struct plan_view *plan)
         json_array_append_new(hints, json_stringn(hint, size));
         hint += size + (hint[size] == '\n');
     }
-    json_t *json =
-        json_pack("{s:s, s:s, s:o, s:f, s:f, s:b, s:o}", "campaign", plan->run->campaign.name,
-                  "run_folder", plan->run->folder, "stages", stages, "seconds_left",
-                  plan->estimate.seconds, "macs_per_second", plan->estimate.macs_per_second,
-                  "is_measured", plan->estimate.is_measured, "hints", hints);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:o, s:f, s:f, s:b, s:o, s:o}", "campaign", plan->run->campaign.name,
+        "run_folder", plan->run->folder, "stages", stages, "seconds_left", plan->estimate.seconds,
+        "macs_per_second", plan->estimate.macs_per_second, "is_measured",
+        plan->estimate.is_measured, "hints", hints, "memory", memory_json(plan));
     char *text = json_dumps(json, JSON_INDENT(2));
     puts(text ? text : "{}");
     free(text);
@@ -123,6 +155,7 @@ enum err cmd_plan(int argc, char **argv)
     TRY(campaign_run_open(options, &plan->run));
     TRY(open_journal(plan->run, &journal));
     TRY(campaign_run_survey(plan->run, journal, &plan->survey));
+    TRY(run_memory_survey(plan->run, &plan->survey, &plan->machine, &plan->memory));
     TRY(estimate_run(plan->run, &plan->survey, &plan->estimate));
     campaign_hints(&plan->run->campaign, &plan->run->space, &plan->run->schedule,
                    plan->run->image_side, &plan->hints);

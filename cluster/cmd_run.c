@@ -7,6 +7,7 @@
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "cluster/progress.h"
+#include "cluster/run_memory.h"
 #include "cluster/run_table.h"
 #include "cluster/verdict.h"
 #include <stdlib.h>
@@ -148,9 +149,12 @@ static enum err run_locked(struct campaign_run *run, struct journal *journal)
 {
     enum err err = ERR_OK;
     int leftovers = 0;
+    struct machine_memory machine;
+    struct run_memory memory;
     struct survey *survey = mem_alloc(sizeof *survey);
     TRY(loop_clear_leftovers(journal, &leftovers));
     TRY(campaign_run_survey(run, journal, survey));
+    TRY(run_memory_survey(run, survey, &machine, &memory));
     TRY(campaign_run_name_checkpoints(run, survey));
     TRY(write_resolved(run));
     say_what_runs(run, survey);

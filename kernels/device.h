@@ -377,6 +377,8 @@ struct device_cfg {
     enum isa isa;     /* ISA_AUTO: the best this machine has */
 };
 
+/* Whether a device of this name computes in the host's own memory: the CPU. Opens nothing. */
+bool device_is_host(const char *name);
 /* Returns owned in *device. ERR_UNAVAILABLE when the device, its module or the pinned instruction
  * set is not there: what is missing, where it was looked for and the cure. */
 MUST_CHECK enum err device_open(const struct device_cfg *cfg, struct device **device);

@@ -9,9 +9,14 @@ struct dims conv_out(const struct conv *conv)
                          conv->K};
 }
 
+bool device_is_host(const char *name)
+{
+    return strcmp(name, "auto") == 0 || strcmp(name, "cpu") == 0;
+}
+
 enum err device_open(const struct device_cfg *cfg, struct device **device)
 {
-    if (strcmp(cfg->name, "auto") == 0 || strcmp(cfg->name, "cpu") == 0)
+    if (device_is_host(cfg->name))
         return cpu_open(cfg, device);
     return device_module_open(cfg, device);
 }

@@ -5,6 +5,7 @@
 #include "base/yaml/schema.h"
 #include "cluster/campaign_run.h"
 #include "cluster/estimate.h"
+#include "cluster/run_memory.h"
 #include "tests/data_pipeline/fixture.h"
 #include "tests/spec/spec_test.h"
 #include "tests/yaml/mutate.h"
@@ -122,10 +123,13 @@ static enum err plan(const struct files *files)
     struct campaign_run *run = NULL;
     struct survey survey = {0};
     struct run_estimate *estimate = mem_alloc(sizeof *estimate);
+    struct machine_memory machine;
+    struct run_memory memory;
     struct text hints;
     text_init(&hints);
     TRY(campaign_run_open(files->options, &run));
     TRY(campaign_run_survey(run, NULL, &survey));
+    TRY(run_memory_survey(run, &survey, &machine, &memory));
     TRY(estimate_run(run, &survey, estimate));
     campaign_hints(&run->campaign, &run->space, &run->schedule, run->image_side, &hints);
     TRY(check_resolved(files, &run->campaign));

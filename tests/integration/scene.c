@@ -127,7 +127,7 @@ struct program scene_start(struct scene *scene, const struct gang_cfg *cfg)
     int count = 14;
     snprintf(ranks, sizeof ranks, "%d", cfg->ranks);
     snprintf(folder, sizeof folder, "%s/%s", scene->folder, cfg->run);
-    for (int i = 0; i < 8 && cfg->sets[i]; i++) {
+    for (int i = 0; i < SCENE_MAX_SETS && cfg->sets[i]; i++) {
         words[count++] = "--set";
         words[count++] = cfg->sets[i];
     }

@@ -7,8 +7,9 @@
 #include "tests/integration/program.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-#define SCENE_STAGES "teacher,kernel,depth-1,depth-2,width-1,width-2"
-#define SCENE_WAIT_S 100.0
+#define SCENE_STAGES   "teacher,kernel,depth-1,depth-2,width-1,width-2"
+#define SCENE_WAIT_S   100.0
+#define SCENE_MAX_SETS 10
 
 struct scene {
     char folder[256];
@@ -24,7 +25,7 @@ struct gang_cfg {
     const char *run; /* name of the run's folder inside the scene */
     int ranks;
     const char *stages;
-    const char *sets[8]; /* "key=value", up to a NULL */
+    const char *sets[SCENE_MAX_SETS]; /* "key=value", up to a NULL */
 };
 struct program scene_start(struct scene *scene, const struct gang_cfg *cfg);
 /* Starts and waits; the exit code. */

@@ -287,6 +287,23 @@ class Commands(unittest.TestCase):
         refused = run(GLOWWORM, "plan", self.campaign, "--set", "teacher.epoch=3", expect=CONFIG_ERROR)
         self.assertIn("teacher.epochs", refused.stderr)
 
+    def test_what_does_not_fit_into_memory_is_refused_before_anything_starts(self):
+        folder = os.path.join(self.work, "too-large")
+        large = ("--set", "space=mbv3", "--set", "resolutions=[1792]", "--set", "search.targets=[]", "--set",
+                 "compile.formats=[onnx]", "--set", "evaluate.calibration_batch=400")
+        wanted = (r"stage \S+ needs \d+\.\d+ GB of memory on 2 ranks \(activations at 1792 px take \d+\.\d+ GB of a "
+                  r"rank for batch\.micro 16, \d+\.\d+ GB for evaluate\.calibration_batch 400\), but (this machine "
+                  r"has|the control group \S+ allows) \d+\.\d+ GB: (lower|neither) .*resources\.ranks \(now 2\)")
+        for command in ("plan", "run"):
+            refused = run(GLOWWORM, command, self.campaign, "--run-folder", folder, *large, expect=CONFIG_ERROR)
+            self.assertRegex(refused.stderr, wanted)
+        self.assertFalse(os.path.exists(os.path.join(folder, "campaign.yaml")))
+        fits = json.loads(run(GLOWWORM, "plan", self.campaign, "--run-folder", folder, "--json").stdout)["memory"]
+        self.assertEqual(sum(fits["parts"].values()), fits["of_rank_0"])
+        self.assertTrue(fits["of_rank_0"] < fits["needed"] < fits["there"])
+        self.assertRegex(run(GLOWWORM, "plan", self.campaign, "--run-folder", folder).stdout,
+                         r"memory: up to \d+\.\d+ GB \(2 ranks\) in stage \S+; .* \d+\.\d+ GB\n")
+
     def test_all_errors_of_a_campaign_come_at_once_with_their_places(self):
         campaign = edited(self.campaign, "seed: 3", "sed: 3\nevalute: {}")
         refused = run(GLOWWORM, "run", edited(campaign, "micro: 16", "micro: many"), expect=CONFIG_ERROR)

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
+#include "tests/count_allocations.h"
 #include "tests/support/test_device.h"
 #include "tests/trainer/gang.h"
 #include "trainer/gang/comm.h"
@@ -245,6 +246,30 @@ static void all_ranks_leave_with_the_error_of_the_lowest_that_failed(void **stat
         assert_int_equal(calm.heard[rank], ERR_OK);
 }
 
+/* What the rank that holds most asks for; between ranks what its exchanges are staged in comes on
+ * top, no more than its subtrees and the larger of what it receives. */
+static void the_bytes_that_are_foretold_are_those_that_are_taken(void **state)
+{
+    (void)state;
+    enum { MANY = 200000, ROOM = 65536 };
+    for (int leaves = 1; leaves <= 9; leaves++)
+        for (int size = 1; size <= leaves + 1; size++) {
+            size_t most = 0, foretold = tree_sum_bytes(size, leaves, MANY * sizeof(float));
+            for (int rank = 0; rank < size; rank++) {
+                struct comm comm = {.rank = rank, .size = size};
+                struct tree_sum_cfg cfg = {.comm = &comm, .leaves = leaves, .count = MANY};
+                struct tree_sum *sum = NULL;
+                size_t before = atomic_load(&allocated_bytes);
+                assert_int_equal(tree_sum_create(&cfg, &sum), ERR_OK);
+                size_t taken = atomic_load(&allocated_bytes) - before;
+                most = taken > most ? taken : most;
+                tree_sum_destroy(&sum);
+            }
+            size_t staged = size > 1 ? 4 * MANY * sizeof(float) : 0;
+            assert_in_range(foretold + ROOM, most, most + staged + ROOM);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +280,7 @@ int main(void)
         cmocka_unit_test(leaves_are_dealt_in_runs_that_differ_by_one_at_most),
         cmocka_unit_test(a_forgotten_sum_starts_again_at_the_first_leaf),
         cmocka_unit_test(all_ranks_leave_with_the_error_of_the_lowest_that_failed),
+        cmocka_unit_test(the_bytes_that_are_foretold_are_those_that_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,10 @@ MUST_CHECK enum err checkpoint_find_shaped(const struct checkpoint *checkpoint, 
                                            int rank, const int *shape,
                                            const struct tensor **tensor);
 
+/* Blobs of one transaction: what a save holds beside its copy, as LMDB keeps in memory what a
+ * transaction wrote until the commit. */
+#define CHECKPOINT_WRITE_BYTES ((size_t)32 << 20)
+
 struct checkpoint_store;
 struct checkpoint_store_cfg {
     const char *path; /* folder of the environment */

@@ -8,9 +8,6 @@
 #include "trainer/checkpoint/retention.h"
 #include <stdio.h>
 
-/* Blobs of one transaction. LMDB keeps what a transaction wrote in memory until the commit. */
-#define BATCH_BYTES ((uint64_t)32 << 20)
-
 struct cursor {
     int tensor;
     uint32_t chunk;
@@ -55,7 +52,7 @@ static enum err put_batch(struct store_txn *txn, void *argument)
     writing->batch_bytes = 0;
     enum err err = ERR_OK;
     while (err == ERR_OK && writing->to.tensor < writing->checkpoint->tensor_count &&
-           writing->batch_bytes < BATCH_BYTES)
+           writing->batch_bytes < CHECKPOINT_WRITE_BYTES)
         err = put_next(txn, writing);
     return err;
 }

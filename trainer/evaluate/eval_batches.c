@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define MAX_ALBUMS 32
-#define AHEAD      2 /* leaves prepared while one is computed: calibration's are large */
 
 struct page { /* one kept batch: images in device memory only, labels and records in the host's too
                */
@@ -163,7 +162,7 @@ static enum err load_and_visit(struct eval_batches *batches, int resolution,
                                .loader = batches->cfg.loader,
                                .first = (uint64_t)batches->first,
                                .end = (uint64_t)batches->end,
-                               .ahead = AHEAD,
+                               .ahead = EVAL_BATCHES_AHEAD,
                                .own = batches,
                                .fill = fill};
     cfg.loader.max_resolution = resolution;

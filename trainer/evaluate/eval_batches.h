@@ -7,6 +7,8 @@
 #include "trainer/gang/comm.h"
 #include "trainer/input/prefetch.h"
 
+#define EVAL_BATCHES_AHEAD 2 /* leaves prepared while one is computed: calibration's are large */
+
 struct eval_batches_cfg {
     struct comm *comm;         /* borrowed */
     struct device *device;     /* borrowed */

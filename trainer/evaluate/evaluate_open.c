@@ -1,8 +1,6 @@
 #include "trainer/evaluate/evaluate_open.h"
 #include "base/log.h"
 
-#define KEEP_BYTES ((size_t)128 << 20) /* prepared images of one split */
-
 static bool wants_stop(void *own)
 {
     return reporter_wants_stop(own);
@@ -29,7 +27,7 @@ enum err evaluate_open(const struct evaluate_parts *parts, struct activation_are
                                              .seed = campaign->seed,
                                              .augment = &splits->augment,
                                              .loader_threads = campaign->resources.loader_threads,
-                                             .keep_bytes = KEEP_BYTES,
+                                             .keep_bytes = EVALUATE_KEEP_BYTES,
                                              .own = parts->reporter,
                                              .is_alive = is_alive},
                                .holdout = splits->holdout,

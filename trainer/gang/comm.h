@@ -63,6 +63,9 @@ struct tree_sum_cfg {
 /* ERR_MEMORY. Returns owned. */
 MUST_CHECK enum err tree_sum_create(const struct tree_sum_cfg *cfg, struct tree_sum **sum);
 void tree_sum_destroy(struct tree_sum **sum); /* accepts NULL */
+/* Bytes such a sum holds on the rank that holds most in a gang of `size`, what its exchanges are
+ * staged in (comm_staged) included. Pure. */
+size_t tree_sum_bytes(int size, int leaves, size_t leaf_bytes);
 /* Where the next leaf of this rank (in order) is to be written: zeroed. Leaves must be taken in
  * order. */
 void *tree_sum_leaf(struct tree_sum *sum);

@@ -137,6 +137,29 @@ static int buffers_needed(struct tree_sum *sum)
     return most;
 }
 
+/* As tree_sum_create() and plan_exchange() take it, and comm_staged.c with each exchange. */
+size_t tree_sum_bytes(int size, int leaves, size_t leaf_bytes)
+{
+    size_t most = 0, parts = 0;
+    size_t shard = (leaf_bytes + (size_t)size - 1) / (size_t)size;
+    for (int rank = 0; rank < size; rank++)
+        parts += (size_t)cover(0, leaves, comm_first(leaves, size, rank),
+                               comm_first(leaves, size, rank + 1), NULL);
+    for (int rank = 0; rank < size; rank++) {
+        struct tree_sum sum = {.leaves = leaves,
+                               .first = comm_first(leaves, size, rank),
+                               .end = comm_first(leaves, size, rank + 1)};
+        size_t own = (size_t)cover(0, leaves, sum.first, sum.end, NULL), received = parts * shard;
+        size_t bytes = (size_t)buffers_needed(&sum) * leaf_bytes;
+        if (size > 1) {
+            bytes += (own > 1 ? own * leaf_bytes : 0) + received + leaf_bytes;
+            bytes += own * leaf_bytes + (received > leaf_bytes ? received : leaf_bytes);
+        }
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 /* Zeroed. */
 static enum err take_memory(const struct tree_sum *sum, size_t size_bytes, void **memory)
 {

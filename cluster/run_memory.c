@@ -1,0 +1,152 @@
+#include "cluster/run_memory.h"
+#include "base/mem.h"
+#include "kernels/device.h"
+
+#define GB 1e9
+
+static void count_stage(const struct campaign_run *run, const struct campaign *campaign, int stage,
+                        const struct phase *phase, struct run_memory *memory)
+{
+    const struct graph_stage *node = &run->graph.stages[stage];
+    const struct footprint_cfg cfg = {.campaign = campaign,
+                                      .space = &run->space,
+                                      .phase = phase,
+                                      .ranks = node->is_host ? 1 : campaign->resources.ranks,
+                                      .train_images = run->train_images,
+                                      .holdout_images = run->holdout_images,
+                                      .test_images = run->test_images};
+    struct footprint footprint;
+    footprint_of(&cfg, &footprint);
+    if (footprint.gang_bytes > memory->footprint.gang_bytes)
+        *memory = (struct run_memory){stage, cfg.ranks, footprint};
+}
+
+/* With the run's campaign or one that differs from it in its batches. */
+static void count_run(const struct campaign_run *run, const struct campaign *campaign,
+                      const bool *done, struct run_memory *memory)
+{
+    const struct phase *phase = run->schedule.phases;
+    *memory = (struct run_memory){.stage = -1};
+    if (!device_is_host(campaign->resources.device)) /* its memory is its own: not known here */
+        return;
+    for (int i = 0; i < run->graph.count; i++) {
+        enum stage_kind kind = run->graph.stages[i].kind;
+        if (!done[i] && kind != STAGE_REPORT)
+            count_stage(run, campaign, i, kind == STAGE_TRAIN ? phase : NULL, memory);
+        phase += kind == STAGE_TRAIN;
+    }
+}
+
+void run_memory_of(const struct campaign_run *run, const bool *done, struct run_memory *memory)
+{
+    count_run(run, &run->campaign, done, memory);
+}
+
+static bool fits(const struct campaign_run *run, const struct campaign *campaign, const bool *done,
+                 const struct machine_memory *machine)
+{
+    struct run_memory memory;
+    count_run(run, campaign, done, &memory);
+    return memory.footprint.gang_bytes <= machine->total_bytes;
+}
+
+/* The largest evaluate.calibration_batch that fits; 0: none does. A smaller one takes no more. */
+static int largest_calibration(const struct campaign_run *run, const bool *done,
+                               const struct machine_memory *machine)
+{
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    *campaign = run->campaign;
+    int fitting = 1, beyond = campaign->evaluate.calibration_batch;
+    for (int batch = 2; batch > fitting && batch < beyond;) {
+        campaign->evaluate.calibration_batch = batch;
+        if (fits(run, campaign, done, machine))
+            fitting = batch;
+        else
+            beyond = batch;
+        batch = fitting + (beyond - fitting) / 2;
+    }
+    mem_free(campaign);
+    return fitting > 1 ? fitting : 0;
+}
+
+/* The same of batch.micro, which divides batch.global. */
+static int largest_micro(const struct campaign_run *run, const bool *done,
+                         const struct machine_memory *machine)
+{
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    *campaign = run->campaign;
+    int micro = campaign->batch.micro;
+    while (--micro > 1) {
+        campaign->batch.micro = micro;
+        if (campaign->batch.global % micro == 0 && fits(run, campaign, done, machine))
+            break;
+    }
+    mem_free(campaign);
+    return micro > 1 ? micro : 0;
+}
+
+static void say_cure(const struct campaign_run *run, const bool *done,
+                     const struct machine_memory *machine, struct text *text)
+{
+    int calibration = largest_calibration(run, done, machine);
+    int micro = calibration > 0 ? 0 : largest_micro(run, done, machine);
+    if (calibration > 0)
+        text_add(text, "lower evaluate.calibration_batch (%d fits)", calibration);
+    else if (micro > 0)
+        text_add(text, "lower batch.micro (%d fits)", micro);
+    else
+        text_add(text, "neither evaluate.calibration_batch nor batch.micro is enough by itself: "
+                       "lower both");
+    text_add(text,
+             ", or lower resources.ranks (now %d) or resolutions, or take a smaller space or "
+             "width",
+             run->campaign.resources.ranks);
+}
+
+static void say_need(const struct campaign_run *run, const struct run_memory *memory,
+                     struct text *text)
+{
+    const struct footprint *footprint = &memory->footprint;
+    const struct space *space = &run->space;
+    struct calibration_set set = campaign_calibration(&run->campaign, run->train_images);
+    text_add(text, "stage %s needs %.2f GB of memory", run->graph.stages[memory->stage].name,
+             (double)footprint->gang_bytes / GB);
+    if (memory->ranks > 1)
+        text_add(text, " on %d ranks", memory->ranks);
+    text_add(text,
+             " (activations at %d px take %.2f GB of a rank for batch.micro %d, %.2f GB for "
+             "evaluate.calibration_batch %d)",
+             space->resolutions[space->resolution_count - 1], (double)footprint->micro_bytes / GB,
+             run->campaign.batch.micro, (double)footprint->calibration_bytes / GB, set.batch);
+}
+
+enum err run_memory_check(const struct campaign_run *run, const bool *done,
+                          const struct machine_memory *machine, struct run_memory *memory)
+{
+    enum err err = ERR_OK;
+    struct text text;
+    text_init(&text);
+    run_memory_of(run, done, memory);
+    if (memory->footprint.gang_bytes <= machine->total_bytes)
+        goto out;
+    say_need(run, memory, &text);
+    text_add(&text, ", but %s %.2f GB: ", machine->whose, (double)machine->total_bytes / GB);
+    say_cure(run, done, machine, &text);
+    err = err_set(ERR_CONFIG, "%s", text_get(&text));
+out:
+    text_fini(&text);
+    return err;
+}
+
+enum err run_memory_survey(const struct campaign_run *run, const struct survey *survey,
+                           struct machine_memory *machine, struct run_memory *memory)
+{
+    enum err err = ERR_OK;
+    bool done[PLAN_MAX_STAGES] = {false};
+    for (int i = 0; i < survey->count; i++)
+        done[i] = survey->stages[i].verdict == SURVEY_DONE;
+    TRY(machine_memory_read("", machine));
+    TRY(run_memory_check(run, done, machine, memory));
+out:
+    return err;
+}

@@ -1,0 +1,29 @@
+/* Whether a run's ranks fit into the memory there is: `plan` and `run` ask before anything starts.
+ * Nothing is made smaller to fit; a refusal says what would. One thread. */
+#ifndef CLUSTER_RUN_MEMORY_H
+#define CLUSTER_RUN_MEMORY_H
+
+#include "cluster/campaign_run.h"
+#include "cluster/machine_memory.h"
+#include "trainer/footprint.h"
+
+struct run_memory {             /* of the stage that takes most of those that are still to be run */
+    int stage;                  /* in the run's graph; -1: nothing is to be run in memory */
+    int ranks;                  /* at once, on this machine */
+    struct footprint footprint; /* all zero without a stage */
+};
+
+/* done[stage]: not run again. Counts nothing where a module's device computes: what memory that has
+ * is not known here. */
+void run_memory_of(const struct campaign_run *run, const bool *done, struct run_memory *memory);
+
+/* ERR_CONFIG with what is needed, what there is, and what would fit. */
+MUST_CHECK enum err run_memory_check(const struct campaign_run *run, const bool *done,
+                                     const struct machine_memory *machine,
+                                     struct run_memory *memory);
+
+/* The same for the stages that a survey finds undone, on this machine. */
+MUST_CHECK enum err run_memory_survey(const struct campaign_run *run, const struct survey *survey,
+                                      struct machine_memory *machine, struct run_memory *memory);
+
+#endif

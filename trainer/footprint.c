@@ -1,0 +1,144 @@
+#include "trainer/footprint.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/evaluate/eval_batches.h"
+#include "trainer/evaluate/evaluate_open.h"
+#include "trainer/gang/comm.h"
+#include "trainer/supernet/supernet.h"
+
+/* A rank of a network that hardly takes anything, with MPI and one thread; measured and rounded up.
+ * Scratch of the device's operations is in it. */
+#define PROGRAM_BYTES ((size_t)64 << 20)
+#define THREAD_BYTES  ((size_t)3 << 20) /* scratch of a thread: test_traffic holds 2 MiB */
+
+struct counting {
+    const struct footprint_cfg *cfg;
+    struct supernet *net; /* described only */
+    size_t weights;       /* bytes of one array of their layout */
+    struct calibration_set set;
+    int side, micro; /* side: the largest resolution */
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t room_bytes(const struct counting *counting, int N, enum pass_mode mode)
+{
+    return activation_room_bytes(counting->net, &(struct activation_room){N, counting->side, mode});
+}
+
+static size_t batch_bytes(const struct counting *counting, int N, int side)
+{
+    size_t pixels = (size_t)side * (size_t)side * (size_t)counting->net->space->channels;
+    return (size_t)N * pixels * sizeof(float);
+}
+
+/* A loader's batches, one of them being computed, and the device's copy of that one. */
+static size_t loader_bytes(const struct counting *counting, int N, int ahead)
+{
+    return (size_t)(ahead + 2) * batch_bytes(counting, N, counting->side);
+}
+
+/* Of `images` in leaves of N: what a rank keeps of them, at the largest resolution in training, at
+ * all in an evaluation. */
+static size_t kept_bytes(const struct counting *counting, uint32_t images, int N)
+{
+    const struct space *space = counting->net->space;
+    size_t leaves = ((size_t)images + (size_t)N - 1) / (size_t)N, bytes = 0;
+    size_t mine = (leaves + (size_t)counting->cfg->ranks - 1) / (size_t)counting->cfg->ranks;
+    for (int i = counting->cfg->phase ? space->resolution_count - 1 : 0;
+         i < space->resolution_count; i++)
+        bytes += mine * batch_bytes(counting, N, space->resolutions[i]);
+    return smaller(bytes, EVALUATE_KEEP_BYTES);
+}
+
+/* Calibration and hold-out images, and behind a training test images: one loader at a time, and
+ * what was kept before. */
+static size_t image_bytes(const struct counting *counting)
+{
+    const struct footprint_cfg *cfg = counting->cfg;
+    int N = counting->set.batch > counting->micro ? counting->set.batch : counting->micro;
+    size_t bytes = loader_bytes(counting, N, EVAL_BATCHES_AHEAD) +
+                   kept_bytes(counting, cfg->holdout_images, counting->micro);
+    if (counting->set.batches > 0)
+        bytes += kept_bytes(counting, counting->set.images, counting->set.batch);
+    if (cfg->phase)
+        return bytes + loader_bytes(counting, counting->micro, PREFETCH_AHEAD);
+    return bytes + kept_bytes(counting, cfg->test_images, counting->micro);
+}
+
+static size_t sum_bytes(const struct counting *counting)
+{
+    const struct footprint_cfg *cfg = counting->cfg;
+    const struct supernet *net = counting->net;
+    int leaves = cfg->campaign->batch.global / counting->micro;
+    size_t bytes = 0;
+    if (counting->set.batches > 0)
+        bytes += tree_sum_bytes(cfg->ranks, counting->set.batches,
+                                2 * net->statistic_count * sizeof(double));
+    if (cfg->phase)
+        bytes += tree_sum_bytes(cfg->ranks, leaves, counting->weights);
+    return bytes;
+}
+
+static void count_activations(const struct counting *counting, struct footprint *footprint)
+{
+    const struct phase *phase = counting->cfg->phase;
+    footprint->micro_bytes =
+        room_bytes(counting, counting->micro, phase ? PASS_TRAIN : PASS_BATCH_NORM);
+    footprint->calibration_bytes = room_bytes(counting, counting->set.batch, PASS_BATCH_NORM);
+    footprint->activation_bytes = larger(footprint->micro_bytes, footprint->calibration_bytes);
+    if (phase && phase->has_distillation)
+        footprint->activation_bytes += room_bytes(counting, counting->micro, PASS_BATCH_NORM);
+}
+
+static void count_weights(const struct counting *counting, struct footprint *footprint)
+{
+    const struct phase *phase = counting->cfg->phase;
+    size_t arrays = !phase ? 1 : phase->has_distillation ? 3 : 2; /* weights, momentum, teacher */
+    footprint->weight_bytes =
+        arrays * counting->weights + 2 * counting->net->statistic_count * sizeof(float);
+}
+
+/* A checkpoint is read, with its momentum and a copy for the other ranks, before anything is loaded
+ * (and evaluated: before sums and activations are made). In training one is written later. */
+static size_t checkpoint_bytes(const struct counting *counting, const struct footprint *footprint)
+{
+    size_t copy = 2 * counting->weights, read = 3 * counting->weights, written = 0;
+    size_t behind = footprint->image_bytes;
+    if (counting->cfg->phase)
+        written = copy + smaller(copy, CHECKPOINT_WRITE_BYTES);
+    else
+        behind += footprint->sum_bytes + footprint->activation_bytes;
+    return larger(written, read > behind ? read - behind : 0);
+}
+
+void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
+{
+    const struct campaign *campaign = cfg->campaign;
+    struct counting counting = {.cfg = cfg,
+                                .set = campaign_calibration(campaign, cfg->train_images),
+                                .side = cfg->space->resolutions[cfg->space->resolution_count - 1],
+                                .micro = campaign->batch.micro};
+    int threads = campaign->resources.threads + campaign->resources.loader_threads;
+    *footprint = (struct footprint){0};
+    supernet_describe(cfg->space, &counting.net);
+    counting.weights = counting.net->weight_count * sizeof(float);
+    count_weights(&counting, footprint);
+    count_activations(&counting, footprint);
+    footprint->sum_bytes = sum_bytes(&counting);
+    footprint->image_bytes = image_bytes(&counting);
+    footprint->checkpoint_bytes = checkpoint_bytes(&counting, footprint);
+    footprint->program_bytes = PROGRAM_BYTES + THREAD_BYTES * (size_t)threads;
+    size_t other = footprint->weight_bytes + footprint->sum_bytes + footprint->activation_bytes +
+                   footprint->image_bytes + footprint->program_bytes;
+    footprint->rank_bytes = other + footprint->checkpoint_bytes;
+    footprint->gang_bytes = footprint->rank_bytes + (size_t)(cfg->ranks - 1) * other;
+    supernet_destroy(&counting.net);
+}
