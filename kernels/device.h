@@ -236,6 +236,27 @@ struct sgd {
     const uint64_t *flaw; /* where it is not FLAW_NONE, nothing is changed; NULL: always */
 };
 
+/* How one image of a batch becomes a square of R x R: what the host drew, and where the pixels lie
+ * that it cut out and averaged down. */
+struct image_crop {
+    size_t first;          /* of its pixels (H,W,C) among the batch's, in bytes */
+    int H, W;              /* R to 2R where the picture is big enough */
+    int top, left;         /* where they lie in the picture that y and x are measured in */
+    double y, x;           /* upper left corner of what becomes the square, in pixels of it */
+    double step_y, step_x; /* pixels from one row, and column, of the square to the next */
+    bool is_mirrored;      /* left to right */
+    bool has_colour;       /* brightness, and saturation where there are three channels */
+    bool saturation_first;
+    float brightness, saturation; /* factors */
+};
+
+struct image_batch { /* everything device memory */
+    int N, R, C;     /* C: 1 or 3 */
+    const uint8_t *pixels;
+    const struct image_crop *crops; /* (N) */
+    float scale[3], shift[3];       /* normalised = value scale[c] + shift[c] */
+};
+
 /* Bytes written since device_open, by kind (fp32 maps only). A test holds the first rule of this
  * page to it. */
 struct device_traffic {
@@ -256,6 +277,14 @@ struct event; /* a moment in the order of operations */
  * an earlier operation left. */
 struct device_ops {
     const char *name; /* "cpu" */
+
+    /* images (N,R,R,C): row i of a square lies at y + (i + 1/2) step_y - 1/2 between the centres of
+     * rows of pixels, columns likewise, and pixels go on for ever beyond their border. Bilinear,
+     * rows first: low + weight (high - low), the weight a float of a difference of doubles. Then
+     * brightness and saturation, clamped to 0..255, then normalised. fp32, each product and sum
+     * rounded (none fused): the same bits on every instruction set. kernels/image.h has it for one
+     * image. */
+    void (*image_forward)(struct device *, const struct image_batch *, void *images);
 
     /* z = view(x) * w. The 3x3 stem on the image (in.C 1 or 3 channels); w (R*R*C,ld), z
      * (N,H',W',K). norm NULL: neither sums nor norm. */

@@ -74,6 +74,7 @@ static inline void cpu_note_flaw(const struct flaw *flaw, uint64_t index)
 
 /* The device_ops entries that need no vectors (cpu.c). Every operation is done when it returns, so
  * that nothing ever has to be waited for. */
+void cpu_image_forward(struct device *device, const struct image_batch *batch, void *images);
 enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory);
 void cpu_free(struct device *device, void *memory);
 void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes);

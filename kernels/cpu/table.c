@@ -2,6 +2,7 @@
 
 const struct device_ops ISA_NAME(ops) = {
     .name = "cpu",
+    .image_forward = cpu_image_forward,
     .stem_forward = ISA_NAME(stem_forward),
     .stem_backward = ISA_NAME(stem_backward),
     .dw_forward = ISA_NAME(dw_forward),

@@ -1,5 +1,6 @@
 /* How fast batches come: loader DATASET RESOLUTION THREADS [train|eval|colour]. The one consumer
- * only releases them. Prints images/s, median of five runs of at least 0.4 s each. */
+ * has the CPU device make the images, with as many threads, and releases them. Prints images/s,
+ * median of five runs of at least 0.4 s each. */
 #include "trainer/data/loader.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,6 +21,8 @@ static int compare(const void *left, const void *right)
 
 struct feed { /* what is asked next */
     struct loader *loader;
+    struct device *device;
+    float *images;
     uint32_t *order, count, next;
     uint64_t epoch;
     int resolution;
@@ -47,6 +50,8 @@ static enum err measure(struct feed *feed, double *rate)
     while (seconds < ROUND_SECONDS) {
         struct batch batch;
         TRY(loader_take(feed->loader, &batch));
+        struct image_batch made = loader_image_batch(feed->loader, &batch, batch.pinned);
+        feed->device->ops->image_forward(feed->device, &made, feed->images);
         loader_release(feed->loader, &batch);
         TRY(ask(feed));
         images += BATCH;
@@ -61,7 +66,10 @@ static enum err run(const struct loader_cfg *cfg, const char *mode)
 {
     enum err err = ERR_OK;
     double rates[ROUNDS];
-    struct feed feed = {.count = cfg->count, .next = cfg->count, .resolution = cfg->max_resolution};
+    int R = cfg->max_resolution, C = dataset_info(cfg->dataset)->channels;
+    struct feed feed = {
+        .device = cfg->device, .count = cfg->count, .next = cfg->count, .resolution = R};
+    feed.images = mem_array((size_t)(BATCH * R * R), (size_t)C * sizeof *feed.images);
     feed.order = mem_array(cfg->count, sizeof *feed.order);
     TRY(loader_create(cfg, &feed.loader));
     for (int i = 0; i < AHEAD; i++)
@@ -74,6 +82,7 @@ static enum err run(const struct loader_cfg *cfg, const char *mode)
 out:
     loader_destroy(&feed.loader);
     mem_free(feed.order);
+    mem_free(feed.images);
     return err;
 }
 
@@ -81,6 +90,7 @@ int main(int argc, char **argv)
 {
     enum err err = ERR_OK;
     struct dataset *dataset = NULL;
+    struct device *device = NULL;
     uint32_t *records = NULL, count = 0;
     const char *mode = argc > 4 ? argv[4] : "train";
     struct augment_cfg augment = {.crop_min = 0.08,
@@ -92,14 +102,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: loader DATASET RESOLUTION THREADS [train|eval|colour]\n");
         return 2;
     }
+    int threads = (int)strtol(argv[3], NULL, 10);
+    TRY(device_open(&(struct device_cfg){.name = "cpu", .threads = threads}, &device));
     TRY(dataset_open(argv[1], &dataset));
     TRY(dataset_split(dataset, SPLIT_TRAIN, 0, &records, &count));
-    struct loader_cfg cfg = {.dataset = dataset,
+    struct loader_cfg cfg = {.device = device,
+                             .dataset = dataset,
                              .records = records,
                              .count = count,
                              .seed = 1,
                              .augment = strcmp(mode, "eval") == 0 ? NULL : &augment,
-                             .threads = (int)strtol(argv[3], NULL, 10),
+                             .threads = threads,
                              .max_batch = BATCH,
                              .max_resolution = (int)strtol(argv[2], NULL, 10)};
     TRY(count < BATCH ? err_set(ERR_CONFIG, "at least %d images are needed", BATCH) : ERR_OK);
@@ -107,6 +120,7 @@ int main(int argc, char **argv)
 out:
     mem_free(records);
     dataset_close(&dataset);
+    device_close(&device);
     if (err != ERR_OK)
         fprintf(stderr, "loader: %s\n", err_text());
     return err_exit_code(err);

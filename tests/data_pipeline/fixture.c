@@ -1,5 +1,6 @@
 #include "tests/data_pipeline/fixture.h"
 #include "base/rng.h"
+#include "kernels/image.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/image_png.h"
 #include "trainer/data/jpeg.h"
@@ -58,6 +59,33 @@ double interpolated(const struct pixels *p, int shrink, double y, double x, int 
     double down = averaged(p, shrink, bottom, left, c) * (1.0 - (x - left)) +
                   averaged(p, shrink, bottom, right, c) * (x - left);
     return up * (1.0 - (y - top)) + down * (y - top);
+}
+
+float *square_of(const struct pixels *source, const struct area *area, int R,
+                 const struct image_crop *look)
+{
+    struct image_crop crop = *look;
+    struct resampler resampler;
+    size_t C = (size_t)source->C;
+    resample_place(source, area, R, &crop);
+    uint8_t *pixels = mem_array((size_t)crop.H * (size_t)crop.W, C);
+    void *scratch = mem_alloc(image_scratch_bytes(crop.W, R, source->C));
+    float *square = mem_array((size_t)R * (size_t)R, C * sizeof *square);
+    resampler_init(&resampler, source->W, source->C);
+    resample(&resampler, source, area, R, &crop, pixels);
+    resampler_fini(&resampler);
+    image_make(&crop, pixels, R, source->C, NULL, NULL, scratch, square);
+    mem_free(scratch);
+    mem_free(pixels);
+    return square;
+}
+
+struct device *must_open_device(void)
+{
+    struct device *device = NULL;
+    if (device_open(&(struct device_cfg){.name = "cpu", .threads = 1}, &device) != ERR_OK)
+        BUG("no device: %s", err_text());
+    return device;
 }
 
 /* Without waiting for the disk, unlike file_write(). */

@@ -14,7 +14,13 @@
 struct image picture(int H, int W, int C, uint64_t seed);
 
 struct pixels all_of(const struct image *image); /* borrows */
-/* What resample() promises, in double precision: channel c of the source at (y, x), in pixels of
+/* R x R floats of 0..255 of the area, owned: what the host leaves of it, and what a device makes of
+ * that. `look`: mirrored, colours. */
+float *square_of(const struct pixels *source, const struct area *area, int R,
+                 const struct image_crop *look);
+struct device *must_open_device(void); /* the CPU, one thread */
+
+/* What a square promises, in double precision: channel c of the source at (y, x), in pixels of
  * the source, averaged by `shrink` and interpolated. */
 double interpolated(const struct pixels *source, int shrink, double y, double x, int c);
 

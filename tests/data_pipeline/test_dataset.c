@@ -113,7 +113,9 @@ static void a_label_outside_the_classes_is_refused_when_it_is_read(void **state)
     assert_int_equal(dataset_read(dataset, 1, &image), ERR_DATA);
     assert_non_null(strstr(err_text(), "record 1 of the dataset"));
     assert_non_null(strstr(err_text(), words));
-    struct loader_cfg cfg = {.dataset = dataset,
+    struct device *device = must_open_device();
+    struct loader_cfg cfg = {.device = device,
+                             .dataset = dataset,
                              .records = records,
                              .count = 2,
                              .threads = 1,
@@ -127,6 +129,7 @@ static void a_label_outside_the_classes_is_refused_when_it_is_read(void **state)
     loader_destroy(&loader);
     mem_free(image.pixels);
     dataset_close(&dataset);
+    device_close(&device);
 }
 
 static void a_record_that_is_not_there_is_an_error_with_its_number(void **state)

@@ -21,6 +21,7 @@ static const struct augment_cfg everything = {.crop_min = 0.3,
 struct running { /* a loader over all training images */
     struct dataset *dataset;
     struct loader *loader;
+    struct device *device;
     uint32_t *records, count;
 };
 
@@ -34,7 +35,9 @@ static struct running start(const struct import_cfg *cfg, const struct augment_c
         running.dataset = must_import(cfg);
     assert_int_equal(
         dataset_split(running.dataset, SPLIT_TRAIN, 0, &running.records, &running.count), ERR_OK);
-    struct loader_cfg loader_cfg = {.dataset = running.dataset,
+    running.device = must_open_device();
+    struct loader_cfg loader_cfg = {.device = running.device,
+                                    .dataset = running.dataset,
                                     .records = running.records,
                                     .count = running.count,
                                     .seed = 5,
@@ -52,6 +55,7 @@ static void stop(struct running *running)
     loader_destroy(&running->loader);
     mem_free(running->records);
     dataset_close(&running->dataset);
+    device_close(&running->device);
 }
 
 static void ask(struct running *running, uint64_t epoch, int N, int R)
@@ -73,6 +77,40 @@ static struct batch take(struct running *running)
     return batch;
 }
 
+/* What the device makes of a batch: (N,R,R,C), owned. */
+static float *values_of(const struct running *running, const struct batch *batch)
+{
+    size_t R = (size_t)batch->resolution;
+    float *values = mem_array((size_t)batch->N * R * R, (size_t)batch->C * sizeof *values);
+    struct image_batch images = loader_image_batch(running->loader, batch, batch->pinned);
+    running->device->ops->image_forward(running->device, &images, values);
+    return values;
+}
+
+static void add_values(const struct running *running, const struct batch *batch,
+                       struct hasher *hasher)
+{
+    size_t R = (size_t)batch->resolution;
+    float *values = values_of(running, batch);
+    hasher_add(hasher, values, (size_t)batch->N * R * R * (size_t)batch->C * sizeof *values);
+    mem_free(values);
+}
+
+/* "KEY VALUE" is a line of the file. */
+static void expect_line(const char *path, const char *key, const char *value)
+{
+    char line[256];
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ' ') {
+            line[strcspn(line, "\n")] = 0;
+            assert_string_equal(line + strlen(key) + 1, value);
+            fclose(file);
+            return;
+        }
+    fail_msg("%s says nothing of \"%s\"", path, key);
+}
+
 /* A hash over 24 batches of changing size and resolution, always three ahead. */
 static struct hash hash_batches(struct running *running)
 {
@@ -85,11 +123,9 @@ static struct hash hash_batches(struct running *running)
         if (i < 3)
             continue;
         struct batch batch = take(running);
-        size_t floats =
-            (size_t)batch.N * (size_t)batch.resolution * (size_t)batch.resolution * (size_t)batch.C;
         assert_int_equal(batch.N, sizes[(i - 3) % 6]);
         assert_int_equal(batch.resolution, resolutions[(i - 3) % 4]);
-        hasher_add(&hasher, batch.images, floats * sizeof(float));
+        add_values(running, &batch, &hasher);
         hasher_add(&hasher, batch.labels, (size_t)batch.N * sizeof(int32_t));
         hasher_add(&hasher, batch.records, (size_t)batch.N * sizeof(uint32_t));
         loader_release(running->loader, &batch);
@@ -144,16 +180,59 @@ static void an_unaugmented_image_is_its_pixels_normalised(void **state)
     const struct dataset_info *info = dataset_info(running.dataset);
     ask(&running, 3, 9, 28);
     struct batch batch = take(&running);
+    float *values = values_of(&running, &batch);
     for (int i = 0; i < 9; i++) {
         assert_int_equal(batch.labels[i], batch.records[i] % IDX_CLASSES);
         for (int k = 0; k < 784; k++) {
             double pixel = idx_pixel(0, batch.records[i], k);
-            assert_float_equal(batch.images[i * 784 + k],
-                               (pixel - info->mean[0]) / info->deviation[0], 1e-5);
+            assert_float_equal(values[i * 784 + k], (pixel - info->mean[0]) / info->deviation[0],
+                               1e-5);
         }
     }
+    mem_free(values);
     loader_release(running.loader, &batch);
     stop(&running);
+}
+
+/* One batch of every resolution, as hashes of its values. */
+static void expect_recorded(const struct import_cfg *cfg, const char *name,
+                            const struct augment_cfg *augment)
+{
+    static const int resolutions[] = {7, 20, 28, 33, 64};
+    struct running running = start(cfg, augment, 2);
+    for (int i = 0; i < 5; i++) {
+        char key[64], hex[HASH_HEX_BYTES];
+        ask(&running, (uint64_t)i, MOST, resolutions[i]);
+        struct batch batch = take(&running);
+        struct hasher hasher;
+        hasher_init(&hasher);
+        add_values(&running, &batch, &hasher);
+        struct hash hash = hasher_end(&hasher);
+        hash_hex(&hash, hex);
+        snprintf(key, sizeof key, "%s %s %d", name, augment ? "train" : "evaluate", resolutions[i]);
+        expect_line("tests/data_pipeline/recorded_batches.txt", key, hex);
+        loader_release(running.loader, &batch);
+    }
+    stop(&running);
+}
+
+/* Recorded when the host still did all of it: what a batch is did not change by a bit. */
+static void batches_are_those_that_were_recorded(void **state)
+{
+    struct scene *scene = *state;
+    struct import_cfg grey = scene->cfg;
+    char *source = file_join(scene->folder, "grey"), *other = file_join(scene->folder, "grey-set");
+    grey.sources = (const char *const *)&source;
+    grey.destination = other;
+    write_pictures(scene->source, 24, 90, 150);
+    scene->cfg.format = IMPORT_RAW;
+    write_idx(source, 50, 0, 28, GZIP);
+    for (int mode = 0; mode < 2; mode++) {
+        expect_recorded(&scene->cfg, "colour", mode ? &everything : NULL);
+        expect_recorded(&grey, "grey", mode ? &everything : NULL);
+    }
+    mem_free(source);
+    mem_free(other);
 }
 
 static double clamped(double value)
@@ -217,11 +296,12 @@ static void expect_augmented(const struct import_cfg *cfg, const struct augment_
     int cut = 0, mirrored = 0, coloured = 0;
     ask(&running, epoch, MOST, R);
     struct batch batch = take(&running);
+    float *values = values_of(&running, &batch);
     for (int i = 0; i < MOST; i++) {
         struct image image = {.H = 0};
         assert_int_equal(dataset_read(running.dataset, batch.records[i], &image), ERR_OK);
         struct transform draw = augment_draw(augment, 5, epoch, batch.records[i], image.H, image.W);
-        expect_image(&running, &draw, batch.records[i], R, batch.images + i * R * R * batch.C);
+        expect_image(&running, &draw, batch.records[i], R, values + i * R * R * batch.C);
         cut += draw.area.height < image.H || draw.area.width < image.W;
         mirrored += draw.is_mirrored;
         coloured += draw.has_colour;
@@ -230,6 +310,7 @@ static void expect_augmented(const struct import_cfg *cfg, const struct augment_
     assert_int_equal(cut > MOST / 2, augment->crop_min < 1);
     assert_int_equal(mirrored > 2, augment->has_flip);
     assert_int_equal(coloured, augment->has_colour ? MOST : 0);
+    mem_free(values);
     loader_release(running.loader, &batch);
     stop(&running);
 }
@@ -277,13 +358,16 @@ static void jpeg_and_raw_records_give_nearly_the_same_batches(void **state)
             ask(&a, 4, 16, resolutions[r]);
             ask(&b, 4, 16, resolutions[r]);
             struct batch x = take(&a), y = take(&b);
+            float *of_x = values_of(&a, &x), *of_y = values_of(&b, &y);
             int count = 16 * x.resolution * x.resolution * 3;
             double sum = 0.0;
             for (int i = 0; i < count; i++)
-                sum += fabs((double)(x.images[i] - y.images[i])) * deviation;
+                sum += fabs((double)(of_x[i] - of_y[i])) * deviation;
             if (sum / count > 6.0)
                 fail_msg("%d px, augmentation %d: %g grey levels apart", x.resolution, mode,
                          sum / count);
+            mem_free(of_x);
+            mem_free(of_y);
             loader_release(a.loader, &x);
             loader_release(b.loader, &y);
         }
@@ -354,6 +438,102 @@ static void too_many_or_impossible_requests_are_refused(void **state)
     stop(&running); /* with seven batches queued */
 }
 
+/* A device that reads uploads late: until `event` is waited for, what `read` holds must stay. */
+static struct {
+    struct event *event;
+    const void *read;
+    void *copy;
+    size_t size_bytes;
+    int waits;
+    bool was_intact;
+} late;
+
+static enum err wait_late(struct device *device, struct event *event)
+{
+    (void)device;
+    if (event && event == late.event) {
+        late.waits++;
+        late.was_intact = memcmp(late.read, late.copy, late.size_bytes) == 0;
+        late.event = NULL; /* passed */
+    }
+    return ERR_OK;
+}
+
+static enum err create_late(struct device *device, struct event **event)
+{
+    (void)device;
+    *event = mem_alloc(1);
+    return ERR_OK;
+}
+
+static void destroy_late(struct device *device, struct event *event)
+{
+    (void)device;
+    mem_free(event);
+}
+
+static void upload_late(const struct batch *batch)
+{
+    late.event = batch->uploaded;
+    late.read = batch->pinned;
+    late.size_bytes = batch->size_bytes;
+    late.copy = memcpy(mem_alloc(batch->size_bytes), batch->pinned, batch->size_bytes);
+    late.waits = 0;
+}
+
+static void pinned_memory_is_written_again_only_when_its_upload_has_passed(void **state)
+{
+    struct scene *scene = *state;
+    write_idx(scene->source, 300, 0, 28, GZIP);
+    struct running running = start(&scene->cfg, NULL, 1);
+    struct device_ops ops = *running.device->ops;
+    const struct device_ops *plain = running.device->ops;
+    ops.event_wait = wait_late;
+    ops.event_create = create_late;
+    ops.event_destroy = destroy_late;
+    running.device->ops = &ops;
+    for (uint64_t epoch = 0; epoch < 10; epoch++) {
+        ask(&running, 2 * epoch, MOST, 28);
+        struct batch first = take(&running);
+        upload_late(&first);
+        loader_release(running.loader, &first);
+        ask(&running, 2 * epoch + 1, MOST, 28);
+        struct batch second = take(&running);
+        assert_ptr_equal(second.pinned, late.read);
+        assert_int_equal(late.waits, 1);
+        assert_true(late.was_intact);
+        assert_memory_not_equal(second.pinned, late.copy, late.size_bytes);
+        loader_release(running.loader, &second);
+        mem_free(late.copy);
+    }
+    loader_destroy(&running.loader);
+    running.device->ops = plain;
+    stop(&running);
+}
+
+static void a_batch_that_is_held_is_not_written_to(void **state)
+{
+    struct scene *scene = *state;
+    write_idx(scene->source, 300, 0, 28, GZIP);
+    struct running running = start(&scene->cfg, &everything, 2);
+    ask(&running, 0, MOST, 28);
+    struct batch held = take(&running);
+    void *copy = memcpy(mem_alloc(held.size_bytes), held.pinned, held.size_bytes);
+    for (uint64_t epoch = 1; epoch < 30; epoch++) {
+        ask(&running, epoch, MOST, 28);
+        ask(&running, epoch, MOST, 20);
+        for (int k = 0; k < 2; k++) {
+            struct batch other = take(&running);
+            assert_ptr_not_equal(other.pinned, held.pinned);
+            loader_release(running.loader, &other);
+        }
+    }
+    assert_memory_equal(held.pinned, copy, held.size_bytes);
+    loader_release(running.loader, &held);
+    mem_free(copy);
+    stop(&running);
+}
+
 static void steady_state_allocates_nothing(void **state)
 {
     struct scene *scene = *state;
@@ -398,10 +578,13 @@ int main(void)
         TEST(batches_are_the_same_bits_for_any_number_of_threads),
         TEST(jpeg_batches_are_the_same_bits_for_any_number_of_threads),
         TEST(an_unaugmented_image_is_its_pixels_normalised),
+        TEST(batches_are_those_that_were_recorded),
         TEST(an_augmented_image_is_what_the_draws_say_switch_by_switch),
         TEST(jpeg_and_raw_records_give_nearly_the_same_batches),
         TEST(a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on),
         TEST(too_many_or_impossible_requests_are_refused),
+        TEST(pinned_memory_is_written_again_only_when_its_upload_has_passed),
+        TEST(a_batch_that_is_held_is_not_written_to),
         TEST(steady_state_allocates_nothing),
         cmocka_unit_test(a_shuffle_is_a_permutation_of_its_own),
     };

@@ -1,3 +1,5 @@
+#include "base/mem.h"
+#include "base/rng.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/augment.h"
 #include <math.h>
@@ -8,20 +10,15 @@
 
 #include <cmocka.h>
 
-#define MOST (64 * 64 * 3)
-
-static void expect_formula(const struct pixels *source, const struct area *area,
-                           enum resample_side side, int R)
+static void expect_formula(const struct pixels *source, const struct area *area, bool is_mirrored,
+                           int R)
 {
-    static float out[MOST];
-    struct resampler resampler;
+    struct image_crop look = {.is_mirrored = is_mirrored};
     int shrink = resample_shrink(area, R), C = source->C;
-    resampler_init(&resampler, source->H, source->W, C, R);
-    resample(&resampler, source, area, side, R, out);
-    resampler_fini(&resampler);
+    float *out = square_of(source, area, R, &look);
     for (int i = 0; i < R * R * C; i++) {
         int y = i / (R * C), x = i / C % R, c = i % C;
-        int from = side == RESAMPLE_MIRRORED ? R - 1 - x : x;
+        int from = is_mirrored ? R - 1 - x : x;
         double expected = interpolated(source, shrink, area->y + (y + 0.5) * area->height / R,
                                        area->x + (from + 0.5) * area->width / R, c);
         if (fabs(out[i] - expected) > 1e-3)
@@ -30,6 +27,7 @@ static void expect_formula(const struct pixels *source, const struct area *area,
                      source->H, source->W, C, area->y, area->x, area->height, area->width, R, y, x,
                      c, out[i], expected);
     }
+    mem_free(out);
 }
 
 static void every_size_and_area_follows_the_formula(void **state)
@@ -49,25 +47,22 @@ static void every_size_and_area_follows_the_formula(void **state)
             for (int C = 1; C <= 3; C += 2) {
                 struct image image = picture(cases[i].H, cases[i].W, C, i);
                 struct pixels pixels = all_of(&image);
-                expect_formula(&pixels, &cases[i].area, RESAMPLE_AS_IS, sides[k]);
-                expect_formula(&pixels, &cases[i].area, RESAMPLE_MIRRORED, sides[k]);
+                expect_formula(&pixels, &cases[i].area, false, sides[k]);
+                expect_formula(&pixels, &cases[i].area, true, sides[k]);
                 mem_free(image.pixels);
             }
 }
 
 static void the_same_size_gives_the_same_pixels(void **state)
 {
-    static float out[MOST];
     struct image image = picture(31, 31, 3, 1);
     struct pixels pixels = all_of(&image);
     struct area area = {0, 0, 31, 31};
-    struct resampler resampler;
     (void)state;
-    resampler_init(&resampler, 31, 31, 3, 31);
-    resample(&resampler, &pixels, &area, RESAMPLE_AS_IS, 31, out);
+    float *out = square_of(&pixels, &area, 31, &(struct image_crop){.H = 0});
     for (int i = 0; i < 31 * 31 * 3; i++)
         assert_true(out[i] == (float)image.pixels[i]);
-    resampler_fini(&resampler);
+    mem_free(out);
     mem_free(image.pixels);
 }
 
@@ -176,22 +171,72 @@ static void an_image_too_long_for_any_crop_gives_its_centre(void **state)
     assert_true(t.area.height == 1 && t.area.width == 1);
 }
 
+/* One pixel of C channels under the colours of `look`, owned. */
+static float *coloured(const struct image_crop *look, const uint8_t *pixel, int C)
+{
+    struct pixels pixels = {.data = pixel, .row_bytes = (size_t)C, .H = 1, .W = 1, .C = C};
+    return square_of(&pixels, &(struct area){0, 0, 1, 1}, 1, look);
+}
+
+static void expect_colour(const struct image_crop *look, const uint8_t *pixel, int C,
+                          const double *expected)
+{
+    float *found = coloured(look, pixel, C);
+    for (int c = 0; c < C; c++)
+        assert_float_equal(found[c], expected[c], 1e-3);
+    mem_free(found);
+}
+
 static void colour_changes_follow_their_formulas(void **state)
 {
-    struct transform t = {.has_colour = true, .brightness = 1.1f, .saturation = 0.5f};
-    float rgb[6] = {200, 100, 50, 250, 250, 250}, grey[2] = {100, 250};
+    const uint8_t grey[2] = {100, 250}, rgb[3] = {200, 100, 50}, white[3] = {250, 250, 250};
+    struct image_crop look = {.has_colour = true, .brightness = 1.1f, .saturation = 0.5f};
     (void)state;
-    augment_colour(&t, grey, 2, 1);
-    assert_float_equal(grey[0], 110.0, 1e-4);
-    assert_float_equal(grey[1], 255.0, 0.0);
-    augment_colour(&t, rgb, 6, 3); /* brightness first: 220 110 55, luminance 136.62 */
-    assert_float_equal(rgb[0], (220.0 + 136.62) / 2, 1e-3);
-    assert_float_equal(rgb[2], (55.0 + 136.62) / 2, 1e-3);
-    assert_float_equal(rgb[4], 255.0, 1e-3);
-    t.saturation_first = true;
-    float first[3] = {200, 100, 50};
-    augment_colour(&t, first, 3, 3);
-    assert_float_equal(first[1], (100.0 + 124.2) / 2 * 1.1, 1e-3);
+    expect_colour(&look, &grey[0], 1, (double[]){110});
+    expect_colour(&look, &grey[1], 1, (double[]){255});
+    /* brightness first: 220 110 55, luminance 136.62 */
+    double dull[3] = {(220.0 + 136.62) / 2, (110.0 + 136.62) / 2, (55.0 + 136.62) / 2};
+    expect_colour(&look, rgb, 3, dull);
+    expect_colour(&look, white, 3, (double[]){255, 255, 255});
+    look.saturation_first = true;
+    for (int c = 0; c < 3; c++)
+        dull[c] = (rgb[c] + 124.2) / 2 * 1.1;
+    expect_colour(&look, rgb, 3, dull);
+}
+
+static void a_crop_fits_the_room_that_is_kept_for_it(void **state)
+{
+    const struct augment_cfg crops = {.crop_min = 0.05}, whole = {.crop_min = 1};
+    (void)state;
+    for (uint32_t i = 0; i < 20000; i++) {
+        int H = 1 + (int)(rng(1, 1, 1, i, 0) % 900), W = 1 + (int)(rng(1, 1, 1, i, 1) % 900);
+        int R = 1 + (int)(rng(1, 1, 1, i, 2) % 96);
+        struct pixels source = {.H = H, .W = W, .C = 3};
+        struct transform modes[] = {augment_evaluate(H, W, R), augment_draw(&crops, 1, 1, i, H, W),
+                                    augment_draw(&whole, 1, 1, i, H, W)};
+        const double ratios[] = {1, AUGMENT_RATIO, 0};
+        for (int mode = 0; mode < 3; mode++) {
+            struct image_crop crop;
+            resample_place(&source, &modes[mode].area, R, &crop);
+            size_t bytes = (size_t)crop.H * (size_t)crop.W * 3;
+            if (bytes > resample_room(H, W, 3, R, ratios[mode]))
+                fail_msg("%d x %d to %d, transform %d: %d x %d", H, W, R, mode, crop.H, crop.W);
+            assert_true(bytes <= resample_room(H + 50, W + 70, 3, R, ratios[mode]));
+            assert_true(bytes <= resample_room(H, W, 3, R + 9, ratios[mode]));
+        }
+    }
+}
+
+static void what_is_left_has_up_to_twice_the_wanted_pixels(void **state)
+{
+    (void)state;
+    for (int side = 64; side < 500; side++) {
+        struct pixels source = {.H = side, .W = side, .C = 1};
+        struct area area = {0, 0, side, side};
+        struct image_crop crop;
+        resample_place(&source, &area, 32, &crop);
+        assert_true(crop.H >= 32 && crop.H <= 64 && crop.W == crop.H);
+    }
 }
 
 static void evaluation_takes_the_centre(void **state)
@@ -222,6 +267,8 @@ int main(void)
         cmocka_unit_test(the_draws_are_pinned),
         cmocka_unit_test(an_image_too_long_for_any_crop_gives_its_centre),
         cmocka_unit_test(colour_changes_follow_their_formulas),
+        cmocka_unit_test(a_crop_fits_the_room_that_is_kept_for_it),
+        cmocka_unit_test(what_is_left_has_up_to_twice_the_wanted_pixels),
         cmocka_unit_test(evaluation_takes_the_centre),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 
 #define CROP_TRIES 10
 #define RATIO_MIN  (3.0 / 4.0)
-#define RATIO_MAX  (4.0 / 3.0)
+#define RATIO_MAX  AUGMENT_RATIO
 
 enum crop_draw { DRAW_AREA, DRAW_RATIO, DRAW_TOP, DRAW_LEFT, DRAWS_PER_TRY };
 enum colour_draw { DRAW_BRIGHTNESS, DRAW_SATURATION, DRAW_ORDER };
@@ -93,36 +93,4 @@ struct transform augment_evaluate(int H, int W, int R)
     transform.area.height = down * R;
     transform.area.width = across * R;
     return transform;
-}
-
-static float clamp(float value)
-{
-    return value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value;
-}
-
-static void brighten(float factor, float *values, int count)
-{
-    for (int i = 0; i < count; i++)
-        values[i] = clamp(values[i] * factor);
-}
-
-/* Away from or towards the grey of the same luminance (ITU-R BT.601). */
-static void saturate(float factor, float *values, int count)
-{
-    for (int i = 0; i + 2 < count; i += 3) {
-        float grey = 0.299f * values[i] + 0.587f * values[i + 1] + 0.114f * values[i + 2];
-        for (int c = 0; c < 3; c++)
-            values[i + c] = clamp(grey + factor * (values[i + c] - grey));
-    }
-}
-
-void augment_colour(const struct transform *transform, float *values, int count, int C)
-{
-    if (!transform->has_colour)
-        return;
-    if (C == 3 && transform->saturation_first)
-        saturate(transform->saturation, values, count);
-    brighten(transform->brightness, values, count);
-    if (C == 3 && !transform->saturation_first)
-        saturate(transform->saturation, values, count);
 }

@@ -1,6 +1,5 @@
 /* What happens to an image on its way into a batch, as plain numbers: the draws of the training
- * transform and the geometry of the evaluation transform, and the colour arithmetic. Pure; any
- * thread may call.
+ * transform and the geometry of the evaluation transform. Pure; any thread may call.
  *
  * Training follows the reference's transform (OFA reference code, data providers): random resized
  * crop, flip, colour jitter. Every draw is rng(seed, stream, epoch, record, draw). */
@@ -19,6 +18,8 @@ struct transform {
     float brightness, saturation; /* factors; 1: unchanged */
 };
 
+#define AUGMENT_RATIO (4.0 / 3.0) /* of a random crop's sides, whole pixels aside */
+
 /* Draws for one image of H x W in one epoch. */
 struct transform augment_draw(const struct augment_cfg *cfg, uint64_t seed, uint64_t epoch,
                               uint32_t record, int H, int W);
@@ -26,9 +27,5 @@ struct transform augment_draw(const struct augment_cfg *cfg, uint64_t seed, uint
 /* The evaluation transform: short side to ceil(R / 0.875), centre R x R; an image no bigger than R
  * is resized whole. */
 struct transform augment_evaluate(int H, int W, int R);
-
-/* Brightness and saturation on values of 0..255, in place; clamped as an 8-bit image would be.
- * C 1: brightness only. */
-void augment_colour(const struct transform *transform, float *values, int count, int C);
 
 #endif

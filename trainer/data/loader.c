@@ -1,14 +1,16 @@
 /* Threads and a ring of batches. A request takes a batch of the pool and goes to the end of the
  * queue; threads claim runs of images of the oldest request that has unclaimed ones; the consumer
  * takes the oldest when all its images are done. Where an image is computed leaves no trace in it:
- * every draw is a function of (seed, epoch, record), every thread has its own scratch memory. */
+ * every draw is a function of (seed, epoch, record), every thread has its own scratch memory, and a
+ * crop says where its pixels ended up. */
 #include "trainer/data/loader.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "trainer/data/render.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define RUN        8 /* images claimed at once: one transaction of the store */
@@ -18,8 +20,9 @@
 struct job { /* a request and its batch; memory is allocated at its first use and kept */
     uint64_t epoch;
     int N, resolution;
-    float *images;
-    int32_t *labels;
+    char *pinned; /* crops (max_batch), labels (max_batch), pixels */
+    struct event *uploaded;
+    atomic_size_t pixel_bytes; /* taken so far */
     uint32_t *records;
     int claimed, done; /* images, under lock */
     enum err err;      /* of the failed image with the lowest index, under lock */
@@ -32,6 +35,8 @@ struct loader {
     struct loader_cfg cfg;
     struct augment_cfg augment;
     int C;
+    size_t labels_at, pixels_at; /* in a batch's pinned memory */
+    size_t crop_room;            /* bytes of an image's pixels at most */
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     bool is_stopping;
@@ -40,8 +45,14 @@ struct loader {
     int free_count;
     struct job *queue[LOADER_QUEUE]; /* asked and not taken, oldest first */
     int queue_count;
-    pthread_t *threads;
+    struct worker *workers; /* (threads), all their memory taken before the first starts */
     int started;
+};
+
+struct worker {
+    struct loader *loader;
+    struct renderer renderer;
+    pthread_t thread;
 };
 
 struct run { /* what a thread computes next */
@@ -52,21 +63,39 @@ struct run { /* what a thread computes next */
     int done;         /* of them; after an error the failed one is first + done */
 };
 
+static struct image_crop *crops_of(const struct job *job)
+{
+    return (struct image_crop *)job->pinned;
+}
+
+static int32_t *labels_of(const struct loader *loader, const struct job *job)
+{
+    return (int32_t *)(job->pinned + loader->labels_at);
+}
+
 static enum err fill_image(uint32_t index, const struct record *record, void *own)
 {
     struct run *run = own;
-    const struct loader_cfg *cfg = &run->loader->cfg;
+    const struct loader *loader = run->loader;
+    const struct loader_cfg *cfg = &loader->cfg;
     struct job *job = run->job;
     int i = run->first + (int)index, R = job->resolution;
     struct transform transform = cfg->augment ? augment_draw(cfg->augment, cfg->seed, job->epoch,
                                                              job->records[i], record->H, record->W)
                                               : augment_evaluate(record->H, record->W, R);
-    size_t image_floats = (size_t)R * (size_t)R * (size_t)run->loader->C;
-    job->labels[i] = record->label;
-    enum err err =
-        render(run->renderer, record, &transform, R, job->images + (size_t)i * image_floats);
-    run->done += err == ERR_OK;
-    return err;
+    struct image_crop crop;
+    enum err err = render_crop(run->renderer, record, &transform, R, &crop);
+    if (err != ERR_OK)
+        return err;
+    size_t bytes = (size_t)crop.H * (size_t)crop.W * (size_t)loader->C;
+    if (bytes > loader->crop_room)
+        BUG("%zu bytes of a picture in a room of %zu", bytes, loader->crop_room);
+    crop.first = atomic_fetch_add(&job->pixel_bytes, bytes);
+    render_pixels(run->renderer, &crop, (uint8_t *)job->pinned + loader->pixels_at + crop.first);
+    crops_of(job)[i] = crop;
+    labels_of(loader, job)[i] = record->label;
+    run->done++;
+    return ERR_OK;
 }
 
 static bool claim(struct loader *loader, struct run *run)
@@ -96,12 +125,23 @@ static void note_error(struct run *run, enum err err)
     snprintf(run->job->text, sizeof run->job->text, "%s", err_text());
 }
 
+/* The device may still be reading what this memory held before. */
+static enum err fill(struct run *run)
+{
+    enum err err = ERR_OK;
+    const struct loader_cfg *cfg = &run->loader->cfg;
+    TRY(cfg->device->ops->event_wait(cfg->device, run->job->uploaded));
+    TRY(dataset_visit(cfg->dataset, run->job->records + run->first, (uint32_t)run->count,
+                      fill_image, run));
+out:
+    return err;
+}
+
 static void *work(void *own)
 {
-    struct loader *loader = own;
-    struct renderer renderer;
-    struct run run = {.loader = loader, .renderer = &renderer};
-    renderer_init(&renderer, dataset_info(loader->cfg.dataset), loader->cfg.max_resolution);
+    struct worker *worker = own;
+    struct loader *loader = worker->loader;
+    struct run run = {.loader = loader, .renderer = &worker->renderer};
     pthread_mutex_lock(&loader->lock);
     while (!loader->is_stopping) {
         if (!claim(loader, &run)) {
@@ -109,8 +149,7 @@ static void *work(void *own)
             continue;
         }
         pthread_mutex_unlock(&loader->lock);
-        enum err err = dataset_visit(loader->cfg.dataset, run.job->records + run.first,
-                                     (uint32_t)run.count, fill_image, &run);
+        enum err err = fill(&run);
         pthread_mutex_lock(&loader->lock);
         if (err != ERR_OK)
             note_error(&run, err);
@@ -119,7 +158,6 @@ static void *work(void *own)
             pthread_cond_signal(&loader->done);
     }
     pthread_mutex_unlock(&loader->lock);
-    renderer_fini(&renderer);
     return NULL;
 }
 
@@ -144,6 +182,44 @@ static enum err check_cfg(const struct loader_cfg *cfg)
     return ERR_OK;
 }
 
+static size_t aligned(size_t size_bytes)
+{
+    return (size_bytes + 63) / 64 * 64;
+}
+
+/* Where things lie in a batch's memory: one piece, so that one upload brings it. */
+static void lay_out(struct loader *loader)
+{
+    const struct dataset_info *info = dataset_info(loader->cfg.dataset);
+    const struct augment_cfg *augment = loader->cfg.augment;
+    size_t N = (size_t)loader->cfg.max_batch;
+    double ratio = !augment ? 1.0 : augment->crop_min < 1.0 ? AUGMENT_RATIO : 0.0;
+    loader->C = info->channels;
+    loader->labels_at = aligned(N * sizeof(struct image_crop));
+    loader->pixels_at = loader->labels_at + aligned(N * sizeof(int32_t));
+    loader->crop_room = resample_room(info->max_height, info->max_width, info->channels,
+                                      loader->cfg.max_resolution, ratio);
+}
+
+size_t loader_batch_bytes(const struct loader *loader)
+{
+    return loader->pixels_at + (size_t)loader->cfg.max_batch * loader->crop_room;
+}
+
+static void start_workers(struct loader *loader)
+{
+    int threads = loader->cfg.threads;
+    loader->workers = mem_array((size_t)threads, sizeof *loader->workers);
+    for (int i = 0; i < threads; i++) {
+        loader->workers[i].loader = loader;
+        renderer_init(&loader->workers[i].renderer, dataset_info(loader->cfg.dataset));
+    }
+    while (loader->started < threads &&
+           pthread_create(&loader->workers[loader->started].thread, NULL, work,
+                          &loader->workers[loader->started]) == 0)
+        loader->started++;
+}
+
 enum err loader_create(const struct loader_cfg *cfg, struct loader **loader)
 {
     enum err err = check_cfg(cfg);
@@ -151,26 +227,34 @@ enum err loader_create(const struct loader_cfg *cfg, struct loader **loader)
         return err;
     struct loader *made = mem_alloc(sizeof *made);
     made->cfg = *cfg;
-    made->C = dataset_info(cfg->dataset)->channels;
     if (cfg->augment) { /* the caller's may go away */
         made->augment = *cfg->augment;
         made->cfg.augment = &made->augment;
     }
+    lay_out(made);
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->work, NULL);
     pthread_cond_init(&made->done, NULL);
     for (int i = LOADER_BATCHES; i-- > 0;)
         made->free[made->free_count++] = &made->jobs[i];
-    made->threads = mem_array((size_t)cfg->threads, sizeof *made->threads);
-    while (made->started < cfg->threads &&
-           pthread_create(&made->threads[made->started], NULL, work, made) == 0)
-        made->started++;
+    start_workers(made);
     if (made->started == 0) {
         loader_destroy(&made);
         return err_set(ERR_MEMORY, "no loader thread can be started");
     }
     *loader = made;
     return ERR_OK;
+}
+
+static void release_job(struct device *device, struct job *job)
+{
+    if (job->uploaded && device->ops->event_wait(device, job->uploaded) != ERR_OK)
+        log_debug("a batch goes while the device is lost: %s", err_text());
+    if (job->uploaded)
+        device->ops->event_destroy(device, job->uploaded);
+    if (job->pinned)
+        device->ops->unpin(device, job->pinned);
+    mem_free(job->records);
 }
 
 void loader_destroy(struct loader **loader)
@@ -183,16 +267,15 @@ void loader_destroy(struct loader **loader)
     pthread_cond_broadcast(&closed->work);
     pthread_mutex_unlock(&closed->lock);
     for (int i = 0; i < closed->started; i++)
-        pthread_join(closed->threads[i], NULL);
-    for (int i = 0; i < LOADER_BATCHES; i++) {
-        free(closed->jobs[i].images);
-        mem_free(closed->jobs[i].labels);
-        mem_free(closed->jobs[i].records);
-    }
+        pthread_join(closed->workers[i].thread, NULL);
+    for (int i = 0; i < closed->cfg.threads; i++)
+        renderer_fini(&closed->workers[i].renderer);
+    for (int i = 0; i < LOADER_BATCHES; i++)
+        release_job(closed->cfg.device, &closed->jobs[i]);
     pthread_cond_destroy(&closed->done);
     pthread_cond_destroy(&closed->work);
     pthread_mutex_destroy(&closed->lock);
-    mem_free(closed->threads);
+    mem_free(closed->workers);
     mem_free(closed);
     *loader = NULL;
 }
@@ -200,16 +283,16 @@ void loader_destroy(struct loader **loader)
 /* Batches have the room of the biggest one, so that no later request allocates. */
 static enum err prepare_job(const struct loader *loader, struct job *job)
 {
-    if (job->images)
-        return ERR_OK;
-    size_t N = (size_t)loader->cfg.max_batch, R = (size_t)loader->cfg.max_resolution;
-    size_t bytes = N * R * R * (size_t)loader->C * sizeof(float);
-    job->images = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    if (!job->images)
-        return err_set(ERR_MEMORY, "no memory for a batch of %zu MiB", bytes >> 20);
-    job->labels = mem_array(N, sizeof *job->labels);
-    job->records = mem_array(N, sizeof *job->records);
-    return ERR_OK;
+    enum err err = ERR_OK;
+    struct device *device = loader->cfg.device;
+    if (!job->records)
+        job->records = mem_array((size_t)loader->cfg.max_batch, sizeof *job->records);
+    if (!job->uploaded)
+        TRY(device->ops->event_create(device, &job->uploaded));
+    if (!job->pinned)
+        TRY(device->ops->pin(device, loader_batch_bytes(loader), (void **)&job->pinned));
+out:
+    return err;
 }
 
 static enum err check_request(const struct loader *loader, const struct batch_request *request)
@@ -241,6 +324,7 @@ enum err loader_ask(struct loader *loader, const struct batch_request *request)
     job->resolution = request->resolution;
     job->N = request->N;
     job->claimed = job->done = 0;
+    atomic_store(&job->pixel_bytes, 0);
     job->err = ERR_OK;
     job->failed_image = NO_IMAGE;
     for (int i = 0; i < request->N; i++)
@@ -273,17 +357,19 @@ enum err loader_take(struct loader *loader, struct batch *batch)
     *batch = (struct batch){.N = job->N,
                             .resolution = job->resolution,
                             .C = loader->C,
-                            .images = job->images,
-                            .labels = job->labels,
-                            .records = job->records};
+                            .pinned = job->pinned,
+                            .size_bytes = loader->pixels_at + atomic_load(&job->pixel_bytes),
+                            .labels = labels_of(loader, job),
+                            .records = job->records,
+                            .uploaded = job->uploaded};
     return ERR_OK;
 }
 
 void loader_release(struct loader *loader, struct batch *batch)
 {
-    for (int i = 0; i < LOADER_BATCHES && batch->images; i++) {
+    for (int i = 0; i < LOADER_BATCHES && batch->pinned; i++) {
         struct job *job = &loader->jobs[i];
-        if (job->images != batch->images)
+        if (job->pinned != batch->pinned)
             continue;
         if (!job->is_held)
             BUG("a batch is released twice");
@@ -291,6 +377,27 @@ void loader_release(struct loader *loader, struct batch *batch)
         loader->free[loader->free_count++] = job;
     }
     memset(batch, 0, sizeof *batch);
+}
+
+struct image_batch loader_image_batch(const struct loader *loader, const struct batch *batch,
+                                      const void *uploaded)
+{
+    const struct dataset_info *info = dataset_info(loader->cfg.dataset);
+    struct image_batch made = {.N = batch->N,
+                               .R = batch->resolution,
+                               .C = batch->C,
+                               .pixels = (const uint8_t *)uploaded + loader->pixels_at,
+                               .crops = uploaded};
+    for (int c = 0; c < batch->C; c++) {
+        made.scale[c] = (float)(1.0 / info->deviation[c]);
+        made.shift[c] = (float)(-info->mean[c] / info->deviation[c]);
+    }
+    return made;
+}
+
+const int32_t *loader_labels(const struct loader *loader, const void *uploaded)
+{
+    return (const int32_t *)((const char *)uploaded + loader->labels_at);
 }
 
 void loader_shuffle(uint64_t seed, uint64_t epoch, uint32_t count, uint32_t *order)

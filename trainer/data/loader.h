@@ -1,9 +1,12 @@
-/* The loader: threads that stay ahead of training and turn records into normalised batches. What is
- * in a batch is a function of (seed, epoch, step, record) alone, never of threads or ranks. One
- * consumer thread per loader. */
+/* The loader: threads that stay ahead of training and turn records into what a device makes a batch
+ * of: u8 pixels, cut out and averaged down, and the numbers of their crops, in pinned memory. What
+ * the device makes of them is a function of (seed, epoch, step, record) alone, never of threads or
+ * ranks; in which order the pixels lie is not. One consumer thread per loader, the one that calls
+ * the device. */
 #ifndef TRAINER_DATA_LOADER_H
 #define TRAINER_DATA_LOADER_H
 
+#include "kernels/device.h"
 #include "trainer/data/dataset.h"
 
 struct augment_cfg { /* OFA's: random resized crop 0.08..1, ratio 3/4..4/3, flip 0.5, brightness
@@ -14,15 +17,18 @@ struct augment_cfg { /* OFA's: random resized crop 0.08..1, ratio 3/4..4/3, flip
     double brightness, saturation;
 };
 
-struct batch { /* one micro-batch */
+struct batch { /* one micro-batch, borrowed until loader_release */
     int N, resolution, C;
-    float *images;     /* host (N,R,R,C): (pixel - mean) / deviation per channel, borrowed until
-                          loader_release */
-    int32_t *labels;   /* host (N) */
-    uint32_t *records; /* host (N) */
+    const void *pinned;     /* host: crops, labels and pixels, for one upload */
+    size_t size_bytes;      /* of it */
+    int32_t *labels;        /* host (N), in it */
+    uint32_t *records;      /* host (N) */
+    struct event *uploaded; /* whoever uploads without waiting records it behind the upload: pinned
+                               memory is not written again before it has passed */
 };
 
 struct loader_cfg {
+    struct device *device;         /* borrowed: its pinned memory and events */
     const struct dataset *dataset; /* borrowed */
     const uint32_t *records;       /* (count) borrowed: the split */
     uint32_t count;
@@ -59,6 +65,14 @@ MUST_CHECK enum err loader_ask(struct loader *loader, const struct batch_request
  */
 MUST_CHECK enum err loader_take(struct loader *loader, struct batch *batch);
 void loader_release(struct loader *loader, struct batch *batch); /* accepts a zeroed batch */
+
+/* Bytes of the largest batch. */
+size_t loader_batch_bytes(const struct loader *loader);
+/* What image_forward makes of a batch whose pinned bytes lie at `uploaded` in device memory, and
+ * where its labels (N) are there. */
+struct image_batch loader_image_batch(const struct loader *loader, const struct batch *batch,
+                                      const void *uploaded);
+const int32_t *loader_labels(const struct loader *loader, const void *uploaded);
 
 /* The permutation of an epoch: order[0..count) (mem_array'd by the caller), rng_permute(seed,
  * RNG_SHUFFLE, epoch). */

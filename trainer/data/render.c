@@ -1,16 +1,12 @@
 #include "trainer/data/render.h"
 #include <string.h>
 
-void renderer_init(struct renderer *renderer, const struct dataset_info *info, int R)
+void renderer_init(struct renderer *renderer, const struct dataset_info *info)
 {
     memset(renderer, 0, sizeof *renderer);
     int H = info->max_height, W = info->max_width, C = info->channels;
-    resampler_init(&renderer->resampler, H, W, C, R);
+    resampler_init(&renderer->resampler, W, C);
     renderer->decoder = jpeg_decoder_create(info->format == IMAGE_JPEG ? H : 0, W, C);
-    for (int c = 0; c < info->channels; c++) {
-        renderer->scale[c] = (float)(1.0 / info->deviation[c]);
-        renderer->shift[c] = (float)(-info->mean[c] / info->deviation[c]);
-    }
 }
 
 void renderer_fini(struct renderer *renderer)
@@ -57,33 +53,26 @@ static enum err decode(struct renderer *renderer, const struct record *record,
     return jpeg_decode(renderer->decoder, &request, pixels, part);
 }
 
-static void normalise(const struct renderer *renderer, float *values, int count, int C)
+enum err render_crop(struct renderer *renderer, const struct record *record,
+                     const struct transform *transform, int R, struct image_crop *crop)
 {
-    const float *scale = renderer->scale, *shift = renderer->shift;
-    if (C == 1) {
-        for (int i = 0; i < count; i++)
-            values[i] = values[i] * scale[0] + shift[0];
-        return;
-    }
-    for (int i = 0; i + 2 < count; i += 3)
-        for (int c = 0; c < 3; c++)
-            values[i + c] = values[i + c] * scale[c] + shift[c];
-}
-
-enum err render(struct renderer *renderer, const struct record *record,
-                const struct transform *transform, int R, float *out)
-{
-    struct pixels pixels;
-    struct area area;
-    enum err err = decode(renderer, record, &transform->area, R, &pixels, &area);
+    enum err err =
+        decode(renderer, record, &transform->area, R, &renderer->pixels, &renderer->area);
     if (err != ERR_OK)
         return err;
     if (transform->is_crop)
-        pixels = window_of(&pixels, &area);
-    resample(&renderer->resampler, &pixels, &area,
-             transform->is_mirrored ? RESAMPLE_MIRRORED : RESAMPLE_AS_IS, R, out);
-    int count = R * R * record->C;
-    augment_colour(transform, out, count, record->C);
-    normalise(renderer, out, count, record->C);
+        renderer->pixels = window_of(&renderer->pixels, &renderer->area);
+    renderer->R = R;
+    *crop = (struct image_crop){.is_mirrored = transform->is_mirrored,
+                                .has_colour = transform->has_colour,
+                                .saturation_first = transform->saturation_first,
+                                .brightness = transform->brightness,
+                                .saturation = transform->saturation};
+    resample_place(&renderer->pixels, &renderer->area, R, crop);
     return ERR_OK;
+}
+
+void render_pixels(struct renderer *renderer, const struct image_crop *crop, uint8_t *to)
+{
+    resample(&renderer->resampler, &renderer->pixels, &renderer->area, renderer->R, crop, to);
 }

@@ -1,28 +1,17 @@
-/* Bilinear with half-pixel centres, vertical first: a row between two source rows is a loop over
- * contiguous floats, and the horizontal step reads it through a table made once per image. */
 #include "trainer/data/resample.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include <math.h>
 #include <string.h>
 
-void resampler_init(struct resampler *resampler, int H, int W, int C, int R)
+void resampler_init(struct resampler *resampler, int W, int C)
 {
-    size_t width = (size_t)W * (size_t)C, half = (size_t)((H + 1) / 2) * (size_t)((W + 1) / 2);
-    *resampler = (struct resampler){.H = H, .W = W, .C = C, .R = R};
-    resampler->row = mem_array(width + (size_t)C, sizeof *resampler->row);
-    resampler->near = mem_array((size_t)R, sizeof *resampler->near);
-    resampler->weight = mem_array((size_t)R, sizeof *resampler->weight);
-    resampler->reduced = mem_array(half, (size_t)C);
-    resampler->sums = mem_array(width, sizeof *resampler->sums);
+    resampler->width = W * C;
+    resampler->sums = mem_array((size_t)resampler->width, sizeof *resampler->sums);
 }
 
 void resampler_fini(struct resampler *resampler)
 {
-    mem_free(resampler->row);
-    mem_free(resampler->near);
-    mem_free(resampler->weight);
-    mem_free(resampler->reduced);
     mem_free(resampler->sums);
     memset(resampler, 0, sizeof *resampler);
 }
@@ -36,7 +25,50 @@ int resample_shrink(const struct area *area, int R)
     return shrink;
 }
 
-/* One row of box averages: `rows` source rows are added up, then groups of `shrink` pixels. */
+struct span { /* of whole pixels */
+    int first, count;
+};
+
+/* The pixels between whose centres those of R output pixels fall. */
+static struct span span_of(double start, double step, int R, int size)
+{
+    double first = floor(start + 0.5 * step - 0.5),
+           last = floor(start + (R - 0.5) * step - 0.5) + 1;
+    struct span span = {.first = (int)fmin(fmax(first, 0), size - 1)};
+    span.count = (int)fmin(fmax(last, 0), size - 1) - span.first + 1;
+    return span;
+}
+
+void resample_place(const struct pixels *source, const struct area *area, int R,
+                    struct image_crop *crop)
+{
+    int shrink = resample_shrink(area, R);
+    int H = (source->H + shrink - 1) / shrink, W = (source->W + shrink - 1) / shrink;
+    crop->y = area->y / shrink;
+    crop->x = area->x / shrink;
+    crop->step_y = area->height / shrink / R;
+    crop->step_x = area->width / shrink / R;
+    struct span rows = span_of(crop->y, crop->step_y, R, H);
+    struct span columns = span_of(crop->x, crop->step_x, R, W);
+    crop->top = rows.first;
+    crop->left = columns.first;
+    crop->H = rows.count;
+    crop->W = columns.count;
+}
+
+/* The shorter side is below 2R unless even a shrink of 8 leaves more; SLACK: what cut pixels, a
+ * neighbour on each side and rounding add. */
+size_t resample_room(int H, int W, int C, int R, double ratio)
+{
+    enum { SLACK = 5 };
+    double least = H < W ? H : W, most = H < W ? W : H;
+    double shorter = fmin(least, fmax(2.0 * R, least / 8) + SLACK);
+    double longer = ratio > 0 ? fmin(most, fmax(R, shorter * ratio + SLACK)) : most;
+    return (size_t)ceil(shorter) * (size_t)ceil(longer) * (size_t)C;
+}
+
+/* One row of box averages: `rows` source rows are added up, then groups of `shrink` pixels. What
+ * the border cuts off a box is left out of its average. */
 static void reduce_row(const struct pixels *source, int top, int rows, int shrink, uint32_t *sums,
                        uint8_t *out)
 {
@@ -59,109 +91,32 @@ static void reduce_row(const struct pixels *source, int top, int rows, int shrin
     }
 }
 
-/* Averages over shrink x shrink pixels; the last column and row average what is left. */
-static struct pixels reduce(struct resampler *resampler, const struct pixels *source, int shrink)
+/* The source's pixels in the boxes of the crop. */
+static struct pixels window_of(const struct pixels *source, int shrink,
+                               const struct image_crop *crop)
 {
-    struct pixels reduced = {.H = (source->H + shrink - 1) / shrink,
-                             .W = (source->W + shrink - 1) / shrink,
-                             .C = source->C};
-    reduced.row_bytes = (size_t)reduced.W * (size_t)reduced.C;
-    for (int y = 0; y < reduced.H; y++) {
-        int top = y * shrink;
-        int rows = source->H - top < shrink ? source->H - top : shrink;
-        reduce_row(source, top, rows, shrink, resampler->sums,
-                   resampler->reduced + (size_t)y * reduced.row_bytes);
-    }
-    reduced.data = resampler->reduced;
-    return reduced;
-}
-
-struct tap { /* two neighbours and the weight of the second */
-    int low;
-    float weight;
-};
-
-/* Where the centre of output pixel i falls among `size` pixel centres, the border repeated. */
-static struct tap tap_at(int i, double start, double step, int size)
-{
-    double at = start + (i + 0.5) * step - 0.5;
-    if (at <= 0.0)
-        return (struct tap){0, 0.0f};
-    if (at >= size - 1)
-        return (struct tap){size - 1, 0.0f};
-    int low = (int)at;
-    return (struct tap){low, (float)(at - low)};
-}
-
-static void fill_columns(struct resampler *resampler, const struct pixels *source,
-                         const struct area *area, enum resample_side side, int R)
-{
-    for (int x = 0; x < R; x++) {
-        struct tap tap = tap_at(x, area->x, area->width / R, source->W);
-        int at = side == RESAMPLE_MIRRORED ? R - 1 - x : x;
-        resampler->near[at] = tap.low * source->C;
-        resampler->weight[at] = tap.weight;
-    }
-}
-
-static void mix_rows(const struct pixels *source, struct tap tap, float *restrict row)
-{
-    int C = source->C, width = source->W * C;
-    const uint8_t *restrict low = source->data + (size_t)tap.low * source->row_bytes;
-    if (tap.weight > 0.0f) {
-        const uint8_t *restrict high = low + source->row_bytes;
-        float weight = tap.weight;
-        for (int i = 0; i < width; i++)
-            row[i] = (float)low[i] + weight * (float)(high[i] - low[i]);
-    } else { /* also the last row, which has none below */
-        for (int i = 0; i < width; i++)
-            row[i] = (float)low[i];
-    }
-    for (int c = 0; c < C; c++) /* the last column's right neighbour, read with weight 0 */
-        row[width + c] = row[width - C + c];
-}
-
-static void mix_columns_1(const struct resampler *resampler, int R, float *restrict out)
-{
-    for (int x = 0; x < R; x++) {
-        const float *left = resampler->row + resampler->near[x];
-        out[x] = left[0] + resampler->weight[x] * (left[1] - left[0]);
-    }
-}
-
-static void mix_columns_3(const struct resampler *resampler, int R, float *restrict out)
-{
-    for (int x = 0; x < R; x++) {
-        const float *left = resampler->row + resampler->near[x];
-        float weight = resampler->weight[x];
-        out[3 * x] = left[0] + weight * (left[3] - left[0]);
-        out[3 * x + 1] = left[1] + weight * (left[4] - left[1]);
-        out[3 * x + 2] = left[2] + weight * (left[5] - left[2]);
-    }
+    struct pixels window = *source;
+    int top = crop->top * shrink, left = crop->left * shrink;
+    window.data += (size_t)top * source->row_bytes + (size_t)left * (size_t)source->C;
+    window.H = source->H - top < crop->H * shrink ? source->H - top : crop->H * shrink;
+    window.W = source->W - left < crop->W * shrink ? source->W - left : crop->W * shrink;
+    return window;
 }
 
 void resample(struct resampler *resampler, const struct pixels *source, const struct area *area,
-              enum resample_side side, int R, float *out)
+              int R, const struct image_crop *crop, uint8_t *to)
 {
-    if (source->H > resampler->H || source->W > resampler->W || source->C > resampler->C ||
-        R > resampler->R)
-        BUG("a resampler for %d x %d x %d to %d was given %d x %d x %d to %d", resampler->H,
-            resampler->W, resampler->C, resampler->R, source->H, source->W, source->C, R);
     int shrink = resample_shrink(area, R);
-    struct pixels from = *source;
-    struct area part = *area;
-    if (shrink > 1) {
-        from = reduce(resampler, source, shrink);
-        part = (struct area){area->y / shrink, area->x / shrink, area->height / shrink,
-                             area->width / shrink};
-    }
-    fill_columns(resampler, &from, &part, side, R);
-    for (int y = 0; y < R; y++) {
-        mix_rows(&from, tap_at(y, part.y, part.height / R, from.H), resampler->row);
-        float *row = out + (size_t)y * (size_t)R * (size_t)from.C;
-        if (from.C == 1)
-            mix_columns_1(resampler, R, row);
+    struct pixels window = window_of(source, shrink, crop);
+    size_t row_bytes = (size_t)crop->W * (size_t)source->C;
+    if (shrink > 1 && window.W * window.C > resampler->width)
+        BUG("a resampler for rows of %d was given one of %d x %d", resampler->width, window.W,
+            window.C);
+    for (int y = 0; y < crop->H; y++, to += row_bytes) {
+        int top = y * shrink, rows = window.H - top < shrink ? window.H - top : shrink;
+        if (shrink == 1)
+            memcpy(to, window.data + (size_t)y * window.row_bytes, row_bytes);
         else
-            mix_columns_3(resampler, R, row);
+            reduce_row(&window, top, rows, shrink, resampler->sums, to);
     }
 }

@@ -1,13 +1,12 @@
-/* From 8-bit pixels to a square of floats: box averaging by a power of two where the source shrinks
- * by 2 or more, then bilinear interpolation between pixel centres. Nothing outside the given view
- * is looked at. The result is a function of the arguments alone: each output value is computed by
- * the same operations whatever the machine. A resampler is scratch memory of one thread. */
+/* The host's half of making a square out of a picture: the pixels that an area needs, cut out and
+ * box averaged by a power of two where it shrinks by 2 or more. What is left, R to 2R pixels on the
+ * shorter side, a device makes the square of (image_forward, kernels/device.h). Nothing outside the
+ * given view is looked at, nothing but the box averages is rounded. A resampler is scratch memory
+ * of one thread. */
 #ifndef TRAINER_DATA_RESAMPLE_H
 #define TRAINER_DATA_RESAMPLE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "kernels/device.h"
 
 struct pixels {          /* borrowed u8 pixels, a window of a bigger image perhaps */
     const uint8_t *data; /* (H,W,C), rows row_bytes apart */
@@ -19,27 +18,28 @@ struct area { /* in pixels of the source, from its upper left corner; may cut pi
     double y, x, height, width;
 };
 
-struct resampler {
-    float *row;       /* one source row between two, and a pixel more */
-    int *near;        /* (R) element of the left neighbour */
-    float *weight;    /* (R) of the right neighbour */
-    uint8_t *reduced; /* box averages */
-    uint32_t *sums;
-    int H, W, C, R; /* the most there is room for */
-};
-
-/* Memory for sources of up to H x W x C and results of up to R x R. */
-void resampler_init(struct resampler *resampler, int H, int W, int C, int R);
-void resampler_fini(struct resampler *resampler);
-
 /* By how much (1, 2, 4 or 8) the area can be averaged down and still give R x R by interpolation
  * without enlarging. */
 int resample_shrink(const struct area *area, int R);
 
-/* The area of the source as R x R floats of 0..255, mirrored left to right when asked. out:
- * (R,R,C). */
-enum resample_side { RESAMPLE_AS_IS, RESAMPLE_MIRRORED };
+/* Where the pixels lie, averaged down by resample_shrink(), that R x R of the area are interpolated
+ * from: H, W, top, left, y, x, step_y and step_x of the crop. */
+void resample_place(const struct pixels *source, const struct area *area, int R,
+                    struct image_crop *crop);
+
+/* The most bytes that a crop takes when pictures are up to H x W x C: `ratio` bounds that of an
+ * area's sides, 0: the whole picture may be asked for, whatever its shape. */
+size_t resample_room(int H, int W, int C, int R, double ratio);
+
+struct resampler {
+    uint32_t *sums; /* of the columns of a row of boxes */
+    int width;      /* elements of the widest row there is room for */
+};
+
+void resampler_init(struct resampler *resampler, int W, int C);
+void resampler_fini(struct resampler *resampler);
+/* Those pixels: crop->H x crop->W x C to `to`. */
 void resample(struct resampler *resampler, const struct pixels *source, const struct area *area,
-              enum resample_side side, int R, float *out);
+              int R, const struct image_crop *crop, uint8_t *to);
 
 #endif

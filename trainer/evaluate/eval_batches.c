@@ -8,7 +8,7 @@
 struct page { /* one kept batch: images in device memory only, labels and records in the host's too
                */
     struct prefetched prefetched;
-    float *images;
+    void *images;
     int32_t *labels;
 };
 
@@ -54,7 +54,8 @@ static size_t album_bytes(const struct eval_batches *batches, int resolution)
 {
     size_t R = (size_t)resolution, leaves = (size_t)(batches->end - batches->first);
     size_t channels = (size_t)dataset_info(batches->cfg.loader.dataset)->channels;
-    return leaves * (size_t)batches->cfg.loader.max_batch * R * R * channels * sizeof(float);
+    return leaves * (size_t)batches->cfg.loader.max_batch * R * R * channels *
+           batches->cfg.device->map_bytes;
 }
 
 static void destroy_album(struct eval_batches *batches, struct album *album)
@@ -102,25 +103,22 @@ static void *copy(const void *from, size_t size_bytes)
     return memcpy(mem_alloc(size_bytes > 0 ? size_bytes : 1), from, size_bytes);
 }
 
-static size_t image_bytes(const struct batch *batch)
-{
-    size_t R = (size_t)batch->resolution;
-    return (size_t)batch->N * R * R * (size_t)batch->C * sizeof(float);
-}
-
+/* The images as the device made them: measuring many sub-networks interpolates each once. */
 static enum err keep(struct eval_batches *batches, const struct prefetched *prefetched,
                      struct page *page)
 {
     enum err err = ERR_OK;
     struct device *device = batches->cfg.device;
-    size_t N = (size_t)prefetched->host.N;
-    page->prefetched.host = prefetched->host;
-    page->prefetched.host.images = NULL;
-    page->prefetched.host.labels = copy(prefetched->host.labels, N * sizeof(int32_t));
-    page->prefetched.host.records = copy(prefetched->host.records, N * sizeof(uint32_t));
-    TRY(memory_array(device, image_bytes(&prefetched->host), 1, (void **)&page->images));
+    const struct batch *host = &prefetched->host;
+    size_t N = (size_t)host->N, R = (size_t)host->resolution;
+    size_t image_bytes = N * R * R * (size_t)host->C * device->map_bytes;
+    page->prefetched.host =
+        (struct batch){.N = host->N, .resolution = host->resolution, .C = host->C};
+    page->prefetched.host.labels = copy(host->labels, N * sizeof(int32_t));
+    page->prefetched.host.records = copy(host->records, N * sizeof(uint32_t));
+    TRY(memory_array(device, image_bytes, 1, &page->images));
     TRY(memory_array(device, N, sizeof(int32_t), (void **)&page->labels));
-    device->ops->copy(device, image_bytes(&prefetched->host), prefetched->images, page->images);
+    device->ops->copy(device, image_bytes, prefetched->images, page->images);
     device->ops->copy(device, N * sizeof(int32_t), prefetched->labels, page->labels);
     page->prefetched.images = page->images;
     page->prefetched.labels = page->labels;

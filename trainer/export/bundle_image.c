@@ -1,5 +1,6 @@
 /* Images on their way into a compiled network. */
 #include "base/mem.h"
+#include "kernels/image.h"
 #include "trainer/data/augment.h"
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
@@ -25,21 +26,34 @@ static uint8_t get_channel(const struct image *from, size_t pixel, int channels,
     return (uint8_t)lround(0.299 * at[0] + 0.587 * at[1] + 0.114 * at[2]);
 }
 
+/* The square that evaluation would look at, as floats of 0..255: (side,side,C). */
+static void fit(const struct pixels *from, int side, float *fitted)
+{
+    struct image_crop crop = {.H = 0};
+    struct resampler resampler;
+    struct transform transform = augment_evaluate(from->H, from->W, side);
+    resample_place(from, &transform.area, side, &crop);
+    uint8_t *pixels = mem_array((size_t)crop.H * (size_t)crop.W, (size_t)from->C);
+    void *scratch = mem_alloc(image_scratch_bytes(crop.W, side, from->C));
+    resampler_init(&resampler, from->W, from->C);
+    resample(&resampler, from, &transform.area, side, &crop, pixels);
+    resampler_fini(&resampler);
+    image_make(&crop, pixels, side, from->C, NULL, NULL, scratch, fitted);
+    mem_free(scratch);
+    mem_free(pixels);
+}
+
 void bundle_fit_image(const struct image *from, int side, int channels, struct image *to)
 {
     size_t pixels = (size_t)from->H * (size_t)from->W, row = (size_t)from->W * (size_t)channels;
     uint8_t *source = mem_array(pixels, (size_t)channels);
     float *fitted = mem_array((size_t)side * (size_t)side, (size_t)channels * sizeof *fitted);
-    struct resampler resampler;
     for (size_t i = 0; i < pixels; i++)
         for (int c = 0; c < channels; c++)
             source[i * (size_t)channels + (size_t)c] = get_channel(from, i, channels, c);
     struct pixels view = {
         .data = source, .row_bytes = row, .H = from->H, .W = from->W, .C = channels};
-    struct transform transform = augment_evaluate(from->H, from->W, side);
-    resampler_init(&resampler, from->H, from->W, channels, side);
-    resample(&resampler, &view, &transform.area, RESAMPLE_AS_IS, side, fitted);
-    resampler_fini(&resampler);
+    fit(&view, side, fitted);
     image_reserve(to, (size_t)(side * side * channels));
     to->H = to->W = side;
     to->C = channels;

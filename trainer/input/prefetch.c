@@ -7,8 +7,7 @@ struct prefetch {
     struct loader *loader;
     uint64_t asked, taken;
     struct batch_request request; /* the memory of its positions is reused */
-    float *images;                /* device */
-    int32_t *labels;
+    void *uploaded, *images;      /* device: a batch as the loader has it, and its map */
 };
 
 static size_t most_pixels(const struct loader_cfg *cfg)
@@ -21,16 +20,16 @@ enum err prefetch_create(const struct prefetch_cfg *cfg, struct prefetch **resul
 {
     enum err err = ERR_OK;
     if (cfg->ahead < 1 || cfg->ahead > PREFETCH_AHEAD)
-        BUG("a feed %d batches ahead, 1 to %d can be", cfg->ahead, PREFETCH_AHEAD);
+        BUG("a prefetch %d batches ahead, 1 to %d can be", cfg->ahead, PREFETCH_AHEAD);
     struct prefetch *prefetch = mem_alloc(sizeof *prefetch);
     *prefetch = (struct prefetch){.cfg = *cfg, .asked = cfg->first, .taken = cfg->first};
+    prefetch->cfg.loader.device = cfg->device;
     prefetch->request.positions =
         mem_array((size_t)cfg->loader.max_batch, sizeof *prefetch->request.positions);
-    TRY(memory_array(cfg->device, most_pixels(&cfg->loader), sizeof(float),
-                     (void **)&prefetch->images));
-    TRY(memory_array(cfg->device, (size_t)cfg->loader.max_batch, sizeof(int32_t),
-                     (void **)&prefetch->labels));
-    TRY(loader_create(&cfg->loader, &prefetch->loader));
+    TRY(loader_create(&prefetch->cfg.loader, &prefetch->loader));
+    TRY(memory_array(cfg->device, loader_batch_bytes(prefetch->loader), 1, &prefetch->uploaded));
+    TRY(memory_array(cfg->device, most_pixels(&cfg->loader), cfg->device->map_bytes,
+                     &prefetch->images));
     *result = prefetch;
     prefetch = NULL;
 out:
@@ -45,7 +44,7 @@ void prefetch_destroy(struct prefetch **pointer)
         return;
     loader_destroy(&prefetch->loader);
     memory_free(prefetch->cfg.device, prefetch->images);
-    memory_free(prefetch->cfg.device, prefetch->labels);
+    memory_free(prefetch->cfg.device, prefetch->uploaded);
     mem_free(prefetch->request.positions);
     mem_free(prefetch);
     *pointer = NULL;
@@ -64,6 +63,19 @@ out:
     return err;
 }
 
+/* Queued and not waited for: the event says when the loader may write there again. */
+static void bring(struct prefetch *prefetch, struct prefetched *prefetched)
+{
+    struct device *device = prefetch->cfg.device;
+    const struct batch *host = &prefetched->host;
+    device->ops->upload_async(device, prefetch->uploaded, host->pinned, host->size_bytes);
+    device->ops->event_record(device, host->uploaded);
+    struct image_batch batch = loader_image_batch(prefetch->loader, host, prefetch->uploaded);
+    device->ops->image_forward(device, &batch, prefetch->images);
+    prefetched->images = prefetch->images;
+    prefetched->labels = loader_labels(prefetch->loader, prefetch->uploaded);
+}
+
 enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
 {
     enum err err = ERR_OK;
@@ -73,13 +85,7 @@ enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
     TRY(ask_ahead(prefetch));
     TRY(loader_take(prefetch->loader, &prefetched->host));
     prefetch->taken++;
-    struct device *device = prefetch->cfg.device;
-    size_t N = (size_t)prefetched->host.N, R = (size_t)prefetched->host.resolution;
-    device->ops->upload(device, prefetch->images, prefetched->host.images,
-                        N * R * R * (size_t)prefetched->host.C * sizeof(float));
-    device->ops->upload(device, prefetch->labels, prefetched->host.labels, N * sizeof(int32_t));
-    prefetched->images = prefetch->images;
-    prefetched->labels = prefetch->labels;
+    bring(prefetch, prefetched);
     TRY(ask_ahead(prefetch)); /* the threads work on while this batch is computed */
 out:
     return err;

@@ -1,6 +1,7 @@
 /* Keeps a loader ahead of one rank: the micro-batches it will need, in order, asked for before they
- * are needed, with pixels and labels where the device reads them. The loader is the prefetch's own.
- * One thread. */
+ * are needed, with images and labels where the device reads them. What the loader holds is uploaded
+ * as it is, and the device makes the images; nobody waits. The loader is the prefetch's own. One
+ * thread, the device's. */
 #ifndef TRAINER_INPUT_PREFETCH_H
 #define TRAINER_INPUT_PREFETCH_H
 
@@ -11,7 +12,7 @@
 
 struct prefetch_cfg {
     struct device *device;    /* borrowed */
-    struct loader_cfg loader; /* max_batch and max_resolution count here too */
+    struct loader_cfg loader; /* max_batch and max_resolution count here too; its device is ours */
     uint64_t first, end;      /* requests to come */
     int ahead;                /* batches prepared before they are taken; at most PREFETCH_AHEAD */
     void *own;
@@ -20,10 +21,11 @@ struct prefetch_cfg {
     void (*fill)(void *own, uint64_t index, struct batch_request *request);
 };
 
-struct prefetched {        /* borrowed until prefetch_release */
-    const float *images;   /* device (N,R,R,C) */
+struct prefetched { /* borrowed until prefetch_release; device memory until the next prefetch_take
+                     */
+    const void *images;    /* device map (N,R,R,C), normalised */
     const int32_t *labels; /* device (N) */
-    struct batch host;     /* the same, and records, in host memory */
+    struct batch host;     /* labels and records in host memory */
 };
 
 struct prefetch;

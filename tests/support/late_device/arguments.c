@@ -61,6 +61,16 @@ void *late_keep_pointer(struct order *order, const char *argument, const void *h
     return late_keep_range(order, argument, handle, 1);
 }
 
+const struct image_batch *late_keep_image_batch(struct order *order,
+                                                const struct image_batch *batch)
+{
+    struct image_batch kept = *batch;
+    PLACE(order, "batch", kept, pixels);
+    kept.crops = late_keep_range(order, "batch.crops", batch->crops,
+                                 (size_t)batch->N * sizeof *batch->crops);
+    return late_keep(order, &kept, sizeof kept);
+}
+
 const struct conv *late_keep_conv(struct order *order, const struct conv *conv)
 {
     return late_keep(order, conv, sizeof *conv);

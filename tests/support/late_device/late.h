@@ -85,6 +85,8 @@ void *late_keep_pointer(struct order *order, const char *argument, const void *h
 /* The same, and so many bytes from there must lie in the block. */
 void *late_keep_range(struct order *order, const char *argument, const void *handle,
                       size_t size_bytes);
+const struct image_batch *late_keep_image_batch(struct order *order,
+                                                const struct image_batch *batch);
 const struct conv *late_keep_conv(struct order *order, const struct conv *conv);
 struct view late_keep_view(struct order *order, const char *argument, struct view view);
 const struct grad *late_keep_grad(struct order *order, const struct grad *grad);

@@ -17,6 +17,16 @@
 #define END(name, ...)                                                                             \
     late_end(order, &(struct name##_arguments){__VA_ARGS__}, sizeof(struct name##_arguments))
 
+OPERATION(image_forward, const struct image_batch *batch; void *images, a->batch, a->images)
+
+static void late_image_forward(struct device *device, const struct image_batch *batch, void *images)
+{
+    BEGIN(image_forward);
+    size_t values = (size_t)batch->N * (size_t)batch->R * (size_t)batch->R * (size_t)batch->C;
+    END(image_forward, late_keep_image_batch(order, batch),
+        late_keep_range(order, "images", images, values * device->map_bytes));
+}
+
 OPERATION(stem_forward, const struct conv *conv; struct view x; const void *w; void *z;
           const struct norm_forward *norm, a->conv, a->x, a->w, a->z, a->norm)
 
@@ -290,6 +300,7 @@ static void late_set_word(struct device *device, uint64_t value, uint64_t *word)
 
 const struct device_ops late_ops = {
     .name = "late",
+    .image_forward = late_image_forward,
     .stem_forward = late_stem_forward,
     .stem_backward = late_stem_backward,
     .pw_forward = late_pw_forward,
