@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mount.h>
@@ -271,7 +273,7 @@ static void kill_9_at_every_point_of_a_save_leaves_the_previous_one(void **state
 
 struct reading {
     struct checkpoint_store *store;
-    volatile int *is_over;
+    atomic_bool *is_over;
     int loads;
     char trouble[200];
 };
@@ -293,7 +295,7 @@ static void *read_on(void *argument)
 
 static void readers_load_while_a_writer_saves_and_drops(void **state)
 {
-    volatile int is_over = 0;
+    atomic_bool is_over = false;
     struct checkpoint_store *store = NULL;
     assert_ok(open_at(*state, true, 1, &store));
     assert_ok(save_step(store, "teacher", 0, false, NULL));
@@ -303,7 +305,7 @@ static void readers_load_while_a_writer_saves_and_drops(void **state)
     enum err err = ERR_OK;
     for (uint64_t step = 1; step < 40 && err == ERR_OK; step++)
         err = save_step(store, "teacher", step, false, NULL);
-    is_over = 1;
+    is_over = true;
     pthread_join(thread, NULL);
     assert_ok(err);
     assert_string_equal(reading.trouble, "");

@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -208,7 +210,7 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
 struct watch {
     struct store *store;
     int failures, rounds;
-    volatile int *is_over;
+    atomic_bool *is_over;
 };
 
 static void *watch_blocks(void *argument)
@@ -225,7 +227,7 @@ static void *watch_blocks(void *argument)
 
 static void readers_see_whole_transactions_while_a_writer_writes_and_grows(void **state)
 {
-    volatile int is_over = 0;
+    atomic_bool is_over = false;
     struct store *store = NULL;
     struct store_cfg cfg = cfg_of(*state, STORE_WRITE);
     cfg.map_bytes = 1 << 18;
@@ -240,7 +242,7 @@ static void readers_see_whole_transactions_while_a_writer_writes_and_grows(void 
     }
     for (put.round = 1; put.round < 60; put.round++, put.size += 1000)
         assert_int_equal(store_update(store, put_blocks, &put), ERR_OK);
-    is_over = 1;
+    is_over = true;
     for (int i = 0; i < 3; i++) {
         pthread_join(thread[i], NULL);
         assert_int_equal(watch[i].failures, 0);

@@ -23,6 +23,13 @@ static void meet(struct gang *gang)
     pthread_barrier_wait(&gang->barrier);
 }
 
+/* Who has nothing to send may have no memory either. */
+static void copy(void *to, const void *from, size_t size_bytes)
+{
+    if (size_bytes > 0)
+        memcpy(to, from, size_bytes);
+}
+
 static enum err exchange(struct comm *comm, const void *send, const size_t *send_counts,
                          const size_t *send_offsets, void *receive, const size_t *receive_counts,
                          const size_t *receive_offsets, size_t item_bytes)
@@ -36,9 +43,9 @@ static enum err exchange(struct comm *comm, const void *send, const size_t *send
         if (gang->counts[from][comm->rank] != receive_counts[from])
             BUG("rank %d sends %zu items, rank %d expects %zu", from,
                 gang->counts[from][comm->rank], comm->rank, receive_counts[from]);
-        memcpy((char *)receive + receive_offsets[from] * item_bytes,
-               (const char *)gang->send[from] + gang->offsets[from][comm->rank] * item_bytes,
-               receive_counts[from] * item_bytes);
+        copy((char *)receive + receive_offsets[from] * item_bytes,
+             (const char *)gang->send[from] + gang->offsets[from][comm->rank] * item_bytes,
+             receive_counts[from] * item_bytes);
     }
     meet(gang);
     return ERR_OK;
@@ -51,8 +58,7 @@ static enum err gather_all(struct comm *comm, const void *mine, void *all, const
     gang->send[comm->rank] = mine;
     meet(gang);
     for (int from = 0; from < comm->size; from++)
-        memcpy((char *)all + offsets[from] * item_bytes, gang->send[from],
-               counts[from] * item_bytes);
+        copy((char *)all + offsets[from] * item_bytes, gang->send[from], counts[from] * item_bytes);
     meet(gang);
     return ERR_OK;
 }
