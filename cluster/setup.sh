@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Glowworm builds, runs and tests with; does nothing when they are all there. With --tests
-# also the one Python package that Debian does not have, into build/python; where it cannot be had, a test is skipped.
+# also the one Python package that Debian does not have, into build/python; where it cannot be had, a test cannot run:
+# tests/ci/tally.sh says what that means.
 # usage: cluster/setup.sh [--tests] [--bench]
 set -euo pipefail
 
@@ -33,11 +34,11 @@ install_python() {
     cmp -s "$requirements" "$python/installed.txt" && return
     rm -rf "$python"
     mkdir -p "$root/build"
-    if /usr/bin/python3 -m venv "$python" && "$python/bin/python3" -m pip install -q --disable-pip-version-check --retries 1 \
+    if /usr/bin/python3 -m venv "$python" && "$python/bin/python3" -m pip install -q --disable-pip-version-check --retries 4 \
         --only-binary :all: --no-deps --require-hashes -r "$requirements"; then
         cp "$requirements" "$python/installed.txt"
     else
-        echo "setup.sh: the packages of tests/requirements.txt could not be installed; the test that needs them is skipped" >&2
+        echo "setup.sh: the packages of tests/requirements.txt could not be installed; the test that needs them cannot run" >&2
     fi
 }
 

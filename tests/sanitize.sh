@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and the long ones named
+# here, races in the suites that have threads. At most 25 minutes on two cores. Left out: memory and gang_memory, whose
+# limits a sanitizer's own memory exceeds. usage: tests/sanitize.sh [address|thread]   (without: both)
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+# Of the long suites: hostile files in number.
+long=(plan_fuzz_long)
+# Those that start Open MPI: kills and resumes of gangs, the road from images to bundles.
+long_mpi=(gang_interrupted whole_road)
+mpi='^gang_'
+# Threads: of the CPU device, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
+threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_loss kernels_pointwise supernet
+    data_idx data_folder data_dataset data_loader data_interrupted skipped safetensors checkpoint checkpoint_trouble
+    store store_trouble base_log wire scheduler_process scheduler_loop scheduler_gang_faults
+    tree_sum eval_metrics calibrate step step_arena stage reuse workbench gang_search)
+
+asked=${1:-address thread}
+case $asked in
+"address thread" | address | thread) ;;
+*) echo "usage: tests/sanitize.sh [address|thread]" >&2; exit 2 ;;
+esac
+cluster/setup.sh --tests || exit
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export G_SLICE=always-malloc # GLib's objects one by one from malloc, which the sanitizers know, not from slices of its own
+lists=$root/tests/sanitize
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/reports"
+common=log_path=$work/reports/report:print_stacktrace=1:allocator_may_return_null=1
+
+build() { # FOLDER SANITIZERS
+    local started=$SECONDS
+    if cluster/build.sh --tests "$1" -DGLOWWORM_SANITIZE="$2"; then
+        echo "$2: built in $((SECONDS - started)) s"
+    else
+        echo "0 passed, 1 failed" >>"$work/counts"
+        return 1
+    fi
+}
+tests_of() { # FOLDER CTEST_OPTION...
+    ctest --test-dir "$1" -N "${@:2}" | sed -nE 's/^ *Test +#[0-9]+: //p'
+}
+# A report fails the process that wrote it; the files hold those of processes whose end nobody looked at, too. A name that
+# is no test any more is a failure.
+check() { # FOLDER TEST...
+    local wanted started=$SECONDS report
+    wanted="^($(IFS='|' && echo "${*:2}"))\$"
+    if [ "$(tests_of "$1" -R "$wanted" | wc -l)" -ne $(($# - 1)) ]; then
+        echo "sanitize.sh names what is no test: $(comm -23 <(printf '%s\n' "${@:2}" | sort) <(tests_of "$1" | sort) | xargs)"
+        echo "0 passed, 1 failed" >>"$work/counts"
+    fi
+    ctest --test-dir "$1" --output-on-failure -j "$(nproc)" --no-tests=error -O "$work/log" -R "$wanted"
+    cat "$work/log" >>"$work/counts"
+    for report in $(grep -lE 'ERROR: |runtime error: |WARNING: ThreadSanitizer' "$work"/reports/* 2>/dev/null); do
+        cat "$report"
+        echo "0 passed, 1 failed" >>"$work/counts"
+    done
+    rm -f "$work"/reports/*
+    echo "$1: $(($# - 1)) suites took $((SECONDS - started)) s"
+}
+
+# Of bus errors the process dies as it does without: `glowworm checkpoint` reads damaged stores in a child that may.
+address() {
+    build build-address address,undefined || return
+    export UBSAN_OPTIONS=$common LSAN_OPTIONS=suppressions=$lists/leaks.txt:print_suppressions=0
+    export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:handle_sigbus=0
+    check build-address $(tests_of build-address -L quick -E "$mpi") "${long[@]}"
+    # Open MPI's leaks are told from ours by whole stacks, which makes an allocation cost 10 times as much.
+    ASAN_OPTIONS+=:fast_unwind_on_malloc=0
+    check build-address $(tests_of build-address -L quick -R "$mpi") "${long_mpi[@]}"
+}
+thread() {
+    build build-thread thread || return
+    export TSAN_OPTIONS=$common:suppressions=$lists/races.txt
+    check build-thread "${threads[@]}"
+}
+for part in $asked; do $part; done
+tests/ci/tally.sh "$work/counts"
