@@ -171,12 +171,10 @@ static void check_target(const struct loading *loading, int i)
 
 static bool is_relu_only(const struct space *space)
 {
-    bool only = space->stem_act == ACT_RELU && space->first_act == ACT_RELU &&
-                (space->expand_width == 0 || space->expand_act == ACT_RELU) &&
-                (space->mix_width == 0 || space->mix_act == ACT_RELU);
     for (int i = 0; i < space->stage_count; i++)
-        only = only && space->stages[i].act == ACT_RELU && !space->stages[i].has_se;
-    return only;
+        if (space->stages[i].has_se)
+            return false;
+    return space_acts(space) == 1u << ACT_RELU;
 }
 
 static void check_search(struct loading *loading)

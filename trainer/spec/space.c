@@ -289,3 +289,15 @@ out:
     yaml_close(&yaml);
     return err;
 }
+
+unsigned space_acts(const struct space *space)
+{
+    unsigned acts = 1u << space->stem_act | 1u << space->first_act;
+    if (space->expand_width > 0)
+        acts |= 1u << space->expand_act;
+    if (space->mix_width > 0)
+        acts |= 1u << space->mix_act;
+    for (int i = 0; i < space->stage_count; i++)
+        acts |= 1u << space->stages[i].act;
+    return acts;
+}

@@ -105,4 +105,7 @@ int choices_find(const struct choices *choices, int value);
 /* Puts a value into its place, unless it is there. False: there is no room for it. */
 bool choices_add(struct choices *choices, int value);
 
+/* The activations a space uses, those of parts it does not have left out: bit 1 << act for each. */
+unsigned space_acts(const struct space *space);
+
 #endif

@@ -67,16 +67,6 @@ static void keep_choices(struct choices *choices, const bool *keep)
     choices->count = count;
 }
 
-static bool has_act(const struct space *space, enum act act)
-{
-    bool found = space->stem_act == act || space->first_act == act ||
-                 (space->expand_width > 0 && space->expand_act == act) ||
-                 (space->mix_width > 0 && space->mix_act == act);
-    for (int i = 0; i < space->stage_count; i++)
-        found = found || space->stages[i].act == act;
-    return found;
-}
-
 /* The first width outside the blocks' middles that does not divide, or 0. */
 static int find_odd_width(const struct space *space, int multiple)
 {
@@ -100,7 +90,7 @@ static enum err check_fixed_parts(const struct camera_device *device, const stru
                 "device %s does not take squeeze-excite, which stage %d of space %s has; "
                 "use a space without it, such as firefly",
                 device->name, i + 1, space->name);
-    if (has_act(space, ACT_HSWISH) && !device->allows_hswish)
+    if (space_acts(space) & 1u << ACT_HSWISH && !device->allows_hswish)
         return err_set(ERR_CONFIG,
                        "device %s does not take h-swish, which space %s uses; use a space of relu "
                        "or relu6, such as firefly",
