@@ -8,14 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct verdict { /* what the child tells its parent */
+struct child_outcome { /* what the child tells its parent */
     enum err err;
     char text[8192];
 };
 
 static void work_and_tell(enum err (*work)(void *own), void *own, int pipe_end)
 {
-    struct verdict verdict = {.err = work(own)};
+    struct child_outcome verdict = {.err = work(own)};
     snprintf(verdict.text, sizeof verdict.text, "%s", verdict.err == ERR_OK ? "" : err_text());
     if ((fflush(stdout) != 0 || ferror(stdout)) && verdict.err == ERR_OK) {
         verdict.err = ERR_IO;
@@ -32,7 +32,7 @@ static void work_and_tell(enum err (*work)(void *own), void *own, int pipe_end)
     _exit(0);
 }
 
-static bool hear(int pipe_end, struct verdict *verdict)
+static bool hear(int pipe_end, struct child_outcome *verdict)
 {
     for (size_t done = 0; done < sizeof *verdict;) {
         ssize_t got = read(pipe_end, (char *)verdict + done, sizeof *verdict - done);
@@ -72,7 +72,7 @@ static enum err grid_eval_end(int number, const char *path)
 enum err apart(enum err (*work)(void *own), void *own, const char *path)
 {
     int ends[2];
-    struct verdict verdict = {.err = ERR_OK};
+    struct child_outcome verdict = {.err = ERR_OK};
     if (pipe(ends) != 0)
         return err_set(ERR_IO, "%s: no pipe to a process that reads it: %s", path, strerror(errno));
     fflush(NULL); /* or the child would print what waits here once more */

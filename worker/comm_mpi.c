@@ -11,7 +11,7 @@
 #define SLEEP_NS 50000
 #define TAG      1
 
-struct gang {
+struct mpi_comm {
     double deadline_s;
     bool is_broken;        /* a deadline passed, or MPI failed: nothing more is tried */
     MPI_Request *requests; /* (2 size) */
@@ -33,7 +33,7 @@ static enum err check_mpi(int code, const char *call)
  */
 static enum err wait_all(struct comm *comm, int count, const char *what)
 {
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     double start = clock_seconds();
     for (;;) {
         int is_done = 0;
@@ -56,7 +56,7 @@ static enum err wait_all(struct comm *comm, int count, const char *what)
 /* The end of every call: one that failed is the last. */
 static enum err settle(struct comm *comm, enum err err)
 {
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     if (err != ERR_OK)
         gang->is_broken = true;
     return err;
@@ -64,7 +64,7 @@ static enum err settle(struct comm *comm, enum err err)
 
 static enum err check_gang(const struct comm *comm)
 {
-    const struct gang *gang = comm->own;
+    const struct mpi_comm *gang = comm->own;
     return gang->is_broken ? err_set(ERR_PEER, "the gang has come apart") : ERR_OK;
 }
 
@@ -92,7 +92,7 @@ static enum err start_exchange(struct comm *comm, const char *send, const size_t
                                size_t item_bytes, MPI_Datatype type, int *started)
 {
     enum err err = ERR_OK;
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     int count = 0;
     for (int step = 1; step < comm->size; step++) { /* not all to rank 0 at once */
         int from = (comm->rank + comm->size - step) % comm->size;
@@ -139,7 +139,7 @@ static enum err mpi_gather_all(struct comm *comm, const void *mine, void *all, c
                                const size_t *offsets, size_t item_bytes)
 {
     enum err err = ERR_OK;
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     MPI_Datatype type = MPI_DATATYPE_NULL;
     TRY(check_gang(comm));
     TRY(begin_items(item_bytes, &type));
@@ -159,7 +159,7 @@ out:
 static enum err mpi_broadcast(struct comm *comm, void *bytes, size_t size_bytes)
 {
     enum err err = ERR_OK;
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     int count = 0;
     TRY(check_gang(comm));
     TRY(to_int(size_bytes, &count));
@@ -172,7 +172,7 @@ out:
 static enum err mpi_any(struct comm *comm, uint32_t *flags)
 {
     enum err err = ERR_OK;
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     uint32_t mine = *flags, all = 0;
     TRY(check_gang(comm));
     TRY(MPI(MPI_Iallreduce(&mine, &all, 1, MPI_UINT32_T, MPI_BOR, MPI_COMM_WORLD, gang->requests)));
@@ -182,7 +182,7 @@ out:
     return settle(comm, err);
 }
 
-static void free_gang(struct gang *gang)
+static void free_gang(struct mpi_comm *gang)
 {
     mem_free(gang->requests);
     mem_free(gang->counts);
@@ -192,7 +192,7 @@ static void free_gang(struct gang *gang)
 
 static void mpi_close(struct comm *comm)
 {
-    struct gang *gang = comm->own;
+    struct mpi_comm *gang = comm->own;
     if (!gang)
         return;
     if (!gang->is_broken) /* with a peer gone it would wait for ever */
@@ -210,7 +210,7 @@ enum err comm_mpi_open(double deadline_s, struct comm *comm)
     TRY(MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)));
     TRY(MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank)));
     TRY(MPI(MPI_Comm_size(MPI_COMM_WORLD, &size)));
-    struct gang *gang = mem_alloc(sizeof *gang);
+    struct mpi_comm *gang = mem_alloc(sizeof *gang);
     gang->deadline_s = deadline_s;
     gang->requests = mem_array(2 * (size_t)size, sizeof(MPI_Request));
     gang->counts = mem_array((size_t)size, sizeof *gang->counts);

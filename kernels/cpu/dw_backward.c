@@ -208,7 +208,7 @@ static void plan_parities(struct dw_backward *op)
         int columns = (plan->in.W - e + plan->S - 1) / plan->S;
         op->correlate[e] = ISA_NAME(dw_correlate)(op->parity[e].taps, 1, columns ? columns : 1);
     }
-    op->weigh = ISA_NAME(dw_weigh)(plan->R, plan->S, plan->out.W);
+    op->wgrad = ISA_NAME(dw_weigh)(plan->R, plan->S, plan->out.W);
 }
 
 /* The ring of dz: a step's rows and those before it that an unfinished input row still needs. */

@@ -19,7 +19,7 @@ struct dw_backward { /* the whole operation, read only */
     struct dw_plan plan;
     struct dw_parity parity[2];
     struct dw_correlate correlate[2]; /* by parity of the column */
-    struct dw_weigh weigh;
+    struct dw_weigh wgrad;
     struct dw_input input;
     struct grad dz;
     const struct grad_sink *sink; /* NULL: weights only */

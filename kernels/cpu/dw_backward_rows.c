@@ -70,9 +70,9 @@ static void load_dz(const struct dw_backward_job *job, int v, int n, int oh, int
     ISA_NAME(row_load_grad)(&shape, &row, dw_ring_row(&job->dz, v, oh));
 }
 
-static void weigh_row(const struct dw_backward_job *job, int v, int oh)
+static void wgrad_row(const struct dw_backward_job *job, int v, int oh)
 {
-    const struct dw_weigh *weigh = &job->op->weigh;
+    const struct dw_weigh *wgrad = &job->op->wgrad;
     const struct dw_plan *plan = &job->op->plan;
     int first = oh * plan->S - plan->P, top = first < 0 ? -first : 0;
     int bottom = first + plan->R > plan->in.H ? plan->in.H - first : plan->R;
@@ -80,16 +80,16 @@ static void weigh_row(const struct dw_backward_job *job, int v, int oh)
     float *dw = job->dw + tap * VEC_WIDTH;
     struct dw_weigh_rows rows = {.dz = dw_ring_row(&job->dz, v, oh), .W = plan->in.W};
     dw_ring_rows(&job->x, v, first + top, bottom - top, rows.x);
-    bool is_whole = bottom - top == plan->R && weigh->run_rows[0];
+    bool is_whole = bottom - top == plan->R && wgrad->run_rows[0];
     for (int i = 0, o = 0; i < 2; i++) {
-        int tiles = i == 0 ? weigh->tiles : weigh->less_tiles;
+        int tiles = i == 0 ? wgrad->tiles : wgrad->less_tiles;
         if (tiles && is_whole)
-            weigh->run_rows[i](&rows, o, tiles, dw);
+            wgrad->run_rows[i](&rows, o, tiles, dw);
         for (int kh = top; tiles && !is_whole && kh < bottom; kh++) {
             struct dw_weigh_rows one = {{rows.x[kh - top]}, rows.dz, rows.W};
-            weigh->run[i](&one, o, tiles, dw + (ptrdiff_t)(kh - top) * plan->R * VEC_WIDTH);
+            wgrad->run[i](&one, o, tiles, dw + (ptrdiff_t)(kh - top) * plan->R * VEC_WIDTH);
         }
-        o += tiles * weigh->size;
+        o += tiles * wgrad->size;
     }
 }
 
@@ -97,7 +97,7 @@ void ISA_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int
 {
     load_dz(job, v, n, oh, end);
     for (int row = oh; row < end; row++)
-        weigh_row(job, v, row);
+        wgrad_row(job, v, row);
 }
 
 /* Row ih of the input's gradient, packed. Each parity of columns is a correlation of its own. */

@@ -36,7 +36,7 @@ VEC_INLINE void correlate(const struct dw_rows *rows, const int R, const int S, 
 
 /* T gradients and M R sums stay in registers. Three kernel rows at once for R = 3: three sums alone
  * would wait for each other. */
-VEC_INLINE void weigh(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
+VEC_INLINE void wgrad(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
                       const int T, int o, vec *sum)
 {
     vec d[DW_TILE_MAX];
@@ -59,7 +59,7 @@ VEC_INLINE void weigh(const struct dw_weigh_rows *rows, const int M, const int R
     }
 }
 
-VEC_INLINE void weigh_row(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
+VEC_INLINE void wgrad_row(const struct dw_weigh_rows *rows, const int M, const int R, const int S,
                           const int T, int first, int tiles, float *to)
 {
     vec sum[9];
@@ -67,7 +67,7 @@ VEC_INLINE void weigh_row(const struct dw_weigh_rows *rows, const int M, const i
     for (int k = 0; k < M * R; k++)
         sum[k] = vec_load(to + (ptrdiff_t)k * VEC_WIDTH);
     for (int tile = 0; tile < tiles; tile++)
-        weigh(rows, M, R, S, T, first + tile * T, sum);
+        wgrad(rows, M, R, S, T, first + tile * T, sum);
     VEC_UNROLL
     for (int k = 0; k < M * R; k++)
         vec_store(to + (ptrdiff_t)k * VEC_WIDTH, sum[k]);
@@ -85,7 +85,7 @@ VEC_INLINE void weigh_row(const struct dw_weigh_rows *rows, const int M, const i
     static void weigh_##M##_##R##_##S##_##T(const struct dw_weigh_rows *rows, int first,           \
                                             int tiles, float *sum)                                 \
     {                                                                                              \
-        weigh_row(rows, M, R, S, T, first, tiles, sum);                                            \
+        wgrad_row(rows, M, R, S, T, first, tiles, sum);                                            \
     }
 
 /* Every T from 1 to DW_TILE_MAX */
@@ -182,13 +182,13 @@ struct dw_weigh ISA_NAME(dw_weigh)(int R, int S, int width)
 {
     if (R < 1 || R > DW_R_MAX || S < 1 || S > 2 || !weighs[R][S - 1])
         BUG("no depthwise tile for kernel %d stride %d", R, S);
-    struct dw_weigh weigh = {.size = tile_size(width)};
-    weigh.less_tiles = tiles_of(width) * weigh.size - width;
-    weigh.tiles = tiles_of(width) - weigh.less_tiles;
-    for (int less = 0; less < 2 && weigh.size - less > 0; less++) {
-        int t = weigh.size - less - 1;
-        weigh.run[less] = weighs[R][S - 1][t];
-        weigh.run_rows[less] = weighs_rows[R][S - 1] ? weighs_rows[R][S - 1][t] : NULL;
+    struct dw_weigh wgrad = {.size = tile_size(width)};
+    wgrad.less_tiles = tiles_of(width) * wgrad.size - width;
+    wgrad.tiles = tiles_of(width) - wgrad.less_tiles;
+    for (int less = 0; less < 2 && wgrad.size - less > 0; less++) {
+        int t = wgrad.size - less - 1;
+        wgrad.run[less] = weighs[R][S - 1][t];
+        wgrad.run_rows[less] = weighs_rows[R][S - 1] ? weighs_rows[R][S - 1][t] : NULL;
     }
-    return weigh;
+    return wgrad;
 }

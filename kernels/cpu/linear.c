@@ -31,7 +31,7 @@ static void load_job(void *context, int i, int thread)
     struct tile_columns at = {&op->plan, &tile, C, 0, C};
     size_t ld = (size_t)op->x_ld;
     (void)thread;
-    ISA_NAME(tile_load_view)
+    ISA_NAME(prologue_view)
     (&at, &op->x, &op->channels, (struct panels){op->x_tile + (size_t)first * ld, PANEL, ld});
 }
 

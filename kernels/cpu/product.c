@@ -87,13 +87,13 @@ VEC_INLINE void multiply_depth(const enum layout layout, const int rows, const i
                                const bool has_tail, const struct block *block, struct sums *sums)
 {
     const size_t a_step = layout == ALONG_DEPTH ? block->product->a_stride : PANEL * PANEL;
-    struct ahead *ahead = block->product->ahead;
+    struct prefetch_lines *prefetch = block->product->prefetch;
     const float *a = block->a, *b[VECS + 1];
     for (int v = 0; v < vecs + has_tail; v++)
         b[v] = block->b[v];
     for (int left = block->product->depth; left > 0; left -= PANEL, a += a_step) {
-        if (ahead)
-            ahead_step(ahead);
+        if (prefetch)
+            prefetch_step(prefetch);
         multiply(layout, rows, vecs, has_tail, a, b, left < PANEL ? left : PANEL, sums);
         for (int v = 0; v < vecs + has_tail; v++)
             b[v] += PANEL * PANEL;

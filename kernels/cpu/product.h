@@ -1,12 +1,12 @@
 /* Matrix products of tiles that are kept in panels: (rows,columns) as one array of (rows,16) after
  * the other, each row of a panel one cache line. That is how views and gradients are written while
- * loading (tile_load.c), so no product has to pack its operands again, and what it computes can be
+ * loading (prologue.c), so no product has to pack its operands again, and what it computes can be
  * stored and summed while it is at hand. One thread each; the bits depend on the shape alone. */
 #ifndef KERNELS_CPU_PRODUCT_H
 #define KERNELS_CPU_PRODUCT_H
 
-#include "kernels/cpu/ahead.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/prefetch.h"
 
 enum { PANEL = 16 };
 
@@ -54,9 +54,9 @@ struct product {     /* c (rows,columns) = a b over depth */
     float *c;     /* row-major */
     size_t c_row; /* from row to row */
     int rows, columns, depth;
-    bool accumulates;       /* c += instead of c = */
-    struct product_out out; /* a copy of c */
-    struct ahead *ahead;    /* or NULL; stepped product_steps() times */
+    bool accumulates;                /* c += instead of c = */
+    struct product_out out;          /* a copy of c */
+    struct prefetch_lines *prefetch; /* or NULL; stepped product_steps() times */
 };
 
 #ifdef ISA_SUFFIX

@@ -30,7 +30,7 @@ struct scratch {      /* one thread's */
     struct panels dz; /* the tile's, (rows,K) */
     struct panels x;  /* the tile's, (rows,width) */
     float *strip;
-    struct ahead ahead;
+    struct prefetch_lines prefetch;
 };
 
 static size_t strip_bytes(const struct pw_backward *op)
@@ -42,7 +42,7 @@ static struct scratch scratch_carve(const struct pw_backward *op, int thread)
 {
     int rows = tile_plan_rows(&op->plan);
     char *memory = cpu_scratch(op->device, thread);
-    struct scratch scratch = {.ahead = {.count = 0}};
+    struct scratch scratch = {.prefetch = {.count = 0}};
     scratch.dz = panels_make(cpu_carve(&memory, panels_bytes(rows, op->conv->K)), rows);
     scratch.x = panels_make(cpu_carve(&memory, panels_bytes(rows, op->plan.width)), rows);
     scratch.strip = cpu_carve(&memory, strip_bytes(op));
@@ -50,8 +50,8 @@ static struct scratch scratch_carve(const struct pw_backward *op, int thread)
 }
 
 /* dw[:, c0..c1) += dz^T x of a group's tile; the first tile of a group overwrites partial sums. */
-static void add_weight_gradient(const struct pw_backward *op, const struct tile_columns *at,
-                                struct scratch *scratch, int group)
+static void add_wgrad(const struct pw_backward *op, const struct tile_columns *at,
+                      struct scratch *scratch, int group)
 {
     size_t C = (size_t)op->conv->in.C, K = (size_t)op->conv->K;
     bool is_first = at->tile->first == 0 && at->tile->image == tile_first(&op->plan, group).image;
@@ -65,7 +65,7 @@ static void add_weight_gradient(const struct pw_backward *op, const struct tile_
                               .columns = at->c1 - at->c0,
                               .depth = tile_rows(at->tile),
                               .accumulates = true,
-                              .ahead = &scratch->ahead};
+                              .prefetch = &scratch->prefetch};
     if (op->partial_dw) {
         product.c = op->partial_dw + (size_t)group * K * C + at->c0;
         product.c_row = C;
@@ -75,8 +75,8 @@ static void add_weight_gradient(const struct pw_backward *op, const struct tile_
 }
 
 /* Columns [c0,c1), at most a strip, of dx = dz w, then the sink. */
-static void send_data_gradient(const struct pw_backward *op, const struct tile *tile, int group,
-                               int c0, int c1, struct scratch *scratch)
+static void send_dgrad(const struct pw_backward *op, const struct tile *tile, int group, int c0,
+                       int c1, struct scratch *scratch)
 {
     size_t C = (size_t)op->conv->in.C, at = tile_row(&op->plan, tile) * C + (size_t)c0;
     const struct grad_sink *sink = op->sink;
@@ -91,37 +91,37 @@ static void send_data_gradient(const struct pw_backward *op, const struct tile *
                               .columns = c1 - c0,
                               .depth = op->conv->K,
                               .out = {map_to(sink->q, at), NULL, C, op->streams},
-                              .ahead = &scratch->ahead};
+                              .prefetch = &scratch->prefetch};
     product.out.add = sink->add ? map_at(sink->add, at) : NULL;
     ISA_NAME(product)(&product);
     if (sink->sums)
-        ISA_NAME(tile_sink_sums)
+        ISA_NAME(epilogue_sink_sums)
     (&in, scratch->strip, sink, &op->sink_channels, op->partial_sums + (size_t)group * 2 * C);
-    else if (sink->gate_sums)
-        ISA_NAME(tile_sink_sums)(&in, scratch->strip, sink, &op->sink_channels, op->partial_sums);
+    else if (sink->gate_sums) ISA_NAME(epilogue_sink_sums)(&in, scratch->strip, sink,
+                                                           &op->sink_channels, op->partial_sums);
 }
 
-static void look_ahead(const struct pw_backward *op, int group, struct tile tile, int columns,
-                       struct ahead *ahead)
+static void plan_prefetch(const struct pw_backward *op, int group, struct tile tile, int columns,
+                          struct prefetch_lines *prefetch)
 {
     int C = op->conv->in.C, K = op->conv->K, rows = tile_rows(&tile);
     const struct tile_plan *plan = &op->plan;
-    *ahead = (struct ahead){.count = 0};
+    *prefetch = (struct prefetch_lines){.count = 0};
     if (!tile_next(plan, group, &tile))
         return;
     size_t in = (size_t)(tile_rows(&tile) * C), out = (size_t)(tile_rows(&tile) * K);
     if (op->sink) {
-        ahead_add(ahead, tile_start(plan, &tile, op->sink->add, C), in);
+        prefetch_add(prefetch, tile_start(plan, &tile, op->sink->add, C), in);
         if (op->sink->of.z != op->x.z)
-            ahead_add(ahead, tile_start(plan, &tile, op->sink->of.z, C), in);
+            prefetch_add(prefetch, tile_start(plan, &tile, op->sink->of.z, C), in);
     }
-    ahead_add(ahead, tile_start(plan, &tile, op->x.z, C), in);
-    ahead_add(ahead, tile_start(plan, &tile, op->dz->q, K), out);
-    ahead_add(ahead, tile_start(plan, &tile, op->dz->of.z, K), out);
+    prefetch_add(prefetch, tile_start(plan, &tile, op->x.z, C), in);
+    prefetch_add(prefetch, tile_start(plan, &tile, op->dz->q, K), out);
+    prefetch_add(prefetch, tile_start(plan, &tile, op->dz->of.z, K), out);
     size_t steps = ISA_NAME(product_steps)(K, columns, rows);
     if (op->sink)
         steps += ISA_NAME(product_steps)(rows, columns, K);
-    ahead_spread(ahead, steps);
+    prefetch_spread(prefetch, steps);
 }
 
 static void backward_job(void *context, int i, int thread)
@@ -135,12 +135,12 @@ static void backward_job(void *context, int i, int thread)
     struct tile_columns out = {&op->plan, &tile, K, 0, K};
     struct tile_columns in = {&op->plan, &tile, C, c0, end};
     do {
-        ISA_NAME(tile_load_grad)(&out, op->dz, &op->dz_channels, scratch.dz);
-        ISA_NAME(tile_load_view)(&in, &op->x, &op->x_channels, scratch.x);
-        look_ahead(op, group, tile, end - c0, &scratch.ahead);
-        add_weight_gradient(op, &in, &scratch, group);
+        ISA_NAME(prologue_grad)(&out, op->dz, &op->dz_channels, scratch.dz);
+        ISA_NAME(prologue_view)(&in, &op->x, &op->x_channels, scratch.x);
+        plan_prefetch(op, group, tile, end - c0, &scratch.prefetch);
+        add_wgrad(op, &in, &scratch, group);
         for (int c = c0; op->sink && c < end; c += STRIP)
-            send_data_gradient(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
+            send_dgrad(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
     } while (tile_next(&op->plan, group, &tile));
     if (op->streams)
         vec_stream_fence();

@@ -21,7 +21,7 @@ struct pw_forward {
 struct scratch {     /* one thread's */
     struct panels x; /* the tile's view */
     float *strip;
-    struct ahead ahead;
+    struct prefetch_lines prefetch;
 };
 
 static size_t x_bytes(const struct pw_forward *op)
@@ -37,7 +37,7 @@ static size_t strip_bytes(const struct pw_forward *op)
 static struct scratch scratch_carve(const struct pw_forward *op, int thread)
 {
     char *memory = cpu_scratch(op->device, thread);
-    struct scratch scratch = {.ahead = {.count = 0}};
+    struct scratch scratch = {.prefetch = {.count = 0}};
     scratch.x = panels_make(cpu_carve(&memory, x_bytes(op)), tile_plan_rows(&op->plan));
     scratch.strip = cpu_carve(&memory, strip_bytes(op));
     return scratch;
@@ -60,21 +60,22 @@ static void forward_strip(const struct pw_forward *op, const struct tile *tile, 
                               .columns = c1 - c0,
                               .depth = op->conv->in.C,
                               .out = {z, NULL, (size_t)K, op->streams},
-                              .ahead = &scratch->ahead};
+                              .prefetch = &scratch->prefetch};
     ISA_NAME(product)(&product);
     if (op->partial)
-        ISA_NAME(tile_sums)(&out, scratch->strip, op->partial + (size_t)group * 2 * (size_t)K);
+        ISA_NAME(epilogue_sums)(&out, scratch->strip, op->partial + (size_t)group * 2 * (size_t)K);
 }
 
-static void look_ahead(const struct pw_forward *op, int group, struct tile tile, int columns,
-                       struct ahead *ahead)
+static void plan_prefetch(const struct pw_forward *op, int group, struct tile tile, int columns,
+                          struct prefetch_lines *prefetch)
 {
     int C = op->conv->in.C, rows = tile_rows(&tile);
-    *ahead = (struct ahead){.count = 0};
+    *prefetch = (struct prefetch_lines){.count = 0};
     if (!tile_next(&op->plan, group, &tile))
         return;
-    ahead_add(ahead, tile_start(&op->plan, &tile, op->x.z, C), (size_t)(tile_rows(&tile) * C));
-    ahead_spread(ahead, ISA_NAME(product_steps)(rows, columns, C));
+    prefetch_add(prefetch, tile_start(&op->plan, &tile, op->x.z, C),
+                 (size_t)(tile_rows(&tile) * C));
+    prefetch_spread(prefetch, ISA_NAME(product_steps)(rows, columns, C));
 }
 
 static void forward_job(void *context, int i, int thread)
@@ -87,8 +88,8 @@ static void forward_job(void *context, int i, int thread)
     struct tile_columns in = {&op->plan, &tile, C, 0, C};
     end = end < K ? end : K;
     do {
-        ISA_NAME(tile_load_view)(&in, &op->x, &op->channels, scratch.x);
-        look_ahead(op, group, tile, end - c0, &scratch.ahead);
+        ISA_NAME(prologue_view)(&in, &op->x, &op->channels, scratch.x);
+        plan_prefetch(op, group, tile, end - c0, &scratch.prefetch);
         for (int c = c0; c < end; c += STRIP)
             forward_strip(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
     } while (tile_next(&op->plan, group, &tile));

@@ -1,6 +1,6 @@
 /* A run: one image's rows of a tile, some columns of them. A load walks it row by row, as memory
- * lies; a pass that sums walks all rows of a few vectors of channels. Only tile_load.c,
- * tile_sums.c and pool.c look in here. */
+ * lies; a pass that sums walks all rows of a few vectors of channels. Only prologue.c,
+ * epilogue_sums.c and pool.c look in here. */
 #ifndef KERNELS_CPU_RUN_H
 #define KERNELS_CPU_RUN_H
 

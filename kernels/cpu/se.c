@@ -114,8 +114,8 @@ static void add_bias_gradient(int N, int columns, const float *dy, int c0, int c
 }
 
 /* dw[k0..k1) += dy^T x: dy (N,K), x (N,C), dw (K,ld). */
-static void add_weight_gradient(int N, const float *dy, int K, const float *x, int C, float *dw,
-                                int ld, int k0, int k1)
+static void add_wgrad(int N, const float *dy, int K, const float *x, int C, float *dw, int ld,
+                      int k0, int k1)
 {
     struct gemm gemm = {.m = k1 - k0, .n = C, .k = N, .lda = K, .b = x, .ldb = C, .ldc = ld};
     gemm.a = dy + k0;
@@ -142,8 +142,8 @@ static void expand_back_job(void *context, int i, int thread)
     (void)thread;
     if (i >= op->Cr_jobs) {
         int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, BLOCK, se->C);
-        add_weight_gradient(op->N, op->dexpand, se->C, op->active, se->Cr, op->grad.expand_w,
-                            se->ld_expand, c0, c1);
+        add_wgrad(op->N, op->dexpand, se->C, op->active, se->Cr, op->grad.expand_w, se->ld_expand,
+                  c0, c1);
         add_bias_gradient(op->N, se->C, op->dexpand, c0, c1, op->grad.expand_b);
         return;
     }
@@ -184,8 +184,8 @@ static void reduce_back_job(void *context, int i, int thread)
     const struct squeeze_excite *se = op->se;
     (void)thread;
     if (i < op->Cr_jobs) {
-        add_weight_gradient(op->N, op->dhidden, se->Cr, op->pooled, se->C, op->grad.reduce_w,
-                            se->ld_reduce, i * BLOCK, block_end(i, BLOCK, se->Cr));
+        add_wgrad(op->N, op->dhidden, se->Cr, op->pooled, se->C, op->grad.reduce_w, se->ld_reduce,
+                  i * BLOCK, block_end(i, BLOCK, se->Cr));
         return;
     }
     int c0 = (i - op->Cr_jobs) * BLOCK, c1 = block_end(i - op->Cr_jobs, BLOCK, se->C);

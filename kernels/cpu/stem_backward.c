@@ -23,7 +23,7 @@ struct job {
 };
 
 /* SUMS weight gradients in registers over a row: `rows` image rows of SUMS / rows scalars each. */
-VEC_INLINE void weigh_row(const int rows, const int C, const int S, const float *const *image,
+VEC_INLINE void wgrad_row(const int rows, const int C, const int S, const float *const *image,
                           const float *dz, int W, float *to)
 {
     const int per_row = SUMS / rows;
@@ -42,22 +42,22 @@ VEC_INLINE void weigh_row(const int rows, const int C, const int S, const float 
         vec_store(to + (ptrdiff_t)i * VEC_WIDTH, sum[i]);
 }
 
-static void weigh(const struct job *job, int v)
+static void wgrad(const struct job *job, int v)
 {
     const struct stem_plan *plan = &job->op->plan;
     float *to = job->dw + (ptrdiff_t)v * plan->taps * VEC_WIDTH;
     if (plan->in.C == 1) { /* 9 taps: all at once */
         if (plan->S == 2)
-            weigh_row(3, 1, 2, job->image, job->dz, plan->out.W, to);
+            wgrad_row(3, 1, 2, job->image, job->dz, plan->out.W, to);
         else
-            weigh_row(3, 1, 1, job->image, job->dz, plan->out.W, to);
+            wgrad_row(3, 1, 1, job->image, job->dz, plan->out.W, to);
         return;
     }
     for (int kh = 0; kh < STEM_R; kh++, to += SUMS * VEC_WIDTH) {
         if (plan->S == 2)
-            weigh_row(1, 3, 2, &job->image[kh], job->dz, plan->out.W, to);
+            wgrad_row(1, 3, 2, &job->image[kh], job->dz, plan->out.W, to);
         else
-            weigh_row(1, 3, 1, &job->image[kh], job->dz, plan->out.W, to);
+            wgrad_row(1, 3, 1, &job->image[kh], job->dz, plan->out.W, to);
     }
 }
 
@@ -103,7 +103,7 @@ static void backward_row(struct job *job, int n, int oh)
     }
     for (int v = 0; v < plan->vectors; v++) {
         load_dz(job, v, n, oh);
-        weigh(job, v);
+        wgrad(job, v);
     }
 }
 

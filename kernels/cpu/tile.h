@@ -73,21 +73,21 @@ enum { STRIP = 3 * PANEL };
 #ifdef ISA_SUFFIX
 
 /* to = the view, columns behind the last 0 up to a whole vector. */
-void ISA_NAME(tile_load_view)(const struct tile_columns *at, const struct view *view,
-                              const struct channels *channels, struct panels to);
+void ISA_NAME(prologue_view)(const struct tile_columns *at, const struct view *view,
+                             const struct channels *channels, struct panels to);
 
 /* to = dz. */
-void ISA_NAME(tile_load_grad)(const struct tile_columns *at, const struct grad *grad,
-                              const struct channels *channels, struct panels to);
+void ISA_NAME(prologue_grad)(const struct tile_columns *at, const struct grad *grad,
+                             const struct channels *channels, struct panels to);
 
 /* Adds sum z and sum z^2 of a strip of z to sums (2,C). */
-void ISA_NAME(tile_sums)(const struct tile_columns *at, const float *strip, double *sums);
+void ISA_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums);
 
 /* Adds what the sink asks for of a strip of q to `sums`, shaped as its sums (2,C) or gate_sums
  * (N,3,C). */
-void ISA_NAME(tile_sink_sums)(const struct tile_columns *at, const float *strip,
-                              const struct grad_sink *sink, const struct channels *of,
-                              double *sums);
+void ISA_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
+                                  const struct grad_sink *sink, const struct channels *of,
+                                  double *sums);
 
 #endif
 #endif

@@ -66,7 +66,7 @@ static const struct value_type {
 } types[] = {
     {"F32", 4, from_f32}, {"F64", 8, from_f64}, {"F16", 2, from_f16}, {"BF16", 2, from_bf16}};
 
-struct place { /* where a tensor lies behind the header */
+struct tensor_span { /* where a tensor lies behind the header */
     char name[112];
     uint64_t begin, end;
     const struct value_type *type; /* NULL: ignored */
@@ -76,10 +76,10 @@ struct reading {
     const char *path;
     int file;
     uint64_t data_start, data_bytes;
-    struct place *places; /* (place_count), ignored ones too */
+    struct tensor_span *places; /* (place_count), ignored ones too */
     int place_count;
     struct tensor *tensors; /* (count), and where each lies */
-    const struct place **from;
+    const struct tensor_span **from;
     int count;
 };
 
@@ -121,7 +121,8 @@ static bool get_size(const json_t *value, uint64_t *size)
     return true;
 }
 
-static enum err read_place(const struct reading *reading, const json_t *entry, struct place *place)
+static enum err read_place(const struct reading *reading, const json_t *entry,
+                           struct tensor_span *place)
 {
     const json_t *offsets = json_object_get(entry, "data_offsets");
     if (json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &place->begin) ||
@@ -133,7 +134,7 @@ static enum err read_place(const struct reading *reading, const json_t *entry, s
 }
 
 static enum err read_shape(const struct reading *reading, const json_t *entry,
-                           const struct place *place, struct tensor *tensor)
+                           const struct tensor_span *place, struct tensor *tensor)
 {
     const json_t *shape = json_object_get(entry, "shape");
     if (!json_is_array(shape) || json_array_size(shape) > MOST_RANK)
@@ -157,7 +158,7 @@ static enum err read_shape(const struct reading *reading, const json_t *entry,
 static enum err read_entry(struct reading *reading, const char *name, const json_t *entry)
 {
     enum err err = ERR_OK;
-    struct place *place = &reading->places[reading->place_count];
+    struct tensor_span *place = &reading->places[reading->place_count];
     struct tensor *tensor = &reading->tensors[reading->count];
     if (!is_plain(name))
         TRY(err_set(ERR_DATA, "%s: tensor number %d has an empty, overlong or unprintable name",
@@ -179,7 +180,7 @@ out:
 
 static int by_begin(const void *left, const void *right)
 {
-    const struct place *const *l = left, *const *r = right;
+    const struct tensor_span *const *l = left, *const *r = right;
     if ((*l)->begin != (*r)->begin)
         return (*l)->begin < (*r)->begin ? -1 : 1;
     return (*l)->end < (*r)->end ? -1 : (*l)->end > (*r)->end;
@@ -190,7 +191,7 @@ static enum err check_places(const struct reading *reading)
 {
     enum err err = ERR_OK;
     size_t count = (size_t)reading->place_count;
-    const struct place **order = mem_array(count, sizeof *order);
+    const struct tensor_span **order = mem_array(count, sizeof *order);
     uint64_t end = 0;
     for (size_t i = 0; i < count; i++)
         order[i] = &reading->places[i];
@@ -277,7 +278,7 @@ out:
     return err;
 }
 
-static enum err read_values(const struct reading *reading, const struct place *place,
+static enum err read_values(const struct reading *reading, const struct tensor_span *place,
                             struct tensor *tensor, unsigned char *piece)
 {
     enum err err = ERR_OK;

@@ -75,7 +75,7 @@ int comm_first(int leaves, int size, int rank)
 }
 
 /* What a rank says about itself when somebody failed. Fixed size: it travels between ranks. */
-struct verdict {
+struct agreement {
     int32_t code;
     char text[508];
 };
@@ -84,8 +84,8 @@ enum err comm_agree(struct comm *comm, enum err mine)
 {
     enum err err = ERR_OK;
     uint32_t flags = mine != ERR_OK;
-    struct verdict verdict = {.code = (int32_t)mine};
-    struct verdict *all = NULL; /* (size) */
+    struct agreement verdict = {.code = (int32_t)mine};
+    struct agreement *all = NULL; /* (size) */
     if (mine == ERR_PEER || comm->size == 1)
         return mine;
     TRY(comm->any(comm, &flags));

@@ -1,3 +1,5 @@
+/* The prologue of a 1x1 convolution's product: a view is applied, or a gradient formed, while a
+ * tile is loaded into panels. */
 #include "kernels/cpu/run.h"
 
 VEC_INLINE void view_body(enum act act, const struct run *run, int row, int c, const int lanes)
@@ -7,8 +9,8 @@ VEC_INLINE void view_body(enum act act, const struct run *run, int row, int c, c
     vec_store(run_to(run, row, c), view_value(act, &k, z) * vec_load_part(run->gate + c, lanes));
 }
 
-void ISA_NAME(tile_load_view)(const struct tile_columns *at, const struct view *view,
-                              const struct channels *channels, struct panels to)
+void ISA_NAME(prologue_view)(const struct tile_columns *at, const struct view *view,
+                             const struct channels *channels, struct panels to)
 {
     for (int i = 0; i < at->tile->images; i++) {
         struct run run = run_make(at, i, view->z);
@@ -29,8 +31,8 @@ VEC_INLINE void grad_body(enum act act, const struct run *run, int row, int c, c
     vec_store(run_to(run, row, c), grad_value(act, &k, z, q, s, p));
 }
 
-void ISA_NAME(tile_load_grad)(const struct tile_columns *at, const struct grad *grad,
-                              const struct channels *channels, struct panels to)
+void ISA_NAME(prologue_grad)(const struct tile_columns *at, const struct grad *grad,
+                             const struct channels *channels, struct panels to)
 {
     for (int i = 0; i < at->tile->images; i++) {
         int image = at->tile->image + i;

@@ -1,3 +1,5 @@
+/* The epilogue of a 1x1 convolution's product: what the next pass needs of a strip is summed, and a
+ * gradient sent on, before the strip leaves the cache. */
 #include "kernels/cpu/run.h"
 
 /* fp32 sums of one strip or of one image's part of it: up to three arrays of its columns. */
@@ -35,7 +37,7 @@ VEC_INLINE void sums_body(enum act act, const struct run *run, int c, const int 
     }
 }
 
-void ISA_NAME(tile_sums)(const struct tile_columns *at, const float *strip, double *sums)
+void ISA_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums)
 {
     struct totals totals;
     struct run run = run_make(at, 0, NULL);
@@ -105,8 +107,9 @@ VEC_INLINE void gate_body(enum act act, const struct run *run, int c, const int 
     sink_sums(act, true, run, c, vecs, lanes);
 }
 
-void ISA_NAME(tile_sink_sums)(const struct tile_columns *at, const float *strip,
-                              const struct grad_sink *sink, const struct channels *of, double *sums)
+void ISA_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
+                                  const struct grad_sink *sink, const struct channels *of,
+                                  double *sums)
 {
     size_t C = (size_t)at->C;
     struct totals totals;
