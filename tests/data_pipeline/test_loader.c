@@ -2,6 +2,7 @@
 #include "tests/count_allocations.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/augment.h"
+#include "trainer/data/loader.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,8 +6,17 @@
 #ifndef TRAINER_DATA_AUGMENT_H
 #define TRAINER_DATA_AUGMENT_H
 
-#include "trainer/data/loader.h"
 #include "trainer/data/resample.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct augment_cfg { /* OFA's: random resized crop 0.08..1, ratio 3/4..4/3, flip 0.5, brightness
+                        32/255, saturation 0.5 */
+    double crop_min; /* least area of a random resized crop; 1: no crop (resized whole) */
+    bool has_flip;
+    bool has_colour; /* brightness and saturation jitter in random order */
+    double brightness, saturation;
+};
 
 struct transform {
     struct area area; /* of the stored image, becomes R x R */

@@ -7,15 +7,8 @@
 #define TRAINER_DATA_LOADER_H
 
 #include "kernels/device.h"
+#include "trainer/data/augment.h"
 #include "trainer/data/dataset.h"
-
-struct augment_cfg { /* OFA's: random resized crop 0.08..1, ratio 3/4..4/3, flip 0.5, brightness
-                        32/255, saturation 0.5 */
-    double crop_min; /* least area of a random resized crop; 1: no crop (resized whole) */
-    bool has_flip;
-    bool has_colour; /* brightness and saturation jitter in random order */
-    double brightness, saturation;
-};
 
 struct batch { /* one micro-batch, borrowed until loader_release */
     int N, resolution, C;
