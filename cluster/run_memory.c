@@ -14,7 +14,8 @@ static void count_stage(const struct campaign_run *run, const struct campaign *c
                                       .ranks = node->is_host ? 1 : campaign->resources.ranks,
                                       .train_images = run->train_images,
                                       .holdout_images = run->holdout_images,
-                                      .test_images = run->test_images};
+                                      .test_images = run->test_images,
+                                      .image_side = run->image_side};
     struct footprint footprint;
     footprint_of(&cfg, &footprint);
     if (footprint.gang_bytes > memory->footprint.gang_bytes)

@@ -1,5 +1,6 @@
 #include "trainer/footprint.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/data/augment.h"
 #include "trainer/evaluate/eval_batches.h"
 #include "trainer/evaluate/evaluate_open.h"
 #include "trainer/gang/comm.h"
@@ -7,7 +8,7 @@
 
 /* A rank of a network that hardly takes anything, with MPI and one thread; measured and rounded up.
  * Scratch of the device's operations is in it. */
-#define PROGRAM_BYTES ((size_t)64 << 20)
+#define PROGRAM_BYTES ((size_t)72 << 20)
 #define THREAD_BYTES  ((size_t)3 << 20) /* scratch of a thread: test_traffic holds 2 MiB */
 
 struct counting {
@@ -39,10 +40,21 @@ static size_t batch_bytes(const struct counting *counting, int N, int side)
     return (size_t)N * pixels * sizeof(float);
 }
 
-/* A loader's batches, one of them being computed, and the device's copy of that one. */
+/* A batch as the loader has it: u8 crops and their numbers. */
+static size_t loaded_bytes(const struct counting *counting, int N)
+{
+    const struct footprint_cfg *cfg = counting->cfg;
+    int channels = counting->net->space->channels;
+    double ratio = cfg->campaign->dataset.crop_min < 1.0 ? AUGMENT_RATIO : 0.0;
+    size_t crop = resample_room(cfg->image_side, cfg->image_side, channels, counting->side, ratio);
+    return (size_t)N * (sizeof(struct image_crop) + sizeof(int32_t) + crop);
+}
+
+/* A loader's batches, the device's copy of the one that is computed, and its map. */
 static size_t loader_bytes(const struct counting *counting, int N, int ahead)
 {
-    return (size_t)(ahead + 2) * batch_bytes(counting, N, counting->side);
+    return (size_t)(ahead + 2) * loaded_bytes(counting, N) +
+           batch_bytes(counting, N, counting->side);
 }
 
 /* Of `images` in leaves of N: what a rank keeps of them, at the largest resolution in training, at

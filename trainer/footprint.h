@@ -14,6 +14,7 @@ struct footprint_cfg { /* all borrowed */
     const struct phase *phase; /* a training stage's row; NULL: it evaluates, searches, compiles */
     int ranks;
     uint32_t train_images, holdout_images, test_images;
+    int image_side; /* the longest of a stored image, pixels */
 };
 
 struct footprint {            /* bytes, of rank 0: it holds most */
