@@ -137,6 +137,11 @@ static void print_stage(const struct space *space, int index)
     text_fini(&rest);
 }
 
+static const char *padding_name(const struct space *space)
+{
+    return space->padding == PAD_SAME ? "tf" : "symmetric";
+}
+
 static void print_part(const char *name, const char *stride, enum act act, int width)
 {
     printf("%-12s %-8s %6s  %-7s %-3s %6d\n", name, "1", stride, act_name(act), "no", width);
@@ -154,9 +159,10 @@ static void print_space(const struct space *space)
     list_ints(space->depths.value, space->depths.count, "/", &lists);
     text_add(&lists, ", resolutions ");
     list_resolutions(space, &lists);
-    printf("space %s, width %g, %d classes, %d input channels; batch norm eps %g, dropout %g\n",
+    printf("space %s, width %g, %d classes, %d input channels; batch norm eps %g, dropout %g, "
+           "padding %s\n",
            space->name, space->width_multiplier, space->classes, space->channels, space->norm_eps,
-           space->dropout);
+           space->dropout, padding_name(space));
     printf("kernels %s\n\n", text_get(&lists));
     printf("%-12s %-8s %6s  %-7s %-3s %6s  %-16s %s\n", "part", "blocks", "stride", "act", "se",
            "width", "middle, first", "middle, others");
@@ -201,6 +207,8 @@ static json_t *space_json(const struct space *space)
         json_pack("{s:s, s:f, s:i, s:i, s:f, s:f}", "space", space->name, "width",
                   space->width_multiplier, "classes", space->classes, "channels", space->channels,
                   "norm_eps", space->norm_eps, "dropout", space->dropout);
+    json_object_set_new(object, "padding", json_string(padding_name(space)));
+    json_object_set_new(object, "divisor", json_integer(space->divisor));
     json_object_set_new(object, "kernels", json_ints(space->kernels.value, space->kernels.count));
     json_object_set_new(object, "expansions",
                         json_ints(space->expansions.value, space->expansions.count));

@@ -96,3 +96,13 @@ function(glowworm_on_late)
     add_dependencies(test_${name} glowworm-device-late)
   endforeach()
 endfunction()
+
+# glowworm_on_each_isa(suite...): again on x86-64-v2 and x86-64-v3; by itself a suite takes the best there is.
+function(glowworm_on_each_isa)
+  foreach(suite ${ARGN})
+    foreach(isa x86-64-v2 x86-64-v3)
+      add_test(NAME ${suite}_${isa} COMMAND test_${suite} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${suite}_${isa} PROPERTIES LABELS quick TIMEOUT 120 ENVIRONMENT GLOWWORM_TEST_ISA=${isa})
+    endforeach()
+  endforeach()
+endfunction()

@@ -31,6 +31,7 @@
 
 #include "base/act.h"
 #include "base/err.h"
+#include "base/pad.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -133,13 +134,14 @@ struct grad_sink {
     const struct norm_backward *norm; /* finished from sums; NULL: the sums are all */
 };
 
-struct conv { /* every convolution: out side (in - 1) / S + 1, zeros around the map as needed */
+struct conv { /* every convolution: out side (in - 1) / S + 1 */
     struct dims in;
     int K;  /* channels out; = in.C for a depthwise convolution */
     int R;  /* kernel side: 1 pointwise, 3 stem, 3 5 7 depthwise */
     int S;  /* stride 1 or 2; pointwise always 1 */
     int ld; /* leading dimension of the weight: pointwise (K,C): >= C; depthwise (R*R,C): >= C; stem
                (R*R*C,K): >= K */
+    enum pad pad; /* where the zeros around the map go */
 };
 
 struct dims conv_out(const struct conv *conv);

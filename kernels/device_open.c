@@ -5,7 +5,7 @@
 
 struct dims conv_out(const struct conv *conv)
 {
-    return (struct dims){conv->in.N, (conv->in.H - 1) / conv->S + 1, (conv->in.W - 1) / conv->S + 1,
+    return (struct dims){conv->in.N, pad_out(conv->in.H, conv->S), pad_out(conv->in.W, conv->S),
                          conv->K};
 }
 

@@ -16,10 +16,11 @@ enum { DW_TILE_MAX = 8, DW_R_MAX = 7 };
  * a run of whole vectors of channels. */
 struct dw_plan {
     struct dims in, out;
-    int R, S, P;  /* after cropping */
-    int crop;     /* taps cropped on each side */
-    int R_stored; /* of the weight tensor */
-    int vectors;  /* per block; the last block may have fewer */
+    int R, S;      /* after cropping */
+    int top, left; /* rows and columns of zeros in front, after cropping */
+    int crop;      /* taps cropped on each side */
+    int R_stored;  /* of the weight tensor */
+    int vectors;   /* per block; the last block may have fewer */
     int blocks, groups;
     int band;     /* output rows per step, so that a step of a narrow map is worth its overhead */
     int in_slots; /* rows of the ring of input rows */
@@ -96,7 +97,7 @@ void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring 
 /* Chunks of input rows needed before the outputs of rows below `end` can be computed. */
 static inline int dw_chunks_needed(const struct dw_plan *plan, int end)
 {
-    int rows = (end - 1) * plan->S + plan->P + 1, chunk_rows = plan->band * plan->S;
+    int rows = (end - 1) * plan->S + plan->R - plan->top, chunk_rows = plan->band * plan->S;
     return ((rows < plan->in.H ? rows : plan->in.H) + chunk_rows - 1) / chunk_rows;
 }
 
@@ -106,20 +107,22 @@ struct dw_rows {
     const float *in[DW_R_MAX];
     const float *w;
     int count, W;
+    int left; /* columns of zeros in front of column 0 */
 };
 
 /* The gradient dz of one output row and the input rows that met it. */
 struct dw_weigh_rows {
     const float *x[DW_R_MAX];
     const float *dz;
-    int W; /* of x */
+    int W;    /* of x */
+    int left; /* columns of zeros in front of its column 0 */
 };
 
-/* out[step (o)] = sum over i, k of in[i][o S - (R - 1) / 2 + k] w[i R + k] for `tiles` tiles of
+/* out[step (o)] = sum over i, k of in[i][o S - left + k] w[i R + k] for `tiles` tiles of
  * outputs, step in pixels. */
 typedef void dw_correlate_fn(const struct dw_rows *rows, int tiles, int step, float *out);
 
-/* sum[k] += sum over `tiles` tiles of outputs o of x[o S - (R - 1) / 2 + k] dz[o], for M rows x at
+/* sum[k] += sum over `tiles` tiles of outputs o of x[o S - left + k] dz[o], for M rows x at
  * once: the sums of row i at sum + i * R * VEC_WIDTH. o begins at `first`. */
 typedef void dw_weigh_fn(const struct dw_weigh_rows *rows, int first, int tiles, float *sum);
 

@@ -196,17 +196,24 @@ static void reserve_shared(struct dw_backward *op)
     op->mean = channels_fill(&mean, C, op->sink ? op->sink->mean : NULL, 0);
 }
 
+/* Of parity e behind `before` rows or columns of zeros. */
+static struct dw_parity parity_of(const struct dw_plan *plan, int e, int before)
+{
+    int last = plan->R - 1;
+    while ((last - e - before) % plan->S != 0)
+        last--;
+    return (struct dw_parity){.taps = last / plan->S + 1, .last = last};
+}
+
 /* The taps of each parity, and the register tiles for them. */
 static void plan_parities(struct dw_backward *op)
 {
     const struct dw_plan *plan = &op->plan;
     for (int e = 0; e < plan->S; e++) {
-        int last = plan->R - 1;
-        while ((last - e - plan->P) % plan->S != 0)
-            last--;
-        op->parity[e] = (struct dw_parity){.taps = last / plan->S + 1, .last = last};
+        op->rows[e] = parity_of(plan, e, plan->top);
+        op->columns[e] = parity_of(plan, e, plan->left);
         int columns = (plan->in.W - e + plan->S - 1) / plan->S;
-        op->correlate[e] = ISA_NAME(dw_correlate)(op->parity[e].taps, 1, columns ? columns : 1);
+        op->correlate[e] = ISA_NAME(dw_correlate)(op->columns[e].taps, 1, columns ? columns : 1);
     }
     op->wgrad = ISA_NAME(dw_weigh)(plan->R, plan->S, plan->out.W);
 }

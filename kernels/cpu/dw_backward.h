@@ -7,7 +7,7 @@
 
 #include "kernels/cpu/dw.h"
 
-/* Input rows (and columns) of one parity meet the same taps: for stride 1 all of them, for stride 2
+/* Input rows, or columns, of one parity meet the same taps: for stride 1 all of them, for stride 2
  * every other one. */
 struct dw_parity {
     int taps; /* how many */
@@ -17,7 +17,7 @@ struct dw_parity {
 struct dw_backward { /* the whole operation, read only */
     struct device *device;
     struct dw_plan plan;
-    struct dw_parity parity[2];
+    struct dw_parity rows[2], columns[2];
     struct dw_correlate correlate[2]; /* by parity of the column */
     struct dw_weigh wgrad;
     struct dw_input input;

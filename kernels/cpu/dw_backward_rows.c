@@ -1,15 +1,15 @@
 #include "kernels/cpu/dw_backward.h"
 
-/* Which taps an input row or column meets depends on its parity under the stride. */
-static const struct dw_parity *parity_of(const struct dw_backward *op, int at)
+/* Which taps an input row meets depends on its parity under the stride. */
+static const struct dw_parity *parity_of(const struct dw_backward *op, int ih)
 {
-    return &op->parity[at % op->plan.S];
+    return &op->rows[ih % op->plan.S];
 }
 
 /* The first output row that input row ih meets, by its last tap; may lie outside the map. */
 static int first_row(const struct dw_backward *op, int ih)
 {
-    return (ih + op->plan.P - parity_of(op, ih)->last) / op->plan.S;
+    return (ih + op->plan.top - parity_of(op, ih)->last) / op->plan.S;
 }
 
 int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih)
@@ -20,9 +20,8 @@ int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih)
 /* Where the taps of rows of parity f and columns of parity e begin, in taps. */
 static int parity_offset(const struct dw_backward *op, int f, int e)
 {
-    const struct dw_parity *parity = op->parity;
-    int before = f == 0 ? 0 : parity[0].taps * op->plan.R;
-    return before + (e == 0 ? 0 : parity[f].taps * parity[0].taps);
+    int before = f == 0 ? 0 : op->rows[0].taps * op->plan.R;
+    return before + (e == 0 ? 0 : op->rows[f].taps * op->columns[0].taps);
 }
 
 /* Rows and columns of dz in rising order are taps in falling order. */
@@ -30,10 +29,10 @@ static void pack_parity(const struct dw_backward_job *job, int c, int f, int e, 
 {
     const struct dw_backward *op = job->op;
     const struct dw_plan *plan = &op->plan;
-    for (int i = 0; i < op->parity[f].taps; i++)
-        for (int j = 0; j < op->parity[e].taps; j++, to += VEC_WIDTH) {
+    for (int i = 0; i < op->rows[f].taps; i++)
+        for (int j = 0; j < op->columns[e].taps; j++, to += VEC_WIDTH) {
             int tap =
-                dw_tap(plan, op->parity[f].last - i * plan->S, op->parity[e].last - j * plan->S);
+                dw_tap(plan, op->rows[f].last - i * plan->S, op->columns[e].last - j * plan->S);
             vec_store(to, vec_load_part(op->w + (ptrdiff_t)tap * op->ld + c, dw_lanes(plan, c)));
         }
 }
@@ -74,11 +73,12 @@ static void wgrad_row(const struct dw_backward_job *job, int v, int oh)
 {
     const struct dw_weigh *wgrad = &job->op->wgrad;
     const struct dw_plan *plan = &job->op->plan;
-    int first = oh * plan->S - plan->P, top = first < 0 ? -first : 0;
+    int first = oh * plan->S - plan->top, top = first < 0 ? -first : 0;
     int bottom = first + plan->R > plan->in.H ? plan->in.H - first : plan->R;
     ptrdiff_t tap = ((ptrdiff_t)v * plan->R + top) * plan->R;
     float *dw = job->dw + tap * VEC_WIDTH;
-    struct dw_weigh_rows rows = {.dz = dw_ring_row(&job->dz, v, oh), .W = plan->in.W};
+    struct dw_weigh_rows rows = {
+        .dz = dw_ring_row(&job->dz, v, oh), .W = plan->in.W, .left = plan->left};
     dw_ring_rows(&job->x, v, first + top, bottom - top, rows.x);
     bool is_whole = bottom - top == plan->R && wgrad->run_rows[0];
     for (int i = 0, o = 0; i < 2; i++) {
@@ -86,7 +86,7 @@ static void wgrad_row(const struct dw_backward_job *job, int v, int oh)
         if (tiles && is_whole)
             wgrad->run_rows[i](&rows, o, tiles, dw);
         for (int kh = top; tiles && !is_whole && kh < bottom; kh++) {
-            struct dw_weigh_rows one = {{rows.x[kh - top]}, rows.dz, rows.W};
+            struct dw_weigh_rows one = {{rows.x[kh - top]}, rows.dz, rows.W, rows.left};
             wgrad->run[i](&one, o, tiles, dw + (ptrdiff_t)(kh - top) * plan->R * VEC_WIDTH);
         }
         o += tiles * wgrad->size;
@@ -112,7 +112,8 @@ static void correlate_row(const struct dw_backward_job *job, int v, int ih, floa
     dw_ring_rows(&job->dz, v, first + top, rows.count, rows.in);
     for (int e = 0; e < plan->S; e++) {
         ptrdiff_t tap = (ptrdiff_t)v * plan->R * plan->R + parity_offset(op, f, e);
-        rows.w = job->w + (tap + (ptrdiff_t)top * op->parity[e].taps) * VEC_WIDTH;
+        rows.w = job->w + (tap + (ptrdiff_t)top * op->columns[e].taps) * VEC_WIDTH;
+        rows.left = (op->columns[e].last - e - plan->left) / plan->S;
         op->correlate[e].run(&rows, op->correlate[e].tiles, plan->S, to + (ptrdiff_t)e * VEC_WIDTH);
     }
 }

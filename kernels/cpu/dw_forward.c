@@ -46,11 +46,12 @@ static void output_row(const struct job *job, int v, int oh, float *to)
 {
     const struct forward *op = job->op;
     const struct dw_plan *plan = &op->plan;
-    int first = oh * plan->S - plan->P, top = first < 0 ? -first : 0;
+    int first = oh * plan->S - plan->top, top = first < 0 ? -first : 0;
     int bottom = first + plan->R > plan->in.H ? plan->in.H - first : plan->R;
     struct dw_rows rows = {.w = job->w + ((ptrdiff_t)v * plan->R + top) * plan->R * VEC_WIDTH,
                            .count = bottom - top,
-                           .W = plan->in.W};
+                           .W = plan->in.W,
+                           .left = plan->left};
     dw_ring_rows(&job->ring, v, first + top, rows.count, rows.in);
     op->correlate.run(&rows, op->correlate.tiles, 1, to);
 }

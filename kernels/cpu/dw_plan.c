@@ -46,8 +46,9 @@ struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
             conv->ld);
     plan.R = cropped_side(conv);
     plan.crop = (conv->R - plan.R) / 2;
-    plan.P = plan.R / 2;
     plan.S = plan.R == 1 ? 1 : conv->S; /* one pixel: the stride has nowhere to go */
+    plan.top = pad_before(conv->pad, conv->in.H, conv->R, conv->S) - plan.crop;
+    plan.left = pad_before(conv->pad, conv->in.W, conv->R, conv->S) - plan.crop;
     plan_bands(&plan);
     plan.vectors = vectors_per_block(plan.in.C, plan.in_slots, plan.in.W);
     plan.blocks = (vec_round(plan.in.C) / VEC_WIDTH + plan.vectors - 1) / plan.vectors;

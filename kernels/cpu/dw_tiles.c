@@ -10,7 +10,7 @@ VEC_INLINE void correlate(const struct dw_rows *rows, const int R, const int S, 
     VEC_UNROLL
     for (int t = 0; t < T; t++)
         sum[t] = vec_zero();
-    const int first = o * S - (R - 1) / 2;
+    const int first = o * S - rows->left;
     for (int i = 0; i < rows->count; i++) {
         const float *in = rows->in[i];
         const float *w = rows->w + (ptrdiff_t)i * R * VEC_WIDTH;
@@ -43,7 +43,7 @@ VEC_INLINE void wgrad(const struct dw_weigh_rows *rows, const int M, const int R
     VEC_UNROLL
     for (int t = 0; t < T; t++)
         d[t] = vec_load(rows->dz + (ptrdiff_t)(o + t) * VEC_WIDTH);
-    const int first = o * S - (R - 1) / 2;
+    const int first = o * S - rows->left;
     VEC_UNROLL
     for (int j = 0; j < (T - 1) * S + R; j++) {
         if ((unsigned)(first + j) >= (unsigned)rows->W)

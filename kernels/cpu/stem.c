@@ -10,8 +10,10 @@ struct stem_plan ISA_NAME(stem_plan)(const struct conv *conv)
     plan.vectors = vec_round(conv->K) / VEC_WIDTH;
     plan.taps = STEM_R * STEM_R * conv->in.C;
     plan.groups = conv->in.N < jobs ? conv->in.N : jobs;
+    plan.top = pad_before(conv->pad, conv->in.H, STEM_R, conv->S);
+    plan.left = pad_before(conv->pad, conv->in.W, STEM_R, conv->S);
     /* room for the last register tile behind the row */
-    plan.image_row_floats = (size_t)(conv->in.W + 2 * STEM_P + 16) * (size_t)conv->in.C;
+    plan.image_row_floats = (size_t)(conv->in.W + STEM_R - 1 + 16) * (size_t)conv->in.C;
     return plan;
 }
 
@@ -29,7 +31,7 @@ void ISA_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x,
     if (ih < 0 || ih >= in.H)
         return;
     const float *from = map_at(x->z, ((size_t)n * in.H + ih) * in.W * in.C);
-    to += STEM_P * in.C;
+    to += plan->left * in.C;
     memcpy(to, from, sizeof *to * (size_t)in.W * (size_t)in.C);
     if (!x->scale && !x->gate && x->act == ACT_NONE)
         return;

@@ -5,13 +5,14 @@
 
 #include "kernels/cpu/rows.h"
 
-enum { STEM_R = 3, STEM_P = 1, STEM_TAPS_MAX = 9 * 3 };
+enum { STEM_R = 3, STEM_TAPS_MAX = 9 * 3 };
 
 struct stem_plan { /* a function of the shape alone. A job is a run of whole images */
     struct dims in, out;
     int S, ld;
-    int vectors; /* over K */
-    int taps;    /* 9 C */
+    int top, left; /* rows and columns of zeros in front */
+    int vectors;   /* over K */
+    int taps;      /* 9 C */
     int groups;
     size_t image_row_floats; /* a padded image row */
 };

@@ -98,7 +98,7 @@ static void backward_row(struct job *job, int n, int oh)
     const struct stem_plan *plan = &job->op->plan;
     for (int kh = 0; kh < STEM_R; kh++) {
         float *row = job->image_rows + kh * plan->image_row_floats;
-        ISA_NAME(stem_load_row)(plan, &job->op->x, n, oh * plan->S - STEM_P + kh, row);
+        ISA_NAME(stem_load_row)(plan, &job->op->x, n, oh * plan->S - plan->top + kh, row);
         job->image[kh] = row;
     }
     for (int v = 0; v < plan->vectors; v++) {

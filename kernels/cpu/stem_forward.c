@@ -99,7 +99,7 @@ static void forward_image(struct job *job, int n)
     for (int oh = 0; oh < plan->out.H; oh++) {
         for (int kh = 0; kh < STEM_R; kh++) {
             float *row = job->image_rows + kh * plan->image_row_floats;
-            ISA_NAME(stem_load_row)(plan, &op->x, n, oh * plan->S - STEM_P + kh, row);
+            ISA_NAME(stem_load_row)(plan, &op->x, n, oh * plan->S - plan->top + kh, row);
             job->image[kh] = row;
         }
         output_row(job, n, oh);

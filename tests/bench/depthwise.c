@@ -175,7 +175,7 @@ static void show(struct device *device, const struct layer *layer, double peak, 
 
 #define LAYER(count, N, H, C, R, S, act, gated)                                                    \
     {                                                                                              \
-        count, {{N, H, H, C}, C, R, S, C}, act, gated                                              \
+        count, {{N, H, H, C}, C, R, S, C, PAD_SYMMETRIC}, act, gated                               \
     }
 
 /* mbv3, expansion 6, kernel 7, depth 4; the side is for an image of 32 pixels. */

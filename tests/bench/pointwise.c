@@ -150,7 +150,8 @@ static void print_layer(struct device *device, const struct layer *layer, int re
 {
     int side = layer->side * resolution / 128;
     side = side ? side : 1;
-    struct conv conv = {{N, side, side, layer->C}, layer->K, 1, 1, layer->C};
+    struct conv conv = {
+        .in = {N, side, side, layer->C}, .K = layer->K, .R = 1, .S = 1, .ld = layer->C};
     struct maps maps;
     make_maps(device, &conv, &maps);
     double rows = (double)N * side * side, C = layer->C, K = layer->K;

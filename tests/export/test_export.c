@@ -258,6 +258,54 @@ static void relu6_networks_go_out_without_caffe(void **state)
     close_rig(&rig);
 }
 
+static void odd_widths_go_out_in_every_format(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "tests/spaces/odd.yaml", 1);
+    write_bundle(&rig, "r=28 k=7,5,3,5,3,7 e=3,2,2,3,4,2 d=2,3", "odd");
+    write_bundle(&rig, "r=23 k=3 e=2 d=1", "little");
+    assert_true(has_file(&rig, "odd/network.pb"));
+    assert_true(has_file(&rig, "odd/network.caffemodel"));
+    read_with_opencv(&rig, "odd little");
+    close_rig(&rig);
+    open_rig(&rig, "tests/spaces/odd-gated.yaml", 3);
+    write_bundle(&rig, "r=28 k=5,3,7,3,5,5 e=2,3,3,2,4,4 d=2,1", "gated");
+    read_with_opencv(&rig, "gated");
+    close_rig(&rig);
+}
+
+static bool mentions(const struct rig *rig, const char *name, const char *word)
+{
+    char path[256], *text = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/%s", rig->folder, name);
+    CHECK(file_read(path, 1 << 24, &text, &size));
+    bool found = memmem(text, size, word, strlen(word)) != NULL;
+    mem_free(text);
+    return found;
+}
+
+/* Sides of 28, 14 and 7: the odd zero stands behind the first two, and Caffe cannot say so. */
+static void tensorflow_s_padding_goes_out_without_a_pad(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "tests/spaces/tf.yaml", 3);
+    write_bundle(&rig, "r=28 k=7,5,3,3,3,5 e=3,2,2,3,4,2 d=2,2", "tf");
+    write_bundle(&rig, "r=20 k=3,3,5,5,3,3 e=2 d=1", "little");
+    assert_false(mentions(&rig, "tf/network.pb", "paddings"));
+    assert_true(mentions(&rig, "tf/network.pb", "SAME"));
+    assert_false(has_file(&rig, "tf/network.caffemodel"));
+    check_refusal(&rig, "tf", "caffe", "padding: symmetric");
+    read_with_opencv(&rig, "tf little");
+    close_rig(&rig);
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 3);
+    write_bundle(&rig, "r=28 k=3 e=2 d=1", "symmetric");
+    assert_true(mentions(&rig, "symmetric/network.pb", "paddings"));
+    close_rig(&rig);
+}
+
 static void a_bundle_replaces_a_bundle_and_nothing_else(void **state)
 {
     (void)state;
@@ -389,6 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relu_networks_go_out_in_every_format),
         cmocka_unit_test(relu6_networks_go_out_without_caffe),
+        cmocka_unit_test(odd_widths_go_out_in_every_format),
+        cmocka_unit_test(tensorflow_s_padding_goes_out_without_a_pad),
         cmocka_unit_test(a_bundle_replaces_a_bundle_and_nothing_else),
         cmocka_unit_test(gated_networks_go_out_as_onnx_only),
         cmocka_unit_test(a_network_without_statistics_is_refused),

@@ -78,7 +78,7 @@ float *fixture_weights(struct fixture *fixture, int rows, int C, int ld)
 static const struct dims maps[] = {{3, 1, 1, 0},   {3, 2, 2, 0},   {2, 3, 2, 0}, {2, 2, 3, 0},
                                    {2, 4, 4, 0},   {2, 5, 7, 0},   {2, 9, 9, 0}, {1, 6, 1, 0},
                                    {2, 14, 14, 0}, {1, 13, 22, 0}, {3, 8, 41, 0}};
-static const int channels[] = {8, 24, 40, 100};
+static const int channels[] = {8, 24, 5, 40, 13, 100, 27};
 
 enum act fixture_act(int number)
 {
@@ -91,9 +91,10 @@ void fixture_each_shape(void (*test)(const struct conv *conv, int number))
     int number = 0;
     for (size_t map = 0; map < sizeof maps / sizeof *maps; map++)
         for (int R = 3; R <= 7; R += 2)
-            for (int S = 1; S <= 2; S++, number++) {
-                struct conv conv = {.in = maps[map], .R = R, .S = S};
-                conv.in.C = conv.K = channels[number % 4];
+            for (int turn = 0; turn < 3; turn++, number++) {
+                struct conv conv = {.in = maps[map], .R = R, .S = turn ? 2 : 1};
+                conv.pad = turn == 1 || number % 2 ? PAD_SAME : PAD_SYMMETRIC;
+                conv.in.C = conv.K = channels[number % 7];
                 conv.ld = conv.K + number % 3 * 4;
                 test(&conv, number);
             }
@@ -103,9 +104,9 @@ const char *fixture_title(const struct conv *conv, const char *what, int threads
 {
     static char text[160];
     snprintf(text, sizeof text,
-             "%s, %d images %dx%d, %d of %d channels to %d, kernel %d stride %d, %d threads", what,
-             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->K, conv->R, conv->S,
-             threads);
+             "%s, %d images %dx%d, %d of %d channels to %d, kernel %d stride %d%s, %d threads",
+             what, conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->ld, conv->K, conv->R,
+             conv->S, conv->pad == PAD_SAME ? " same" : "", threads);
     return text;
 }
 

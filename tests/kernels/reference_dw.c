@@ -96,16 +96,24 @@ struct step { /* one multiplication of a convolution: where in the input, the ou
     size_t in, out, tap;
 };
 
+/* Zeros in front of a side of `in`: half of what the windows need, the odd one behind; or R / 2. */
+static int zeros_before(const struct conv *conv, int in, int out)
+{
+    int needed = (out - 1) * conv->S + conv->R - in;
+    return conv->pad == PAD_SAME ? (needed > 0 ? needed : 0) / 2 : conv->R / 2;
+}
+
 /* Calls visit for every pixel of the output and every tap that meets the input there; `in` and
  * `out` are pixel numbers. */
 static void convolve(const struct conv *conv, void (*visit)(struct step, void *), void *context)
 {
     struct dims in = conv->in, out = conv_out(conv);
+    int top = zeros_before(conv, in.H, out.H), left = zeros_before(conv, in.W, out.W);
     for (int n = 0; n < in.N; n++)
         for (int at = 0; at < out.H * out.W; at++)
             for (int tap = 0; tap < conv->R * conv->R; tap++) {
-                int ih = at / out.W * conv->S + tap / conv->R - conv->R / 2;
-                int iw = at % out.W * conv->S + tap % conv->R - conv->R / 2;
+                int ih = at / out.W * conv->S + tap / conv->R - top;
+                int iw = at % out.W * conv->S + tap % conv->R - left;
                 if (ih < 0 || ih >= in.H || iw < 0 || iw >= in.W)
                     continue;
                 struct step step = {(size_t)(n * in.H * in.W + ih * in.W + iw),

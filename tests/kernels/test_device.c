@@ -51,7 +51,7 @@ static void a_device_says_what_its_results_depend_on(void **state)
 static void a_convolution_keeps_the_map_or_halves_it_rounding_up(void **state)
 {
     (void)state;
-    struct conv conv = {{2, 7, 8, 3}, 5, 3, 2, 3};
+    struct conv conv = {.in = {2, 7, 8, 3}, .K = 5, .R = 3, .S = 2, .ld = 3};
     struct dims out = conv_out(&conv);
     assert_int_equal(out.N, 2);
     assert_int_equal(out.H, 4);
@@ -61,6 +61,24 @@ static void a_convolution_keeps_the_map_or_halves_it_rounding_up(void **state)
     assert_int_equal(conv_out(&conv).H, 7);
 }
 
+/* The numbers of zeros that TensorFlow's documentation gives for SAME. */
+static void zeros_go_where_the_padding_says(void **state)
+{
+    static const struct {
+        int in, R, S, before, behind;
+    } same[] = {{224, 3, 2, 0, 1}, {225, 3, 2, 1, 1}, {112, 5, 2, 1, 2}, {56, 7, 2, 2, 3},
+                {7, 7, 2, 3, 3},   {28, 5, 1, 2, 2},  {2, 3, 2, 0, 1},   {1, 3, 2, 1, 1},
+                {9, 1, 1, 0, 0},   {2, 7, 2, 2, 3}};
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        int in = same[i].in, R = same[i].R, S = same[i].S;
+        assert_int_equal(pad_before(PAD_SAME, in, R, S), same[i].before);
+        assert_int_equal(pad_behind(PAD_SAME, in, R, S), same[i].behind);
+        assert_int_equal(pad_before(PAD_SYMMETRIC, in, R, S), R / 2);
+        assert_int_equal(pad_behind(PAD_SYMMETRIC, in, R, S), R / 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -68,6 +86,7 @@ int main(void)
         cmocka_unit_test(an_unknown_device_is_refused_by_name),
         cmocka_unit_test(a_device_says_what_its_results_depend_on),
         cmocka_unit_test(a_convolution_keeps_the_map_or_halves_it_rounding_up),
+        cmocka_unit_test(zeros_go_where_the_padding_says),
     };
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);
 }

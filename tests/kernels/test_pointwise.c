@@ -23,7 +23,8 @@ static const enum act acts[] = {ACT_NONE, ACT_RELU, ACT_RELU6, ACT_HSWISH};
 static struct conv shape_conv(int number)
 {
     const int *shape = shapes[number];
-    struct conv conv = {{shape[0], shape[1], shape[2], shape[3]}, shape[4], 1, 1, 0};
+    struct conv conv = {
+        .in = {shape[0], shape[1], shape[2], shape[3]}, .K = shape[4], .R = 1, .S = 1};
     conv.ld = shape[3] + shape[5];
     return conv;
 }
@@ -102,7 +103,7 @@ static void sums_keep_their_digits_at_large_means(void **state)
 {
     (void)state;
     struct fixture fixture = {.seed = 1};
-    struct conv conv = {{8, 20, 20, 24}, 24, 1, 1, 24};
+    struct conv conv = {.in = {8, 20, 20, 24}, .K = 24, .R = 1, .S = 1, .ld = 24};
     size_t count = reference_count(conv.in), C = 24;
     struct view x = {.z = fixture_random(&fixture, count, 256, 1)};
     float *w = fixture_keep(&fixture, check_filled(C * C, 0));
@@ -198,7 +199,7 @@ static void backward_is_the_plain_gradient(void **state)
 static void backward_takes_every_kind_of_gradient_and_sink(void **state)
 {
     (void)state;
-    struct conv conv = {{5, 7, 6, 24}, 40, 1, 1, 28};
+    struct conv conv = {.in = {5, 7, 6, 24}, .K = 40, .R = 1, .S = 1, .ld = 28};
     for (int parts = 0; parts < 16; parts++)
         for (int adding = 0; adding < ADDINGS; adding++)
             for (int summing = 0; summing < SUMMINGS; summing++) {
@@ -216,7 +217,7 @@ static void the_sink_may_be_another_tensor_than_the_map(void **state)
 {
     (void)state;
     struct fixture fixture = {.seed = 11};
-    struct conv conv = {{3, 6, 5, 40}, 24, 1, 1, 40};
+    struct conv conv = {.in = {3, 6, 5, 40}, .K = 24, .R = 1, .S = 1, .ld = 40};
     struct backward back = {.conv = &conv, .adding = ADD_IN_PLACE, .summing = SUM_CHANNELS};
     back.x.z = fixture_random(&fixture, reference_count(conv.in), 0, 1);
     make_backward(&fixture, &back, GRAD_HAS_Q | GRAD_HAS_NORM);
@@ -251,7 +252,7 @@ static void backward_sums_keep_their_digits_at_large_means(void **state)
 {
     (void)state;
     struct fixture fixture = {.seed = 5};
-    struct conv conv = {{4, 15, 15, 24}, 32, 1, 1, 24};
+    struct conv conv = {.in = {4, 15, 15, 24}, .K = 32, .R = 1, .S = 1, .ld = 24};
     struct backward back = {.conv = &conv,
                             .summing = SUM_CHANNELS,
                             .x = fixture_view(&fixture, conv.in, ACT_NONE, 256, false)};
@@ -269,7 +270,7 @@ static void gate_sums_keep_their_digits_at_large_means(void **state)
 {
     (void)state;
     struct fixture fixture = {.seed = 6};
-    struct conv conv = {{4, 15, 15, 24}, 32, 1, 1, 24};
+    struct conv conv = {.in = {4, 15, 15, 24}, .K = 32, .R = 1, .S = 1, .ld = 24};
     struct backward back = {.conv = &conv,
                             .summing = SUM_GATES,
                             .x = fixture_view(&fixture, conv.in, ACT_NONE, 256, true)};

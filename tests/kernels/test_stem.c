@@ -8,7 +8,7 @@
 
 static const struct dims maps[] = {{3, 1, 1, 0}, {2, 2, 3, 0},   {2, 5, 4, 0},
                                    {2, 9, 9, 0}, {1, 17, 22, 0}, {40, 6, 7, 0}};
-static const int channels[] = {8, 16, 24, 64, 20};
+static const int channels[] = {8, 5, 16, 24, 11, 64, 20};
 static const enum act acts[] = {ACT_NONE, ACT_RELU, ACT_RELU6, ACT_HSWISH};
 
 static void for_each_shape(void (*test)(const struct conv *conv, int number))
@@ -16,10 +16,11 @@ static void for_each_shape(void (*test)(const struct conv *conv, int number))
     int number = 0;
     for (size_t map = 0; map < sizeof maps / sizeof *maps; map++)
         for (int C = 1; C <= 3; C += 2)
-            for (int S = 1; S <= 2; S++, number++) {
-                struct conv conv = {.in = maps[map], .R = 3, .S = S};
+            for (int turn = 0; turn < 3; turn++, number++) {
+                struct conv conv = {.in = maps[map], .R = 3, .S = turn ? 2 : 1};
+                conv.pad = turn == 1 || number % 2 ? PAD_SAME : PAD_SYMMETRIC;
                 conv.in.C = C;
-                conv.K = channels[number % 5];
+                conv.K = channels[number % 7];
                 conv.ld = conv.K + number % 3 * 8;
                 test(&conv, number);
             }
@@ -29,8 +30,9 @@ static const char *title(const struct conv *conv, const char *what, int threads)
 {
     static char text[160];
     snprintf(text, sizeof text,
-             "%s, %d images %dx%d, %d channels to %d of %d, stride %d, %d threads", what,
-             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->K, conv->ld, conv->S, threads);
+             "%s, %d images %dx%d, %d channels to %d of %d, stride %d%s, %d threads", what,
+             conv->in.N, conv->in.H, conv->in.W, conv->in.C, conv->K, conv->ld, conv->S,
+             conv->pad == PAD_SAME ? " same" : "", threads);
     return text;
 }
 

@@ -17,8 +17,8 @@ static void rounding_follows_the_reference(void **state)
                 {26, 24}, {27, 32}, {28.8, 32}, {36, 40}, {134.4, 136}, {249.6, 248},
                 {52, 56}, {88, 88}, {84, 88},   {83, 80}, {1664, 1664}, {60, 64}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (space_round(rows[i].from) != rows[i].to)
-            fail_msg("%g becomes %d; expected %d", rows[i].from, space_round(rows[i].from),
+        if (space_round(rows[i].from, 8) != rows[i].to)
+            fail_msg("%g becomes %d; expected %d", rows[i].from, space_round(rows[i].from, 8),
                      rows[i].to);
 }
 
@@ -52,9 +52,9 @@ static void middle_and_hidden_widths_of_mbv3_are_the_tables(void **state)
     const int middle[] = {96, 128, 192, 288, 384, 544, 816};
     const int hidden[] = {24, 32, 48, 72, 96, 136, 208};
     for (int i = 0; i < 7; i++)
-        assert_int_equal(space_hidden(middle[i]), hidden[i]);
-    assert_int_equal(space_hidden(144), 40); /* 36 is 4.5 eights: up */
-    assert_int_equal(space_hidden(72), 24);  /* 18 would become 16, below nine tenths */
+        assert_int_equal(space_hidden(&space, middle[i]), hidden[i]);
+    assert_int_equal(space_hidden(&space, 144), 40); /* 36 is 4.5 eights: up */
+    assert_int_equal(space_hidden(&space, 72), 24);  /* 18 would become 16, below nine tenths */
 }
 
 static void shortcuts_stand_where_the_reference_has_them(void **state)
@@ -190,6 +190,38 @@ static void combinations_that_cannot_be_built_are_refused(void **state)
     }
 }
 
+static void padding_and_divisor_are_part_of_a_key_only_where_they_are_said(void **state)
+{
+    (void)state;
+    struct space space;
+    struct text plain, said;
+    const char *base = "space: own\n%schoices: {kernels: [3], expansions: [3], depths: [1]}\n"
+                       "resolutions: 32\nstem: {width: 5, act: relu}\n"
+                       "first: {width: 11, act: relu}\nstages: [{width: 13, act: relu, se: yes}]\n";
+    char text[600];
+    text_init(&plain);
+    text_init(&said);
+    snprintf(text, sizeof text, base, "");
+    assert_ok(load_text(text, &space));
+    assert_int_equal(space.padding, PAD_SYMMETRIC);
+    assert_int_equal(space.first_width, 16);
+    space_lines(&space, &plain);
+    assert_null(strstr(text_get(&plain), "padding"));
+    assert_null(strstr(text_get(&plain), "divisor"));
+    snprintf(text, sizeof text, base, "padding: tf\ndivisor: 1\n");
+    assert_ok(load_text(text, &space));
+    assert_int_equal(space.padding, PAD_SAME);
+    assert_int_equal(space.first_width, 11);
+    assert_int_equal(space_middle(&space.blocks[0], 3), 33);
+    assert_int_equal(space_hidden(&space, 33), 8);
+    space_lines(&space, &said);
+    assert_non_null(strstr(text_get(&said), "space.padding=1\nspace.divisor=1\n"));
+    snprintf(text, sizeof text, base, "padding: same\n");
+    assert_refused(load_text(text, &space), ERR_CONFIG, "'same' is not one of symmetric or tf");
+    text_fini(&plain);
+    text_fini(&said);
+}
+
 static void arguments_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -211,6 +243,7 @@ int main(void)
         cmocka_unit_test(every_space_for_the_camera_has_channels_in_eights),
         cmocka_unit_test(all_mistakes_of_a_space_file_are_listed_at_once),
         cmocka_unit_test(combinations_that_cannot_be_built_are_refused),
+        cmocka_unit_test(padding_and_divisor_are_part_of_a_key_only_where_they_are_said),
         cmocka_unit_test(arguments_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

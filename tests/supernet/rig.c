@@ -108,7 +108,7 @@ bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolut
 
 void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
 {
-    struct device_cfg cfg = {.name = test_device(), .threads = threads, .isa = ISA_AUTO};
+    struct device_cfg cfg = {.name = test_device(), .threads = threads, .isa = test_isa()};
     if (!rig_open_isa(rig, space, N, resolution, &cfg))
         fail_msg("%s", err_text());
 }

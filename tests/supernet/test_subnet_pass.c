@@ -190,6 +190,9 @@ static void a_subnet_computes_what_its_own_network_computes(void **state)
     check_alone("configs/spaces/mbv3.yaml", 3, 3, 2);
     check_alone("configs/spaces/mbv3.yaml", 5, 4, 3);
     check_alone("configs/spaces/proxyless.yaml", 7, 3, 2);
+    check_alone("tests/spaces/odd.yaml", 3, 2, 1);
+    check_alone("tests/spaces/odd-gated.yaml", 5, 2, 2);
+    check_alone("tests/spaces/tf.yaml", 7, 2, 1);
 }
 
 static void identity_matrices_are_a_plain_crop(void **state)

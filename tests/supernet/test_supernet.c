@@ -72,6 +72,8 @@ static void threads_never_change_a_bit(void **state)
     check_threads("configs/spaces/firefly-tiny.yaml", "r=36 k=5 e=3 d=2");
     check_threads("configs/spaces/mbv3.yaml", "r=36 k=7 e=4 d=3");
     check_threads("configs/spaces/proxyless.yaml", "r=36 k=3 e=6 d=2");
+    check_threads("tests/spaces/odd.yaml", "r=36 k=5 e=2 d=2");
+    check_threads("tests/spaces/odd-gated.yaml", "r=36 k=3 e=3 d=1");
 }
 
 static void a_pass_can_be_used_for_one_subnet_after_the_other(void **state)
@@ -438,7 +440,8 @@ static void the_largest_space_fits(void **state)
         text_add(&text, "  - {width: 8, act: hswish, se: yes, depth: 8}\n");
     must(space_parse("a test", text_get(&text), 1.0, 10, 3, &space));
     assert_int_equal(space.block_count, SPACE_MAX_BLOCKS);
-    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1}, &device));
+    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = test_isa()},
+                     &device));
     must(supernet_create(&space, device, &net));
     /* stem 3, first block 6, head 3, mix 1, classifier 2; 15 a block */
     assert_int_equal(net->param_count, 15 + 15 * SPACE_MAX_BLOCKS);

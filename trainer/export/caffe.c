@@ -24,6 +24,24 @@ static enum err check_layers(const struct folded *folded)
     return ERR_OK;
 }
 
+/* The zeros on each side, which Caffe wants to be as many in front as behind. */
+static enum err check_padding(const struct folded *folded)
+{
+    for (int l = 0; l < folded->count; l++) {
+        const struct folded_layer *layer = &folded->layers[l];
+        int before = pad_before(layer->pad, layer->H, layer->R, layer->S);
+        int behind = pad_behind(layer->pad, layer->H, layer->R, layer->S);
+        if (layer->kind == FOLDED_CONV && before != behind)
+            return err_set(
+                ERR_CONFIG,
+                "layer %s has %d zeros in front of its map and %d behind: Caffe pads both "
+                "sides alike; use a space with padding: symmetric, or compile to "
+                "tensorflow or onnx",
+                layer->name, before, behind);
+    }
+    return ERR_OK;
+}
+
 static void write_conv(struct text *text, const struct folded_layer *layer, const char *bottom)
 {
     text_add(text,
@@ -31,8 +49,8 @@ static void write_conv(struct text *text, const struct folded_layer *layer, cons
              "  convolution_param {\n    num_output: %d\n    bias_term: true\n    kernel_size: "
              "%d\n    pad: %d\n"
              "    stride: %d\n    group: %d\n  }\n}\n",
-             layer->name, bottom, layer->name, layer->K, layer->R, layer->R / 2, layer->S,
-             layer->groups);
+             layer->name, bottom, layer->name, layer->K, layer->R,
+             pad_before(layer->pad, layer->H, layer->R, layer->S), layer->S, layer->groups);
     if (layer->act == ACT_RELU)
         text_add(
             text,
@@ -118,6 +136,7 @@ enum err caffe_write(const struct folded *folded, const char *name, struct text 
     enum err err = ERR_OK;
     struct arena *arena = arena_create();
     TRY(check_layers(folded));
+    TRY(check_padding(folded));
     write_prototxt(folded, name, prototxt);
     pack_model(folded, name, arena, model);
 out:

@@ -47,6 +47,7 @@ static struct folded_layer *add_layer(struct fold *fold, enum folded_kind kind, 
     layer->H = layer->W = fold->side;
     layer->C = fold->channels;
     layer->groups = 1;
+    layer->pad = fold->net->space->padding;
     layer->R = 1;
     layer->S = 1;
     fold->last = fold->out->count++;
@@ -157,7 +158,7 @@ static void fold_se(struct fold *fold, int number, const char *block)
     snprintf(prefix, sizeof prefix, "%s.depth_conv.se.fc", block);
     struct folded_layer *layer = add_layer(fold, FOLDED_SE, number, "se");
     struct arena *arena = fold->out->arena;
-    int C = layer->C, hidden = space_hidden(C);
+    int C = layer->C, hidden = space_hidden(fold->net->space, C);
     const struct param *reduce = NULL, *expand = NULL;
     const float *reduce_w = get_param(fold, prefix, ".reduce.weight", &reduce);
     const float *expand_w = get_param(fold, prefix, ".expand.weight", &expand);

@@ -13,7 +13,7 @@ int folded_side(const struct folded_layer *layer)
 {
     if (layer->kind == FOLDED_POOL || layer->kind == FOLDED_LINEAR)
         return 1;
-    return layer->kind == FOLDED_CONV ? (layer->H - 1) / layer->S + 1 : layer->H;
+    return layer->kind == FOLDED_CONV ? pad_out(layer->H, layer->S) : layer->H;
 }
 
 int folded_channels(const struct folded_layer *layer)

@@ -8,12 +8,13 @@
 #include "base/act.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/pad.h"
 
 #define FOLDED_INPUT (-1) /* a layer that reads the image */
 #define FOLDED_NAME  48
 
 enum folded_kind {
-    FOLDED_CONV,   /* square kernel, "same" padding R/2, groups 1 or C, bias, activation */
+    FOLDED_CONV,   /* square kernel, out side (in - 1) / S + 1, groups 1 or C, bias, activation */
     FOLDED_ADD,    /* the shortcut: input + other */
     FOLDED_SE,     /* squeeze-excite: input times its gate */
     FOLDED_POOL,   /* mean over the map: (1,1,C) */
@@ -26,6 +27,7 @@ struct folded_layer {
     int input, other;       /* indices of earlier layers, or FOLDED_INPUT */
     int H, W, C;            /* of the input map */
     int K, R, S, groups;    /* FOLDED_CONV, FOLDED_LINEAR: K out */
+    enum pad pad;           /* of FOLDED_CONV: pad_before(), pad_behind() say how many */
     enum act act;           /* after the bias */
     float *w;               /* (K, C / groups, R, R) */
     float *b;               /* (K) */

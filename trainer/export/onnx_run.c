@@ -134,7 +134,8 @@ static void drop_maps(struct onnx_net *net, size_t at)
 }
 
 struct window { /* a convolution's geometry and weights */
-    int K, inner, R, S, pad, groups;
+    int K, inner, R, S, groups;
+    int pads[4]; /* zeros above, on the left, below, on the right */
     const float *w, *b;
 };
 
@@ -144,7 +145,8 @@ static void convolve(const struct window *window, const struct map *x, struct ma
     for (int k = 0; k < window->K; k++) {
         int first = k / (window->K / window->groups) * window->inner;
         for (int i = 0; i < y->H * y->W; i++, out++) {
-            int y0 = i / y->W * window->S - window->pad, x0 = i % y->W * window->S - window->pad;
+            int y0 = i / y->W * window->S - window->pads[0],
+                x0 = i % y->W * window->S - window->pads[1];
             *out = window->b[k];
             for (int c = 0; c < window->inner; c++)
                 for (int t = 0; t < window->R * window->R; t++) {
@@ -157,6 +159,23 @@ static void convolve(const struct window *window, const struct map *x, struct ma
     }
 }
 
+/* Fewer zeros than the kernel is wide, and a map for at least one window. */
+static enum err get_pads(const Onnx__NodeProto *node, const struct map *x, struct window *window)
+{
+    const Onnx__AttributeProto *pads = find_attribute(node, "pads");
+    for (size_t i = 0; pads && i < 4; i++) {
+        if (pads->ints[i] < 0 || pads->ints[i] >= window->R)
+            return err_set(ERR_DATA, "ONNX: convolution %s pads by %lld a kernel of %d", node->name,
+                           (long long)pads->ints[i], window->R);
+        window->pads[i] = (int)pads->ints[i];
+    }
+    if (x->H + window->pads[0] + window->pads[2] < window->R ||
+        x->W + window->pads[1] + window->pads[3] < window->R)
+        return err_set(ERR_DATA, "ONNX: convolution %s has a kernel of %d on a map of %d x %d",
+                       node->name, window->R, x->H, x->W);
+    return ERR_OK;
+}
+
 static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
@@ -166,21 +185,22 @@ static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
     struct map *y = NULL;
     TRY(get_weight(net, node->input[1], 4, &dims, &window.w));
     TRY(get_weight(net, node->input[2], 1, &bias_dims, &window.b));
-    int64_t S = get_int(node, "strides", 1), pad = get_int(node, "pads", 0),
-            groups = get_int(node, "group", 1);
+    int64_t S = get_int(node, "strides", 1), groups = get_int(node, "group", 1);
     if (get_int(node, "kernel_shape", dims[2]) != dims[2] || get_int(node, "dilations", 1) != 1)
         TRY(err_set(ERR_DATA,
                     "ONNX: convolution %s is dilated, or of another kernel than its tensor",
                     node->name));
-    if (dims[2] != dims[3] || dims[2] > 31 || S < 1 || S > 8 || pad != dims[2] / 2 || groups < 1 ||
+    if (dims[2] != dims[3] || dims[2] > 31 || S < 1 || S > 8 || groups < 1 ||
         groups > MAX_CHANNELS || dims[1] * groups != x->C || dims[0] % groups != 0 ||
         bias_dims[0] != dims[0])
         TRY(err_set(ERR_DATA, "ONNX: the shapes of convolution %s do not fit its input",
                     node->name));
     window.K = (int)dims[0], window.inner = (int)dims[1], window.R = (int)dims[2];
-    window.S = (int)S, window.pad = (int)pad, window.groups = (int)groups;
-    TRY(add_map(net, node->output[0], window.K, (x->H - 1) / window.S + 1,
-                (x->W - 1) / window.S + 1, &y));
+    window.S = (int)S, window.groups = (int)groups;
+    TRY(get_pads(node, x, &window));
+    int H = (x->H + window.pads[0] + window.pads[2] - window.R) / window.S + 1;
+    int W = (x->W + window.pads[1] + window.pads[3] - window.R) / window.S + 1;
+    TRY(add_map(net, node->output[0], window.K, H, W, &y));
     convolve(&window, x, y);
 out:
     return err;

@@ -74,8 +74,8 @@ static Onnx__AttributeProto *add_attribute(struct model *model, Onnx__NodeProto 
     return attribute;
 }
 
-static void add_ints(struct model *model, Onnx__NodeProto *node, const char *name, int count,
-                     int64_t value)
+static Onnx__AttributeProto *add_ints(struct model *model, Onnx__NodeProto *node, const char *name,
+                                      int count, int64_t value)
 {
     Onnx__AttributeProto *attribute =
         add_attribute(model, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
@@ -83,6 +83,7 @@ static void add_ints(struct model *model, Onnx__NodeProto *node, const char *nam
     attribute->ints = arena_alloc(model->arena, (size_t)count * sizeof(int64_t));
     for (int i = 0; i < count; i++)
         attribute->ints[i] = value;
+    return attribute;
 }
 
 static void add_int(struct model *model, Onnx__NodeProto *node, const char *name, int64_t value)
@@ -141,6 +142,16 @@ static char *add_act(struct model *model, const char *name, enum act act, char *
     return output;
 }
 
+/* Rows above, columns on the left, rows below, columns on the right. */
+static void add_pads(struct model *model, Onnx__NodeProto *node, const struct folded_layer *layer)
+{
+    Onnx__AttributeProto *pads = add_ints(model, node, "pads", 4, 0);
+    pads->ints[0] = pad_before(layer->pad, layer->H, layer->R, layer->S);
+    pads->ints[1] = pad_before(layer->pad, layer->W, layer->R, layer->S);
+    pads->ints[2] = pad_behind(layer->pad, layer->H, layer->R, layer->S);
+    pads->ints[3] = pad_behind(layer->pad, layer->W, layer->R, layer->S);
+}
+
 static char *add_conv(struct model *model, const struct folded_layer *layer, char *input)
 {
     char *w = join(model, layer->name, "/weights"), *b = join(model, layer->name, "/bias");
@@ -151,7 +162,7 @@ static char *add_conv(struct model *model, const struct folded_layer *layer, cha
     Onnx__NodeProto *node = add_node(model, "Conv", output, 3, (char *[]){input, w, b});
     add_ints(model, node, "kernel_shape", 2, layer->R);
     add_ints(model, node, "strides", 2, layer->S);
-    add_ints(model, node, "pads", 4, layer->R / 2);
+    add_pads(model, node, layer);
     add_ints(model, node, "dilations", 2, 1);
     add_int(model, node, "group", layer->groups);
     return add_act(model, layer->name, layer->act, output);
@@ -165,6 +176,7 @@ static char *add_gate(struct model *model, const struct folded_layer *layer, cha
     size_t count = (size_t)layer->C * (size_t)layer->hidden;
     struct folded_layer expand = {
         .kind = FOLDED_CONV, .C = layer->hidden, .K = layer->C, .R = 1, .S = 1, .groups = 1};
+    expand.H = expand.W = 1;
     expand.w = arena_alloc(model->arena, count * sizeof *expand.w);
     expand.b = arena_alloc(model->arena, (size_t)layer->C * sizeof *expand.b);
     for (size_t i = 0; i < count; i++)

@@ -1,5 +1,6 @@
-/* GraphDef writer. Strided convolutions were trained with symmetric padding, TensorFlow's SAME pads
- * one side only when the stride is 2: they are written as Pad + VALID, the rest as SAME. */
+/* GraphDef writer. Where a space pads symmetrically, its strided convolutions are not TensorFlow's
+ * SAME, which pads one side only when the stride is 2: they are written as Pad + VALID, all others
+ * as SAME. */
 #include "base/text.h"
 #include "trainer/export/tensorflow.pb-c.h"
 #include "trainer/export/writers.h"
@@ -159,18 +160,18 @@ static void add_act(struct graph *graph, const struct folded_layer *layer)
 static void add_conv(struct graph *graph, const struct folded_layer *layer, const char *output)
 {
     char weights[FOLDED_NAME + 32], bias[FOLDED_NAME + 32], conv[FOLDED_NAME + 32];
-    bool is_strided = layer->S > 1;
+    bool has_pad = layer->S > 1 && layer->pad == PAD_SYMMETRIC;
     snprintf(weights, sizeof weights, "%s/weights", layer->name);
     snprintf(bias, sizeof bias, "%s/bias", layer->name);
     snprintf(conv, sizeof conv, "%s/conv", layer->name);
-    if (is_strided)
+    if (has_pad)
         add_pad(graph, layer);
     add_weights(graph, layer, weights);
     const char *op = layer->groups > 1 ? "DepthwiseConv2dNative" : "Conv2D";
     Tf__Node *node = add_node(graph, conv, op, graph->name, weights);
     add_type(graph, node, "T", DT_FLOAT);
     add_ints(graph, node, "strides", (int64_t[]){1, layer->S, layer->S, 1});
-    add_word(graph, node, "padding", is_strided || layer->R == 1 ? "VALID" : "SAME");
+    add_word(graph, node, "padding", has_pad || layer->R == 1 ? "VALID" : "SAME");
     add_word(graph, node, "data_format", "NHWC");
     add_const(graph, bias, DT_FLOAT, 1, &layer->K, layer->b, (size_t)layer->K * sizeof(float));
     snprintf(graph->name, sizeof graph->name, "%s", output);

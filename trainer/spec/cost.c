@@ -20,9 +20,9 @@ static void add_linear(struct cost *cost, int64_t C, int64_t K, int64_t bias)
     cost->parameters += C * K + bias;
 }
 
-static void add_excite(struct cost *cost, int middle)
+static void add_excite(struct cost *cost, const struct space *space, int middle)
 {
-    int hidden = space_hidden(middle);
+    int hidden = space_hidden(space, middle);
     add_linear(cost, middle, hidden, hidden);
     add_linear(cost, hidden, middle, middle);
 }
@@ -33,7 +33,7 @@ struct cost cost_of(const struct space *space, const struct subnet *subnet)
     conv_walk(space, subnet, add_conv, &cost);
     for (int i = 0; i < space->block_count; i++)
         if (subnet_has_block(space, subnet, i) && space->blocks[i].has_se)
-            add_excite(&cost, space_middle(&space->blocks[i], subnet->expansion[i]));
+            add_excite(&cost, space, space_middle(&space->blocks[i], subnet->expansion[i]));
     int width = space->stages[space->stage_count - 1].width;
     if (space->expand_width > 0)
         width = space->expand_width;

@@ -81,6 +81,10 @@ void space_lines(const struct space *space, struct text *lines)
     text_add(lines, "\nspace.dropout=");
     text_add_real(lines, space->dropout);
     text_add(lines, "\nspace.kernel_transform=%d\n", space->has_kernel_transform);
+    if (space->padding != PAD_SYMMETRIC) /* left out, so that keys of before stay */
+        text_add(lines, "space.padding=%d\n", space->padding);
+    if (space->divisor != 8)
+        text_add(lines, "space.divisor=%d\n", space->divisor);
     add_choices(lines, "kernels", space->kernels.value, space->kernels.count);
     add_choices(lines, "expansions", space->expansions.value, space->expansions.count);
     add_choices(lines, "depths", space->depths.value, space->depths.count);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ACT_WORDS "none|relu|relu6|hswish" /* the order of enum act */
+#define PAD_WORDS "symmetric|tf"           /* of enum pad */
 #define MAX_WIDTH 4096
 
 struct stage_row { /* one row of `stages` as written */
@@ -18,6 +19,7 @@ struct space_file { /* a space file as written, before the multiplier */
     char name[64];
     double norm_eps, dropout;
     bool has_kernel_transform;
+    int padding, divisor;
     struct choices kernels, expansions, depths;
     int resolution_count, resolutions[SPACE_MAX_RESOLUTIONS];
     int stem_width, stem_stride, stem_act;
@@ -51,6 +53,10 @@ static const struct knob space_knobs[] = {
      .high = 0.9, .help = "dropout in front of the classifier"},
     {"kernel_transform", KNOB_BOOL, KNOB_FIELD(space_file, has_kernel_transform), .fallback = "yes",
      .help = "smaller kernels by a learned matrix from the centre of the larger"},
+    {"padding", KNOB_ENUM, KNOB_FIELD(space_file, padding), .fallback = "symmetric",
+     .words = PAD_WORDS, .help = "zeros on all sides alike, or as TensorFlow's SAME puts them"},
+    {"divisor", KNOB_INT, KNOB_FIELD(space_file, divisor), .fallback = "8", .low = 1, .high = 64,
+     .help = "widths are rounded to multiples of it"},
     {"choices.kernels", KNOB_INTS, KNOB_LIST(space_file, kernels.value, kernels.count), .low = 3,
      .high = 7, .help = "depthwise kernel sides of every block"},
     {"choices.expansions", KNOB_INTS, KNOB_LIST(space_file, expansions.value, expansions.count),
@@ -87,23 +93,23 @@ static const struct knob space_knobs[] = {
 static const struct schema space_schema = {space_knobs, sizeof space_knobs / sizeof *space_knobs,
                                            sizeof(struct space_file)};
 
-/* OFA's make_divisible: the nearest multiple of 8, halves up, never more than a tenth below. */
-int space_round(double channels)
+/* OFA's make_divisible: the nearest multiple, halves up, never more than a tenth below. */
+int space_round(double channels, int divisor)
 {
-    int rounded = (int)((channels + 4) / 8) * 8;
-    if (rounded < 8)
-        rounded = 8;
-    return rounded < 0.9 * channels ? rounded + 8 : rounded;
+    int rounded = (int)((channels + divisor / 2.0) / divisor) * divisor;
+    if (rounded < divisor)
+        rounded = divisor;
+    return rounded < 0.9 * channels ? rounded + divisor : rounded;
 }
 
 int space_middle(const struct block_spec *block, int expansion)
 {
-    return space_round(block->C * expansion);
+    return space_round(block->C * expansion, block->divisor);
 }
 
-int space_hidden(int middle)
+int space_hidden(const struct space *space, int middle)
 {
-    return space_round(middle / 4);
+    return space_round(middle / 4, space->divisor);
 }
 
 int choices_max(const struct choices *choices)
@@ -178,7 +184,7 @@ static void check_file(const struct space_file *file, const struct yaml_node *ro
 static void build_stage(struct space *space, const struct stage_row *row, int *C)
 {
     struct stage *stage = &space->stages[space->stage_count];
-    stage->width = space_round(row->width * space->width_multiplier);
+    stage->width = space_round(row->width * space->width_multiplier, space->divisor);
     stage->stride = row->stride;
     stage->act = (enum act)row->act;
     stage->has_se = row->has_se;
@@ -188,6 +194,7 @@ static void build_stage(struct space *space, const struct stage_row *row, int *C
     for (int i = 0; i < stage->block_count; i++) {
         struct block_spec *block = &space->blocks[space->block_count++];
         block->stage = space->stage_count;
+        block->divisor = space->divisor;
         block->index_in_stage = i;
         block->C = *C;
         block->K = stage->width;
@@ -208,24 +215,28 @@ static void build_space(const struct space_file *file, struct space *space)
     space->norm_eps = file->norm_eps;
     space->dropout = file->dropout;
     space->has_kernel_transform = file->has_kernel_transform;
+    space->padding = (enum pad)file->padding;
+    space->divisor = file->divisor;
     space->kernels = file->kernels;
     space->expansions = file->expansions;
     space->depths = file->depths;
     space->resolution_count = file->resolution_count;
     memcpy(space->resolutions, file->resolutions, sizeof space->resolutions);
-    space->stem_width = space_round(file->stem_width * multiplier);
+    space->stem_width = space_round(file->stem_width * multiplier, space->divisor);
     space->stem_stride = file->stem_stride;
     space->stem_act = (enum act)file->stem_act;
-    space->first_width = space_round(file->first_width * multiplier);
+    space->first_width = space_round(file->first_width * multiplier, space->divisor);
     space->first_stride = file->first_stride;
     space->first_act = (enum act)file->first_act;
     space->first_has_shortcut = file->first_has_shortcut;
     int C = space->first_width;
     for (int i = 0; i < file->stage_count; i++)
         build_stage(space, &file->stages[i], &C);
-    space->expand_width = file->expand_width ? space_round(file->expand_width * multiplier) : 0;
+    space->expand_width =
+        file->expand_width ? space_round(file->expand_width * multiplier, space->divisor) : 0;
     space->expand_act = (enum act)file->expand_act;
-    space->mix_width = file->mix_width ? space_round(file->mix_width * multiplier) : 0;
+    space->mix_width =
+        file->mix_width ? space_round(file->mix_width * multiplier, space->divisor) : 0;
     space->mix_act = (enum act)file->mix_act;
     /* The reference's two families name the layer differently. */
     space->expand_name = space->mix_width > 0 ? "final_expand_layer" : "feature_mix_layer";

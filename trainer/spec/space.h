@@ -1,13 +1,14 @@
 /* A search space: the table of stages a supernet is built from (configs/spaces/<name>.yaml), made
  * concrete for a width multiplier, a number of classes and of input channels. Plain data, const
  * after space_load(). OFA sec. 3.1; rounding rules as in the reference implementation (widths to
- * multiples of 8). Indices: block 0 is the first block (no expansion); dynamic blocks are
- * 0..block_count-1 in stage order. */
+ * multiples of 8, or of the space's own divisor). Indices: block 0 is the first block (no
+ * expansion); dynamic blocks are 0..block_count-1 in stage order. */
 #ifndef TRAINER_SPEC_SPACE_H
 #define TRAINER_SPEC_SPACE_H
 
 #include "base/act.h"
 #include "base/err.h"
+#include "base/pad.h"
 #include <stdbool.h>
 
 struct yaml_errors;
@@ -38,6 +39,7 @@ struct block_spec { /* one dynamic block (MBConv) at full size */
     int index_in_stage;
     int C; /* channels in */
     int K; /* channels out */
+    int divisor;
     int stride;
     enum act act;
     bool has_se;
@@ -49,9 +51,11 @@ struct space {
     int classes;
     int channels; /* of the input image: 1 or 3 */
     double width_multiplier;
+    int divisor; /* widths are multiples of it, but for classes and channels */
     double norm_eps;
     double dropout;
     bool has_kernel_transform;
+    enum pad padding; /* of every convolution */
     struct choices kernels, expansions, depths;
     int resolution_count;
     int resolutions[SPACE_MAX_RESOLUTIONS]; /* ascending */
@@ -91,12 +95,12 @@ void space_lines(const struct space *space, struct text *lines);
  * count. */
 void space_count(const struct space *space, struct text *digits);
 
-/* max(8, round v to a multiple of 8), never below 0.9 v. */
-int space_round(double channels);
-/* Middle width of a block at expansion e: space_round(round(C e)). */
+/* max(divisor, v rounded to a multiple of it), never below 0.9 v. */
+int space_round(double channels, int divisor);
+/* Middle width of a block at expansion e: C e, rounded. */
 int space_middle(const struct block_spec *block, int expansion);
-/* Hidden width of squeeze-excite: space_round(middle / 4), integer division. */
-int space_hidden(int middle);
+/* Hidden width of squeeze-excite: middle / 4 (integer division), rounded. */
+int space_hidden(const struct space *space, int middle);
 /* The largest number of dynamic blocks, expansions, ... */
 int choices_max(const struct choices *choices);
 int choices_min(const struct choices *choices);

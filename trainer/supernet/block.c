@@ -53,7 +53,7 @@ struct kernel_gradient block_kernel_gradient(const struct run *run, const struct
                                     .dm53 = slot->has_matrices ? gradient + slot->m53 : NULL};
 }
 
-static void set_shapes(struct block *block, struct dims in)
+static void set_shapes(struct block *block, struct dims in, enum pad pad)
 {
     const struct block_slot *slot = block->slot;
     int middle = block->shape.middle;
@@ -65,7 +65,8 @@ static void set_shapes(struct block *block, struct dims in)
                       .K = middle,
                       .R = block->shape.R,
                       .S = slot->stride,
-                      .ld = block_is_transformed(block) ? middle : slot->depthwise.ld};
+                      .ld = block_is_transformed(block) ? middle : slot->depthwise.ld,
+                      .pad = pad};
     block->project.conv = (struct conv){.in = conv_out(&block->depthwise.conv),
                                         .K = slot->K,
                                         .R = 1,
@@ -81,7 +82,7 @@ static void excite(struct run *run, struct block *block)
     struct layer *layer = &block->depthwise;
     int C = layer->conv.K;
     block->se = (struct squeeze_excite){.C = C,
-                                        .Cr = space_hidden(C),
+                                        .Cr = space_hidden(run->net->space, C),
                                         .ld_reduce = slot->middle,
                                         .ld_expand = slot->hidden,
                                         .reduce_w = weights + slot->reduce_w,
@@ -101,7 +102,7 @@ void block_forward(struct run *run, struct block *block, const struct map *input
     const struct block_slot *slot = block->slot;
     struct view x = input->view;
     block->input = *input;
-    set_shapes(block, input->dims);
+    set_shapes(block, input->dims, run->net->space->padding);
 
     if (slot->has_expand) {
         layer_forward(run, &block->expand, x, run_conv_weight(run, slot->expand.weight));

@@ -124,14 +124,14 @@ static int list_borders(const struct block_spec *spec, const struct choices *tra
 }
 
 /* The same for the hidden units of squeeze-excite, of which a narrower block has fewer. */
-static int list_hidden_borders(const struct block_spec *spec, const struct choices *given,
-                               const struct block_slot *slot, int borders[SPACE_MAX_CHOICES + 2])
+static int list_hidden_borders(const struct space *space, int b, const struct choices *given,
+                               int middle, int borders[SPACE_MAX_CHOICES + 2])
 {
     int middles[SPACE_MAX_CHOICES + 2], count = 1;
-    int middle_count = list_borders(spec, given, slot->middle, middles);
+    int middle_count = list_borders(&space->blocks[b - 1], given, middle, middles);
     borders[0] = 0;
     for (int i = 1; i < middle_count; i++)
-        add_border(space_hidden(middles[i]), borders, &count);
+        add_border(space_hidden(space, middles[i]), borders, &count);
     return count;
 }
 
@@ -153,7 +153,7 @@ static void sort_block(const struct supernet *net, struct host_arrays *host, int
     permute_norm(net, host, &slot->expand, order);
 
     if (slot->has_se) {
-        count = list_hidden_borders(&net->space->blocks[b - 1], given, slot, borders);
+        count = list_hidden_borders(net->space, b, given, slot->middle, borders);
         measure_columns(host->weights + slot->expand_w, slot->middle, slot->hidden, ranked);
         rank_channels(ranked, borders, count, order);
         permute_hidden(host->weights, slot, order);

@@ -41,7 +41,8 @@ static struct map forward_stem(struct run *run, struct activation_arena *arena)
                                .K = space->stem_width,
                                .R = 3,
                                .S = space->stem_stride,
-                               .ld = stem->slot->ld};
+                               .ld = stem->slot->ld,
+                               .pad = space->padding};
     arena->image = (struct view){.z = run->forward->images, .act = ACT_NONE};
     layer_forward(run, stem, arena->image, run_conv_weight(run, stem->slot->weight));
     return (struct map){.dims = conv_out(&stem->conv), .view = layer_view(stem), .branch = stem};

@@ -93,7 +93,7 @@ static void add_first_block(struct builder *builder, struct block_slot *block)
 
 static void add_squeeze_excite(struct builder *builder, struct block_slot *block, int index)
 {
-    block->hidden = space_hidden(block->middle);
+    block->hidden = space_hidden(builder->net->space, block->middle);
     add_param(builder, PARAM_SE_WEIGHT, &block->reduce_w,
               (int[4]){block->hidden, block->middle, 1, 1},
               "blocks.%d.conv.depth_conv.se.fc.reduce.weight", index);
