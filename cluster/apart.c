@@ -55,7 +55,7 @@ static int wait_for(pid_t child)
 
 /* Only what a wild read does to a process speaks against the pages; the kernel may have needed the
  * memory, or somebody ended the child. */
-static enum err grid_eval_end(int number, const char *path)
+static enum err judge_end(int number, const char *path)
 {
     const char *name = number > 0 ? strsignal(number) : "none";
     if (number == SIGSEGV || number == SIGBUS || number == SIGABRT)
@@ -89,6 +89,6 @@ enum err apart(enum err (*work)(void *own), void *own, const char *path)
         return err_set(ERR_IO, "%s: no process to read it in: %s", path, strerror(failure));
     int status = wait_for(child);
     if (!is_heard)
-        return grid_eval_end(WIFSIGNALED(status) ? WTERMSIG(status) : 0, path);
+        return judge_end(WIFSIGNALED(status) ? WTERMSIG(status) : 0, path);
     return verdict.err == ERR_OK ? ERR_OK : err_set(verdict.err, "%s", verdict.text);
 }

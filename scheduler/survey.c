@@ -104,8 +104,8 @@ out:
 }
 
 /* The last checkpoint that counts; where that is damaged an older one will do. */
-static enum err grid_eval_begun(const struct survey_cfg *cfg, struct survey_stage *mine,
-                                struct text *why)
+static enum err judge_begun(const struct survey_cfg *cfg, struct survey_stage *mine,
+                            struct text *why)
 {
     if (!mine->record.checkpoint[0])
         return ERR_OK;
@@ -120,8 +120,8 @@ static enum err grid_eval_begun(const struct survey_cfg *cfg, struct survey_stag
     return ERR_OK;
 }
 
-static enum err grid_eval_recorded(const struct survey_cfg *cfg, int stage,
-                                   struct survey_stage *mine, struct text *why)
+static enum err judge_recorded(const struct survey_cfg *cfg, int stage, struct survey_stage *mine,
+                               struct text *why)
 {
     enum err err = journal_stage(cfg->journal, &cfg->graph->stages[stage].key, &mine->record);
     if (err == ERR_NOT_FOUND) /* a lease is given before anything runs: no record, never begun */
@@ -130,7 +130,7 @@ static enum err grid_eval_recorded(const struct survey_cfg *cfg, int stage,
         return err;
     mine->has_record = true;
     if (!mine->record.is_done)
-        return grid_eval_begun(cfg, mine, why);
+        return judge_begun(cfg, mine, why);
     mine->verdict = SURVEY_DONE;
     return ERR_OK;
 }
@@ -143,7 +143,7 @@ static enum err judge(const struct survey_cfg *cfg, struct survey *survey, int s
     text_init(&why);
     mine->verdict = SURVEY_NEW;
     if (cfg->journal)
-        TRY(grid_eval_recorded(cfg, stage, mine, &why));
+        TRY(judge_recorded(cfg, stage, mine, &why));
     if (!mine->has_record)
         TRY(explain_missing(cfg, stage, mine, &why));
 out:
@@ -152,7 +152,7 @@ out:
     return err;
 }
 
-static enum err grid_eval_loss(const struct survey_cfg *cfg, struct survey *survey, int stage)
+static enum err judge_loss(const struct survey_cfg *cfg, struct survey *survey, int stage)
 {
     enum err err = ERR_OK;
     struct survey_stage *mine = &survey->stages[stage];
@@ -175,7 +175,7 @@ static enum err find_losses(const struct survey_cfg *cfg, struct survey *survey)
     enum err err = ERR_OK;
     for (int i = cfg->graph->count - 1; i >= 0; i--)
         if (survey->stages[i].verdict == SURVEY_DONE)
-            TRY(grid_eval_loss(cfg, survey, i));
+            TRY(judge_loss(cfg, survey, i));
 out:
     return err;
 }

@@ -9,12 +9,13 @@ cd "$root" || exit 1
 long=(plan_fuzz_long)
 # Those that start Open MPI: kills and resumes of gangs, the road from images to bundles.
 long_mpi=(gang_interrupted whole_road)
-mpi='^gang_'
-# Threads: of the CPU device, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
+mpi='^(gang_|late_campaign)'
+# Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
 threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_loss kernels_pointwise supernet
-    data_idx data_folder data_dataset data_loader data_interrupted skipped safetensors checkpoint checkpoint_trouble
-    store store_trouble base_log wire scheduler_process scheduler_loop scheduler_gang_faults
-    tree_sum eval_metrics calibrate step step_arena stage reuse workbench gang_search)
+    data_idx data_folder data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
+    checkpoint checkpoint_arranged checkpoint_trouble store store_trouble base_log wire scheduler_process scheduler_loop scheduler_gang_faults
+    tree_sum eval_metrics calibrate step step_arena stage reuse workbench gang_search
+    late_device step_late workbench_late)
 
 asked=${1:-address thread}
 case $asked in

@@ -101,7 +101,7 @@ out:
     return err;
 }
 
-static enum err open_metrics(struct training *training)
+static enum err open_events(struct training *training)
 {
     enum err err = ERR_OK;
     struct workbench *bench = training->bench;
@@ -195,7 +195,7 @@ static enum err open_parts(struct training *training, const struct stage_start *
     if (training->resume.is_final)
         return ERR_OK;
     TRY(comm_agree(bench->comm, prepare_weights(training)));
-    TRY(comm_agree(bench->comm, open_metrics(training)));
+    TRY(comm_agree(bench->comm, open_events(training)));
     TRY(comm_agree(bench->comm, open_saving(training)));
     TRY(comm_agree(bench->comm, open_images(training)));
 out:

@@ -1,8 +1,5 @@
 #include "base/rng.h"
-#include "tests/count_allocations.h"
-#include "tests/data_pipeline/fixture.h"
-#include "trainer/data/augment.h"
-#include "trainer/data/loader.h"
+#include "tests/data_pipeline/running.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,73 +7,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const struct augment_cfg everything = {.crop_min = 0.3,
-                                              .has_flip = true,
-                                              .has_colour = true,
-                                              .brightness = 32.0 / 255.0,
-                                              .saturation = 0.5};
-
-#define MOST 16 /* images of a batch */
-
-struct running { /* a loader over all training images */
-    struct dataset *dataset;
-    struct loader *loader;
-    struct device *device;
-    uint32_t *records, count;
-};
-
-static struct running start(const struct import_cfg *cfg, const struct augment_cfg *augment,
-                            int threads)
-{
-    struct running running = {.loader = NULL};
-    if (file_exists(cfg->destination))
-        assert_int_equal(dataset_open(cfg->destination, &running.dataset), ERR_OK);
-    else
-        running.dataset = must_import(cfg);
-    assert_int_equal(
-        dataset_split(running.dataset, SPLIT_TRAIN, 0, &running.records, &running.count), ERR_OK);
-    running.device = must_open_device();
-    struct loader_cfg loader_cfg = {.device = running.device,
-                                    .dataset = running.dataset,
-                                    .records = running.records,
-                                    .count = running.count,
-                                    .seed = 5,
-                                    .augment = augment,
-                                    .threads = threads,
-                                    .max_batch = MOST,
-                                    .max_resolution = 64};
-    if (loader_create(&loader_cfg, &running.loader) != ERR_OK)
-        fail_msg("%s", err_text());
-    return running;
-}
-
-static void stop(struct running *running)
-{
-    loader_destroy(&running->loader);
-    mem_free(running->records);
-    dataset_close(&running->dataset);
-    device_close(&running->device);
-}
-
-static void ask(struct running *running, uint64_t epoch, int N, int R)
-{
-    uint32_t positions[MOST];
-    for (int i = 0; i < N; i++)
-        positions[i] = (uint32_t)(epoch * 31 + (uint64_t)i * 7) % running->count;
-    struct batch_request request = {
-        .epoch = epoch, .resolution = R, .N = N, .positions = positions};
-    if (loader_ask(running->loader, &request) != ERR_OK)
-        fail_msg("%s", err_text());
-}
-
-static struct batch take(struct running *running)
-{
-    struct batch batch;
-    if (loader_take(running->loader, &batch) != ERR_OK)
-        fail_msg("%s", err_text());
-    return batch;
-}
 
 /* What the device makes of a batch: (N,R,R,C), owned. */
 static float *values_of(const struct running *running, const struct batch *batch)
@@ -120,10 +50,10 @@ static struct hash hash_batches(struct running *running)
     hasher_init(&hasher);
     for (uint64_t i = 0; i < 27; i++) {
         if (i < 24)
-            ask(running, i, sizes[i % 6], resolutions[i % 4]);
+            running_ask(running, i, sizes[i % 6], resolutions[i % 4]);
         if (i < 3)
             continue;
-        struct batch batch = take(running);
+        struct batch batch = running_take(running);
         assert_int_equal(batch.N, sizes[(i - 3) % 6]);
         assert_int_equal(batch.resolution, resolutions[(i - 3) % 4]);
         add_values(running, &batch, &hasher);
@@ -139,9 +69,9 @@ static void expect_same_batches(const struct import_cfg *cfg, const struct augme
     static const int threads[] = {1, 2, 3, 4};
     struct hash first = {{0}};
     for (int i = 0; i < 4; i++) {
-        struct running running = start(cfg, augment, threads[i]);
+        struct running running = running_start(cfg, augment, threads[i]);
         struct hash hash = hash_batches(&running);
-        stop(&running);
+        running_stop(&running);
         if (i == 0)
             first = hash;
         assert_memory_equal(first.bytes, hash.bytes, HASH_BYTES);
@@ -161,7 +91,7 @@ static void batches_are_the_same_bits_for_any_number_of_threads(void **state)
 {
     struct scene *scene = *state;
     write_idx(scene->source, 300, 0, 28, GZIP);
-    expect_same_batches(&scene->cfg, &everything);
+    expect_same_batches(&scene->cfg, &running_augment);
     expect_same_batches(&scene->cfg, NULL);
 }
 
@@ -169,7 +99,7 @@ static void jpeg_batches_are_the_same_bits_for_any_number_of_threads(void **stat
 {
     struct scene *scene = *state;
     write_pictures(scene->source, 24, 90, 150);
-    expect_same_batches(&scene->cfg, &everything);
+    expect_same_batches(&scene->cfg, &running_augment);
     expect_same_batches(&scene->cfg, NULL);
 }
 
@@ -177,10 +107,10 @@ static void an_unaugmented_image_is_its_pixels_normalised(void **state)
 {
     struct scene *scene = *state;
     write_idx(scene->source, 50, 0, 28, GZIP);
-    struct running running = start(&scene->cfg, NULL, 2);
+    struct running running = running_start(&scene->cfg, NULL, 2);
     const struct dataset_info *info = dataset_info(running.dataset);
-    ask(&running, 3, 9, 28);
-    struct batch batch = take(&running);
+    running_ask(&running, 3, 9, 28);
+    struct batch batch = running_take(&running);
     float *values = values_of(&running, &batch);
     for (int i = 0; i < 9; i++) {
         assert_int_equal(batch.labels[i], batch.records[i] % IDX_CLASSES);
@@ -192,7 +122,7 @@ static void an_unaugmented_image_is_its_pixels_normalised(void **state)
     }
     mem_free(values);
     loader_release(running.loader, &batch);
-    stop(&running);
+    running_stop(&running);
 }
 
 /* One batch of every resolution, as hashes of its values. */
@@ -200,11 +130,11 @@ static void expect_recorded(const struct import_cfg *cfg, const char *name,
                             const struct augment_cfg *augment)
 {
     static const int resolutions[] = {7, 20, 28, 33, 64};
-    struct running running = start(cfg, augment, 2);
+    struct running running = running_start(cfg, augment, 2);
     for (int i = 0; i < 5; i++) {
         char key[64], hex[HASH_HEX_BYTES];
-        ask(&running, (uint64_t)i, MOST, resolutions[i]);
-        struct batch batch = take(&running);
+        running_ask(&running, (uint64_t)i, RUNNING_MOST, resolutions[i]);
+        struct batch batch = running_take(&running);
         struct hasher hasher;
         hasher_init(&hasher);
         add_values(&running, &batch, &hasher);
@@ -214,7 +144,7 @@ static void expect_recorded(const struct import_cfg *cfg, const char *name,
         expect_line("tests/data_pipeline/recorded_batches.txt", key, hex);
         loader_release(running.loader, &batch);
     }
-    stop(&running);
+    running_stop(&running);
 }
 
 /* Recorded when the host still did all of it: what a batch is did not change by a bit. */
@@ -229,8 +159,8 @@ static void batches_are_those_that_were_recorded(void **state)
     scene->cfg.format = IMPORT_RAW;
     write_idx(source, 50, 0, 28, GZIP);
     for (int mode = 0; mode < 2; mode++) {
-        expect_recorded(&scene->cfg, "colour", mode ? &everything : NULL);
-        expect_recorded(&grey, "grey", mode ? &everything : NULL);
+        expect_recorded(&scene->cfg, "colour", mode ? &running_augment : NULL);
+        expect_recorded(&grey, "grey", mode ? &running_augment : NULL);
     }
     mem_free(source);
     mem_free(other);
@@ -293,12 +223,12 @@ static void expect_image(const struct running *running, const struct transform *
 static void expect_augmented(const struct import_cfg *cfg, const struct augment_cfg *augment, int R)
 {
     const uint64_t epoch = 6;
-    struct running running = start(cfg, augment, 2);
+    struct running running = running_start(cfg, augment, 2);
     int cut = 0, mirrored = 0, coloured = 0;
-    ask(&running, epoch, MOST, R);
-    struct batch batch = take(&running);
+    running_ask(&running, epoch, RUNNING_MOST, R);
+    struct batch batch = running_take(&running);
     float *values = values_of(&running, &batch);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < RUNNING_MOST; i++) {
         struct image image = {.H = 0};
         assert_int_equal(dataset_read(running.dataset, batch.records[i], &image), ERR_OK);
         struct transform draw = augment_draw(augment, 5, epoch, batch.records[i], image.H, image.W);
@@ -308,12 +238,12 @@ static void expect_augmented(const struct import_cfg *cfg, const struct augment_
         coloured += draw.has_colour;
         mem_free(image.pixels);
     }
-    assert_int_equal(cut > MOST / 2, augment->crop_min < 1);
+    assert_int_equal(cut > RUNNING_MOST / 2, augment->crop_min < 1);
     assert_int_equal(mirrored > 2, augment->has_flip);
-    assert_int_equal(coloured, augment->has_colour ? MOST : 0);
+    assert_int_equal(coloured, augment->has_colour ? RUNNING_MOST : 0);
     mem_free(values);
     loader_release(running.loader, &batch);
-    stop(&running);
+    running_stop(&running);
 }
 
 static void an_augmented_image_is_what_the_draws_say_switch_by_switch(void **state)
@@ -323,7 +253,7 @@ static void an_augmented_image_is_what_the_draws_say_switch_by_switch(void **sta
         {.crop_min = 0.3},
         {.crop_min = 1, .has_flip = true},
         {.crop_min = 1, .has_colour = true, .brightness = 0.4, .saturation = 0.5},
-        everything};
+        running_augment};
     struct scene *scene = *state;
     struct import_cfg grey = scene->cfg;
     char *source = file_join(scene->folder, "grey"), *other = file_join(scene->folder, "grey-set");
@@ -352,13 +282,13 @@ static void jpeg_and_raw_records_give_nearly_the_same_batches(void **state)
     raw.format = IMPORT_RAW;
     raw.destination = other;
     for (int mode = 0; mode < 2; mode++) {
-        struct running a = start(&scene->cfg, mode ? &everything : NULL, 2);
-        struct running b = start(&raw, mode ? &everything : NULL, 2);
+        struct running a = running_start(&scene->cfg, mode ? &running_augment : NULL, 2);
+        struct running b = running_start(&raw, mode ? &running_augment : NULL, 2);
         double deviation = dataset_info(a.dataset)->deviation[0];
         for (int r = 0; r < 3; r++) {
-            ask(&a, 4, 16, resolutions[r]);
-            ask(&b, 4, 16, resolutions[r]);
-            struct batch x = take(&a), y = take(&b);
+            running_ask(&a, 4, 16, resolutions[r]);
+            running_ask(&b, 4, 16, resolutions[r]);
+            struct batch x = running_take(&a), y = running_take(&b);
             float *of_x = values_of(&a, &x), *of_y = values_of(&b, &y);
             int count = 16 * x.resolution * x.resolution * 3;
             double sum = 0.0;
@@ -372,8 +302,8 @@ static void jpeg_and_raw_records_give_nearly_the_same_batches(void **state)
             loader_release(a.loader, &x);
             loader_release(b.loader, &y);
         }
-        stop(&a);
-        stop(&b);
+        running_stop(&a);
+        running_stop(&b);
     }
     mem_free(other);
 }
@@ -400,8 +330,8 @@ static void a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on(void
     struct dataset *dataset = must_import(&scene->cfg);
     dataset_close(&dataset);
     damage(scene, "1/05.png"); /* record 7: classes 0 and then 1/01, 1/05 */
-    struct running running = start(&scene->cfg, NULL, 4);
-    uint32_t all[MOST] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    struct running running = running_start(&scene->cfg, NULL, 4);
+    uint32_t all[RUNNING_MOST] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     struct batch_request request = {.resolution = 32, .N = 16, .positions = all};
     assert_int_equal(loader_ask(running.loader, &request), ERR_OK);
     request.N = 7;
@@ -412,16 +342,17 @@ static void a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on(void
     assert_int_equal(loader_take(running.loader, &batch), ERR_OK);
     assert_int_equal(batch.N, 7);
     loader_release(running.loader, &batch);
-    stop(&running);
+    running_stop(&running);
 }
 
 static void too_many_or_impossible_requests_are_refused(void **state)
 {
     struct scene *scene = *state;
-    uint32_t positions[MOST + 1] = {0};
+    uint32_t positions[RUNNING_MOST + 1] = {0};
     write_idx(scene->source, 50, 0, 28, GZIP);
-    struct running running = start(&scene->cfg, NULL, 2);
-    struct batch_request request = {.resolution = 28, .N = MOST + 1, .positions = positions};
+    struct running running = running_start(&scene->cfg, NULL, 2);
+    struct batch_request request = {
+        .resolution = 28, .N = RUNNING_MOST + 1, .positions = positions};
     assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
     request = (struct batch_request){.resolution = 65, .N = 1, .positions = positions};
     assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
@@ -429,130 +360,14 @@ static void too_many_or_impossible_requests_are_refused(void **state)
     positions[0] = 50;
     assert_int_equal(loader_ask(running.loader, &request), ERR_CONFIG);
     for (int i = 0; i < LOADER_QUEUE; i++)
-        ask(&running, 1, 4, 28);
+        running_ask(&running, 1, 4, 28);
     positions[0] = 0;
     assert_int_equal(loader_ask(running.loader, &request), ERR_AGAIN);
-    struct batch batch = take(&running);
+    struct batch batch = running_take(&running);
     assert_int_equal(loader_ask(running.loader, &request), ERR_OK);
     loader_release(running.loader, &batch);
     loader_release(running.loader, &batch);
-    stop(&running); /* with seven batches queued */
-}
-
-/* A device that reads uploads late: until `event` is waited for, what `read` holds must stay. */
-static struct {
-    struct event *event;
-    const void *read;
-    void *copy;
-    size_t size_bytes;
-    int waits;
-    bool was_intact;
-} late;
-
-static enum err wait_late(struct device *device, struct event *event)
-{
-    (void)device;
-    if (event && event == late.event) {
-        late.waits++;
-        late.was_intact = memcmp(late.read, late.copy, late.size_bytes) == 0;
-        late.event = NULL; /* passed */
-    }
-    return ERR_OK;
-}
-
-static enum err create_late(struct device *device, struct event **event)
-{
-    (void)device;
-    *event = mem_alloc(1);
-    return ERR_OK;
-}
-
-static void destroy_late(struct device *device, struct event *event)
-{
-    (void)device;
-    mem_free(event);
-}
-
-static void upload_late(const struct batch *batch)
-{
-    late.event = batch->uploaded;
-    late.read = batch->pinned;
-    late.size_bytes = batch->size_bytes;
-    late.copy = memcpy(mem_alloc(batch->size_bytes), batch->pinned, batch->size_bytes);
-    late.waits = 0;
-}
-
-static void pinned_memory_is_written_again_only_when_its_upload_has_passed(void **state)
-{
-    struct scene *scene = *state;
-    write_idx(scene->source, 300, 0, 28, GZIP);
-    struct running running = start(&scene->cfg, NULL, 1);
-    struct device_ops ops = *running.device->ops;
-    const struct device_ops *plain = running.device->ops;
-    ops.event_wait = wait_late;
-    ops.event_create = create_late;
-    ops.event_destroy = destroy_late;
-    running.device->ops = &ops;
-    for (uint64_t epoch = 0; epoch < 10; epoch++) {
-        ask(&running, 2 * epoch, MOST, 28);
-        struct batch first = take(&running);
-        upload_late(&first);
-        loader_release(running.loader, &first);
-        ask(&running, 2 * epoch + 1, MOST, 28);
-        struct batch second = take(&running);
-        assert_ptr_equal(second.pinned, late.read);
-        assert_int_equal(late.waits, 1);
-        assert_true(late.was_intact);
-        assert_memory_not_equal(second.pinned, late.copy, late.size_bytes);
-        loader_release(running.loader, &second);
-        mem_free(late.copy);
-    }
-    loader_destroy(&running.loader);
-    running.device->ops = plain;
-    stop(&running);
-}
-
-static void a_batch_that_is_held_is_not_written_to(void **state)
-{
-    struct scene *scene = *state;
-    write_idx(scene->source, 300, 0, 28, GZIP);
-    struct running running = start(&scene->cfg, &everything, 2);
-    ask(&running, 0, MOST, 28);
-    struct batch held = take(&running);
-    void *copy = memcpy(mem_alloc(held.size_bytes), held.pinned, held.size_bytes);
-    for (uint64_t epoch = 1; epoch < 30; epoch++) {
-        ask(&running, epoch, MOST, 28);
-        ask(&running, epoch, MOST, 20);
-        for (int k = 0; k < 2; k++) {
-            struct batch other = take(&running);
-            assert_ptr_not_equal(other.pinned, held.pinned);
-            loader_release(running.loader, &other);
-        }
-    }
-    assert_memory_equal(held.pinned, copy, held.size_bytes);
-    loader_release(running.loader, &held);
-    mem_free(copy);
-    stop(&running);
-}
-
-static void steady_state_allocates_nothing(void **state)
-{
-    struct scene *scene = *state;
-    write_idx(scene->source, 300, 0, 64, GZIP);
-    struct running running = start(&scene->cfg, &everything, 2);
-    int before = 0;
-    for (uint64_t i = 0; i < 60; i++) {
-        ask(&running, i, MOST, i % 2 ? 20 : 64);
-        ask(&running, i, MOST, 28);
-        for (int k = 0; k < 2; k++) {
-            struct batch batch = take(&running);
-            loader_release(running.loader, &batch);
-        }
-        if (i == 40)
-            before = atomic_load(&allocations);
-    }
-    assert_int_equal(atomic_load(&allocations), before);
-    stop(&running);
+    running_stop(&running); /* with seven batches queued */
 }
 
 static void a_shuffle_is_a_permutation_of_its_own(void **state)
@@ -584,9 +399,6 @@ int main(void)
         TEST(jpeg_and_raw_records_give_nearly_the_same_batches),
         TEST(a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on),
         TEST(too_many_or_impossible_requests_are_refused),
-        TEST(pinned_memory_is_written_again_only_when_its_upload_has_passed),
-        TEST(a_batch_that_is_held_is_not_written_to),
-        TEST(steady_state_allocates_nothing),
         cmocka_unit_test(a_shuffle_is_a_permutation_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,7 @@ static bool is_among(const void *key, const struct hash *hashes, size_t count)
     return count > 0 && bsearch(key, hashes, count, sizeof *hashes, blob_compare);
 }
 
-static enum err grid_eval_chunk(struct store_bytes key, struct store_bytes value, void *argument)
+static enum err judge_chunk(struct store_bytes key, struct store_bytes value, void *argument)
 {
     struct sweep *sweep = argument;
     (void)value;
@@ -128,7 +128,7 @@ enum err blob_sweep(struct store_txn *txn, const struct hash *kept, size_t kept_
     struct sweep sweep = {
         .kept = kept, .kept_count = kept_count, .dropped = dropped, .dropped_count = dropped_count};
     text_init(&sweep.keys);
-    TRY(store_each(txn, TABLE_BLOBS, store_text(""), grid_eval_chunk, &sweep));
+    TRY(store_each(txn, TABLE_BLOBS, store_text(""), judge_chunk, &sweep));
     for (size_t at = 0; at < sweep.keys.size; at += KEY_BYTES)
         TRY(store_delete(txn, TABLE_BLOBS,
                          (struct store_bytes){.data = sweep.keys.bytes + at, .size = KEY_BYTES}));

@@ -22,7 +22,7 @@ static bool is_needed(const struct prune_cfg *cfg, const struct hash *content)
     return false;
 }
 
-static enum prune_reason grid_eval(const struct prune_cfg *cfg, const struct saved *saved)
+static enum prune_reason judge(const struct prune_cfg *cfg, const struct saved *saved)
 {
     bool is_former = saved->edits > 0;
     if (saved->is_named)
@@ -66,13 +66,13 @@ static void keep_parents(const struct saves *saves, struct prune_plan *plan)
     }
 }
 
-static void grid_eval_all(const struct saves *saves, const struct prune_cfg *cfg,
-                          struct prune_plan *plan)
+static void judge_all(const struct saves *saves, const struct prune_cfg *cfg,
+                      struct prune_plan *plan)
 {
     plan->rows = mem_array(saves->count, sizeof *plan->rows);
     for (size_t i = 0; i < saves->count; i++) {
         const struct saved *saved = &saves->saved[i];
-        enum prune_reason reason = grid_eval(cfg, saved);
+        enum prune_reason reason = judge(cfg, saved);
         plan->rows[plan->count++] = (struct prune_row){.content = saved->content,
                                                        .position = saved->position,
                                                        .saved_ms = saved->saved_ms,
@@ -139,7 +139,7 @@ static enum err prune_inside(struct store_txn *txn, void *argument)
     struct saves saves = {0};
     prune_plan_fini(&pruning->plan); /* this may be a second attempt */
     TRY(saves_read(txn, &saves));
-    grid_eval_all(&saves, pruning->cfg, &pruning->plan);
+    judge_all(&saves, pruning->cfg, &pruning->plan);
     TRY(weigh(txn, &saves, &pruning->plan));
     if (!pruning->is_look) {
         TRY(FAULT("checkpoint.prune"));

@@ -39,7 +39,7 @@ MUST_CHECK enum err calibrate_create(const struct calibrate_cfg *cfg, struct cal
 void calibrate_destroy(struct calibrate **calibrate); /* accepts NULL */
 
 /* Collective. Sets net->means, variances and has_statistics for this sub-network at its resolution;
- * channels it does not use keep what they had. `pass`: of at least set.batch images. */
+ * channels it does not use keep what they had. arena: of at least set.batch images. */
 MUST_CHECK enum err calibrate_subnet(struct calibrate *calibrate, struct activation_arena *arena,
                                      const struct subnet *subnet);
 

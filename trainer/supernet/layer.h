@@ -12,7 +12,7 @@ enum layer_kind { LAYER_STEM, LAYER_POINTWISE, LAYER_DEPTHWISE };
 
 struct layer {
     enum layer_kind kind;
-    int moment; /* of its forward; see pass.c */
+    int moment; /* of its forward; see activation_arena.c */
     const struct conv_slot *slot;
     enum act act;
     struct conv conv; /* at the active sizes */

@@ -1,9 +1,9 @@
-/* Finds reads of activations that are no longer there. Buffers of a pass share memory (layout.h),
- * so what is read behind a buffer's last moment may be right today and another map tomorrow. Here a
- * buffer becomes NaN when its last moment is over, and every one that does not live yet is NaN when
- * a pass begins: such a read then changes loss and gradients, which tests see. On in programs built
- * with GLOWWORM_POISON (debug and sanitizer builds), elsewhere every call returns at once. Internal
- * to the supernet's files. */
+/* Finds reads of activations that are no longer there. Buffers of a pass share memory
+ * (memory_plan.h), so what is read behind a buffer's last moment may be right today and another map
+ * tomorrow. Here a buffer becomes NaN when its last moment is over, and every one that does not
+ * live yet is NaN when a pass begins: such a read then changes loss and gradients, which tests see.
+ * On in programs built with GLOWWORM_POISON (debug and sanitizer builds), elsewhere every call
+ * returns at once. Internal to the supernet's files. */
 #ifndef TRAINER_SUPERNET_POISON_H
 #define TRAINER_SUPERNET_POISON_H
 

@@ -118,10 +118,10 @@ uint64_t step_computed(const struct step *step)
 /* Where the pass in hand notes what is not finite: ordered by leaf, then teacher before
  * sub-networks.
  */
-static struct flaw flaw_of(const struct step *step, int arena)
+static struct flaw flaw_of(const struct step *step, int pass)
 {
     uint64_t leaf = (uint64_t)(step->next < LAST_LEAF ? step->next : LAST_LEAF);
-    uint64_t who = (uint64_t)(arena < PASSES_PER_LEAF ? arena : PASSES_PER_LEAF - 1);
+    uint64_t who = (uint64_t)(pass < PASSES_PER_LEAF ? pass : PASSES_PER_LEAF - 1);
     return (struct flaw){&step->report->flaw, (leaf * PASSES_PER_LEAF + who) << FLAW_PASS_SHIFT};
 }
 
