@@ -13,7 +13,7 @@ static void end_weights(struct dw_backward_job *job)
         int c = dw_channel(plan, job->block, v), lanes = dw_lanes(plan, c);
         for (ptrdiff_t tap = 0; tap < taps; tap++) {
             float *dw = job->dw + (v * taps + tap) * VEC_WIDTH;
-            row_add_lanes(parts + tap * plan->in.C + c, vec_load(dw), lanes);
+            sums_add_lanes(parts + tap * plan->in.C + c, vec_load(dw), lanes);
             vec_store(dw, vec_zero());
         }
     }
@@ -26,11 +26,10 @@ static void end_sums(struct dw_backward_job *job, int n)
     ptrdiff_t C = job->op->plan.in.C;
     double *to =
         sink->gate_sums ? sink->gate_sums + 3 * C * n : job->op->sum_parts + 2 * C * job->group;
-    int count = sink->gate_sums ? 3 : 2;
     for (int v = 0; v < job->vectors; v++) {
         int c = dw_channel(&job->op->plan, job->block, v);
-        for (int i = 0; i < count; i++)
-            row_add_lanes(to + i * C + c, job->sums[v].total[i], dw_lanes(&job->op->plan, c));
+        sink_sums_end(&job->sums[v], sink->gate_sums != NULL, dw_lanes(&job->op->plan, c), to + c,
+                      C);
         memset(&job->sums[v], 0, sizeof job->sums[v]);
     }
 }
@@ -172,7 +171,7 @@ static void reserve_scratch(struct dw_backward *op)
     op->row_floats = (size_t)(op->most_rows * plan->in.W + 2 * DW_TILE_MAX) * VEC_WIDTH;
     size_t floats = op->x_floats + op->dz_floats + 2 * op->weight_floats + op->row_floats;
     cpu_reserve_scratch(op->device,
-                        floats * sizeof(float) + vectors * sizeof(struct dw_backward_sums) + 6 * 64,
+                        floats * sizeof(float) + vectors * sizeof(struct sink_sums) + 6 * 64,
                         (op->x_floats + op->dz_floats) * sizeof(float));
 }
 

@@ -34,10 +34,6 @@ struct dw_backward { /* the whole operation, read only */
     size_t x_floats, dz_floats, weight_floats, row_floats;
 };
 
-struct dw_backward_sums { /* of the current tile and one vector */
-    vec total[3];
-};
-
 struct dw_backward_job { /* one block of channels over a run of images */
     const struct dw_backward *op;
     int group, block, vectors;
@@ -45,7 +41,7 @@ struct dw_backward_job { /* one block of channels over a run of images */
     float *rows; /* of the input's gradient: what a step completes */
     float *w;    /* per vector: parity of the row, of the column, taps in the order of dz */
     float *dw;   /* per vector (R*R) taps: sums of the current tile */
-    struct dw_backward_sums *sums;
+    struct sink_sums *sums; /* per vector, of the current tile */
 };
 
 void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job);

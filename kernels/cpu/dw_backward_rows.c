@@ -132,7 +132,8 @@ void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int 
                            .kind = to->sums        ? SINK_SUMS
                                    : to->gate_sums ? SINK_GATE
                                                    : SINK_PLAIN,
-                           .streams = op->streams};
+                           .streams = op->streams,
+                           .sums = &job->sums[v]};
     if (row.kind != SINK_PLAIN) {
         row.z = map_at(to->of.z, at);
         row.k = view_vec_load(&op->of_channels, c);
@@ -141,8 +142,5 @@ void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int 
     }
     for (int i = ih; i < end; i++) /* a row's last tile may reach into the next row */
         correlate_row(job, v, i, job->rows + (ptrdiff_t)(i - ih) * in.W * VEC_WIDTH);
-    vec *total = job->sums[v].total;
-    memcpy(row.total, total, sizeof row.total);
     ISA_NAME(row_store_sink)(&shape, job->rows, &row);
-    memcpy(total, row.total, sizeof row.total);
 }

@@ -21,7 +21,7 @@ struct job { /* one block of channels over a run of images */
     int block, vectors;
     struct dw_ring ring;
     float *w, *rows;       /* rows: the outputs of a step */
-    struct row_sums *sums; /* one per vector, of the current tile */
+    struct raw_sums *sums; /* one per vector, of the current tile */
     double *partial;       /* (2,C) of this group */
     int tile_pixels;       /* summed since the tile began */
 };
@@ -65,9 +65,9 @@ static void output_band(const struct job *job, int v, int n, int oh, int end)
     for (int row = oh; row < end; row++) /* a row's last tile may reach into the next row */
         output_row(job, v, row, job->rows + (ptrdiff_t)(row - oh) * out.W * VEC_WIDTH);
 
-    struct row_sums *sums = &job->sums[v];
+    struct raw_sums *sums = &job->sums[v];
     if (job->tile_pixels == 0)
-        *sums = (struct row_sums){.shift = vec_load(job->rows + pixels / 2 * VEC_WIDTH)};
+        *sums = raw_sums_about(vec_load(job->rows + pixels / 2 * VEC_WIDTH));
     struct row_shape shape = {pixels, out.C, dw_lanes(&op->plan, c), 0};
     float *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + c;
     ISA_NAME(row_store)(&shape, job->rows, z, op->streams, sums);
@@ -78,7 +78,7 @@ static void end_tile(struct job *job)
     const struct dw_plan *plan = &job->op->plan;
     for (int v = 0; v < job->vectors; v++) {
         int c = dw_channel(plan, job->block, v);
-        row_sums_end(&job->sums[v], job->tile_pixels, dw_lanes(plan, c), &job->partial[c],
+        raw_sums_end(&job->sums[v], job->tile_pixels, dw_lanes(plan, c), &job->partial[c],
                      &job->partial[plan->out.C + c]);
     }
     job->tile_pixels = 0;
@@ -141,7 +141,7 @@ static void reserve(struct forward *op)
     cpu_reserve_scratch(op->device,
                         ring_bytes + cpu_aligned(op->weight_floats * sizeof(float)) +
                             cpu_aligned(op->row_floats * sizeof(float)) +
-                            cpu_aligned(vectors * sizeof(struct row_sums)),
+                            cpu_aligned(vectors * sizeof(struct raw_sums)),
                         ring_bytes);
 }
 

@@ -69,25 +69,22 @@ VEC_INLINE void store_pixel(float *to, vec value, const int lanes, bool streams)
 
 /* Two sets of sums, for even and odd pixels: one alone waits for its own last addition. */
 VEC_INLINE void store_row(const int lanes, const struct row_shape *shape, const float *from,
-                          float *z, bool streams, struct row_sums *sums)
+                          float *z, bool streams, struct raw_sums *sums)
 {
     const struct row_shape at = *shape;
-    vec shift = sums->shift, sum[2] = {sums->sum, vec_zero()},
-        square[2] = {sums->square, vec_zero()};
+    struct raw_sums parts[2] = {*sums, raw_sums_about(sums->shift)};
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
             vec value = vec_load(from + (ptrdiff_t)(col + odd) * VEC_WIDTH);
-            vec about = value - shift;
             store_pixel(z + (ptrdiff_t)(col + odd) * at.stride, value, lanes, streams);
-            sum[odd] += about;
-            square[odd] += about * about;
+            raw_sums_add(&parts[odd], value);
         }
-    sums->sum = sum[0] + sum[1];
-    sums->square = square[0] + square[1];
+    sums->sum = parts[0].sum + parts[1].sum;
+    sums->square = parts[0].square + parts[1].square;
 }
 
 void ISA_NAME(row_store)(const struct row_shape *shape, const float *from, float *z, bool streams,
-                         struct row_sums *sums)
+                         struct raw_sums *sums)
 {
     if (shape->lanes == VEC_WIDTH)
         store_row(VEC_WIDTH, shape, from, z, streams, sums);
@@ -95,47 +92,31 @@ void ISA_NAME(row_store)(const struct row_shape *shape, const float *from, float
         store_row(shape->lanes, shape, from, z, streams, sums);
 }
 
-/* One pixel: q, and its terms of the sums into total. */
-VEC_INLINE void sink_pixel(enum act act, const enum sink_kind kind, const int lanes,
-                           const struct sink_row *sink, vec q, ptrdiff_t at, vec total[3])
-{
-    store_pixel(sink->q + at, q, lanes, sink->streams);
-    if (kind == SINK_PLAIN)
-        return;
-    vec z = vec_load_part(sink->z + at, lanes);
-    vec x = z * sink->k.scale + sink->k.shift;
-    vec g = act_backward(act, q, x);
-    vec moment = g * (z - sink->mean);
-    if (kind == SINK_SUMS) {
-        total[0] += g;
-        total[1] += moment;
-    } else {
-        total[0] += q * act_value(act, x);
-        total[1] += g;
-        total[2] += moment;
-    }
-}
-
 VEC_INLINE void store_sink(enum act act, const enum sink_kind kind, const int lanes,
-                           const struct row_shape *shape, const float *from, struct sink_row *out)
+                           const struct row_shape *shape, const float *from,
+                           const struct sink_row *out)
 {
     const struct row_shape at = *shape;
-    struct sink_row sink = *out; /* the compiler then knows that stores do not change it */
-    vec total[2][3] = {{sink.total[0], sink.total[1], sink.total[2]}};
+    const struct sink_row sink = *out; /* the compiler then knows that stores do not change it */
+    struct sink_sums parts[2] = {*sink.sums, sink_sums_zero()};
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
-            ptrdiff_t pixel = col + odd;
+            ptrdiff_t pixel = col + odd, place = pixel * at.stride;
             vec q = vec_load(from + pixel * VEC_WIDTH) +
                     vec_load_part(sink.add + pixel * sink.add_stride, lanes);
-            sink_pixel(act, kind, lanes, &sink, q, pixel * at.stride, total[odd]);
+            store_pixel(sink.q + place, q, lanes, sink.streams);
+            if (kind != SINK_PLAIN)
+                sink_sums_add(act, kind == SINK_GATE, &parts[odd], &sink.k, sink.mean, q,
+                              vec_load_part(sink.z + place, lanes));
         }
-    for (int i = 0; i < 3; i++)
-        out->total[i] = total[0][i] + total[1][i];
+    sink.sums->gated = parts[0].gated + parts[1].gated;
+    sink.sums->sum = parts[0].sum + parts[1].sum;
+    sink.sums->moment = parts[0].moment + parts[1].moment;
 }
 
 VEC_INLINE void store_sink_lanes(enum act act, const enum sink_kind kind,
                                  const struct row_shape *shape, const float *from,
-                                 struct sink_row *sink)
+                                 const struct sink_row *sink)
 {
     if (shape->lanes == VEC_WIDTH)
         store_sink(act, kind, VEC_WIDTH, shape, from, sink);
@@ -144,7 +125,7 @@ VEC_INLINE void store_sink_lanes(enum act act, const enum sink_kind kind,
 }
 
 void ISA_NAME(row_store_sink)(const struct row_shape *shape, const float *from,
-                              struct sink_row *sink)
+                              const struct sink_row *sink)
 {
     switch (sink->kind) {
     case SINK_PLAIN:

@@ -6,7 +6,7 @@
 #define KERNELS_CPU_ROWS_H
 
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/view.h"
+#include "kernels/cpu/sums.h"
 
 struct row_shape {
     int W;              /* pixels */
@@ -31,11 +31,6 @@ struct grad_row {
     enum act act;
 };
 
-/* Sums over a tile: about `shift`, a value from the tile, so that large means cost no digits. */
-struct row_sums {
-    vec shift, sum, square;
-};
-
 enum sink_kind { SINK_PLAIN, SINK_SUMS, SINK_GATE };
 
 struct sink_row {
@@ -45,7 +40,7 @@ struct sink_row {
     const float *z; /* of sink->of; unused by SINK_PLAIN */
     struct view_vec k;
     vec mean;
-    vec total[3]; /* SINK_SUMS: g, g (z - mean). SINK_GATE: q y, q act', q act' (z - mean) */
+    struct sink_sums *sums;
     enum act act;
     enum sink_kind kind;
     bool streams; /* past the caches */
@@ -56,11 +51,11 @@ void ISA_NAME(row_load_grad)(const struct row_shape *shape, const struct grad_ro
 
 /* Stores a packed row to z and adds it to the sums. */
 void ISA_NAME(row_store)(const struct row_shape *shape, const float *from, float *z, bool streams,
-                         struct row_sums *sums);
+                         struct raw_sums *sums);
 
 /* q = from + add; adds up what sink->kind asks for. */
 void ISA_NAME(row_store_sink)(const struct row_shape *shape, const float *from,
-                              struct sink_row *sink);
+                              const struct sink_row *sink);
 
 /* May this (N,H,W,C) map be written past the caches? It must be too big to be read back from them,
  * and whole vectors must stay aligned. */
@@ -69,27 +64,6 @@ static inline bool row_can_stream(const float *z, struct dims map)
     const size_t cache_bytes = (size_t)16 << 20;
     size_t bytes = sizeof *z * (size_t)map.N * (size_t)map.H * (size_t)map.W * (size_t)map.C;
     return bytes > cache_bytes && map.C % VEC_WIDTH == 0 && (uintptr_t)z % sizeof(vec) == 0;
-}
-
-/* The end of a tile of `count` pixels: sum and square (fp64, one per lane) += what it held. */
-static inline void row_sums_end(const struct row_sums *sums, double count, int lanes, double *sum,
-                                double *square)
-{
-    float shift[VEC_WIDTH], about[VEC_WIDTH], squares[VEC_WIDTH];
-    vec_store(shift, sums->shift);
-    vec_store(about, sums->sum);
-    vec_store(squares, sums->square);
-    for (int i = 0; i < lanes; i++)
-        sums_shift_back(&sum[i], &square[i], count, shift[i], about[i], squares[i]);
-}
-
-/* total[i] += value's lanes, as fp64: the end of a tile. */
-static inline void row_add_lanes(double *total, vec value, int lanes)
-{
-    float values[VEC_WIDTH];
-    vec_store(values, value);
-    for (int i = 0; i < lanes; i++)
-        total[i] += (double)values[i];
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* A run: one image's rows of a tile, some columns of them. A load walks it row by row, as memory
  * lies; a pass that sums walks all rows of a few vectors of channels. Only prologue.c,
- * epilogue_sums.c and pool.c look in here. */
+ * epilogue.c and pool.c look in here. */
 #ifndef KERNELS_CPU_RUN_H
 #define KERNELS_CPU_RUN_H
 
@@ -18,7 +18,7 @@ struct run { /* pointers are at the run's first row and column */
     const float *mean;  /* one row, padded */
     struct panels to;   /* a load's */
     const float *from;  /* a strip, rows STRIP apart */
-    void *totals;       /* the pass's own fp32 sums */
+    void *totals;       /* what a pass that sums adds to */
     const struct channels *channels;
 };
 

@@ -88,7 +88,7 @@ static void end_tile(const struct job *job)
         for (int tap = 0; tap < plan->taps; tap++) {
             float *dw = job->dw + ((ptrdiff_t)v * plan->taps + tap) * VEC_WIDTH;
             double *to = job->op->partial + (job->group * plan->taps + tap) * K + v * VEC_WIDTH;
-            row_add_lanes(to, vec_load(dw), stem_lanes(plan, v));
+            sums_add_lanes(to, vec_load(dw), stem_lanes(plan, v));
             vec_store(dw, vec_zero());
         }
 }

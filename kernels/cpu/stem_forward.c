@@ -18,7 +18,7 @@ struct job {
     const struct forward *op;
     const float *image[STEM_R]; /* the rows around the output row */
     float *image_rows, *w, *row;
-    struct row_sums *sums; /* one per vector, of the current tile */
+    struct raw_sums *sums; /* one per vector, of the current tile */
     double *partial;
     int tile_rows;
 };
@@ -72,10 +72,10 @@ static void output_row(struct job *job, int n, int oh)
     struct dims out = op->plan.out;
     for (int v = 0; v < op->plan.vectors; v++) {
         struct row_shape shape = {out.W, out.C, stem_lanes(&op->plan, v), 0};
-        struct row_sums *sums = &job->sums[v];
+        struct raw_sums *sums = &job->sums[v];
         correlate(job, v);
         if (job->tile_rows == 0)
-            *sums = (struct row_sums){.shift = vec_load(job->row + out.W / 2 * VEC_WIDTH)};
+            *sums = raw_sums_about(vec_load(job->row + out.W / 2 * VEC_WIDTH));
         float *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + v * VEC_WIDTH;
         ISA_NAME(row_store)(&shape, job->row, z, op->streams, sums);
     }
@@ -88,7 +88,7 @@ static void end_tile(struct job *job)
     job->tile_rows = 0;
     for (int v = 0; v < plan->vectors; v++) {
         double *sum = job->partial + v * VEC_WIDTH;
-        row_sums_end(&job->sums[v], count, stem_lanes(plan, v), sum, sum + plan->out.C);
+        raw_sums_end(&job->sums[v], count, stem_lanes(plan, v), sum, sum + plan->out.C);
     }
 }
 
@@ -154,7 +154,7 @@ void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, stru
     op.row_floats = (size_t)(out.W + TILE) * VEC_WIDTH;
     cpu_reserve_scratch(device,
                         image_bytes + (op.weight_floats + op.row_floats) * sizeof(float) +
-                            (size_t)plan->vectors * sizeof(struct row_sums) + 4 * 64,
+                            (size_t)plan->vectors * sizeof(struct raw_sums) + 4 * 64,
                         image_bytes);
     op.partial =
         cpu_reserve_shared(device, sizeof(double) * 2 * (size_t)plan->groups * (size_t)out.C);

@@ -171,14 +171,4 @@ VEC_INLINE const float *grad_p_row(const struct grad *grad, const struct channel
     return grad->p ? grad->p + (size_t)n * (size_t)C : channels->zeros;
 }
 
-/* Tile-local fp32 sums to fp64: from sums of (z - k) and (z - k)^2 over n elements to sum z and
- * sum z^2. */
-static inline void sums_shift_back(double *sum, double *square, double n, float shift,
-                                   float sum_about, float square_about)
-{
-    double k = shift;
-    *sum += (double)sum_about + n * k;
-    *square += (double)square_about + 2 * k * (double)sum_about + n * k * k;
-}
-
 #endif
