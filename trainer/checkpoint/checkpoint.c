@@ -15,6 +15,14 @@ void checkpoint_fini(struct checkpoint *checkpoint)
     *checkpoint = (struct checkpoint){0};
 }
 
+bool tensor_has_shape(const struct tensor *tensor, int rank, const int *shape)
+{
+    bool is_same = tensor->rank == rank;
+    for (int d = 0; is_same && d < rank; d++)
+        is_same = tensor->shape[d] == shape[d];
+    return is_same;
+}
+
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name)
 {
     for (int i = 0; i < checkpoint->tensor_count; i++)
@@ -30,12 +38,9 @@ enum err checkpoint_find_shaped(const struct checkpoint *checkpoint, const char 
     if (!tensor || !tensor->values)
         return err_set(ERR_DATA, "the checkpoint has no tensor %s: it is of another space", name);
     size_t count = 1;
-    bool fits = tensor->rank == rank;
-    for (int i = 0; i < rank; i++) {
-        fits = fits && tensor->shape[i] == shape[i];
-        count *= (size_t)shape[i];
-    }
-    if (!fits || tensor->count != count)
+    for (int d = 0; d < rank; d++)
+        count *= (size_t)shape[d];
+    if (!tensor_has_shape(tensor, rank, shape) || tensor->count != count)
         return err_set(ERR_DATA,
                        "tensor %s has %llu values where the space needs %zu: the checkpoint is of "
                        "another space, width, or number of classes",

@@ -21,6 +21,7 @@ struct tensor { /* fp32, dense, in the outside (PyTorch) order and shape */
     float *values; /* host */
     uint64_t count;
 };
+bool tensor_has_shape(const struct tensor *tensor, int rank, const int *shape);
 
 struct position {   /* where training stands; part of the content hash */
     char stage[64]; /* "teacher", "kernel", ...; "import" */

@@ -21,10 +21,7 @@ static const char *find_trouble(const struct tensor *tensor, const struct supern
 {
     if (!tensor)
         return "is missing";
-    bool fits = tensor->rank == wanted->rank;
-    for (int d = 0; fits && d < wanted->rank; d++)
-        fits = tensor->shape[d] == wanted->shape[d];
-    return fits ? NULL : "has another shape";
+    return tensor_has_shape(tensor, wanted->rank, wanted->shape) ? NULL : "has another shape";
 }
 
 static enum err choose(struct exporting *exporting, const struct supernet *net,

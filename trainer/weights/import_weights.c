@@ -65,14 +65,6 @@ static int find_by_any_name(const struct trial *trial, const char *name)
     return index;
 }
 
-static bool has_shape(const struct tensor *tensor, const struct supernet_tensor *wanted)
-{
-    bool fits = tensor->rank == wanted->rank;
-    for (int d = 0; fits && d < wanted->rank; d++)
-        fits = tensor->shape[d] == wanted->shape[d];
-    return fits;
-}
-
 static void print_shape(struct text *text, int rank, const int64_t *shape)
 {
     text_add(text, "(");
@@ -122,10 +114,11 @@ static void match(struct trial *trial)
             note(trial, TROUBLE_UNKNOWN, tensor->name, " (another tensor has that name too)");
         } else {
             trial->from[index] = i;
-            if (!has_shape(tensor, &trial->wanted[index]))
-                note_shape(trial, tensor, &trial->wanted[index]);
+            const struct supernet_tensor *wanted = &trial->wanted[index];
+            if (!tensor_has_shape(tensor, wanted->rank, wanted->shape))
+                note_shape(trial, tensor, wanted);
             else
-                check_values(trial, tensor, trial->wanted[index].is_variance);
+                check_values(trial, tensor, wanted->is_variance);
         }
     }
 }
