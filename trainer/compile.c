@@ -12,24 +12,17 @@ static enum err check_subnet(const struct workbench *bench, const struct compile
     enum err err = ERR_OK;
     const struct space *space = &bench->blueprint.space;
     const struct subnet *subnet = request->subnet;
-    struct open_choices open;
-    schedule_trained(&bench->blueprint.schedule, space, &open);
+    struct open_choices trained;
+    schedule_trained(&bench->blueprint.schedule, space, &trained);
     TRY(subnet_check(space, subnet));
-    int b = subnet_find_closed(space, subnet, &open);
+    int b = subnet_find_closed(space, subnet, &trained);
     if (b >= 0)
         TRY(err_set(ERR_CONFIG,
                     "block %d of the sub-network (kernel %d, expansion %d, depth %d of its stage) "
                     "was never trained: shrink.rows left it out",
                     b + 1, subnet->kernel[b], subnet->expansion[b],
                     subnet_depth(space, subnet, space->blocks[b].stage)));
-    TRY(camera_device_narrow(request->device, space, &open));
-    b = subnet_find_closed(space, subnet, &open);
-    if (b >= 0)
-        TRY(err_set(ERR_CONFIG,
-                    "device %s does not run block %d of the sub-network: a depthwise convolution "
-                    "of %dx%d over %d channels; see kernels and channel_multiple of its file",
-                    request->device->name, b + 1, subnet->kernel[b], subnet->kernel[b],
-                    space_middle(&space->blocks[b], subnet->expansion[b])));
+    TRY(camera_device_check(request->device, space, subnet));
 out:
     return err;
 }

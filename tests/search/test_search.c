@@ -202,9 +202,32 @@ static void a_target_nothing_fits_names_the_smallest_possible(void **state)
     struct subnet least;
     char macs[32];
     subnet_smallest(&space, space.resolutions[0], &least);
-    snprintf(macs, sizeof macs, "%.3f M MACs", (double)cost_of(&space, &least).macs / 1e6);
+    snprintf(macs, sizeof macs, "%.4g million MACs", (double)cost_of(&space, &least).macs / 1e6);
     assert_non_null(strstr(err_text(), macs));
     assert_int_equal(made_up.measured, 0);
+}
+
+/* The bound to the last bit, whatever the latency's line rounds to. */
+static void a_bound_that_only_the_smallest_meets_is_met(void **state)
+{
+    (void)state;
+    struct subnet least;
+    subnet_smallest(&space, space.resolutions[0], &least);
+    double macs = (double)cost_of(&space, &least).macs;
+    for (int i = 1; i <= 20; i++) {
+        struct target target = make_target("tight", 0, 0);
+        struct made_up made_up = make_up(1);
+        struct search_result result = {0};
+        target.device.latency_ms_per_mmac = i / 7.0;
+        target.latency_ms_max = camera_device_latency_ms(&target.device, macs);
+        run(&made_up,
+            (struct search_cfg){
+                .targets = &target, .target_count = 1, .evaluations = 4, .population = 4},
+            &result);
+        assert_int_equal(result.candidate_count, 1);
+        assert_true((double)result.candidates[0].macs == macs);
+        search_result_fini(&result);
+    }
 }
 
 static void a_camera_of_3x3_kernels_is_offered_nothing_else(void **state)
@@ -379,6 +402,7 @@ int main(void)
         cmocka_unit_test(winners_meet_their_bounds_and_the_budget_is_kept),
         cmocka_unit_test(every_measurement_is_told),
         cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),
+        cmocka_unit_test(a_bound_that_only_the_smallest_meets_is_met),
         cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
         cmocka_unit_test(a_device_without_the_smallest_kernel_finds_shallow_networks),
         cmocka_unit_test(what_another_device_runs_wins_no_target),

@@ -246,7 +246,7 @@ static void budgets_nothing_fits_name_the_smallest_possible(void **state)
     assert_int_equal(campaign_space(&campaign, 10, 1, &space), ERR_CONFIG);
     static const char *const expected[] = {
         ":4:43: key 'search.targets[1].macs': target 'b': nothing fits: the smallest sub-network "
-        "(20 px) has ",
+        "for device any (20 px) has ",
         ":5:3: key 'search.targets[2].latency_ms': target 'c': nothing fits: "};
     LISTED(expected);
 }

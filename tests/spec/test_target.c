@@ -1,5 +1,6 @@
 /* Devices: what their files say, what they leave of a space, and how long they take. */
 #include "tests/spec/spec_test.h"
+#include "trainer/spec/cost.h"
 #include "trainer/spec/target.h"
 #include <math.h>
 #include <stdio.h>
@@ -82,6 +83,46 @@ static void expansions_that_break_the_multiple_are_dropped(void **state)
     assert_int_equal(open.expansions.value[0], 4);
 }
 
+static void a_target_says_which_bound_is_broken(void **state)
+{
+    (void)state;
+    struct target target = {.device = camera, .macs_max = 40e6, .latency_ms_max = 22};
+    double most = (22 - camera.latency_fixed_ms) / camera.latency_ms_per_mmac * 1e6;
+    assert_true(target_fits(&target, 0.99 * most));
+    assert_null(target_broken_bound(&target, 0.99 * most));
+    assert_string_equal(target_broken_bound(&target, 1.01 * most), "latency_ms");
+    assert_string_equal(target_broken_bound(&target, 50e6), "macs");
+    target.latency_ms_max = 0;
+    assert_true(target_fits(&target, 40e6)); /* the bound itself fits */
+    target.macs_max = 0;
+    assert_true(target_fits(&target, 1e12));
+}
+
+static void a_target_that_nothing_of_the_open_choices_fits_is_refused(void **state)
+{
+    (void)state;
+    struct open_choices open = all_of(&firefly), large = open;
+    large.expansions = (struct choices){1, {6}};
+    struct target target = {.device = camera};
+    target.macs_max = (double)cost_least_macs(&firefly, &open, firefly.resolutions[0]);
+    assert_ok(target_check(&target, &firefly, &open));
+    assert_refused(target_check(&target, &firefly, &large), ERR_CONFIG,
+                   "nothing fits: the smallest sub-network for device firefly-dl (96 px)");
+}
+
+static void a_sub_network_the_device_does_not_run_names_the_block(void **state)
+{
+    (void)state;
+    struct subnet subnet;
+    subnet_uniform(&firefly, 3, 4, 2, 128, &subnet);
+    subnet.kernel[3] = 7; /* the fourth block of the first stage is skipped */
+    assert_ok(camera_device_check(&camera, &firefly, &subnet));
+    subnet.kernel[1] = 5;
+    assert_refused(camera_device_check(&camera, &firefly, &subnet), ERR_CONFIG,
+                   "does not run block 2 of the sub-network: a depthwise convolution of 5x5");
+    assert_refused(camera_device_check(&camera, &mbv3, &subnet), ERR_CONFIG, "squeeze-excite");
+}
+
 static void a_device_file_is_checked_like_any_other(void **state)
 {
     (void)state;
@@ -113,6 +154,9 @@ int main(void)
         cmocka_unit_test(the_camera_leaves_only_kernel_3),
         cmocka_unit_test(what_the_camera_cannot_run_is_refused_with_the_reason),
         cmocka_unit_test(expansions_that_break_the_multiple_are_dropped),
+        cmocka_unit_test(a_target_says_which_bound_is_broken),
+        cmocka_unit_test(a_target_that_nothing_of_the_open_choices_fits_is_refused),
+        cmocka_unit_test(a_sub_network_the_device_does_not_run_names_the_block),
         cmocka_unit_test(a_device_file_is_checked_like_any_other),
     };
     return cmocka_run_group_tests(tests, load_all, NULL);

@@ -77,14 +77,6 @@ void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const s
     fit_to_pool(pool, child);
 }
 
-void genes_smallest(const struct gene_pool *pool, struct subnet *subnet)
-{
-    const struct space *space = pool->space;
-    subnet_uniform(space, choices_min(&pool->open.kernels), choices_min(&pool->open.expansions),
-                   choices_min(&pool->open.depths), space->resolutions[0], subnet);
-    subnet_canonical(space, subnet);
-}
-
 /* The next smaller choice, or the same when there is none. */
 static int8_t smaller(const struct choices *choices, int8_t value)
 {
@@ -115,14 +107,9 @@ static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *dra
     }
 }
 
-bool genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
+void genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
 {
-    struct subnet least;
-    genes_smallest(pool, &least);
-    if ((double)cost_of(pool->space, &least).macs > pool->macs_max)
-        return false;
-    while ((double)cost_of(pool->space, subnet).macs > pool->macs_max)
+    while (!target_fits(pool->target, (double)cost_of(pool->space, subnet).macs))
         shrink_one_gene(pool, draws, subnet);
     subnet_canonical(pool->space, subnet);
-    return true;
 }

@@ -5,12 +5,12 @@
 #ifndef TRAINER_SEARCH_GENES_H
 #define TRAINER_SEARCH_GENES_H
 
-#include "trainer/spec/subnet.h"
+#include "trainer/spec/target.h"
 
 struct gene_pool { /* what may be drawn */
     const struct space *space;
-    struct open_choices open; /* narrowed to the device */
-    double macs_max;          /* the tighter of both bounds, in MACs; infinity: none */
+    struct open_choices open;    /* narrowed to the target's device */
+    const struct target *target; /* borrowed */
 };
 
 struct gene_draws { /* a stream of draws for one candidate */
@@ -23,10 +23,8 @@ void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double
                   struct subnet *subnet);
 void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const struct subnet *left,
                  const struct subnet *right, struct subnet *child);
-/* The cheapest sub-network of the pool. */
-void genes_smallest(const struct gene_pool *pool, struct subnet *subnet);
-/* Makes random genes smaller, one step at a time, until the bound is met; false when even the
- * smallest is too big. */
-bool genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet);
+/* Makes random genes smaller, one step at a time, until it fits the target; the pool's smallest
+ * sub-network has to (target_check()). */
+void genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet);
 
 #endif

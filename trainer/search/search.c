@@ -6,7 +6,6 @@
 #include "base/rng.h"
 #include "trainer/search/genes.h"
 #include "trainer/spec/cost.h"
-#include <math.h>
 #include <string.h>
 
 struct search {
@@ -24,47 +23,15 @@ void search_result_fini(struct search_result *result)
     memset(result, 0, sizeof *result);
 }
 
-bool search_fits(const struct target *target, double macs)
-{
-    if (target->macs_max > 0 && macs > target->macs_max)
-        return false;
-    return !(target->latency_ms_max > 0) ||
-           camera_device_latency_ms(&target->device, macs) <= target->latency_ms_max;
-}
-
-/* Both bounds as MACs; the latency model is a line. */
-static double get_macs_max(const struct target *target)
-{
-    double most = target->macs_max > 0 ? target->macs_max : INFINITY;
-    if (target->latency_ms_max > 0) {
-        const struct camera_device *device = &target->device;
-        most = fmin(most, (target->latency_ms_max - device->latency_fixed_ms) /
-                              device->latency_ms_per_mmac * 1e6);
-    }
-    return most;
-}
-
 static enum err open_pool(const struct search_cfg *cfg, const struct target *target,
                           struct gene_pool *pool)
 {
-    const struct space *space = cfg->space;
-    struct subnet least;
     enum err err = ERR_OK;
-    pool->space = space;
-    pool->open = cfg->open;
-    TRY(camera_device_narrow(&target->device, space, &pool->open));
-    pool->macs_max = get_macs_max(target);
-    genes_smallest(pool, &least);
-    double macs = (double)cost_of(space, &least).macs;
-    if (!search_fits(target, macs))
-        TRY(err_set(
-            ERR_CONFIG,
-            "target %s: nothing fits: the smallest sub-network that %s runs costs %.3f M MACs and "
-            "%.2f ms; raise macs or latency_ms of the target, or take a smaller space",
-            target->name, target->device.name, macs / 1e6,
-            camera_device_latency_ms(&target->device, macs)));
+    *pool = (struct gene_pool){cfg->space, cfg->open, target};
+    TRY(camera_device_narrow(&target->device, cfg->space, &pool->open));
+    TRY(target_check(target, cfg->space, &pool->open));
 out:
-    return err;
+    return err == ERR_OK ? ERR_OK : err_prefix(err, "target %s", target->name);
 }
 
 static bool is_known(const struct search *search, const struct candidate *more, int more_count,
@@ -81,21 +48,19 @@ static bool is_known(const struct search *search, const struct candidate *more, 
 }
 
 /* Can the pool's device run this candidate, which another target may have drawn? */
-static bool is_in_pool(const struct gene_pool *pool, const struct target *target,
-                       const struct candidate *candidate)
+static bool is_in_pool(const struct gene_pool *pool, const struct candidate *candidate)
 {
     return subnet_find_closed(pool->space, &candidate->subnet, &pool->open) < 0 &&
-           search_fits(target, (double)candidate->macs);
+           target_fits(pool->target, (double)candidate->macs);
 }
 
 /* Indices of what fits, the most accurate first; returns how many. */
-static int rank_fitting(const struct search *search, const struct gene_pool *pool,
-                        const struct target *target, int *order)
+static int rank_fitting(const struct search *search, const struct gene_pool *pool, int *order)
 {
     const struct search_result *result = search->result;
     int count = 0;
     for (int i = 0; i < result->candidate_count; i++) {
-        if (!is_in_pool(pool, target, &result->candidates[i]))
+        if (!is_in_pool(pool, &result->candidates[i]))
             continue;
         int at = count++;
         for (;
@@ -152,13 +117,12 @@ static void draw_child(const struct search *search, const struct gene_pool *pool
 }
 
 /* Up to `wanted` candidates nobody has measured yet; fewer when the pool is nearly exhausted. */
-static int draw_generation(struct search *search, const struct gene_pool *pool,
-                           const struct target *target, int *uniform, int wanted,
-                           struct candidate *batch)
+static int draw_generation(struct search *search, const struct gene_pool *pool, int *uniform,
+                           int wanted, struct candidate *batch)
 {
     enum { TRIES_PER_CANDIDATE = 200 };
     int *order = mem_array((size_t)search->result->candidate_count + 1, sizeof *order);
-    int fitting = rank_fitting(search, pool, target, order), count = 0;
+    int fitting = rank_fitting(search, pool, order), count = 0;
     for (uint64_t try = 0; count < wanted && try < (uint64_t)wanted * TRIES_PER_CANDIDATE; try++) {
         struct gene_draws draws = {search->cfg->seed, search->generation, try, 0};
         struct candidate *candidate = &batch[count];
@@ -169,9 +133,10 @@ static int draw_generation(struct search *search, const struct gene_pool *pool,
         else
             draw_child(search, pool, order, fitting, &draws, &candidate->subnet);
         candidate->macs = cost_of(pool->space, &candidate->subnet).macs;
-        if (!search_fits(target, (double)candidate->macs)) {
-            if (search->cfg->is_random || !genes_shrink(pool, &draws, &candidate->subnet))
+        if (!target_fits(pool->target, (double)candidate->macs)) {
+            if (search->cfg->is_random)
                 continue;
+            genes_shrink(pool, &draws, &candidate->subnet);
             candidate->macs = cost_of(pool->space, &candidate->subnet).macs;
         }
         if (!is_known(search, batch, count, &candidate->subnet))
@@ -199,7 +164,7 @@ static enum err search_target(struct search *search, const struct target *target
     while (budget > 0) {
         struct candidate *batch = result->candidates + result->candidate_count;
         int wanted = budget < population ? budget : population;
-        int count = draw_generation(search, &pool, target, &uniform, wanted, batch);
+        int count = draw_generation(search, &pool, &uniform, wanted, batch);
         if (count == 0)
             break;
         TRY(search->evaluator->measure(search->evaluator, batch, count));
@@ -217,7 +182,7 @@ static enum err choose_winner(const struct search *search, int target, struct se
     const struct target *wanted = &search->cfg->targets[target];
     int *order = mem_array((size_t)search->result->candidate_count + 1, sizeof *order);
     TRY(open_pool(search->cfg, wanted, &pool));
-    if (rank_fitting(search, &pool, wanted, order) == 0)
+    if (rank_fitting(search, &pool, order) == 0)
         TRY(err_set(
             ERR_CONFIG,
             "target %s: none of the %d sub-networks measured fits; raise search.evaluations",

@@ -42,9 +42,6 @@ typedef void search_progress(void *own, int measured);
 MUST_CHECK enum err search_run(const struct search_cfg *cfg, struct evaluator *evaluator,
                                search_progress *progress, void *own, struct search_result *result);
 
-/* Whether a sub-network of so many MACs meets a target's bounds. */
-bool search_fits(const struct target *target, double macs);
-
 /* Marks the candidates no other one beats in both accuracy and MACs: on_front[i] for candidates[i].
  */
 void search_front(const struct search_result *result, bool *on_front);

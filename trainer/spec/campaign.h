@@ -17,15 +17,6 @@
  * stage key. */
 #define TRAINING_VERSION 3
 
-struct target { /* one row of search.targets */
-    char name[32];
-    char device_name[CAMPAIGN_TEXT]; /* as written; "": any device */
-    struct camera_device device;     /* resolved from configs/devices/<device>.yaml */
-    double macs_max;                 /* 0: no bound */
-    double latency_ms_max;           /* 0: no bound */
-    int line, column;                /* where it was written, for messages; 0: not in a file */
-};
-
 struct row_override {                   /* one row of shrink.rows: what replaces the table's */
     char name[32];                      /* the phase's */
     double epochs, warmup_epochs, rate; /* -1: keep; else taken as given, not scaled */

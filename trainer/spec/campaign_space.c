@@ -7,23 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The cheapest sub-network a target's search could draw at a resolution. */
-static int64_t least_macs(const struct space *space, const struct open_choices *open,
-                          int resolution)
-{
-    struct subnet subnet;
-    subnet_uniform(space, choices_min(&open->kernels), choices_min(&open->expansions),
-                   choices_min(&open->depths), resolution, &subnet);
-    return cost_of(space, &subnet).macs;
-}
-
-static bool fits(const struct target *target, int64_t macs)
-{
-    double latency_ms = camera_device_latency_ms(&target->device, (double)macs);
-    return (target->macs_max == 0 || (double)macs <= target->macs_max) &&
-           (target->latency_ms_max == 0 || latency_ms <= target->latency_ms_max);
-}
-
+/* *field: the target's key that is to blame. */
 static enum err check_target(const struct space *space, const struct schedule *schedule,
                              const struct target *target, const char **field)
 {
@@ -31,16 +15,9 @@ static enum err check_target(const struct space *space, const struct schedule *s
     struct open_choices open;
     *field = "device";
     TRY(campaign_target_choices(target, space, schedule, &open));
-    int64_t macs = least_macs(space, &open, space->resolutions[0]);
-    bool is_over = target->macs_max > 0 && (double)macs > target->macs_max;
-    *field = is_over ? "macs" : "latency_ms";
-    if (!fits(target, macs))
-        TRY(err_set(ERR_CONFIG,
-                    "nothing fits: the smallest sub-network (%d px) has %.4g million MACs and a "
-                    "predicted latency of %.4g ms; raise the budget, or train a smaller space or "
-                    "resolution",
-                    space->resolutions[0], (double)macs / 1e6,
-                    camera_device_latency_ms(&target->device, (double)macs)));
+    *field =
+        target_broken_bound(target, (double)cost_least_macs(space, &open, space->resolutions[0]));
+    TRY(target_check(target, space, &open));
 out:
     return err;
 }
@@ -177,8 +154,9 @@ static void hint_resolutions(const struct campaign *campaign, const struct space
     for (int r = 0; r < space->resolution_count; r++) {
         bool is_used = false;
         for (int i = 0; i < campaign->target_count; i++)
-            is_used = is_used || fits(&campaign->targets[i],
-                                      least_macs(space, &opens[i], space->resolutions[r]));
+            is_used = is_used ||
+                      target_fits(&campaign->targets[i],
+                                  (double)cost_least_macs(space, &opens[i], space->resolutions[r]));
         if (!is_used) {
             text_add(lines,
                      "resolutions from %d px: trained, but even the smallest sub-network there is "

@@ -44,3 +44,10 @@ struct cost cost_of(const struct space *space, const struct subnet *subnet)
     add_linear(&cost, width, space->classes, space->classes);
     return cost;
 }
+
+int64_t cost_least_macs(const struct space *space, const struct open_choices *open, int resolution)
+{
+    struct subnet least;
+    subnet_smallest_open(space, open, resolution, &least);
+    return cost_of(space, &least).macs;
+}

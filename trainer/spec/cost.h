@@ -15,5 +15,7 @@ struct cost {
 };
 
 struct cost cost_of(const struct space *space, const struct subnet *subnet);
+/* MACs of the cheapest sub-network of what is open. */
+int64_t cost_least_macs(const struct space *space, const struct open_choices *open, int resolution);
 
 #endif

@@ -60,8 +60,15 @@ void subnet_biggest(const struct space *space, int resolution, struct subnet *su
 
 void subnet_smallest(const struct space *space, int resolution, struct subnet *subnet)
 {
-    subnet_uniform(space, choices_min(&space->kernels), choices_min(&space->expansions),
-                   choices_min(&space->depths), resolution, subnet);
+    struct open_choices all = {space->kernels, space->expansions, space->depths};
+    subnet_smallest_open(space, &all, resolution, subnet);
+}
+
+void subnet_smallest_open(const struct space *space, const struct open_choices *open,
+                          int resolution, struct subnet *subnet)
+{
+    subnet_uniform(space, choices_min(&open->kernels), choices_min(&open->expansions),
+                   choices_min(&open->depths), resolution, subnet);
 }
 
 void subnet_canonical(const struct space *space, struct subnet *subnet)

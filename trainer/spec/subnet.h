@@ -32,6 +32,9 @@ void subnet_format(const struct space *space, const struct subnet *subnet, struc
 
 void subnet_biggest(const struct space *space, int resolution, struct subnet *subnet);
 void subnet_smallest(const struct space *space, int resolution, struct subnet *subnet);
+/* The cheapest sub-network of what is open. */
+void subnet_smallest_open(const struct space *space, const struct open_choices *open,
+                          int resolution, struct subnet *subnet);
 /* One value for every block and stage; values must be choices of the space. */
 void subnet_uniform(const struct space *space, int kernel, int expansion, int depth, int resolution,
                     struct subnet *subnet);

@@ -1,7 +1,8 @@
-/* Devices: their file, their latency, and what of a space they can run. */
+/* Devices: their file, their latency, and what of a space they can run; what fits a target. */
 #include "trainer/spec/target.h"
 #include "base/mem.h"
 #include "base/yaml/schema.h"
+#include "trainer/spec/cost.h"
 #include "trainer/spec/lookup.h"
 #include <string.h>
 
@@ -138,4 +139,50 @@ enum err camera_device_narrow(const struct camera_device *device, const struct s
     *open = narrow;
 out:
     return err;
+}
+
+enum err camera_device_check(const struct camera_device *device, const struct space *space,
+                             const struct subnet *subnet)
+{
+    enum err err = ERR_OK;
+    struct open_choices open = {space->kernels, space->expansions, space->depths};
+    TRY(camera_device_narrow(device, space, &open));
+    int b = subnet_find_closed(space, subnet, &open);
+    if (b >= 0)
+        TRY(err_set(ERR_CONFIG,
+                    "device %s does not run block %d of the sub-network: a depthwise convolution "
+                    "of %dx%d over %d channels; see kernels and channel_multiple of its file",
+                    device->name, b + 1, subnet->kernel[b], subnet->kernel[b],
+                    space_middle(&space->blocks[b], subnet->expansion[b])));
+out:
+    return err;
+}
+
+const char *target_broken_bound(const struct target *target, double macs)
+{
+    if (target->macs_max > 0 && macs > target->macs_max)
+        return "macs";
+    if (target->latency_ms_max > 0 &&
+        camera_device_latency_ms(&target->device, macs) > target->latency_ms_max)
+        return "latency_ms";
+    return NULL;
+}
+
+bool target_fits(const struct target *target, double macs)
+{
+    return target_broken_bound(target, macs) == NULL;
+}
+
+enum err target_check(const struct target *target, const struct space *space,
+                      const struct open_choices *open)
+{
+    double macs = (double)cost_least_macs(space, open, space->resolutions[0]);
+    if (target_fits(target, macs))
+        return ERR_OK;
+    return err_set(ERR_CONFIG,
+                   "nothing fits: the smallest sub-network for device %s (%d px) has %.4g "
+                   "million MACs and a predicted latency of %.4g ms; raise the budget, or train a "
+                   "smaller space or resolution",
+                   target->device.name, space->resolutions[0], macs / 1e6,
+                   camera_device_latency_ms(&target->device, macs));
 }

@@ -1,6 +1,7 @@
 /* A device sub-networks are searched for (configs/devices/<name>.yaml): its latency model and what
- * its converter takes. Plain data. Firefly DL: reference figures published by the maker, replaced
- * by measured ones later. */
+ * its converter takes; and a target, a device with a budget. Whether one of them takes a
+ * sub-network is asked here and nowhere else. Plain data. Firefly DL: reference figures published
+ * by the maker, replaced by measured ones later. */
 #ifndef TRAINER_SPEC_TARGET_H
 #define TRAINER_SPEC_TARGET_H
 
@@ -27,5 +28,27 @@ double camera_device_latency_ms(const struct camera_device *device, double macs)
  * (squeeze-excite, ...). */
 MUST_CHECK enum err camera_device_narrow(const struct camera_device *device,
                                          const struct space *space, struct open_choices *open);
+/* ERR_CONFIG when the device does not run this sub-network, one of the space's: which block, or
+ * what of the space. */
+MUST_CHECK enum err camera_device_check(const struct camera_device *device,
+                                        const struct space *space, const struct subnet *subnet);
+
+struct target { /* one row of search.targets */
+    char name[32];
+    char device_name[256];       /* as written; "": any device */
+    struct camera_device device; /* resolved from configs/devices/<device>.yaml */
+    double macs_max;             /* 0: no bound */
+    double latency_ms_max;       /* 0: no bound */
+    int line, column;            /* where it was written, for messages; 0: not in a file */
+};
+
+/* The bound that a sub-network of so many MACs breaks, by its key: "macs" or "latency_ms"; NULL
+ * when it fits. */
+const char *target_broken_bound(const struct target *target, double macs);
+bool target_fits(const struct target *target, double macs);
+/* ERR_CONFIG when nothing of `open`, which its device runs, fits at the space's smallest
+ * resolution: the text says what the cheapest sub-network costs. */
+MUST_CHECK enum err target_check(const struct target *target, const struct space *space,
+                                 const struct open_choices *open);
 
 #endif
