@@ -46,6 +46,8 @@ static void write_level(const struct schema *schema, const void *from, int inden
     const char *last = "";
     for (int i = 0; i < schema->knob_count; i++) {
         const struct knob *knob = &schema->knobs[i];
+        if (knob->type == KNOB_RETIRED)
+            continue;
         int depth = open_sections(knob->path, last, indent, yaml);
         const char *dot = strrchr(knob->path, '.');
         int margin = is_item && i == 0 ? 0 : indent + 2 * depth;
@@ -92,6 +94,8 @@ static void help_level(const struct schema *schema, const char *prefix, struct t
 {
     for (int i = 0; i < schema->knob_count; i++) {
         const struct knob *knob = &schema->knobs[i];
+        if (knob->type == KNOB_RETIRED)
+            continue;
         text_add(text, "%s%s: %s%s", prefix, knob->path, type_name(knob), unit_name(knob->unit));
         if (knob->words)
             text_add(text, " [%s]", knob->words);

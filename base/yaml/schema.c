@@ -35,7 +35,7 @@ static bool next_sibling(const struct schema *schema, const char *prefix, int *a
     size_t size = strlen(prefix);
     for (; *at < schema->knob_count; (*at)++) {
         const char *path = schema->knobs[*at].path;
-        if (strncmp(path, prefix, size) != 0)
+        if (strncmp(path, prefix, size) != 0 || schema->knobs[*at].type == KNOB_RETIRED)
             continue;
         size_t word = strcspn(path + size, ".");
         snprintf(key, room, "%.*s", (int)word, path + size);
@@ -68,7 +68,8 @@ static void suggest(const struct walk *walk, const char *prefix, const char *key
     }
     const char *elsewhere = NULL;
     for (int i = 0; i < walk->schema->knob_count && !elsewhere; i++)
-        if (strcmp(leaf_of(walk->schema->knobs[i].path), key) == 0)
+        if (walk->schema->knobs[i].type != KNOB_RETIRED &&
+            strcmp(leaf_of(walk->schema->knobs[i].path), key) == 0)
             elsewhere = walk->schema->knobs[i].path;
     if (least <= 1 || (least == 2 && length > 2 && !elsewhere)) {
         text_add(cure, "; did you mean '%s%s%s'?", walk->shown, prefix, nearest);

@@ -22,8 +22,12 @@ enum knob_type {
     KNOB_INTS,   /* int[room] and an int count: a set, kept ascending; "128..224 step 4" too */
     KNOB_WORDS,  /* one bool per word of `words`, in their order: a list of those wanted */
     KNOB_ROWS,   /* struct[room] and an int count: a list of maps, each by `rows` */
-    KNOB_NAMED   /* struct[room] and an int count: a map whose keys go to char name[32], the
+    KNOB_NAMED,  /* struct[room] and an int count: a map whose keys go to char name[32], the
                     struct's first field, and whose values are maps by `rows` */
+    /* Nothing: a knob of earlier programs, whose one value is the fallback. Read and forgotten, so
+     * that files of then still load; another value is refused with `help`, the cure. Never written
+     * or offered, but an input of what it affects, as it was: what was computed then counts. */
+    KNOB_RETIRED
 };
 
 enum knob_unit { /* what may stand behind the number */

@@ -232,6 +232,15 @@ static const char *parse_text(const struct knob *knob, const char *text, char *i
     return NULL;
 }
 
+static const char *parse_retired(const struct knob *knob, const char *text)
+{
+    if (strcmp(text, knob->fallback) == 0)
+        return NULL;
+    snprintf(reason, sizeof reason, "'%.60s': the knob is retired, it was always '%s'; %s", text,
+             knob->fallback, knob->help);
+    return reason;
+}
+
 const char *knob_parse(const struct knob *knob, const char *text, bool is_quoted, void *into)
 {
     double value = 0;
@@ -277,6 +286,8 @@ const char *knob_parse(const struct knob *knob, const char *text, bool is_quoted
             return wrong_word(knob, text);
         ((bool *)into)[find_word(knob->words, text, NULL)] = true;
         return NULL;
+    case KNOB_RETIRED:
+        return parse_retired(knob, text);
     case KNOB_ROWS:
     case KNOB_NAMED:
         break;
@@ -383,6 +394,9 @@ void schema_value(const struct knob *knob, const void *from, struct text *yaml)
         return;
     case KNOB_WORDS:
         write_words(knob, field, yaml);
+        return;
+    case KNOB_RETIRED:
+        text_add(yaml, "%s", knob->fallback);
         return;
     case KNOB_ROWS:
     case KNOB_NAMED:

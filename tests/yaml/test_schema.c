@@ -57,6 +57,7 @@ static const struct knob knobs[] = {
      .help = "rows"},
     {"named", KNOB_NAMED, KNOB_LIST(all, named, named_count), .fallback = "{}",
      .rows = &inner_schema, .help = "named rows"},
+    {"deep.former", KNOB_RETIRED, .fallback = "plain", .help = "leave it out"},
 };
 static const struct schema schema = {knobs, sizeof knobs / sizeof *knobs, sizeof(struct all)};
 
@@ -252,6 +253,26 @@ static void the_dump_reads_back_to_the_same_struct(void **state)
     }
 }
 
+static void a_retired_knob_is_read_and_never_offered(void **state)
+{
+    (void)state;
+    struct all all, plain;
+    struct text texts;
+    text_init(&texts);
+    assert_ok(fill("deep: {whole: 3}", &plain));
+    assert_ok(fill("deep: {whole: 3, former: plain}", &all));
+    assert_memory_equal(&all, &plain, sizeof all);
+    schema_write(&schema, &all, &texts);
+    schema_help(&schema, &texts);
+    assert_null(strstr(text_get(&texts), "former"));
+    text_fini(&texts);
+    assert_refused(fill("deep: {former: other}", &all), ERR_CONFIG,
+                   "own.yaml:1:16: key 'deep.former': 'other': the knob is retired, it was always "
+                   "'plain'; leave it out");
+    assert_refused(fill("deep: {forme: plain}", &all), ERR_CONFIG, "known here: whole, images, d");
+    assert_refused(fill("former: plain", &all), ERR_CONFIG, "did you mean 'formats'?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(errors_come_in_the_order_of_the_file),
         cmocka_unit_test(thousands_of_errors_end_with_a_count),
         cmocka_unit_test(the_dump_reads_back_to_the_same_struct),
+        cmocka_unit_test(a_retired_knob_is_read_and_never_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

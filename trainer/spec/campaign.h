@@ -74,7 +74,6 @@ struct campaign {
     struct row_override rows[SCHEDULE_MAX_PHASES];
     struct {
         double ratio; /* weight of the soft cross entropy */
-        char loss[32];
     } distil;
 
     struct {
