@@ -118,6 +118,15 @@ int scene_remove(void **state)
     return err == ERR_OK ? 0 : -1;
 }
 
+static char *read_or_empty(const char *path)
+{
+    char *bytes = NULL;
+    size_t size_bytes = 0;
+    if (!file_exists(path) || file_read(path, 1 << 28, &bytes, &size_bytes) != ERR_OK)
+        return mem_string("");
+    return bytes;
+}
+
 struct program scene_start(struct scene *scene, const struct gang_cfg *cfg)
 {
     char ranks[16], folder[400];
@@ -131,6 +140,9 @@ struct program scene_start(struct scene *scene, const struct gang_cfg *cfg)
         words[count++] = "--set";
         words[count++] = cfg->sets[i];
     }
+    char *before = read_or_empty(scene->log);
+    scene->log_from = strlen(before);
+    mem_free(before);
     return program_start(words, scene->output, scene->log);
 }
 
@@ -138,15 +150,6 @@ int scene_run(struct scene *scene, const struct gang_cfg *cfg)
 {
     struct program program = scene_start(scene, cfg);
     return program_wait(&program, SCENE_WAIT_S);
-}
-
-static char *read_or_empty(const char *path)
-{
-    char *bytes = NULL;
-    size_t size_bytes = 0;
-    if (!file_exists(path) || file_read(path, 1 << 28, &bytes, &size_bytes) != ERR_OK)
-        return mem_string("");
-    return bytes;
 }
 
 char *scene_read(const struct scene *scene, const char *run, const char *name)
@@ -159,9 +162,17 @@ char *scene_read(const struct scene *scene, const char *run, const char *name)
 char *scene_log(const struct scene *scene)
 {
     char *whole = read_or_empty(scene->log);
-    size_t size = strlen(whole);
-    char *end = mem_string(size > LOG_END ? whole + size - LOG_END : whole);
+    char *newest = mem_string(whole + scene->log_from);
     mem_free(whole);
+    return newest;
+}
+
+char *scene_log_end(const struct scene *scene)
+{
+    char *log = scene_log(scene);
+    size_t size = strlen(log);
+    char *end = mem_string(size > LOG_END ? log + size - LOG_END : log);
+    mem_free(log);
     return end;
 }
 
@@ -190,7 +201,7 @@ void scene_content(const struct scene *scene, const char *run, const char *name,
     struct position position;
     struct hash content;
     if (!scene_peek(scene, run, name, &position, &content)) {
-        char *log = scene_log(scene);
+        char *log = scene_log_end(scene);
         fail_msg("run %s has no checkpoint %s; its log:\n%s", run, name, log);
     }
     hash_hex(&content, hex);

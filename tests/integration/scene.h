@@ -7,14 +7,19 @@
 #include "tests/integration/program.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-#define SCENE_STAGES   "teacher,kernel,depth-1,depth-2,width-1,width-2"
-#define SCENE_WAIT_S   100.0
+#define SCENE_STAGES "teacher,kernel,depth-1,depth-2,width-1,width-2"
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ /* as cmake/glowworm.cmake */
+#define SCENE_WAIT_S 500.0
+#else
+#define SCENE_WAIT_S 100.0
+#endif
 #define SCENE_MAX_SETS 10
 
 struct scene {
     char folder[256];
     char campaign[300]; /* its file */
     char output[300], log[300];
+    size_t log_from; /* bytes of the log that older programs wrote */
 };
 
 /* cmocka's setup and teardown; *state is a struct scene. The log is shown when a test failed. */
@@ -33,7 +38,9 @@ int scene_run(struct scene *scene, const struct gang_cfg *cfg);
 
 /* The run's file, e.g. "metrics/kernel.jsonl"; "" when there is none. Returns owned. */
 char *scene_read(const struct scene *scene, const char *run, const char *name);
-char *scene_log(const struct scene *scene); /* the end of what programs said on standard error */
+/* What was said on standard error since the newest gang was started. Returns owned. */
+char *scene_log(const struct scene *scene);
+char *scene_log_end(const struct scene *scene); /* as much of its end as a test's message holds */
 
 /* Position and content of a run's checkpoint by name; false when there is none. */
 bool scene_peek(const struct scene *scene, const char *run, const char *name,

@@ -17,7 +17,7 @@ static void run_stage(struct scene *scene, const char *stage)
 {
     struct gang_cfg cfg = {.run = "run", .ranks = 2, .stages = stage, .sets = {SETS}};
     if (scene_run(scene, &cfg) != 0)
-        fail_msg("%s:\n%s", stage, scene_log(scene));
+        fail_msg("%s:\n%s", stage, scene_log_end(scene));
 }
 
 static void damage(const struct scene *scene, const char *name, enum damage kind)
@@ -68,7 +68,7 @@ static void expect_goes_on(struct scene *scene, const char *stage, enum damage k
     char *log = scene_log(scene);
     if (!strstr(log, "damage among its checkpoints") ||
         !strstr(log, "goes on from the newest sound one"))
-        fail_msg("damage %d is not said:\n%s", kind, log);
+        fail_msg("damage %d is not said:\n%s", kind, scene_log_end(scene));
     mem_free(log);
 }
 

@@ -17,7 +17,7 @@ struct measured { /* a sub-network on the hold-out images */
 static void run(struct scene *scene, const struct gang_cfg *cfg)
 {
     if (scene_run(scene, cfg) != 0)
-        fail_msg("%s of %s:\n%s", cfg->stages, cfg->run, scene_log(scene));
+        fail_msg("%s of %s:\n%s", cfg->stages, cfg->run, scene_log_end(scene));
 }
 
 /* From results/STAGE.json: the smallest sub-network "before" the first step or "after" the last. */

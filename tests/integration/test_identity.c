@@ -25,7 +25,7 @@ static void train(struct scene *scene, const char *run, int ranks, const char *t
         .run = run, .ranks = ranks, .stages = SCENE_STAGES, .sets = {compute, load}};
     int code = scene_run(scene, &cfg);
     if (code != 0)
-        fail_msg("%d ranks ended with %d:\n%s", ranks, code, scene_log(scene));
+        fail_msg("%d ranks ended with %d:\n%s", ranks, code, scene_log_end(scene));
 }
 
 static void compare(struct scene *scene, const char *left, const char *right)

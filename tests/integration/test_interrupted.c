@@ -116,7 +116,7 @@ static int kill_in_stage(struct scene *scene, const char *stage, int kills, uint
         int code = is_hit ? 0 : program_wait(&program, SCENE_WAIT_S);
         char *after = metrics_of(scene, "killed", stage);
         if (code != 0)
-            fail_msg("%s ended with %d:\n%s", stage, code, scene_log(scene));
+            fail_msg("%s ended with %d:\n%s", stage, code, scene_log_end(scene));
         if (before)
             check_resume(before, after, known, stage);
         mem_free(before);
@@ -133,7 +133,7 @@ static void run_whole(struct scene *scene, const char *stage)
 {
     struct gang_cfg cfg = {.run = "killed", .ranks = 2, .stages = stage, .sets = {LONG}};
     if (stage && scene_run(scene, &cfg) != 0)
-        fail_msg("%s does not end:\n%s", stage, scene_log(scene));
+        fail_msg("%s does not end:\n%s", stage, scene_log_end(scene));
 }
 
 static void kills_in_every_stage_change_no_bit(void **state)
@@ -143,7 +143,7 @@ static void kills_in_every_stage_change_no_bit(void **state)
     char wanted[HASH_HEX_BYTES], got[HASH_HEX_BYTES];
     int kills = 0;
     if (scene_run(scene, &whole) != 0)
-        fail_msg("%s", scene_log(scene));
+        fail_msg("%s", scene_log_end(scene));
     for (int i = 0; i < NAMES; i++) {
         run_whole(scene, between[i]);
         int hit = kill_in_stage(scene, names[i], 2, 40 + (uint64_t)i);
@@ -218,7 +218,7 @@ static void numbers_that_explode_stop_the_stage_and_spare_the_checkpoint(void **
     char *log = scene_log(scene);
     assert_int_equal(regcomp(&regex, where, REG_EXTENDED | REG_NEWLINE), 0);
     if (regexec(&regex, log, 2, found, 0) != 0)
-        fail_msg("the log names no step and layer:\n%s", log);
+        fail_msg("the log names no step and layer:\n%s", scene_log_end(scene));
     assert_true(scene_peek(scene, "exploded", "kernel/latest", &position, &content));
     assert_false(position.is_final);
     assert_in_range(position.step, 1, strtoull(log + found[1].rm_so, NULL, 10) - 1);

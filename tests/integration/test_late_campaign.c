@@ -23,7 +23,7 @@ static void run(struct scene *scene, const char *folder, int ranks, const char *
     struct gang_cfg cfg = {.run = folder, .ranks = ranks, .stages = stages, .sets = {set}};
     int code = scene_run(scene, &cfg);
     if (code != 0)
-        fail_msg("%d ranks on %s ended with %d:\n%s", ranks, device, code, scene_log(scene));
+        fail_msg("%d ranks on %s ended with %d:\n%s", ranks, device, code, scene_log_end(scene));
 }
 
 static void compare_checkpoints(struct scene *scene, const char *folder)

@@ -46,7 +46,7 @@ static double peak_of(struct scene *scene, const struct gang_cfg *cfg)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     if (code != 0)
-        fail_msg("ended with %d:\n%s", code, scene_log(scene));
+        fail_msg("ended with %d:\n%s", code, scene_log_end(scene));
     for (int i = 0; i < 4; i++)
         sum += peaks[i];
     return sum;

@@ -40,7 +40,7 @@ static void must_run(struct scene *scene, const char *folder, int ranks, const c
 {
     int code = run(scene, folder, ranks, stages);
     if (code != 0)
-        fail_msg("%s on %d ranks ended with %d:\n%s", stages, ranks, code, scene_log(scene));
+        fail_msg("%s on %d ranks ended with %d:\n%s", stages, ranks, code, scene_log_end(scene));
 }
 
 static void a_killed_search_measures_the_rest_on_another_number_of_ranks(void **state)

@@ -19,7 +19,7 @@ static void train(struct scene *scene, const char *run, int ranks, const char *s
                            .sets = {set, "search.targets=[]"}};
     int code = scene_run(scene, &cfg);
     if (code != 0)
-        fail_msg("%s on %d ranks ended with %d:\n%s", space, ranks, code, scene_log(scene));
+        fail_msg("%s on %d ranks ended with %d:\n%s", space, ranks, code, scene_log_end(scene));
 }
 
 static void expect_trained(struct scene *scene, const char *space)
