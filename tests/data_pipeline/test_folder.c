@@ -390,11 +390,35 @@ static void links_that_lead_up_or_nowhere_are_skipped(void **state)
     assert_int_equal(symlink("nowhere", broken), 0);
     assert_int_equal(dataset_import(&scene->cfg, &report), ERR_OK);
     assert_int_equal(report.train_count, 2);
+    assert_int_equal(report.empty_classes, 0);
+    assert_int_equal(report.skip_count, 3);
     assert_non_null(skip_reason(&report, "a/broken", SKIP_UNREADABLE));
-    assert_non_null(skip_reason(&report, "a/up/a", SKIP_MISPLACED));
+    assert_non_null(skip_reason(&report, "a/up", SKIP_MISPLACED));
+    assert_non_null(skip_reason(&report, "b/again", SKIP_MISPLACED));
     import_report_fini(&report);
     mem_free(broken);
     mem_free(again);
+    mem_free(up);
+}
+
+static void a_link_up_brings_no_images_from_the_test_folder(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    char *up = file_join(scene->source, "train/a/up"),
+         *out = file_join(scene->source, "train/b/out");
+    write_picture(scene->source, "train/a/1.png", 20, 20, 1, 1);
+    write_picture(scene->source, "train/b/1.png", 20, 20, 1, 2);
+    write_picture(scene->source, "test/a/1.png", 20, 20, 1, 3);
+    assert_int_equal(symlink("..", up), 0);
+    assert_int_equal(symlink("../../..", out), 0);
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_OK);
+    assert_int_equal(report.train_count, 2);
+    assert_int_equal(report.test_count, 1);
+    assert_non_null(skip_reason(&report, "train/a/up", SKIP_MISPLACED));
+    assert_non_null(skip_reason(&report, "train/b/out", SKIP_MISPLACED));
+    import_report_fini(&report);
+    mem_free(out);
     mem_free(up);
 }
 
@@ -462,6 +486,7 @@ int main(void)
         TEST(interlaced_and_sixteen_bit_files_are_read),
         cmocka_unit_test(threads_that_come_and_go_shrink_at_once),
         TEST(links_that_lead_up_or_nowhere_are_skipped),
+        TEST(a_link_up_brings_no_images_from_the_test_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,29 @@ struct above { /* the folders a walk is in, innermost first */
     ino_t number;
 };
 
-/* A link that leads back up would be walked for ever. */
+#define MOST_ABOVE 64 /* folders of a source's path that links are held against */
+
+/* Up to the root of the file system; what cannot be looked at is above nothing. */
+static const struct above *stand_above(const char *folder, const struct above *next,
+                                       struct above room[MOST_ABOVE])
+{
+    struct stat status;
+    char *path = mem_string(folder);
+    for (int i = 0; i < MOST_ABOVE && stat(path, &status) == 0; i++) {
+        bool is_top = next && next->device == status.st_dev && next->number == status.st_ino;
+        if (is_top) /* whose .. it is itself */
+            break;
+        room[i] = (struct above){next, status.st_dev, status.st_ino};
+        next = &room[i];
+        char *up = file_join(path, "..");
+        mem_free(path);
+        path = up;
+    }
+    mem_free(path);
+    return next;
+}
+
+/* A link that leads back up would be walked for ever, and brings one class the images of all. */
 static bool is_above(const struct above *above, const struct stat *folder)
 {
     for (; above; above = above->next)
@@ -156,6 +178,9 @@ static enum err walk_split(struct walk *walk, const char *below, bool makes_clas
     struct listing listing = {NULL, 0, 0};
     char *folder = join(source->root, below), *path = NULL, *name = NULL;
     size_t first = source->item_count;
+    struct above root_room[MOST_ABOVE], split_room[MOST_ABOVE];
+    const struct above *above = stand_above(source->root, NULL, root_room);
+    above = stand_above(folder, above, split_room);
     TRY(list(below[0] ? folder : source->root, &listing));
     for (size_t i = 0; i < listing.count; i++) {
         mem_free(name);
@@ -173,7 +198,7 @@ static enum err walk_split(struct walk *walk, const char *below, bool makes_clas
             import_report_skip(walk->report, SKIP_MISPLACED, name,
                                "a class without training images");
         else
-            walk_class(walk, name, NULL);
+            walk_class(walk, name, above);
     }
     if (source->item_count > first)
         qsort(source->items + first, source->item_count - first, sizeof *source->items,
