@@ -88,6 +88,8 @@ enum err apart(enum err (*work)(void *own), void *own, const char *path)
     if (child < 0)
         return err_set(ERR_IO, "%s: no process to read it in: %s", path, strerror(failure));
     int status = wait_for(child);
+    if (!is_heard && WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)
+        raise(SIGPIPE); /* "| head" has seen enough: end as the child did, without a word */
     if (!is_heard)
         return judge_end(WIFSIGNALED(status) ? WTERMSIG(status) : 0, path);
     return verdict.err == ERR_OK ? ERR_OK : err_set(verdict.err, "%s", verdict.text);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -44,6 +45,22 @@ static void a_killed_reader_is_not_blamed_on_the_data(void **state)
         expect(numbers[i], ERR_FAILED, "says nothing of the data");
 }
 
+/* As behind "| head". */
+static void a_closed_pipe_ends_the_command_too(void **state)
+{
+    (void)state;
+    static int number = SIGPIPE;
+    int status = 0;
+    pid_t command = fork();
+    if (command == 0) {
+        signal(SIGPIPE, SIG_DFL);
+        _exit(apart(die, &number, "some/store") == ERR_OK ? 1 : 2);
+    }
+    assert_int_equal(waitpid(command, &status, 0), command);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGPIPE);
+}
+
 static enum err refuse(void *own)
 {
     return err_set(ERR_AGAIN, "%s is busy", (const char *)own);
@@ -61,6 +78,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wild_read_is_damage),
         cmocka_unit_test(a_killed_reader_is_not_blamed_on_the_data),
+        cmocka_unit_test(a_closed_pipe_ends_the_command_too),
         cmocka_unit_test(what_the_child_returns_comes_back_with_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
