@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST_MAP_BYTES ((size_t)64 << 20)
@@ -182,6 +183,13 @@ static void init_store(struct store *store, const struct store_cfg *cfg)
     pthread_mutexattr_destroy(&updating);
 }
 
+/* Whoever made it was killed before it held anything. */
+static bool is_empty(const char *file)
+{
+    struct stat status;
+    return stat(file, &status) == 0 && status.st_size == 0;
+}
+
 static enum err find_folder(struct store *store)
 {
     enum err err = ERR_OK;
@@ -190,6 +198,9 @@ static enum err find_folder(struct store *store)
         TRY(file_make_folders(store->folder));
     else if (!file_exists(store->file))
         TRY(err_set(ERR_NOT_FOUND, "there is no store in %s", store->folder));
+    else if (is_empty(store->file))
+        TRY(err_set(ERR_NOT_FOUND, "there is no store in %s: its data.mdb is empty",
+                    store->folder));
     TRY(place_check_local(store->folder, is_writer));
     TRY(place_check_open_once(store->file));
     if (is_writer)

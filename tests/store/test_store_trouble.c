@@ -1,6 +1,7 @@
 #include "base/fault.h"
 #include "tests/store/fixture.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -145,6 +146,23 @@ static void a_limit_on_address_space_is_named_and_survived(void **state)
     if (child == 0)
         _exit(grow_under_a_limit(*state));
     assert_int_equal(signal_or_exit(child), 0);
+}
+
+/* Whoever made it was killed at once: readers find nothing, a writer begins. */
+static void an_empty_file_is_no_store_yet(void **state)
+{
+    struct store *store = NULL;
+    struct store_cfg cfg = cfg_of(*state, STORE_READ);
+    char *path = file_join(*state, "data.mdb");
+    assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0666)), 0);
+    assert_int_equal(store_open(&cfg, &store), ERR_NOT_FOUND);
+    assert_non_null(strstr(err_text(), "data.mdb is empty"));
+    store = must_open(*state, STORE_WRITE);
+    assert_int_equal(put_text(store, "key", "value"), ERR_OK);
+    store_close(&store);
+    store = must_open(*state, STORE_READ);
+    store_close(&store);
+    mem_free(path);
 }
 
 static void a_full_disk_is_named_and_the_old_content_stays(void **state)
@@ -355,6 +373,7 @@ int main(void)
         T(every_fallible_call_may_fail_and_the_old_content_stays),
         T(a_map_that_cannot_grow_leaves_the_store_usable),
         T(a_limit_on_address_space_is_named_and_survived),
+        T(an_empty_file_is_no_store_yet),
         T(a_full_disk_is_named_and_the_old_content_stays),
         T(a_writer_killed_anywhere_leaves_a_whole_transaction),
         T(a_writer_killed_before_its_commit_leaves_the_old_content),
