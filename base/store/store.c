@@ -39,6 +39,10 @@ enum err store_translate(const struct store *store, int code, const char *verb)
     case MDB_VERSION_MISMATCH:
         return err_set(ERR_DATA, "cannot %s %s: it is damaged or not a store: %s", verb, folder,
                        mdb_strerror(code));
+    case MDB_BAD_TXN: /* LMDB ends a transaction at the first damage */
+        return err_set(ERR_DATA,
+                       "cannot %s %s: it is damaged, the same transaction came upon it before",
+                       verb, folder);
     }
     return err_set(ERR_IO, "cannot %s %s: %s", verb, folder, mdb_strerror(code));
 }
