@@ -3,7 +3,7 @@
  * nothing is measured twice: not behind a stop, not for one more target, not by the next stage. A
  * record holds its key's text and the score as the trainer packs it
  * (trainer/evaluate/eval_metrics.h), under a checksum: a damaged one is not believed. Written by
- * the store's one writer, its saver's thread.
+ * the store's one writer, its async writer's thread.
  *
  * Measurements stay when their checkpoint goes: they are small (600 bytes; a detailed one of ten
  * classes 1 KB), and training that is done again ends with the same checkpoint. A store of before

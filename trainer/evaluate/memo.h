@@ -27,7 +27,7 @@ void memo_destroy(struct memo **memo);                /* accepts NULL */
 void memo_set_checkpoint(struct memo *memo, const struct hash *content);
 
 /* Collective. Whether this sub-network was measured on the split, in at least this detail; then
- * *score is what it was, and the caller calls eval_metrics_fini. A damaged record counts as none
+ * *metrics is what it was, and the caller calls eval_metrics_fini. A damaged record counts as none
  * and is said in the log. */
 MUST_CHECK enum err memo_find(struct memo *memo, const struct subnet *subnet, enum split split,
                               enum eval_detail detail, struct eval_metrics *metrics,

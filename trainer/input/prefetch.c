@@ -80,7 +80,7 @@ enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
 {
     enum err err = ERR_OK;
     if (prefetch->taken >= prefetch->cfg.end)
-        BUG("batch %llu taken of a feed that ends at %llu", (unsigned long long)prefetch->taken,
+        BUG("batch %llu taken of a prefetch that ends at %llu", (unsigned long long)prefetch->taken,
             (unsigned long long)prefetch->cfg.end);
     TRY(ask_ahead(prefetch));
     TRY(loader_take(prefetch->loader, &prefetched->host));

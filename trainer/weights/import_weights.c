@@ -146,7 +146,7 @@ static bool find_missing(struct trial *trial)
     return has_statistics;
 }
 
-static enum err grid_eval(const struct trial *trial)
+static enum err refuse_troubles(const struct trial *trial)
 {
     static const char *const titles[TROUBLE_KINDS] = {"that the space does not have", "missing",
                                                       "of another shape", "with impossible values"};
@@ -217,7 +217,7 @@ enum err import_weights(const struct supernet *net, struct tensor *given, int gi
     }
     match(&trial);
     bool has_statistics = find_missing(&trial);
-    TRY(grid_eval(&trial));
+    TRY(refuse_troubles(&trial));
     *imported = (struct imported_weights){0};
     move(&trial, checkpoint, imported);
     checkpoint->meta.has_statistics = has_statistics;
