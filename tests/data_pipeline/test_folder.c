@@ -1,5 +1,7 @@
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/image_file.h"
+#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -422,6 +424,40 @@ static void a_link_up_brings_no_images_from_the_test_folder(void **state)
     mem_free(up);
 }
 
+static const char *broken_at; /* reading a folder fails at this entry; NULL: nowhere */
+
+struct dirent *__real_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder);
+
+struct dirent *__wrap_readdir(DIR *folder)
+{
+    struct dirent *entry = __real_readdir(folder);
+    if (!broken_at || !entry || strcmp(entry->d_name, broken_at) != 0)
+        return entry;
+    errno = EIO;
+    return NULL;
+}
+
+static void a_folder_that_is_not_read_to_its_end_is_told(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    write_picture(scene->source, "a/1.png", 20, 20, 1, 1);
+    write_picture(scene->source, "a/2.png", 20, 20, 1, 2);
+    write_picture(scene->source, "b/3.png", 20, 20, 1, 3);
+    broken_at = "2.png";
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_OK);
+    assert_int_equal(report.train_count, 1);
+    assert_non_null(skip_reason(&report, "a", SKIP_UNREADABLE));
+    import_report_fini(&report);
+    assert_int_equal(file_remove_folder(scene->destination), ERR_OK);
+    broken_at = "b";
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_IO);
+    broken_at = NULL;
+    assert_non_null(strstr(err_text(), "cannot list the whole folder"));
+    import_report_fini(&report);
+}
+
 struct shrinking {
     const struct image *from;
     struct hash last;
@@ -487,6 +523,7 @@ int main(void)
         cmocka_unit_test(threads_that_come_and_go_shrink_at_once),
         TEST(links_that_lead_up_or_nowhere_are_skipped),
         TEST(a_link_up_brings_no_images_from_the_test_folder),
+        TEST(a_folder_that_is_not_read_to_its_end_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

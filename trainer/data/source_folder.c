@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "trainer/data/source.h"
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,23 +29,32 @@ static void listing_fini(struct listing *listing)
     *listing = (struct listing){NULL, 0, 0};
 }
 
+static void add_name(struct listing *listing, const char *name)
+{
+    if (listing->count == listing->room) {
+        size_t room = 2 * listing->room + 64;
+        listing->names =
+            mem_grow(listing->names, listing->room * sizeof(char *), room * sizeof(char *));
+        listing->room = room;
+    }
+    listing->names[listing->count++] = mem_string(name);
+}
+
+/* The whole folder, or an error: what a failing disk leaves out must not look like a class with
+ * fewer images. */
 static enum err list(const char *folder, struct listing *listing)
 {
     DIR *entries = opendir(folder);
     if (!entries)
-        return err_set(ERR_IO, "cannot list the folder %s", folder);
-    for (struct dirent *entry; (entry = readdir(entries));) {
-        if (entry->d_name[0] == '.')
-            continue;
-        if (listing->count == listing->room) {
-            size_t room = 2 * listing->room + 64;
-            listing->names =
-                mem_grow(listing->names, listing->room * sizeof(char *), room * sizeof(char *));
-            listing->room = room;
-        }
-        listing->names[listing->count++] = mem_string(entry->d_name);
-    }
+        return err_set(ERR_IO, "cannot list the folder %s: %s", folder, strerror(errno));
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(entries)); errno = 0)
+        if (entry->d_name[0] != '.')
+            add_name(listing, entry->d_name);
+    int failure = errno;
     closedir(entries);
+    if (failure != 0)
+        return err_set(ERR_IO, "cannot list the whole folder %s: %s", folder, strerror(failure));
     if (listing->count > 0)
         qsort(listing->names, listing->count, sizeof *listing->names, compare_names);
     return ERR_OK;
@@ -211,18 +221,22 @@ out:
     return err;
 }
 
-static bool has_folders(const char *folder)
+static enum err has_folders(const char *folder, bool *found)
 {
+    enum err err = ERR_OK;
     struct listing listing = {NULL, 0, 0};
-    bool found = false;
-    if (list(folder, &listing) == ERR_OK)
-        for (size_t i = 0; i < listing.count && !found; i++) {
-            char *path = file_join(folder, listing.names[i]);
-            found = file_is_folder(path);
-            mem_free(path);
-        }
+    *found = false;
+    if (!file_is_folder(folder))
+        return ERR_OK;
+    TRY(list(folder, &listing));
+    for (size_t i = 0; i < listing.count && !*found; i++) {
+        char *path = file_join(folder, listing.names[i]);
+        *found = file_is_folder(path);
+        mem_free(path);
+    }
+out:
     listing_fini(&listing);
-    return found;
+    return err;
 }
 
 static const char *const test_folders[] = {"test", "val", "valid", "validation"};
@@ -260,8 +274,10 @@ enum err source_open_folder(const struct import_cfg *cfg, struct import_report *
     enum err err = ERR_OK;
     struct walk walk = {.source = source, .report = report};
     source->root = mem_string(cfg->sources[0]);
+    bool is_split = false;
     char *train = file_join(source->root, "train");
-    if (has_folders(train)) {
+    TRY(has_folders(train, &is_split));
+    if (is_split) {
         TRY(walk_splits(&walk));
     } else {
         TRY(walk_split(&walk, "", true));
