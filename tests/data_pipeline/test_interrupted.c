@@ -156,6 +156,20 @@ static void what_is_at_the_destination_is_only_replaced_when_it_is_a_dataset(voi
     assert_int_equal(size, 13);
 }
 
+static void a_destination_without_a_name_is_refused_at_once(void **state)
+{
+    static const char *const nowhere[] = {"", "/", "///"};
+    struct scene *scene = *state;
+    struct import_report report;
+    write_idx(scene->source, 20, 0, 8, GZIP);
+    for (int i = 0; i < 3; i++) {
+        scene->cfg.destination = nowhere[i];
+        assert_int_equal(dataset_import(&scene->cfg, &report), ERR_CONFIG);
+        assert_non_null(strstr(err_text(), "name a folder"));
+        import_report_fini(&report);
+    }
+}
+
 static void a_failed_replacement_keeps_the_old_dataset(void **state)
 {
     struct scene *scene = *state;
@@ -187,6 +201,19 @@ int __wrap_renameat2(int from_folder, const char *from, int to_folder, const cha
     if (has_exchange || flags == 0)
         return __real_renameat2(from_folder, from, to_folder, to, flags);
     errno = EINVAL;
+    return -1;
+}
+
+static const char *refused; /* nothing can be renamed to it; NULL: everything can */
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+    if (!refused || strcmp(to, refused) != 0)
+        return __real_rename(from, to);
+    errno = EIO;
     return -1;
 }
 
@@ -244,6 +271,29 @@ static void a_replacement_that_fails_anywhere_keeps_the_old_dataset(void **state
         assert_false(has_leftover(scene));
     }
     has_exchange = 1;
+}
+
+/* Neither the new one nor the old one gets into the place: both are kept for the next import. */
+static void what_cannot_be_put_back_is_kept(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    import_first(scene, 20);
+    write_idx(scene->source, 25, 0, 8, GZIP);
+    scene->cfg.replaces = true;
+    has_exchange = 0;
+    refused = scene->destination;
+    enum err err = dataset_import(&scene->cfg, &report);
+    refused = NULL;
+    has_exchange = 1;
+    import_report_fini(&report);
+    assert_int_equal(err, ERR_IO);
+    assert_non_null(strstr(err_text(), "is kept"));
+    assert_int_equal(images_at(scene, "dataset.importing/dataset.old"), 20);
+    assert_int_equal(images_at(scene, "dataset.importing/dataset"), 25);
+    import_first(scene, 30);
+    assert_int_equal(images_at(scene, "dataset"), 30);
+    assert_false(has_leftover(scene));
 }
 
 /* Both the old one and the new one lie somewhere after a kill at any of its steps. */
@@ -305,9 +355,11 @@ int main(void)
         TEST(an_import_that_is_asked_to_stop_cleans_up),
         TEST(a_second_import_to_the_same_place_waits_its_turn),
         TEST(what_is_at_the_destination_is_only_replaced_when_it_is_a_dataset),
+        TEST(a_destination_without_a_name_is_refused_at_once),
         TEST(a_failed_replacement_keeps_the_old_dataset),
         TEST(a_dataset_is_replaced_where_names_cannot_be_exchanged),
         TEST(a_replacement_that_fails_anywhere_keeps_the_old_dataset),
+        TEST(what_cannot_be_put_back_is_kept),
         TEST(a_killed_replacement_loses_neither_dataset),
         TEST(an_interrupted_replacement_is_told_and_finished_by_the_next_import),
     };

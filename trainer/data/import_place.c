@@ -87,6 +87,8 @@ enum err place_open(const char *destination, enum place_mode mode, struct place 
     memset(place, 0, sizeof *place);
     place->lock = -1;
     place->destination = file_without_slash(destination);
+    if (place->destination[0] == '\0' || strcmp(place->destination, "/") == 0)
+        TRY(err_set(ERR_CONFIG, "\"%s\" is no place for a dataset: name a folder", destination));
     if (snprintf(name, sizeof name, "%s" DATASET_BESIDE, place->destination) >= (int)sizeof name)
         TRY(err_set(ERR_CONFIG, "the destination's path is too long"));
     place->beside = mem_string(name);
