@@ -370,6 +370,81 @@ static void too_many_or_impossible_requests_are_refused(void **state)
     running_stop(&running); /* with seven batches queued */
 }
 
+/* A device whose events are told apart, and that looks at a batch when its upload is waited for. */
+static struct spy {
+    struct event *uploaded;
+    const void *pinned;
+    size_t size_bytes;
+    struct hash content; /* as it was taken */
+    int waits, spoilt;
+} spy;
+
+static enum err make_event(struct device *device, struct event **event)
+{
+    (void)device;
+    *event = mem_alloc(1);
+    return ERR_OK;
+}
+
+static void drop_event(struct device *device, struct event *event)
+{
+    (void)device;
+    mem_free(event);
+}
+
+static enum err wait_and_look(struct device *device, struct event *event)
+{
+    (void)device;
+    if (event != spy.uploaded)
+        return ERR_OK;
+    struct hash now = hash_of(spy.pinned, spy.size_bytes);
+    spy.spoilt += !hash_equal(&now, &spy.content);
+    spy.waits++;
+    return ERR_OK;
+}
+
+static void replace_loader(struct running *running, struct device *device)
+{
+    struct loader_cfg cfg = {.device = device,
+                             .dataset = running->dataset,
+                             .records = running->records,
+                             .count = running->count,
+                             .threads = 1,
+                             .max_batch = RUNNING_MOST,
+                             .max_resolution = 64};
+    loader_destroy(&running->loader);
+    assert_int_equal(loader_create(&cfg, &running->loader), ERR_OK);
+}
+
+static void memory_is_written_again_only_behind_its_upload(void **state)
+{
+    enum { ONE_RUN = 8 };
+    struct scene *scene = *state;
+    write_idx(scene->source, 50, 0, 28, GZIP);
+    struct running running = running_start(&scene->cfg, NULL, 1);
+    struct device_ops ops = *running.device->ops;
+    struct device device = *running.device;
+    ops.event_create = make_event;
+    ops.event_destroy = drop_event;
+    ops.event_wait = wait_and_look;
+    device.ops = &ops;
+    replace_loader(&running, &device);
+    running_ask(&running, 1, ONE_RUN, 28);
+    struct batch batch = running_take(&running);
+    spy = (struct spy){.uploaded = batch.uploaded,
+                       .pinned = batch.pinned,
+                       .size_bytes = batch.size_bytes,
+                       .content = hash_of(batch.pinned, batch.size_bytes)};
+    loader_release(running.loader, &batch);
+    running_ask(&running, 2, ONE_RUN, 28);
+    batch = running_take(&running);
+    assert_ptr_equal(batch.pinned, spy.pinned);
+    assert_int_equal(spy.waits, 1);
+    assert_int_equal(spy.spoilt, 0);
+    loader_release(running.loader, &batch);
+    running_stop(&running);
+}
+
 static void a_shuffle_is_a_permutation_of_its_own(void **state)
 {
     uint32_t first[100], second[100];
@@ -399,6 +474,7 @@ int main(void)
         TEST(jpeg_and_raw_records_give_nearly_the_same_batches),
         TEST(a_record_that_cannot_be_decoded_is_named_and_the_loader_goes_on),
         TEST(too_many_or_impossible_requests_are_refused),
+        TEST(memory_is_written_again_only_behind_its_upload),
         cmocka_unit_test(a_shuffle_is_a_permutation_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

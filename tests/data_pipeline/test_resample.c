@@ -1,7 +1,9 @@
 #include "base/mem.h"
 #include "base/rng.h"
+#include "kernels/image.h"
 #include "tests/data_pipeline/fixture.h"
 #include "trainer/data/augment.h"
+#include "trainer/data/render.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -254,6 +256,51 @@ static void evaluation_takes_the_centre(void **state)
     assert_float_equal(t.area.width, 20 * 28.0 / 23, 1e-9);
 }
 
+/* R x R of an area of a record, as the loader and a device make it; owned. */
+static float *rendered(struct renderer *renderer, const struct record *record,
+                       const struct area *area, bool is_crop, int R)
+{
+    struct transform transform = {.area = *area, .is_crop = is_crop};
+    struct image_crop crop;
+    assert_int_equal(render_crop(renderer, record, &transform, R, &crop), ERR_OK);
+    uint8_t *pixels = mem_array((size_t)crop.H * (size_t)crop.W, (size_t)record->C);
+    void *scratch = mem_alloc(image_scratch_bytes(crop.W, R, record->C));
+    float *out = mem_array((size_t)R * (size_t)R * (size_t)record->C, sizeof *out);
+    render_pixels(renderer, &crop, pixels);
+    image_make(&crop, pixels, R, record->C, NULL, NULL, scratch, out);
+    mem_free(scratch);
+    mem_free(pixels);
+    return out;
+}
+
+/* Halved by its decoding, a picture's crop ends in the middle of a pixel: that one belongs to it,
+ * and the last column lies between it and the one before. */
+static void a_jpeg_crop_sees_the_pixels_that_it_cuts(void **state)
+{
+    enum { R = 60, SIDE = 200 };
+    const struct area area = {.y = 10, .x = 10, .height = 121, .width = 121};
+    const struct dataset_info info = {
+        .max_height = SIDE, .max_width = SIDE, .channels = 3, .format = IMAGE_JPEG};
+    struct jpeg_encoder *encoder = jpeg_encoder_create();
+    struct image image = picture(SIDE, SIDE, 3, 1);
+    struct pixels pixels = all_of(&image);
+    struct record record = {.H = SIDE, .W = SIDE, .C = 3, .format = IMAGE_JPEG};
+    size_t size_bytes = 0;
+    struct renderer renderer;
+    (void)state;
+    renderer_init(&renderer, &info);
+    assert_int_equal(jpeg_encode(encoder, &pixels, 95, &record.picture, &size_bytes), ERR_OK);
+    record.picture_bytes = (uint32_t)size_bytes;
+    float *cut = rendered(&renderer, &record, &area, true, R);
+    float *whole = rendered(&renderer, &record, &area, false, R);
+    assert_memory_equal(cut, whole, (size_t)R * R * 3 * sizeof *cut);
+    mem_free(whole);
+    mem_free(cut);
+    renderer_fini(&renderer);
+    mem_free(image.pixels);
+    jpeg_encoder_destroy(&encoder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_crop_fits_the_room_that_is_kept_for_it),
         cmocka_unit_test(what_is_left_has_up_to_twice_the_wanted_pixels),
         cmocka_unit_test(evaluation_takes_the_centre),
+        cmocka_unit_test(a_jpeg_crop_sees_the_pixels_that_it_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,6 +259,24 @@ static void a_checkpoint_damaged_again_and_again_ends_the_run(void **state)
     assert_int_equal(set_count_steps(set, "teacher", 1), 6); /* and leaves it whole */
 }
 
+/* It does not start from the teacher's any more, but is distilled from it. */
+static void a_begun_stage_needs_its_teacher_still(void **state)
+{
+    struct stage_set *set = *state;
+    set->stop_stage = SET_KERNEL;
+    set->stop_step = 7;
+    set->stop_count = 1;
+    setenv("FAKE_STEP_MS", "20", 1);
+    expect_run(set, ERR_INTERRUPTED);
+    set->stop_count = 0;
+    damage_final(set, SET_TEACHER);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].verdict, SURVEY_PARTIAL);
+    assert_int_equal(set->survey.stages[SET_TEACHER].verdict, SURVEY_LOST);
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+}
+
 static void a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands(void **state)
 {
     struct stage_set *set = *state;
@@ -344,6 +362,7 @@ int main(void)
         TEST(damage_in_the_middle_of_a_run_reopens_the_stage_before),
         TEST(a_host_stage_that_finds_damage_reopens_the_training),
         TEST(a_checkpoint_damaged_again_and_again_ends_the_run),
+        TEST(a_begun_stage_needs_its_teacher_still),
         TEST(a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands),
         TEST(a_host_stage_that_fails_shows_its_last_words),
         TEST(a_worker_that_is_not_there_is_said_so),

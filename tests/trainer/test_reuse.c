@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "tests/integration/scene.h"
 #include "tests/trainer/bench_parts.h"
+#include "trainer/evaluate/grid.h"
 #include "trainer/stage.h"
 #include <fcntl.h>
 #include <jansson.h>
@@ -337,6 +338,43 @@ static void a_stop_in_the_middle_of_a_grid_loses_no_row(void **state)
         fail_msg("%s", err_text());
 }
 
+/* width-1 sorts channels before it measures: what the narrower sub-networks score then is no score
+ * of the checkpoint that it starts from. Those of full width compute what they did. */
+static void sorted_weights_are_of_no_checkpoint(void **state)
+{
+    const struct campaign_override set = {"evaluate.every_epochs", "1"};
+    char hex[HASH_HEX_BYTES];
+    struct hash before;
+    struct stand stand;
+    struct evaluate *evaluate = NULL;
+    struct grid grid;
+    int known = 0, narrow = 0;
+    train(*state, "sorted", "teacher,kernel,depth-1,depth-2");
+    must(run_edited(*state, "sorted", "width-1", NEVER, &set).err);
+    scene_content(*state, "sorted", "depth-2/final", hex);
+    assert_true(hash_parse(hex, &before));
+    open_stand(*state, "sorted", NULL, &stand);
+    const struct blueprint *blueprint = &stand.bench->blueprint;
+    const struct phase *phase =
+        blueprint_phase(blueprint, blueprint_find_stage(blueprint, "width-1"));
+    grid_of(&blueprint->space, &phase->open, 20, &grid);
+    must(open_evaluation(stand.bench, NULL, &evaluate));
+    evaluate_set_checkpoint(evaluate, &before);
+    for (int i = 0; i < grid.count; i++) {
+        const struct subnet *subnet = &grid.rows[i].subnet;
+        bool is_narrow = subnet->expansion[0] < choices_max(&blueprint->space.expansions);
+        bool is_known = measure(evaluate, subnet, EVAL_PLAIN).is_reused;
+        if (is_narrow && is_known)
+            fail_msg("%s was measured on %s", grid.rows[i].label, hex);
+        narrow += is_narrow;
+        known += is_known;
+    }
+    assert_true(narrow > 0);
+    assert_true(known > 0);
+    evaluate_destroy(&evaluate);
+    close_stand(&stand);
+}
+
 static int make(void **state)
 {
     if (scene_make(state) != 0)
@@ -355,6 +393,7 @@ int main(void)
         cmocka_unit_test(other_settings_measure_anew),
         cmocka_unit_test(the_grid_of_a_phase_serves_what_follows_with_the_same_bits),
         cmocka_unit_test(a_stop_in_the_middle_of_a_grid_loses_no_row),
+        cmocka_unit_test(sorted_weights_are_of_no_checkpoint),
     };
     return cmocka_run_group_tests(tests, make, scene_remove);
 }

@@ -215,6 +215,44 @@ static void a_forgotten_sum_starts_again_at_the_first_leaf(void **state)
     tree_sum_destroy(&sum);
 }
 
+struct words {
+    uint64_t said[3], heard[3];
+};
+
+/* Each rank on a device of its own. */
+static void take_least(struct comm *comm, void *own)
+{
+    struct words *words = own;
+    struct device *device = NULL;
+    struct device_cfg cfg = {.name = test_device(), .threads = 1};
+    uint64_t *word = NULL;
+    if (device_open(&cfg, &device) != ERR_OK ||
+        device->ops->alloc(device, sizeof *word, (void **)&word) != ERR_OK)
+        BUG("%s", err_text());
+    struct device_comm *on_device = comm_staged(comm, device);
+    device->ops->set_word(device, words->said[comm->rank], word);
+    if (on_device->least(on_device, word) != ERR_OK ||
+        device->ops->download(device, &words->heard[comm->rank], word, sizeof *word) != ERR_OK)
+        BUG("%s", err_text());
+    device_comm_close(&on_device);
+    device->ops->free(device, word);
+    device_close(&device);
+}
+
+static void the_least_word_of_all_ranks_reaches_each(void **state)
+{
+    (void)state;
+    static const uint64_t said[][3] = {{FLAW_NONE, FLAW_NONE, 7}, {5, FLAW_NONE, 7}, {9, 8, 9}};
+    static const uint64_t least[] = {7, 5, 8};
+    for (int i = 0; i < 3; i++) {
+        struct words words;
+        memcpy(words.said, said[i], sizeof words.said);
+        gang_run(3, take_least, &words);
+        for (int rank = 0; rank < 3; rank++)
+            assert_int_equal(words.heard[rank], least[i]);
+    }
+}
+
 struct opinions {
     enum err said[8], heard[8];
     char texts[8][128];
@@ -279,6 +317,7 @@ int main(void)
         cmocka_unit_test(ranks_without_a_leaf_still_get_the_total),
         cmocka_unit_test(leaves_are_dealt_in_runs_that_differ_by_one_at_most),
         cmocka_unit_test(a_forgotten_sum_starts_again_at_the_first_leaf),
+        cmocka_unit_test(the_least_word_of_all_ranks_reaches_each),
         cmocka_unit_test(all_ranks_leave_with_the_error_of_the_lowest_that_failed),
         cmocka_unit_test(the_bytes_that_are_foretold_are_those_that_are_taken),
     };
