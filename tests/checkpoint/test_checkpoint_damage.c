@@ -4,6 +4,7 @@
 #include "tests/checkpoint/fixture.h"
 #include "trainer/checkpoint/checkpoint.pb-c.h"
 #include "trainer/checkpoint/manifest.h"
+#include "trainer/checkpoint/prune.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,6 +135,7 @@ static void saves_go_on_beside_a_damaged_manifest(void **state)
     char teacher[HASH_HEX_BYTES];
     struct checkpoint_store *store = NULL;
     struct checkpoint_entry *entries = NULL;
+    struct prune_plan plan;
     int count = 0;
     save(*state, 1, "teacher", KEY, 9, true, teacher);
     damage_checkpoint(*state, teacher, DAMAGE_MANIFEST);
@@ -146,8 +148,28 @@ static void saves_go_on_beside_a_damaged_manifest(void **state)
     assert_true(entries[0].is_damaged && !entries[1].is_damaged);
     assert_string_equal(entries[0].names, "teacher/final teacher/latest");
     checkpoint_entries_free(entries, count);
+    assert_ok(prune_look(store, &(struct prune_cfg){.keep = 1}, &plan));
+    assert_int_equal(plan.bytes, 0); /* nor are they of a save that came to no end */
+    prune_plan_fini(&plan);
     checkpoint_store_close(&store);
     assert_int_equal(save(*state, 1, "teacher", KEY, 9, true, NULL), 0); /* every blob was there */
+}
+
+static void names_that_stand_for_nothing_are_told(void **state)
+{
+    struct checkpoint_store *store = NULL;
+    char lost[HASH_HEX_BYTES];
+    uint64_t read_bytes = 0;
+    save(*state, 9, "teacher", KEY, 1, true, NULL);
+    save(*state, 9, "kernel", KEY, 2, false, lost);
+    damage_checkpoint(*state, lost, DAMAGE_NO_MANIFEST);
+    assert_ok(open_at(*state, false, 9, &store));
+    assert_ok(checkpoint_verify(store, "teacher/final", &read_bytes));
+    assert_int_equal(checkpoint_verify(store, NULL, &read_bytes), ERR_DATA);
+    assert_non_null(strstr(err_text(), "the name kernel/latest stands for nothing"));
+    assert_int_equal(checkpoint_verify(store, "kernel/latest", &read_bytes), ERR_DATA);
+    assert_non_null(strstr(err_text(), "is missing"));
+    checkpoint_store_close(&store);
 }
 
 static void manifests_of_older_writers_are_read(void **state)
@@ -188,6 +210,7 @@ int main(void)
         TEST(only_the_stage_s_own_settings_count),
         TEST(when_all_are_damaged_each_is_told),
         TEST(saves_go_on_beside_a_damaged_manifest),
+        TEST(names_that_stand_for_nothing_are_told),
         TEST(manifests_of_older_writers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
