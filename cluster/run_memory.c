@@ -86,6 +86,21 @@ static int largest_micro(const struct campaign_run *run, const bool *done,
     return micro > 1 ? micro : 0;
 }
 
+/* Whether lowering both would do. */
+static bool fits_with_smallest(const struct campaign_run *run, const bool *done,
+                               const struct machine_memory *machine)
+{
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    *campaign = run->campaign;
+    campaign->evaluate.calibration_batch = 2;
+    campaign->batch.micro = 2;
+    while (campaign->batch.global % campaign->batch.micro != 0)
+        campaign->batch.micro++;
+    bool is_fitting = fits(run, campaign, done, machine);
+    mem_free(campaign);
+    return is_fitting;
+}
+
 static void say_cure(const struct campaign_run *run, const bool *done,
                      const struct machine_memory *machine, struct text *text)
 {
@@ -95,9 +110,14 @@ static void say_cure(const struct campaign_run *run, const bool *done,
         text_add(text, "lower evaluate.calibration_batch (%d fits)", calibration);
     else if (micro > 0)
         text_add(text, "lower batch.micro (%d fits)", micro);
-    else
+    else if (fits_with_smallest(run, done, machine))
         text_add(text, "neither evaluate.calibration_batch nor batch.micro is enough by itself: "
                        "lower both");
+    else
+        text_add(text,
+                 "no evaluate.calibration_batch and no batch.micro is small enough: lower "
+                 "resources.threads (now %d)",
+                 run->campaign.resources.threads);
     text_add(text,
              ", or lower resources.ranks (now %d) or resolutions, or take a smaller space or "
              "width",

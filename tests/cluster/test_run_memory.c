@@ -127,11 +127,23 @@ static void a_refusal_names_the_micro_batch_that_fits(void **state)
     *micro = before;
 }
 
-static void where_no_batch_fits_by_itself_that_is_said(void **state)
+static void where_only_both_help_that_is_said(void **state)
 {
+    struct stand *stand = *state;
+    struct campaign *campaign = &stand->run.campaign;
+    int micro = campaign->batch.micro;
+    campaign->batch.micro = campaign->evaluate.calibration_batch = 2;
+    size_t least = memory_of(stand).footprint.gang_bytes;
+    campaign->batch.micro = campaign->batch.global / 2;
+    campaign->evaluate.calibration_batch = 2000;
     check_refusal(
-        *state, 100 * MB,
-        (const char *[]){"neither evaluate.calibration_batch nor batch.micro is enough", NULL});
+        stand, least,
+        (const char *[]){"is enough by itself: lower both, or lower resources.ranks", NULL});
+    check_refusal(stand, least - 1,
+                  (const char *[]){"no batch.micro is small enough: lower resources.threads (now ",
+                                   "), or lower resources.ranks (now 2)", NULL});
+    campaign->batch.micro = micro;
+    campaign->evaluate.calibration_batch = 200;
 }
 
 /* A run that is done needs nothing, and compiling is one process. */
@@ -185,7 +197,7 @@ int main(void)
         cmocka_unit_test(ranks_of_one_machine_count_together),
         cmocka_unit_test(a_refusal_names_the_calibration_batch_that_fits),
         cmocka_unit_test(a_refusal_names_the_micro_batch_that_fits),
-        cmocka_unit_test(where_no_batch_fits_by_itself_that_is_said),
+        cmocka_unit_test(where_only_both_help_that_is_said),
         cmocka_unit_test(only_what_is_still_to_be_run_counts),
         cmocka_unit_test(nothing_is_refused_for_the_memory_of_another_device),
         cmocka_unit_test(few_images_need_no_large_batch),
