@@ -200,6 +200,25 @@ static void manifests_of_older_writers_are_read(void **state)
     manifest_fini(&manifest);
 }
 
+/* 2^40 x 2^40 elements are 0 in 64 bits. */
+static void a_shape_whose_product_overflows_is_damage(void **state)
+{
+    (void)state;
+    struct manifest manifest = {.serial = 3}, read = {0};
+    struct text packed;
+    text_init(&packed);
+    make_checkpoint("kernel", 2, &manifest.checkpoint);
+    struct tensor *tensor = &manifest.checkpoint.tensors[0];
+    tensor->shape[0] = tensor->shape[1] = (int64_t)1 << 40;
+    manifest.blobs = mem_array(TENSORS, sizeof *manifest.blobs);
+    struct hash content = manifest_content(&manifest.checkpoint, manifest.blobs);
+    manifest_pack(&manifest, &packed);
+    assert_int_equal(manifest_unpack(packed.bytes, packed.size, &content, &read), ERR_DATA);
+    assert_non_null(strstr(err_text(), "impossible size"));
+    manifest_fini(&manifest);
+    text_fini(&packed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -212,6 +231,7 @@ int main(void)
         TEST(saves_go_on_beside_a_damaged_manifest),
         TEST(names_that_stand_for_nothing_are_told),
         TEST(manifests_of_older_writers_are_read),
+        TEST(a_shape_whose_product_overflows_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

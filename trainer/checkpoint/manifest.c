@@ -272,10 +272,12 @@ static enum err read_tensor(const Glowworm__Checkpoint__Tensor *from, struct ten
     to->rank = (int)from->n_shape;
     to->count = 1;
     for (int d = 0; d < to->rank; d++) {
-        if (from->shape[d] > MOST_ELEMENTS || to->count * from->shape[d] > MOST_ELEMENTS)
+        uint64_t count = 0;
+        if (__builtin_mul_overflow(to->count, from->shape[d], &count) || count > MOST_ELEMENTS ||
+            from->shape[d] > MOST_ELEMENTS)
             return err_set(ERR_DATA, "the tensor %s has an impossible size", to->name);
         to->shape[d] = (int64_t)from->shape[d];
-        to->count *= from->shape[d];
+        to->count = count;
     }
     memcpy(blob->bytes, from->blob.data, HASH_BYTES);
     return ERR_OK;
