@@ -1,6 +1,7 @@
 #include "cluster/campaign_run.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/apart.h"
 #include "trainer/data/dataset.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -124,13 +125,31 @@ out:
     return err;
 }
 
+struct checking {
+    void *run;
+    const char *content;
+};
+
+static enum err check_now(void *own)
+{
+    const struct checking *checking = own;
+    return campaign_run_check(checking->run, checking->content);
+}
+
+static enum err check_apart(void *own, const char *content)
+{
+    const struct campaign_run *run = own;
+    struct checking checking = {own, content};
+    return apart(check_now, &checking, run->checkpoints);
+}
+
 enum err campaign_run_survey(struct campaign_run *run, struct journal *journal,
                              struct survey *survey)
 {
     struct survey_cfg cfg = {.journal = journal,
                              .graph = &run->graph,
                              .run_folder = run->folder,
-                             .check = campaign_run_check,
+                             .check = check_apart,
                              .own = run};
     return survey_take(&cfg, survey);
 }
@@ -154,14 +173,20 @@ out:
     return err;
 }
 
-enum err campaign_run_name_checkpoints(const struct campaign_run *run, const struct survey *survey)
+struct naming {
+    const struct campaign_run *run;
+    const struct survey *survey;
+};
+
+static enum err name_all(void *own)
 {
     enum err err = ERR_OK;
+    const struct naming *naming = own;
+    const struct campaign_run *run = naming->run;
+    const struct survey *survey = naming->survey;
     struct checkpoint_store *store = NULL;
     struct checkpoint_store_cfg cfg = {
         .path = run->checkpoints, .is_writer = true, .keep = run->campaign.checkpoint.keep};
-    if (!file_exists(run->checkpoints))
-        return ERR_OK;
     TRY(checkpoint_store_open(&cfg, &store));
     for (int i = 0; i < survey->count; i++)
         if (run->graph.stages[i].kind == STAGE_TRAIN && survey->stages[i].verdict == SURVEY_DONE)
@@ -169,4 +194,10 @@ enum err campaign_run_name_checkpoints(const struct campaign_run *run, const str
 out:
     checkpoint_store_close(&store);
     return err;
+}
+
+enum err campaign_run_name_checkpoints(const struct campaign_run *run, const struct survey *survey)
+{
+    struct naming naming = {run, survey};
+    return file_exists(run->checkpoints) ? apart(name_all, &naming, run->checkpoints) : ERR_OK;
 }

@@ -41,12 +41,13 @@ void campaign_run_close(struct campaign_run **run); /* accepts NULL */
 /* A check_checkpoint (scheduler/survey.h): reads every byte. own: the struct campaign_run. */
 MUST_CHECK enum err campaign_run_check(void *own, const char *content);
 
-/* The graph held against the folder; journal: NULL when there is none. Reads only. */
+/* The graph held against the folder; journal: NULL when there is none. Reads only, checkpoints in a
+ * child that may die of their pages (cluster/apart.h): before any thread is started. */
 MUST_CHECK enum err campaign_run_survey(struct campaign_run *run, struct journal *journal,
                                         struct survey *survey);
 
 /* An edit that was taken back: the names of checkpoints ("kernel/final") follow the campaign to the
- * contents its done stages have. */
+ * contents its done stages have. In a child, as the survey. */
 MUST_CHECK enum err campaign_run_name_checkpoints(const struct campaign_run *run,
                                                   const struct survey *survey);
 

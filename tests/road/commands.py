@@ -414,12 +414,16 @@ class Commands(unittest.TestCase):
             done = subprocess.run([GLOWWORM, *command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   text=True)
             self.assertGreaterEqual(done.returncode, 0, f"ended by a signal: {done.stderr}")
-            caught += done.returncode != 0 and len(done.stderr) > 0
+            caught += "damaged" in done.stdout + done.stderr
         self.assertGreaterEqual(caught, 3, "damage passed unseen")
 
     def test_a_damaged_store_is_reported_not_crashed_on(self):
         folder = os.path.join(self.copy(), "checkpoints")
         self.damage(folder, ["checkpoint", "verify"], folder)
+
+    def test_a_plan_of_a_damaged_run_is_reported_not_crashed_on(self):
+        folder = self.copy()
+        self.damage(os.path.join(folder, "checkpoints"), ["plan", self.campaign], "--run-folder", folder)
 
     def test_a_damaged_dataset_is_reported_not_crashed_on(self):
         folder = shutil.copytree(os.path.join(self.work, "data"), os.path.join(self.work, "damaged"))
