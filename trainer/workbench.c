@@ -198,6 +198,7 @@ struct evaluate_parts workbench_evaluate(struct workbench *bench)
                                    .device_comm = bench->device_comm,
                                    .net = bench->net,
                                    .store = bench->store,
+                                   .lineage = text_get(&bench->mixed.gang),
                                    .reporter = &bench->reporter};
 }
 

@@ -1,4 +1,5 @@
 /* What computed a checkpoint, in words, and that it changes no hash. */
+#include "kernels/device.h"
 #include "tests/checkpoint/fixture.h"
 #include "trainer/checkpoint/lineage.h"
 #include <setjmp.h>
@@ -48,6 +49,27 @@ static void devices_are_compared_by_kind_and_by_model(void **state)
     assert_false(lineage_is_same(BIG, V4));
 }
 
+static void a_gang_is_its_devices_rank_by_rank(void **state)
+{
+    (void)state;
+    static const char *const gangs[][5] = {
+        {BIG, NULL, NULL, NULL, BIG},
+        {BIG, BIG, BIG, NULL, BIG},
+        {BIG, LITTLE, NULL, NULL, "1 x " BIG ", 1 x " LITTLE},
+        {LITTLE, BIG, BIG, LITTLE, "1 x " LITTLE ", 2 x " BIG ", 1 x " LITTLE}};
+    for (size_t i = 0; i < sizeof gangs / sizeof *gangs; i++) {
+        char devices[4][DEVICE_LINEAGE];
+        struct text text;
+        int ranks = 0;
+        for (; ranks < 4 && gangs[i][ranks]; ranks++)
+            snprintf(devices[ranks], sizeof devices[ranks], "%s", gangs[i][ranks]);
+        text_init(&text);
+        lineage_write_gang(devices[0], sizeof devices[0], ranks, &text);
+        assert_string_equal(text_get(&text), gangs[i][4]);
+        text_fini(&text);
+    }
+}
+
 static void the_others_are_listed_once(void **state)
 {
     (void)state;
@@ -89,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lineage_is_program_and_device),
         cmocka_unit_test(devices_are_compared_by_kind_and_by_model),
+        cmocka_unit_test(a_gang_is_its_devices_rank_by_rank),
         cmocka_unit_test(the_others_are_listed_once),
         cmocka_unit_test_setup_teardown(a_mark_comes_back_and_changes_no_hash, scratch_make,
                                         scratch_remove),

@@ -323,6 +323,88 @@ static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **st
     close_stand(&stand);
 }
 
+/* A gang of two whose second rank computes on comm->own. */
+static enum err gather_with(struct comm *comm, const void *mine, void *all, const size_t *counts,
+                            const size_t *offsets, size_t item_bytes)
+{
+    (void)counts;
+    (void)offsets;
+    memcpy(all, mine, item_bytes);
+    snprintf((char *)all + item_bytes, item_bytes, "%s", (const char *)comm->own);
+    return ERR_OK;
+}
+
+static void take_second_rank(struct stand *stand, char *device)
+{
+    struct comm pair = stand->comm;
+    pair.size = 2;
+    pair.gather_all = gather_with;
+    pair.own = device;
+    must(mixed_gang(&stand->bench->mixed, &pair));
+}
+
+/* Which rank's processor computed which leaf decides the last bits. */
+static void what_a_gang_of_several_models_measures_is_no_pure_gangs(void **state)
+{
+    struct stand stand;
+    struct evaluate *pure = NULL, *mixed = NULL, *like = NULL;
+    struct subnet biggest;
+    char little[DEVICE_LINEAGE];
+    copy_trained(*state, "models");
+    open_stand(*state, "models", NULL, &stand);
+    subnet_biggest(&stand.bench->blueprint.space, 20, &biggest);
+    open_evaluate(&stand, true, &pure);
+    assert_true(measure(pure, &biggest, EVAL_PLAIN).is_reused); /* the last phase's grid */
+    snprintf(little, sizeof little, "%s", stand.bench->device->lineage);
+    snprintf(strstr(little, DEVICE_LINEAGE_ON), 32, "%sLittle (6/1/1)", DEVICE_LINEAGE_ON);
+    take_second_rank(&stand, little);
+    open_evaluate(&stand, true, &mixed);
+    assert_false(measure(mixed, &biggest, EVAL_PLAIN).is_reused);
+    assert_true(measure(mixed, &biggest, EVAL_PLAIN).is_reused);
+    take_second_rank(&stand, stand.bench->device->lineage);
+    open_evaluate(&stand, true, &like);
+    assert_true(measure(like, &biggest, EVAL_PLAIN).is_reused); /* two of the first model */
+    evaluate_destroy(&pure);
+    evaluate_destroy(&mixed);
+    evaluate_destroy(&like);
+    close_stand(&stand);
+}
+
+/* Every row of the grid in detail, as other stages ask for some of them. */
+static void measure_grid_in_detail(const struct scene *scene, const char *run)
+{
+    struct stand stand;
+    struct open_choices open;
+    struct grid grid;
+    struct evaluate *evaluate = NULL;
+    open_stand(scene, run, NULL, &stand);
+    const struct space *space = &stand.bench->blueprint.space;
+    schedule_trained(&stand.bench->blueprint.schedule, space, &open);
+    grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
+    open_evaluate(&stand, true, &evaluate);
+    for (int i = 0; i < grid.count; i++) {
+        struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT, .detail = EVAL_DETAILED},
+                                         {.split = SPLIT_TEST, .detail = EVAL_DETAILED}};
+        must(evaluate_measure(evaluate, &grid.rows[i].subnet, items, 2));
+        eval_metrics_fini(&items[0].metrics);
+        eval_metrics_fini(&items[1].metrics);
+    }
+    evaluate_destroy(&evaluate);
+    close_stand(&stand);
+}
+
+static void results_are_the_same_where_more_was_measured_before(void **state)
+{
+    copy_trained(*state, "fresh");
+    copy_trained(*state, "detailed");
+    measure_grid_in_detail(*state, "detailed");
+    must(run_stage(*state, "fresh", "evaluate", NEVER).err);
+    struct ran reused = run_stage(*state, "detailed", "evaluate", NEVER);
+    must(reused.err);
+    assert_int_equal(reused.measured, 0);
+    assert_same_file(*state, "fresh", "detailed", "results/evaluate.json");
+}
+
 /* depth-2 opens four corners: two were measured at the end of depth-1, on the same weights. The
  * stop comes behind the third; then one is left, and the next stop is of a step. */
 static void a_stop_in_the_middle_of_a_grid_loses_no_row(void **state)
@@ -392,6 +474,8 @@ int main(void)
         cmocka_unit_test(an_evaluation_is_repeated_from_the_table),
         cmocka_unit_test(other_settings_measure_anew),
         cmocka_unit_test(the_grid_of_a_phase_serves_what_follows_with_the_same_bits),
+        cmocka_unit_test(what_a_gang_of_several_models_measures_is_no_pure_gangs),
+        cmocka_unit_test(results_are_the_same_where_more_was_measured_before),
         cmocka_unit_test(a_stop_in_the_middle_of_a_grid_loses_no_row),
         cmocka_unit_test(sorted_weights_are_of_no_checkpoint),
     };

@@ -34,6 +34,18 @@ bool lineage_is_same(const char *device, const char *other)
     return has_models ? strcmp(device, other) == 0 : lineage_is_same_kind(device, other);
 }
 
+void lineage_write_gang(const char *devices, size_t room, int ranks, struct text *gang)
+{
+    for (int first = 0, end; first < ranks; first = end) {
+        const char *device = devices + (size_t)first * room;
+        for (end = first + 1; end < ranks && strcmp(devices + (size_t)end * room, device) == 0;)
+            end++;
+        if (end - first < ranks)
+            text_add(gang, "%s%d x ", first > 0 ? ", " : "", end - first);
+        text_add(gang, "%s", device);
+    }
+}
+
 static bool has_line(const struct text *list, const char *line, size_t size)
 {
     for (const char *at = text_get(list); *at; at += strcspn(at, "\n"), at += *at == '\n')

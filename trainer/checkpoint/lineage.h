@@ -20,6 +20,11 @@ bool lineage_is_same_kind(const char *device, const char *other);
  * be any of its kind. */
 bool lineage_is_same(const char *device, const char *other);
 
+/* The devices of a gang, rank by rank, appended: the one that all have, or "2 x A, 1 x B".
+ * `devices` are (ranks) texts of `room` bytes. Which rank computes what follows from its place, so
+ * that gangs of the same text give the same bits. */
+void lineage_write_gang(const char *devices, size_t room, int ranks, struct text *gang);
+
 /* Adds the device, or every device of a list, to the list `mixed`; not `mine`, none twice. */
 void lineage_add(struct text *mixed, const char *mine, const char *devices);
 

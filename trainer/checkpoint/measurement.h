@@ -28,7 +28,7 @@ struct measurement_key { /* what the numbers depend on; borrowed */
     int batch;               /* images of a leaf: losses are summed leaf by leaf */
     const char *calibration; /* "name=value" lines of calibrate_describe() */
     const char *precision;   /* "fp32" */
-    const char *lineage;     /* what may change bits: device, instruction set, library; no host */
+    const char *lineage;     /* what may change bits: the gang's devices, rank by rank; no host */
     int training_version;
 };
 /* Appends the key as lines "name=value": what is hashed and kept. */

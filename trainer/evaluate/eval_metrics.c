@@ -26,6 +26,16 @@ void eval_metrics_fini(struct eval_metrics *metrics)
     *metrics = (struct eval_metrics){0};
 }
 
+void eval_metrics_make_plain(struct eval_metrics *metrics)
+{
+    struct eval_metrics plain = {.images = metrics->images,
+                                 .correct = metrics->correct,
+                                 .accuracy = metrics->accuracy,
+                                 .loss = metrics->loss};
+    eval_metrics_fini(metrics);
+    *metrics = plain;
+}
+
 static double share(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;

@@ -35,6 +35,9 @@ struct eval_metrics {
 };
 void eval_metrics_fini(struct eval_metrics *metrics); /* accepts a zeroed one */
 
+/* Leaves what was counted without details: as if EVAL_PLAIN had been asked for. */
+void eval_metrics_make_plain(struct eval_metrics *metrics);
+
 /* Of what was predicted as class c, the part that is c; of what is c, the part that was found. NAN
  * where nothing was predicted as c, or nothing is c. */
 double eval_metrics_precision(const struct eval_metrics *metrics, int c);

@@ -50,6 +50,7 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
                             .holdout_count = cfg->holdout_count,
                             .micro = micro,
                             .precision = cfg->precision,
+                            .lineage = cfg->lineage,
                             .store = cfg->store};
     evaluate->memo = memo_create(&memo);
     TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));

@@ -19,6 +19,7 @@ struct evaluate_cfg {               /* all borrowed */
                                        NULL everywhere: nothing is looked up or kept */
     int micro;                      /* of their images at once */
     const char *precision;          /* the campaign's */
+    const char *lineage;            /* of the gang (lineage_write_gang()) */
     /* Room for a calibration batch and for `micro` images at the space's largest side; NULL: of its
      * own. */
     struct activation_arena *arena;

@@ -37,6 +37,7 @@ enum err evaluate_open(const struct evaluate_parts *parts, struct activation_are
                                .store = parts->store,
                                .micro = campaign->batch.micro,
                                .precision = campaign->precision,
+                               .lineage = parts->lineage,
                                .arena = arena,
                                .own = parts->reporter,
                                .wants_stop = wants_stop};

@@ -15,6 +15,7 @@ struct evaluate_parts { /* all borrowed */
     struct device_comm *device_comm;
     struct supernet *net;
     struct checkpoint_store *store; /* of measurements; rank 0's, or NULL */
+    const char *lineage;            /* of the gang (lineage_write_gang()) */
     struct reporter *reporter;
 };
 

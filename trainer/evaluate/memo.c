@@ -65,7 +65,7 @@ static void write_key(const struct memo *memo, const struct subnet *subnet, enum
                                   .batch = memo->cfg.micro,
                                   .calibration = text_get(&memo->calibration),
                                   .precision = memo->cfg.precision,
-                                  .lineage = calibrate->net->device->lineage,
+                                  .lineage = memo->cfg.lineage,
                                   .training_version = TRAINING_VERSION};
     measurement_key_write(&key, text);
     text_fini(&genes);
@@ -115,6 +115,8 @@ enum err memo_find(struct memo *memo, const struct subnet *subnet, enum split sp
         memcpy(bytes, found.bytes, size);
     TRY(comm->broadcast(comm, bytes, size));
     TRY(eval_metrics_unpack(bytes, size, metrics)); /* succeeds: rank 0 has tried it */
+    if (detail == EVAL_PLAIN)
+        eval_metrics_make_plain(metrics);
 out:
     mem_free(bytes);
     text_fini(&found);

@@ -14,6 +14,7 @@ struct memo_cfg {                          /* all borrowed */
     uint32_t holdout_count;                /* images held out */
     int micro;                             /* images evaluated at once */
     const char *precision;                 /* the campaign's */
+    const char *lineage;                   /* of the gang (lineage_write_gang()) */
     struct checkpoint_store *store;        /* open to write on rank 0; NULL on the others, and where
                                               nothing is to be kept */
 };
@@ -27,8 +28,8 @@ void memo_destroy(struct memo **memo);                /* accepts NULL */
 void memo_set_checkpoint(struct memo *memo, const struct hash *content);
 
 /* Collective. Whether this sub-network was measured on the split, in at least this detail; then
- * *metrics is what it was, and the caller calls eval_metrics_fini. A damaged record counts as none
- * and is said in the log. */
+ * *metrics is what it was, in this detail, and the caller calls eval_metrics_fini. A damaged record
+ * counts as none and is said in the log. */
 MUST_CHECK enum err memo_find(struct memo *memo, const struct subnet *subnet, enum split split,
                               enum eval_detail detail, struct eval_metrics *metrics,
                               bool *is_found);

@@ -9,11 +9,13 @@ void mixed_init(struct mixed *mixed, const char *mine, const char *policy,
 {
     *mixed = (struct mixed){
         .mine = mine, .is_refused = strcmp(policy, "same") == 0, .reporter = reporter};
+    text_init(&mixed->gang);
     text_init(&mixed->others);
 }
 
 void mixed_fini(struct mixed *mixed)
 {
+    text_fini(&mixed->gang);
     text_fini(&mixed->others);
 }
 
@@ -62,6 +64,8 @@ enum err mixed_gang(struct mixed *mixed, struct comm *comm)
         if (comm->rank == 0)
             lineage_add(&mixed->others, all, all + rank * bytes);
     }
+    text_fini(&mixed->gang);
+    lineage_write_gang(all, bytes, comm->size, &mixed->gang);
     warn_of_gang(mixed);
 out:
     mem_free(all);

@@ -14,6 +14,7 @@ struct mixed {
     const char *mine;                /* this rank's device (device.lineage); borrowed */
     bool is_refused;                 /* resources.lineage: same */
     const struct reporter *reporter; /* borrowed: who is warned */
+    struct text gang;                /* the devices of the gang's ranks (lineage_write_gang()) */
     struct text others;              /* rank 0: other devices that have a part in it */
 };
 /* policy: resources.lineage, "any" or "same". The caller calls mixed_fini(). */
@@ -21,8 +22,9 @@ void mixed_init(struct mixed *mixed, const char *mine, const char *policy,
                 const struct reporter *reporter);
 void mixed_fini(struct mixed *mixed); /* accepts a zeroed one */
 
-/* Collective, once the devices are open. ERR_CONFIG on every rank where ranks have different
- * instruction sets or libraries; processors of different models are mixed, or refused too. */
+/* Collective, once the devices are open: fills `gang`. ERR_CONFIG on every rank where ranks have
+ * different instruction sets or libraries; processors of different models are mixed, or refused
+ * too. */
 MUST_CHECK enum err mixed_gang(struct mixed *mixed, struct comm *comm);
 
 /* Rank 0: what is computed from here on goes on from this checkpoint of the run. ERR_CONFIG. */
