@@ -6,7 +6,7 @@
 #include "cluster/campaign_run.h"
 #include "cluster/estimate.h"
 #include "cluster/run_memory.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "tests/spec/spec_test.h"
 #include "tests/yaml/mutate.h"
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* What `glowworm dataset import` says of files it skips: a count by reason, the first twenty, all
  * of them in a file beside the data set; the same as JSON. The real program, its output in files.
  */
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>

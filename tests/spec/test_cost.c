@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CSV "tests/data/ofa_mbv3_w10_imagenet_subnets.csv"
+#define CSV "tests/spec/published/ofa_mbv3_w10_imagenet_subnets.csv"
 
 static void dashes_to_commas(char *text)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PUBLISHED "tests/data/ofa_mbv3_w10_imagenet_subnets.csv"
+#define PUBLISHED "tests/spec/published/ofa_mbv3_w10_imagenet_subnets.csv"
 
 static struct space mbv3;
 

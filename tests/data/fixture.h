@@ -1,7 +1,7 @@
 /* Sources and datasets made for a test: IDX files, picture files, imports with defaults. Whatever
  * cannot be made ends the program. */
-#ifndef TESTS_DATA_PIPELINE_FIXTURE_H
-#define TESTS_DATA_PIPELINE_FIXTURE_H
+#ifndef TESTS_DATA_FIXTURE_H
+#define TESTS_DATA_FIXTURE_H
 
 #include "tests/scratch.h"
 #include "trainer/data/dataset.h"

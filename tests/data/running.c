@@ -1,4 +1,4 @@
-#include "tests/data_pipeline/running.h"
+#include "tests/data/running.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* FIFOs, sockets and devices among the images: opening one may wait for ever, so none is opened.
  * What must not hang runs in a child with an alarm; libvips, which has threads, starts only there.
  */
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

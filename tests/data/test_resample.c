@@ -1,7 +1,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/image.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "trainer/data/augment.h"
 #include "trainer/data/render.h"
 #include <math.h>

@@ -1,5 +1,5 @@
 #include "base/fault.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
-#include "tests/trainer/gang.h"
+#include "tests/gang/gang.h"
 #include "trainer/evaluate/eval_metrics.h"
 #include <math.h>
 #include <setjmp.h>

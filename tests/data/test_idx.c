@@ -1,4 +1,4 @@
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

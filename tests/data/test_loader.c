@@ -1,5 +1,5 @@
 #include "base/rng.h"
-#include "tests/data_pipeline/running.h"
+#include "tests/data/running.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,7 +141,7 @@ static void expect_recorded(const struct import_cfg *cfg, const char *name,
         struct hash hash = hasher_end(&hasher);
         hash_hex(&hash, hex);
         snprintf(key, sizeof key, "%s %s %d", name, augment ? "train" : "evaluate", resolutions[i]);
-        expect_line("tests/data_pipeline/recorded_batches.txt", key, hex);
+        expect_line("tests/data/recorded_batches.txt", key, hex);
         loader_release(running.loader, &batch);
     }
     running_stop(&running);

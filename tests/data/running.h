@@ -1,8 +1,8 @@
 /* A loader that runs over all training images of a small data set. */
-#ifndef TESTS_DATA_PIPELINE_RUNNING_H
-#define TESTS_DATA_PIPELINE_RUNNING_H
+#ifndef TESTS_DATA_RUNNING_H
+#define TESTS_DATA_RUNNING_H
 
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "trainer/data/loader.h"
 
 #define RUNNING_MOST 16 /* images of a batch */

@@ -1,7 +1,7 @@
 /* The loader's memory: whose it is while, and that it stays the same. */
 #include "base/mem.h"
 #include "tests/count_allocations.h"
-#include "tests/data_pipeline/running.h"
+#include "tests/data/running.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "base/fault.h"
 #include "base/rng.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "trainer/data/dataset_store.h"
 #include "trainer/data/loader.h"
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* Mutated inputs: nothing crashes, hangs or reads beyond its bytes (run under the address sanitizer
  * to see the last). Every mutation is a function of a number, which a failure prints. */
 #include "base/rng.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "trainer/data/idx.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/jpeg.h"

@@ -1,4 +1,4 @@
-#include "tests/trainer/gang.h"
+#include "tests/gang/gang.h"
 #include "base/mem.h"
 #include <pthread.h>
 #include <string.h>

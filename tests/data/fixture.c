@@ -1,4 +1,4 @@
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "base/rng.h"
 #include "kernels/image.h"
 #include "trainer/data/image_file.h"

@@ -1,8 +1,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tests/count_allocations.h"
+#include "tests/gang/gang.h"
 #include "tests/support/test_device.h"
-#include "tests/trainer/gang.h"
 #include "trainer/gang/comm.h"
 #include <setjmp.h>
 #include <stdarg.h>

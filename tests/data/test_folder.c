@@ -1,4 +1,4 @@
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
 #include "trainer/data/image_file.h"
 #include <dirent.h>
 #include <errno.h>

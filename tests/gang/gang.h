@@ -1,7 +1,7 @@
 /* A gang of threads in this process that speaks through trainer/gang/comm.h: for tests of what must
  * not depend on the number of ranks. */
-#ifndef TESTS_TRAINER_GANG_H
-#define TESTS_TRAINER_GANG_H
+#ifndef TESTS_GANG_GANG_H
+#define TESTS_GANG_GANG_H
 
 #include "trainer/gang/comm.h"
 

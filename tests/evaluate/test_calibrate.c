@@ -3,10 +3,10 @@
  * bits from gangs of any number of ranks. */
 #include "base/mem.h"
 #include "base/rng.h"
-#include "tests/data_pipeline/fixture.h"
+#include "tests/data/fixture.h"
+#include "tests/gang/gang.h"
 #include "tests/supernet/rig.h"
 #include "tests/support/test_device.h"
-#include "tests/trainer/gang.h"
 #include "trainer/evaluate/calibrate.h"
 #include <math.h>
 #include <setjmp.h>
