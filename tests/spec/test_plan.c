@@ -1,77 +1,10 @@
-/* Schedules, stages and their keys: a key changes exactly with the knobs that change the result. */
+/* Schedules, stages and what a plan points out. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/yaml/schema.h"
+#include "tests/spec/made.h"
 #include "tests/spec/spec_test.h"
-#include "trainer/spec/campaign.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static char folder[] = "/tmp/gw-plan-XXXXXX";
-static char path[64];
-
-/* One campaign, expanded. */
-struct made {
-    struct campaign campaign;
-    struct space space;
-    struct schedule schedule;
-    struct plan plan;
-    struct hash keys[PLAN_MAX_STAGES];
-};
-
-static int make_folder(void **state)
-{
-    (void)state;
-    static const char text[] =
-        "campaign: own\ndataset: {path: data/own}\nspace: configs/spaces/firefly-tiny.yaml\n"
-        "batch: {global: 256, micro: 32}\n"
-        "search: {targets: [{name: small, device: firefly-dl, macs: 3M}, {name: best}]}\n"
-        "compile: {formats: [tensorflow, onnx]}\n";
-    if (!mkdtemp(folder))
-        return 1;
-    snprintf(path, sizeof path, "%s/campaign.yaml", folder);
-    return file_write(path, text, sizeof text - 1) != ERR_OK;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return file_remove_folder(folder) != ERR_OK;
-}
-
-static void make_keys(struct made *made, const char *dataset, const char *teacher)
-{
-    struct hash content = hash_of(dataset, strlen(dataset));
-    for (int i = 0; i < made->plan.stage_count; i++) {
-        struct text lines;
-        text_init(&lines);
-        campaign_stage_inputs(&made->campaign, &made->space, &made->schedule, &made->plan, i,
-                              &lines);
-        made->keys[i] =
-            campaign_stage_key(text_get(&lines), &made->plan, i, made->keys, &content, teacher);
-        text_fini(&lines);
-    }
-}
-
-static void make(const struct campaign_override *overrides, int count, struct made *made)
-{
-    memset(made, 0, sizeof *made);
-    assert_ok(campaign_load(path, overrides, count, &made->campaign));
-    assert_ok(campaign_space(&made->campaign, 10, 1, &made->space));
-    campaign_schedule(&made->campaign, &made->space, &made->schedule);
-    campaign_expand(&made->campaign, &made->schedule, &made->plan);
-    make_keys(made, "dataset", "");
-}
-
-static int find_stage(const struct made *made, const char *name)
-{
-    for (int i = 0; i < made->plan.stage_count; i++)
-        if (strcmp(made->plan.stages[i].name, name) == 0)
-            return i;
-    fail_msg("there is no stage '%s'", name);
-    return -1;
-}
 
 static void check_phase(const struct phase *phase, const char *name, int subnets, double epochs,
                         double warmup, double rate)
@@ -90,7 +23,7 @@ static void progressive_shrinking_is_the_papers_table(void **state)
     (void)state;
     struct made made;
     const struct campaign_override full[] = {{"batch.global", "2048"}};
-    make(full, 1, &made);
+    made_from(full, 1, &made);
     const struct phase *phase = made.schedule.phases;
     assert_int_equal(made.schedule.phase_count, 6);
     check_phase(&phase[0], "teacher", 1, 180, 5, 2.6);
@@ -124,7 +57,7 @@ static void rates_follow_the_batch_and_scales_the_rows(void **state)
         {"teacher.rate", "0.2"},
         {"shrink.rows", "{kernel: {epochs: 3, rate: 0.5}, width-2: {subnets: 2, sort: no, distil: "
                         "no, kernels: [3], warmup: 0}}"}};
-    make(some, 5, &made); /* batch 256: an eighth of 2048 */
+    made_from(some, 5, &made); /* batch 256: an eighth of 2048 */
     check_phase(&made.schedule.phases[0], "teacher", 1, 4, 4.0 / 36, 0.2);
     check_phase(&made.schedule.phases[1], "kernel", 1, 3, 0.5, 0.5);
     check_phase(&made.schedule.phases[2], "depth-1", 2, 2.5, 0, 0.02);
@@ -170,7 +103,7 @@ static void the_random_schedule_opens_everything_at_once(void **state)
     (void)state;
     struct made made;
     const struct campaign_override random[] = {{"shrink.schedule", "random"}};
-    make(random, 1, &made);
+    made_from(random, 1, &made);
     assert_int_equal(made.schedule.phase_count, 2);
     assert_string_equal(made.plan.stages[1].name, "random");
     assert_int_equal(made.schedule.phases[1].open.kernels.count, 3);
@@ -181,7 +114,7 @@ static void stages_depend_on_what_they_start_from(void **state)
 {
     (void)state;
     struct made made;
-    make(NULL, 0, &made);
+    made_from(NULL, 0, &made);
     const char *names[] = {"teacher",       "kernel",       "depth-1",  "depth-2",
                            "width-1",       "width-2",      "evaluate", "search",
                            "compile-small", "compile-best", "report"};
@@ -208,13 +141,13 @@ static void a_given_teacher_is_not_trained(void **state)
     struct made made, other;
     const struct campaign_override from[] = {{"teacher.from", "runs/a/checkpoints@teacher/final"}};
     const struct campaign_override moved[] = {{"teacher.from", "elsewhere@teacher/final"}};
-    make(from, 1, &made);
-    make(moved, 1, &other);
+    made_from(from, 1, &made);
+    made_from(moved, 1, &other);
     assert_string_equal(made.plan.stages[0].name, "kernel");
     assert_int_equal(made.plan.stages[0].dependency_count, 0);
     assert_int_equal(made.plan.stages[1].dependency_count, 1);
     assert_true(hash_equal(&made.keys[0], &other.keys[0])); /* its place does not count */
-    make_keys(&other, "dataset", "another content");
+    made_key(&other, "dataset", "another content");
     for (int i = 0; i < made.plan.stage_count; i++)
         assert_false(hash_equal(&made.keys[i], &other.keys[i]));
 }
@@ -228,7 +161,7 @@ static void write_single(char space[80])
     memcpy(strstr(bytes, "[3, 5, 7]"), "[7]      ", 9);
     memcpy(strstr(bytes, "[2, 3, 4]"), "[4]      ", 9);
     memcpy(strstr(bytes, "[1, 2, 3]"), "[3]      ", 9);
-    snprintf(space, 80, "%s/single.yaml", folder);
+    snprintf(space, 80, "%s/single.yaml", made_folder());
     assert_ok(file_write(space, bytes, size));
     mem_free(bytes);
 }
@@ -247,12 +180,12 @@ static void a_given_teacher_with_nothing_to_open_is_evaluated_and_searched(void 
     struct campaign_override fewer[4];
     memcpy(fewer, single, sizeof fewer);
     fewer[3].value = "4000";
-    make(single, 4, &made);
+    made_from(single, 4, &made);
     assert_int_equal(made.schedule.phase_count, 0);
     assert_string_equal(made.plan.stages[0].name, "evaluate");
     schedule_trained(&made.schedule, &made.space, &open);
     assert_int_equal(open.kernels.value[0], 7);
-    make(fewer, 4, &other); /* other images are held out: nothing of it may be taken over */
+    made_from(fewer, 4, &other); /* other images are held out: nothing of it may be taken over */
     for (int i = 0; i < made.plan.stage_count; i++)
         assert_false(hash_equal(&made.keys[i], &other.keys[i]));
 }
@@ -264,208 +197,12 @@ static void a_target_draws_only_what_the_last_row_trains(void **state)
     struct open_choices open;
     const struct campaign_override rows[] = {
         {"shrink.rows", "{width-2: {expansions: [3, 4], kernels: [3, 7]}}"}};
-    make(rows, 1, &made);
+    made_from(rows, 1, &made);
     assert_ok(
         campaign_target_choices(&made.campaign.targets[1], &made.space, &made.schedule, &open));
     assert_int_equal(choices_min(&open.expansions), 3);
     assert_int_equal(open.kernels.count, 2);
     assert_int_equal(open.depths.count, 3);
-}
-
-/* Every knob, a second value, and the stages whose key must change: the named ones and all that
- * depend on them. "" none. */
-static const struct {
-    const char *knob, *value, *first;
-} changes[] = {
-    {"campaign", "other", "report"},
-    {"dataset.path", "data/elsewhere", ""},
-    {"dataset.holdout", "4000", "teacher"},
-    {"dataset.augment.crop", "0.5", "teacher"},
-    {"dataset.augment.flip", "no", "teacher"},
-    {"dataset.augment.colour", "no", "teacher"},
-    {"space", "firefly-small", "teacher"},
-    {"width", "1.5", "teacher"},
-    {"resolutions", "[24, 28]", "teacher"},
-    {"seed", "2", "teacher"},
-    {"batch.global", "512", "teacher"},
-    {"batch.micro", "64", "teacher"},
-    {"precision", NULL, NULL}, /* there is only one */
-    {"optimiser.momentum", "0.8", "teacher"},
-    {"optimiser.decay", "1e-4", "teacher"},
-    {"optimiser.matrix_decay", "3e-5", "kernel"}, /* the teacher has no smaller kernel */
-    {"optimiser.smoothing", "0", "teacher"},
-    {"optimiser.dropout", "0.2", "teacher"},
-    {"teacher.from", NULL, NULL}, /* a_given_teacher_is_not_trained */
-    {"teacher.epochs", "7", "teacher"},
-    {"teacher.warmup", "1", "teacher"},
-    {"teacher.rate", "0.3", "teacher"},
-    {"shrink.schedule", NULL, NULL}, /* other stages altogether */
-    {"shrink.epochs_scale", "0.5", "kernel"},
-    {"shrink.rate_scale", "0.5", "kernel"},
-    {"shrink.rows", "{width-1: {rate: 0.5}}", "width-1"},
-    {"distil.ratio", "0.5", "kernel"},
-    {"distil.loss", NULL, NULL}, /* retired */
-    {"evaluate.calibration_images", "1000", "evaluate search"},
-    {"evaluate.calibration_batch", "100", "evaluate search"},
-    {"evaluate.every_epochs", "2", ""},
-    {"checkpoint.every", "1s", ""},
-    {"checkpoint.keep", "9", ""},
-    {"search.evaluations", "99", "search"},
-    {"search.population", "11", "search"},
-    {"search.mutation", "0.2", "search"},
-    {"search.targets", "[{name: small, device: firefly-dl, macs: 2.9M}, {name: best}]", "search"},
-    {"compile.formats", "[caffe]", "compile-small compile-best"},
-    {"resources.launcher", NULL, NULL}, /* there is only one */
-    {"resources.ranks", "4", ""},
-    {"resources.threads", "2", ""},
-    {"resources.loader_threads", "3", ""},
-    {"resources.device", "cpu", "teacher evaluate search"},
-    {"resources.isa", "x86-64-v3", "teacher evaluate search"},
-    {"resources.lineage", "same", ""},
-    {"run_folder", "runs/x", ""},
-};
-
-/* Is a stage one of the named, or does it depend on one? */
-static bool is_expected(const struct plan *plan, int stage, const char *first)
-{
-    const char *name = plan->stages[stage].name, *found = strstr(first, name);
-    if (found && (found == first || found[-1] == ' ') &&
-        (found[strlen(name)] == 0 || found[strlen(name)] == ' '))
-        return true;
-    for (int d = 0; d < plan->stages[stage].dependency_count; d++)
-        if (is_expected(plan, plan->stages[stage].dependencies[d], first))
-            return true;
-    return false;
-}
-
-static void check_change(const struct made *base, size_t c)
-{
-    struct made other;
-    const struct campaign_override change[] = {{changes[c].knob, changes[c].value}};
-    make(change, 1, &other);
-    assert_int_equal(base->plan.stage_count, other.plan.stage_count);
-    for (int i = 0; i < base->plan.stage_count; i++) {
-        bool has_changed = !hash_equal(&base->keys[i], &other.keys[i]);
-        if (has_changed != is_expected(&base->plan, i, changes[c].first))
-            fail_msg("%s=%s: the key of %s %s", changes[c].knob, changes[c].value,
-                     base->plan.stages[i].name, has_changed ? "changes" : "stays");
-    }
-}
-
-static void keys_change_exactly_for_the_knobs_that_change_results(void **state)
-{
-    (void)state;
-    struct made base;
-    size_t count = sizeof changes / sizeof *changes;
-    const struct schema *schema = campaign_schema();
-    make(NULL, 0, &base);
-    for (int k = 0; k < schema->knob_count; k++) {
-        size_t c = 0;
-        while (c < count && strcmp(changes[c].knob, schema->knobs[k].path) != 0)
-            c++;
-        if (c == count)
-            fail_msg("knob '%s' has no row in this test", schema->knobs[k].path);
-        if (changes[c].value)
-            check_change(&base, c);
-        if (changes[c].first && (changes[c].first[0] == 0) != (schema->knobs[k].affects == 0))
-            fail_msg("knob '%s': its row says affects=%u, this test '%s'", schema->knobs[k].path,
-                     schema->knobs[k].affects, changes[c].first);
-    }
-    assert_int_equal(count, schema->knob_count);
-}
-
-static void keys_are_the_same_every_time_and_follow_the_datasets_content(void **state)
-{
-    (void)state;
-    struct made base, other;
-    make(NULL, 0, &base);
-    make(NULL, 0, &other);
-    for (int i = 0; i < base.plan.stage_count; i++)
-        assert_true(hash_equal(&base.keys[i], &other.keys[i]));
-    make_keys(&other, "another dataset", "");
-    for (int i = 0; i < base.plan.stage_count; i++)
-        assert_false(hash_equal(&base.keys[i], &other.keys[i]));
-}
-
-static void inputs_name_the_knob_that_changed(void **state)
-{
-    (void)state;
-    struct made made;
-    struct text lines;
-    text_init(&lines);
-    make(NULL, 0, &made);
-    campaign_stage_inputs(&made.campaign, &made.space, &made.schedule, &made.plan,
-                          find_stage(&made, "kernel"), &lines);
-    static const char *const expected[] = {"seed=1\n", "batch.global=256\n", "distil.ratio=1\n",
-                                           "space.kernels=3,5,7\n", "phase.subnets=1\n"};
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
-        if (!strstr(text_get(&lines), expected[i]))
-            fail_msg("not there: %s in\n%s", expected[i], text_get(&lines));
-    text_fini(&lines);
-}
-
-/* Finished runs of programs that did not know these knobs stay finished. */
-static void knobs_that_came_later_are_no_inputs_at_their_default(void **state)
-{
-    (void)state;
-    struct made made, other;
-    const struct campaign_override written[] = {{"resources.device", "auto"},
-                                                {"precision", "fp32"}};
-    const struct campaign_override set[] = {{"resources.device", "some-board"}};
-    make(written, 2, &made);
-    make(set, 1, &other);
-    for (int i = 0; i < made.plan.stage_count; i++) {
-        struct text lines;
-        text_init(&lines);
-        campaign_stage_inputs(&made.campaign, &made.space, &made.schedule, &made.plan, i, &lines);
-        assert_null(strstr(text_get(&lines), "resources.device"));
-        assert_null(strstr(text_get(&lines), "precision"));
-        campaign_stage_inputs(&other.campaign, &other.space, &other.schedule, &other.plan, i,
-                              &lines);
-        bool is_input = strstr(text_get(&lines), "resources.device=some-board\n") != NULL;
-        assert_int_equal(is_input, strstr(text_get(&lines), "resources.isa=auto\n") != NULL);
-        text_fini(&lines);
-    }
-}
-
-/* Whoever changes one of these gives up every run that is under way or done: see TRAINING_VERSION.
- */
-static void finished_stages_of_earlier_programs_stay_finished(void **state)
-{
-    (void)state;
-    static const char *const keys[] = {
-        "teacher b1fee9993f40affc",       "kernel 77a1c29b43302e71",
-        "depth-1 9b30291832129009",       "depth-2 865b5e4f75b3a98a",
-        "width-1 bd7311b13aa79a95",       "width-2 284403a043aad416",
-        "evaluate 9ed6795010b27397",      "search 3686e3a2c502870b",
-        "compile-small 2ad1295b0f7bd500", "compile-best 299fff7c3e9ce1a2",
-        "report bf2123c51494685e"};
-    struct made made;
-    make(NULL, 0, &made);
-    assert_int_equal(made.plan.stage_count, sizeof keys / sizeof *keys);
-    for (int i = 0; i < made.plan.stage_count; i++) {
-        char hex[HASH_HEX_BYTES], key[96];
-        hash_hex(&made.keys[i], hex);
-        snprintf(key, sizeof key, "%s %.16s", made.plan.stages[i].name, hex);
-        assert_string_equal(key, keys[i]);
-    }
-}
-
-static void a_copy_of_the_space_under_another_name_changes_nothing(void **state)
-{
-    (void)state;
-    struct made base, other;
-    char *bytes = NULL, copy[80];
-    size_t size = 0;
-    assert_ok(file_read("configs/spaces/firefly-tiny.yaml", 65536, &bytes, &size));
-    snprintf(copy, sizeof copy, "%s/copy.yaml", folder);
-    assert_ok(file_write(copy, bytes, size));
-    free(bytes);
-    const struct campaign_override moved[] = {{"space", copy}};
-    make(NULL, 0, &base);
-    make(moved, 1, &other);
-    for (int i = 0; i < base.plan.stage_count; i++)
-        assert_true(hash_equal(&base.keys[i], &other.keys[i]));
 }
 
 static void wasted_training_is_pointed_out(void **state)
@@ -476,10 +213,10 @@ static void wasted_training_is_pointed_out(void **state)
     text_init(&lines);
     const struct campaign_override camera[] = {
         {"search.targets", "[{name: a, device: firefly-dl, macs: 0.45M}]"}};
-    make(NULL, 0, &made); /* target "best" takes any device and any cost */
+    made_from(NULL, 0, &made); /* target "best" takes any device and any cost */
     campaign_hints(&made.campaign, &made.space, &made.schedule, 28, &lines);
     assert_string_equal(text_get(&lines), "");
-    make(camera, 1, &made);
+    made_from(camera, 1, &made);
     campaign_hints(&made.campaign, &made.space, &made.schedule, 28, &lines);
     assert_non_null(strstr(text_get(&lines), "kernels 5, 7: trained, but no target's device"));
     assert_non_null(strstr(text_get(&lines), "resolutions from 28 px: trained, but even the"));
@@ -497,7 +234,7 @@ static void check_set(const char *images, const char *batch, uint32_t train,
     struct text lines;
     const struct campaign_override sets[] = {{"evaluate.calibration_images", images},
                                              {"evaluate.calibration_batch", batch}};
-    make(sets, 2, &made);
+    made_from(sets, 2, &made);
     struct calibration_set set = campaign_calibration(&made.campaign, train);
     assert_int_equal(set.images, wanted.images);
     assert_int_equal(set.batch, wanted.batch);
@@ -512,7 +249,7 @@ static void calibration_batches_are_full_and_the_last_has_what_is_left(void **st
 {
     (void)state;
     struct made made;
-    make(NULL, 0, &made);
+    made_from(NULL, 0, &made);
     assert_int_equal(made.campaign.evaluate.calibration_batch, 200); /* the reference's */
     check_set("2000", "200", 55000, (struct calibration_set){2000, 200, 10}, "");
     check_set("2001", "200", 55000, (struct calibration_set){2001, 200, 11}, "");
@@ -544,15 +281,9 @@ int main(void)
         cmocka_unit_test(a_given_teacher_is_not_trained),
         cmocka_unit_test(a_given_teacher_with_nothing_to_open_is_evaluated_and_searched),
         cmocka_unit_test(a_target_draws_only_what_the_last_row_trains),
-        cmocka_unit_test(keys_change_exactly_for_the_knobs_that_change_results),
-        cmocka_unit_test(keys_are_the_same_every_time_and_follow_the_datasets_content),
-        cmocka_unit_test(inputs_name_the_knob_that_changed),
-        cmocka_unit_test(knobs_that_came_later_are_no_inputs_at_their_default),
-        cmocka_unit_test(finished_stages_of_earlier_programs_stay_finished),
-        cmocka_unit_test(a_copy_of_the_space_under_another_name_changes_nothing),
         cmocka_unit_test(wasted_training_is_pointed_out),
         cmocka_unit_test(calibration_batches_are_full_and_the_last_has_what_is_left),
         cmocka_unit_test(a_calibration_smaller_than_asked_for_is_said),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, made_setup, made_teardown);
 }
