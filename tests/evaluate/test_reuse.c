@@ -323,26 +323,6 @@ static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **st
     close_stand(&stand);
 }
 
-/* A gang of two whose second rank computes on comm->own. */
-static enum err gather_with(struct comm *comm, const void *mine, void *all, const size_t *counts,
-                            const size_t *offsets, size_t item_bytes)
-{
-    (void)counts;
-    (void)offsets;
-    memcpy(all, mine, item_bytes);
-    snprintf((char *)all + item_bytes, item_bytes, "%s", (const char *)comm->own);
-    return ERR_OK;
-}
-
-static void take_second_rank(struct stand *stand, char *device)
-{
-    struct comm pair = stand->comm;
-    pair.size = 2;
-    pair.gather_all = gather_with;
-    pair.own = device;
-    must(mixed_gang(&stand->bench->mixed, &pair));
-}
-
 /* Which rank's processor computed which leaf decides the last bits. */
 static void what_a_gang_of_several_models_measures_is_no_pure_gangs(void **state)
 {
@@ -355,13 +335,12 @@ static void what_a_gang_of_several_models_measures_is_no_pure_gangs(void **state
     subnet_biggest(&stand.bench->blueprint.space, 20, &biggest);
     open_evaluate(&stand, true, &pure);
     assert_true(measure(pure, &biggest, EVAL_PLAIN).is_reused); /* the last phase's grid */
-    snprintf(little, sizeof little, "%s", stand.bench->device->lineage);
-    snprintf(strstr(little, DEVICE_LINEAGE_ON), 32, "%sLittle (6/1/1)", DEVICE_LINEAGE_ON);
-    take_second_rank(&stand, little);
+    write_little(stand.bench, little);
+    must(mix_with(stand.bench, little));
     open_evaluate(&stand, true, &mixed);
     assert_false(measure(mixed, &biggest, EVAL_PLAIN).is_reused);
     assert_true(measure(mixed, &biggest, EVAL_PLAIN).is_reused);
-    take_second_rank(&stand, stand.bench->device->lineage);
+    must(mix_with(stand.bench, stand.bench->device->lineage));
     open_evaluate(&stand, true, &like);
     assert_true(measure(like, &biggest, EVAL_PLAIN).is_reused); /* two of the first model */
     evaluate_destroy(&pure);

@@ -207,42 +207,22 @@ static void a_given_teacher_passes_on_what_it_is_mixed_of(void **state)
     close_stand(&stand);
 }
 
-/* A gang of two whose second rank computes on comm->own. */
-static enum err gather_with(struct comm *comm, const void *mine, void *all, const size_t *counts,
-                            const size_t *offsets, size_t item_bytes)
-{
-    (void)counts;
-    (void)offsets;
-    memcpy(all, mine, item_bytes);
-    snprintf((char *)all + item_bytes, item_bytes, "%s", (const char *)comm->own);
-    return ERR_OK;
-}
-
 static void a_gang_may_be_of_several_models_but_of_one_instruction_set(void **state)
 {
     struct stand stand;
-    char little[DEVICE_LINEAGE];
+    char little[DEVICE_LINEAGE], other[] = OTHER;
     open_stand(*state, "gang", NULL, 0, &stand);
-    struct comm *alone = stand.bench->comm, pair = *alone;
-    snprintf(little, sizeof little, "%s", stand.bench->device->lineage);
-    snprintf(strstr(little, DEVICE_LINEAGE_ON), 32, "%sLittle (6/1/1)", DEVICE_LINEAGE_ON);
-    pair.size = 2;
-    pair.gather_all = gather_with;
-    stand.bench->comm = &pair;
-    pair.own = stand.bench->device->lineage;
-    must(mixed_gang(&stand.bench->mixed, stand.bench->comm));
+    write_little(stand.bench, little);
+    must(mix_with(stand.bench, stand.bench->device->lineage));
     assert_string_equal(text_get(&stand.bench->mixed.others), "");
-    pair.own = OTHER;
-    assert_int_equal(mixed_gang(&stand.bench->mixed, stand.bench->comm), ERR_CONFIG);
+    assert_int_equal(mix_with(stand.bench, other), ERR_CONFIG);
     assert_non_null(strstr(err_text(), "pin resources.isa"));
-    pair.own = little;
-    must(mixed_gang(&stand.bench->mixed, stand.bench->comm));
+    must(mix_with(stand.bench, little));
     assert_string_equal(text_get(&stand.bench->mixed.others), little);
     assert_int_equal(stand.warnings, 1);
     stand.bench->mixed.is_refused = true;
-    assert_int_equal(mixed_gang(&stand.bench->mixed, stand.bench->comm), ERR_CONFIG);
+    assert_int_equal(mix_with(stand.bench, little), ERR_CONFIG);
     assert_non_null(strstr(err_text(), "machines of one model"));
-    stand.bench->comm = alone;
     close_stand(&stand);
 }
 
