@@ -306,6 +306,20 @@ static void tensorflow_s_padding_goes_out_without_a_pad(void **state)
     close_rig(&rig);
 }
 
+/* Sides of 28, 14, 7 and of 23, 12, 6. */
+static void odd_widths_go_out_with_tensorflow_s_padding(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "tests/spaces/odd-tf.yaml", 3);
+    write_bundle(&rig, "r=28 k=7,5,3,5,3,7 e=3,2,2,3,4,2 d=2,3", "even");
+    write_bundle(&rig, "r=23 k=5,3,7,7,3,5 e=2,3,4,3,2,2 d=3,1", "uneven");
+    assert_false(mentions(&rig, "even/network.pb", "paddings"));
+    assert_false(mentions(&rig, "uneven/network.pb", "paddings"));
+    read_with_opencv(&rig, "even uneven");
+    close_rig(&rig);
+}
+
 static void a_bundle_replaces_a_bundle_and_nothing_else(void **state)
 {
     (void)state;
@@ -439,6 +453,7 @@ int main(void)
         cmocka_unit_test(relu6_networks_go_out_without_caffe),
         cmocka_unit_test(odd_widths_go_out_in_every_format),
         cmocka_unit_test(tensorflow_s_padding_goes_out_without_a_pad),
+        cmocka_unit_test(odd_widths_go_out_with_tensorflow_s_padding),
         cmocka_unit_test(a_bundle_replaces_a_bundle_and_nothing_else),
         cmocka_unit_test(gated_networks_go_out_as_onnx_only),
         cmocka_unit_test(a_network_without_statistics_is_refused),
