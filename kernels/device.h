@@ -272,6 +272,7 @@ struct device_traffic {
 };
 
 struct device;
+struct workload; /* kernels/workload.h: the shapes of operations to come */
 
 struct event; /* a moment in the order of operations */
 
@@ -279,6 +280,13 @@ struct event; /* a moment in the order of operations */
  * an earlier operation left. */
 struct device_ops {
     const char *name; /* "cpu" */
+
+    /* Sizes all scratch: waits for what was queued, and from now on the device holds what the
+     * largest of these works needs, and of those it was prepared for before. ERR_MEMORY: it holds
+     * what it held. Operations on a device that was prepared allocate nothing; one that needs more
+     * leaves an error that names its shape. On a device that nobody prepared scratch grows as
+     * operations ask for it, which is for tests and tools alone. */
+    MUST_CHECK enum err (*prepare)(struct device *, const struct workload *);
 
     /* images (N,R,R,C): row i of a square lies at y + (i + 1/2) step_y - 1/2 between the centres of
      * rows of pixels, columns likewise, and pixels go on for ever beyond their border. Bilinear,
@@ -414,6 +422,9 @@ bool device_is_host(const char *name);
  * set is not there: what is missing, where it was looked for and the cure. */
 MUST_CHECK enum err device_open(const struct device_cfg *cfg, struct device **device);
 void device_close(struct device **device); /* accepts NULL and a pointer to NULL; sets NULL */
+/* Bytes of scratch that the CPU device of this cfg holds when it was prepared for this workload, on
+ * the best instruction set of this machine where the cfg pins none. Opens nothing. */
+size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 MUST_CHECK enum err isa_parse(const char *name,
                               enum isa *isa); /* auto, x86-64-v2, x86-64-v3, x86-64-v4 */

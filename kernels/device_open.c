@@ -29,6 +29,11 @@ void device_close(struct device **device)
     *device = NULL;
 }
 
+size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
+{
+    return cpu_scratch_bytes(cfg, workload);
+}
+
 enum err isa_parse(const char *name, enum isa *isa)
 {
     static const char *const names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};

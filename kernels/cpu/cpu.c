@@ -7,15 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-struct block { /* grows, never shrinks */
-    void *memory;
-    size_t size_bytes;
-};
-
 struct cpu {
+    enum isa isa;
     struct team *team;
-    struct block *scratch; /* one per thread */
-    struct block shared;
+    struct workspace workspace;
+    _Atomic(enum err) left; /* the first error that an operation left */
+    char left_text[256];    /* written before it, never again */
 };
 
 enum { HUGE_PAGE = 2 << 20 };
@@ -23,6 +20,10 @@ enum { HUGE_PAGE = 2 << 20 };
 static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
 static const struct device_ops *const isa_ops[] = {NULL, &cpu_ops_v2, &cpu_ops_v3, &cpu_ops_v4};
+
+typedef struct cpu_need most_needed_fn(const struct workload *workload);
+static most_needed_fn *const isa_most_needed[] = {NULL, cpu_most_needed_v2, cpu_most_needed_v3,
+                                                  cpu_most_needed_v4};
 
 static enum err choose_isa(const struct processor *processor, enum isa wanted, enum isa *isa)
 {
@@ -59,12 +60,13 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
     if (cfg->threads < 1)
         BUG("a CPU device of %d threads", cfg->threads);
     TRY(choose_isa(&processor, cfg->isa, &isa));
+    cpu->isa = isa;
     device->ops = isa_ops[isa];
     device->map_bytes = sizeof(float);
     TRY(gemm_open(isa));
     write_lineage(&processor, isa, device);
     TRY(team_create(cfg->threads, &cpu->team));
-    cpu->scratch = mem_array((size_t)cfg->threads, sizeof *cpu->scratch);
+    workspace_init(&cpu->workspace, cfg->threads);
     *out = device;
     device = NULL;
 out:
@@ -76,12 +78,8 @@ out:
 void cpu_close(struct device *device)
 {
     struct cpu *cpu = device->own;
-    int threads = cpu->team ? team_threads(cpu->team) : 0;
     team_destroy(&cpu->team);
-    for (int t = 0; cpu->scratch && t < threads; t++)
-        mem_free(cpu->scratch[t].memory);
-    mem_free(cpu->scratch);
-    mem_free(cpu->shared.memory);
+    workspace_fini(&cpu->workspace);
     mem_free(cpu);
     mem_free(device);
 }
@@ -93,13 +91,27 @@ void cpu_run(struct device *device, int jobs, void (*job)(void *context, int i, 
     team_run(cpu->team, jobs, job, context);
 }
 
-static void block_reserve(struct block *block, size_t size_bytes)
+enum err cpu_prepare(struct device *device, const struct workload *workload)
 {
-    if (block->size_bytes >= size_bytes)
-        return;
-    mem_free(block->memory);
-    block->memory = mem_alloc(size_bytes);
-    block->size_bytes = size_bytes;
+    enum err err = ERR_OK;
+    struct cpu *cpu = device->own;
+    struct cpu_need need = isa_most_needed[cpu->isa](workload);
+    TRY(cpu_sync(device));
+    TRY(workspace_grow(&cpu->workspace, &need));
+    cpu->workspace.is_prepared = true;
+out:
+    return err;
+}
+
+size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
+{
+    struct processor processor;
+    enum isa isa = cfg->isa;
+    processor_read(&processor);
+    if (isa == ISA_AUTO)
+        isa = processor_isa(&processor);
+    struct cpu_need need = isa_most_needed[isa == ISA_AUTO ? ISA_V2 : isa](workload);
+    return cpu_need_bytes(&need, cfg->threads);
 }
 
 static void raise_peak(uint64_t *peak, size_t size_bytes)
@@ -108,27 +120,56 @@ static void raise_peak(uint64_t *peak, size_t size_bytes)
         *peak = size_bytes;
 }
 
-void cpu_reserve_scratch(struct device *device, size_t size_bytes, size_t activated_bytes)
+/* The first one stays. */
+static void leave_error(struct cpu *cpu, const struct work *work, const struct cpu_need *need)
+{
+    char shape[160];
+    if (cpu->left != ERR_OK)
+        return;
+    work_describe(work, shape, sizeof shape);
+    snprintf(cpu->left_text, sizeof cpu->left_text,
+             "%s: it needs %zu bytes a thread and %zu shared, the device was prepared for less; "
+             "report it",
+             shape, need->scratch_bytes, need->shared_bytes);
+    cpu->left = ERR_FAILED;
+}
+
+/* Where memory was never promised, an operation grows it; there as everywhere small host memory
+ * that is not there ends the process. */
+static void grow_unprepared(struct workspace *workspace, const struct cpu_need *need)
+{
+    if (workspace_grow(workspace, need) != ERR_OK)
+        BUG("%s, on a device that nobody prepared", err_text());
+}
+
+bool cpu_reserve(struct device *device, const struct work *work, const struct cpu_need *need)
 {
     struct cpu *cpu = device->own;
-    for (int t = 0; t < team_threads(cpu->team); t++)
-        block_reserve(&cpu->scratch[t], size_bytes);
-    raise_peak(&device->traffic.scratch_peak_bytes, activated_bytes);
-    raise_peak(&device->traffic.working_peak_bytes, size_bytes);
+    struct device_traffic *traffic = &device->traffic;
+    if (!workspace_holds(&cpu->workspace, need)) {
+        if (cpu->workspace.is_prepared) {
+            leave_error(cpu, work, need);
+            return false;
+        }
+        grow_unprepared(&cpu->workspace, need);
+    }
+    workspace_guard(&cpu->workspace, need);
+    raise_peak(&traffic->scratch_peak_bytes, need->activated_bytes);
+    raise_peak(&traffic->working_peak_bytes, need->scratch_bytes);
+    raise_peak(&traffic->shared_peak_bytes, need->shared_bytes);
+    return true;
 }
 
 void *cpu_scratch(const struct device *device, int thread)
 {
     const struct cpu *cpu = device->own;
-    return cpu->scratch[thread].memory;
+    return cpu->workspace.of_thread[thread].memory;
 }
 
-void *cpu_reserve_shared(struct device *device, size_t size_bytes)
+void *cpu_shared(const struct device *device)
 {
-    struct cpu *cpu = device->own;
-    block_reserve(&cpu->shared, size_bytes);
-    raise_peak(&device->traffic.shared_peak_bytes, size_bytes);
-    return cpu->shared.memory;
+    const struct cpu *cpu = device->own;
+    return cpu->workspace.shared.memory;
 }
 
 void cpu_add_partial_sums(int parts, size_t count, const double *partial, double *sums)
@@ -141,9 +182,19 @@ void cpu_add_partial_sums(int parts, size_t count, const double *partial, double
     }
 }
 
+/* What an operation left; any thread. */
+static enum err left_error(const struct device *device)
+{
+    const struct cpu *cpu = device->own;
+    enum err left = cpu->left;
+    return left == ERR_OK ? ERR_OK : err_set(left, "%s", cpu->left_text);
+}
+
 enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory)
 {
-    (void)device;
+    enum err left = left_error(device);
+    if (left != ERR_OK)
+        return left;
     size_t padded = cpu_aligned(size_bytes ? size_bytes : 1);
     size_t alignment = padded >= HUGE_PAGE ? HUGE_PAGE : 64;
     padded = (padded + alignment - 1) / alignment * alignment;
@@ -178,7 +229,7 @@ void cpu_download_async(struct device *device, void *host, const void *from, siz
 enum err cpu_download(struct device *device, void *host, const void *from, size_t size_bytes)
 {
     cpu_download_async(device, host, from, size_bytes);
-    return ERR_OK;
+    return left_error(device);
 }
 
 void cpu_copy(struct device *device, size_t size_bytes, const void *from, void *to)
@@ -233,15 +284,14 @@ void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory)
 
 enum err cpu_sync(struct device *device)
 {
-    (void)device;
-    return ERR_OK;
+    return left_error(device);
 }
 
 /* Every moment has passed: an event is an address and no more. */
 enum err cpu_event_create(struct device *device, struct event **event)
 {
     *event = (struct event *)device->own;
-    return ERR_OK;
+    return left_error(device);
 }
 
 void cpu_event_destroy(struct device *device, struct event *event)

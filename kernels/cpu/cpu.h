@@ -7,7 +7,8 @@
 #define KERNELS_CPU_CPU_H
 
 #include "kernels/cpu/team.h"
-#include "kernels/device.h"
+#include "kernels/cpu/workspace.h"
+#include "kernels/workload.h"
 
 #ifdef ISA_SUFFIX /* set by CMake for the files that are compiled per instruction set */
 #define ISA_JOIN_(name, suffix) cpu_##name##suffix
@@ -21,18 +22,16 @@ struct cpu;
 void cpu_run(struct device *device, int jobs, void (*job)(void *context, int i, int thread),
              void *context);
 
-/* Scratch of one operation. Called before cpu_run: afterwards every thread owns at least
- * `size_bytes` at cpu_scratch(), 64-aligned, contents undefined. `activated_bytes` of it hold
- * normalised or activated map values (counted in traffic.scratch_peak_bytes; at most 1 MiB). Grows
- * at most a few times in a process. */
-void cpu_reserve_scratch(struct device *device, size_t size_bytes, size_t activated_bytes);
+/* Scratch of one operation, called before cpu_run: afterwards every thread owns what the need says
+ * at cpu_scratch(), and the operation as a whole (partial sums, padded per-channel numbers) at
+ * cpu_shared(). Both are 64-aligned, contents undefined, and last until the next operation asks.
+ * False: the device was prepared for less; the error is left, and the operation ends. `work` is the
+ * operation's shape, for that error. */
+bool cpu_reserve(struct device *device, const struct work *work, const struct cpu_need *need);
 void *cpu_scratch(const struct device *device, int thread);
+void *cpu_shared(const struct device *device);
 
-/* One block for the operation as a whole: partial sums and padded per-channel numbers. Contents
- * undefined, 64-aligned; the next call invalidates it. */
-void *cpu_reserve_shared(struct device *device, size_t size_bytes);
-
-/* cpu_reserve_shared's block in pieces: first add up the sizes, then carve. */
+/* Such memory in pieces: the need adds up the sizes, then they are carved. */
 static inline size_t cpu_aligned(size_t size_bytes)
 {
     return (size_bytes + 63) / 64 * 64;
@@ -74,7 +73,9 @@ static inline void cpu_note_flaw(const struct flaw *flaw, uint64_t index)
 
 /* The device_ops entries that need no vectors (cpu.c). Every operation is done when it returns, so
  * that nothing ever has to be waited for. */
+MUST_CHECK enum err cpu_prepare(struct device *device, const struct workload *workload);
 void cpu_image_forward(struct device *device, const struct image_batch *batch, void *images);
+struct cpu_need cpu_image_forward_need(const struct work *work);
 enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory);
 void cpu_free(struct device *device, void *memory);
 void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes);
@@ -96,6 +97,13 @@ void cpu_close(struct device *device);
 /* Opens the CPU device (device_open's only door). ERR_UNAVAILABLE when the instruction set is not
  * there. */
 MUST_CHECK enum err cpu_open(const struct device_cfg *cfg, struct device **device);
+
+size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
+
+/* What the largest works need on an instruction set: kernels/cpu/table.c. */
+struct cpu_need cpu_most_needed_v2(const struct workload *workload);
+struct cpu_need cpu_most_needed_v3(const struct workload *workload);
+struct cpu_need cpu_most_needed_v4(const struct workload *workload);
 
 extern const struct device_ops cpu_ops_v2, cpu_ops_v3, cpu_ops_v4;
 

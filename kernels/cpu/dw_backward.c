@@ -92,20 +92,37 @@ static int backward_image(struct dw_backward_job *job, int n, int pixels)
     return pixels;
 }
 
+/* Scratch of a job, in the order it is carved. */
+struct pieces { /* bytes */
+    size_t x, dz, w, dw, rows, sums;
+};
+
+static struct pieces pieces_of(const struct dw_backward *op)
+{
+    const struct dw_plan *plan = &op->plan;
+    const size_t vectors = (size_t)plan->vectors, vec_bytes = VEC_WIDTH * sizeof(float);
+    size_t weight_bytes = vectors * (size_t)(plan->R * plan->R) * vec_bytes;
+    return (struct pieces){.x = vectors * (size_t)(plan->in_slots * plan->in.W) * vec_bytes,
+                           .dz = vectors * (size_t)(op->dz_slots * plan->out.W) * vec_bytes,
+                           .w = weight_bytes,
+                           .dw = weight_bytes,
+                           .rows =
+                               (size_t)(op->most_rows * plan->in.W + 2 * DW_TILE_MAX) * vec_bytes,
+                           .sums = vectors * sizeof(struct sink_sums)};
+}
+
 static void carve(struct dw_backward_job *job, char *scratch)
 {
     const struct dw_backward *op = job->op;
-    size_t sums_bytes = (size_t)op->plan.vectors * sizeof *job->sums;
-    job->x = (struct dw_ring){cpu_carve(&scratch, op->x_floats * sizeof(float)), op->plan.in_slots,
-                              op->plan.in.W};
-    job->dz = (struct dw_ring){cpu_carve(&scratch, op->dz_floats * sizeof(float)), op->dz_slots,
-                               op->plan.out.W};
-    job->w = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    job->dw = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    job->rows = cpu_carve(&scratch, op->row_floats * sizeof(float));
-    job->sums = cpu_carve(&scratch, sums_bytes);
-    memset(job->dw, 0, op->weight_floats * sizeof(float));
-    memset(job->sums, 0, sums_bytes);
+    struct pieces bytes = pieces_of(op);
+    job->x = (struct dw_ring){cpu_carve(&scratch, bytes.x), op->plan.in_slots, op->plan.in.W};
+    job->dz = (struct dw_ring){cpu_carve(&scratch, bytes.dz), op->dz_slots, op->plan.out.W};
+    job->w = cpu_carve(&scratch, bytes.w);
+    job->dw = cpu_carve(&scratch, bytes.dw);
+    job->rows = cpu_carve(&scratch, bytes.rows);
+    job->sums = cpu_carve(&scratch, bytes.sums);
+    memset(job->dw, 0, bytes.dw);
+    memset(job->sums, 0, bytes.sums);
 }
 
 static void backward_job(void *context, int i, int thread)
@@ -161,40 +178,6 @@ static void reduce_tap(void *context, int tap, int thread)
     }
 }
 
-static void reserve_scratch(struct dw_backward *op)
-{
-    const struct dw_plan *plan = &op->plan;
-    size_t vectors = (size_t)plan->vectors;
-    op->x_floats = vectors * (size_t)(plan->in_slots * plan->in.W) * VEC_WIDTH;
-    op->dz_floats = vectors * (size_t)(op->dz_slots * plan->out.W) * VEC_WIDTH;
-    op->weight_floats = vectors * (size_t)(plan->R * plan->R) * VEC_WIDTH;
-    op->row_floats = (size_t)(op->most_rows * plan->in.W + 2 * DW_TILE_MAX) * VEC_WIDTH;
-    size_t floats = op->x_floats + op->dz_floats + 2 * op->weight_floats + op->row_floats;
-    cpu_reserve_scratch(op->device,
-                        floats * sizeof(float) + vectors * sizeof(struct sink_sums) + 6 * 64,
-                        (op->x_floats + op->dz_floats) * sizeof(float));
-}
-
-static void reserve_shared(struct dw_backward *op)
-{
-    size_t groups = (size_t)op->plan.groups, taps = (size_t)(op->plan.R * op->plan.R);
-    int C = op->plan.in.C;
-    size_t weight_bytes = groups * taps * (size_t)C * sizeof(double);
-    size_t sum_bytes = groups * 2 * (size_t)C * sizeof(double), channel_bytes = channels_bytes(C);
-    size_t mean_bytes = (size_t)vec_round(C) * sizeof(float);
-    char *shared =
-        cpu_reserve_shared(op->device, cpu_aligned(weight_bytes) + cpu_aligned(sum_bytes) +
-                                           3 * cpu_aligned(channel_bytes) + mean_bytes);
-    const struct view *of = op->sink ? &op->sink->of : &op->input.x;
-    op->weight_parts = cpu_carve(&shared, weight_bytes);
-    op->sum_parts = cpu_carve(&shared, sum_bytes);
-    op->input.channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->input.x, NULL);
-    op->dz_channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->dz.of, &op->dz);
-    op->of_channels = channels_init(cpu_carve(&shared, channel_bytes), C, of, NULL);
-    float *mean = cpu_carve(&shared, mean_bytes);
-    op->mean = channels_fill(&mean, C, op->sink ? op->sink->mean : NULL, 0);
-}
-
 /* Of parity e behind `before` rows or columns of zeros. */
 static struct dw_parity parity_of(const struct dw_plan *plan, int e, int before)
 {
@@ -228,6 +211,56 @@ static void plan_rings(struct dw_backward *op)
     op->most_rows = most < plan->in.H ? most : plan->in.H;
 }
 
+static size_t weight_part_bytes(const struct dw_plan *plan)
+{
+    size_t weights = (size_t)(plan->R * plan->R) * (size_t)plan->in.C;
+    return (size_t)plan->groups * weights * sizeof(double);
+}
+
+static size_t sum_part_bytes(const struct dw_plan *plan)
+{
+    return (size_t)plan->groups * 2 * (size_t)plan->in.C * sizeof(double);
+}
+
+static size_t mean_bytes(const struct dw_plan *plan)
+{
+    return (size_t)vec_round(plan->in.C) * sizeof(float);
+}
+
+static struct cpu_need need_of(const struct dw_backward *op)
+{
+    const struct dw_plan *plan = &op->plan;
+    struct pieces bytes = pieces_of(op);
+    return (struct cpu_need){
+        .scratch_bytes = cpu_aligned(bytes.x) + cpu_aligned(bytes.dz) + cpu_aligned(bytes.w) +
+                         cpu_aligned(bytes.dw) + cpu_aligned(bytes.rows) + cpu_aligned(bytes.sums),
+        .activated_bytes = bytes.x + bytes.dz,
+        .shared_bytes = cpu_aligned(weight_part_bytes(plan)) + cpu_aligned(sum_part_bytes(plan)) +
+                        3 * cpu_aligned(channels_bytes(plan->in.C)) + mean_bytes(plan)};
+}
+
+struct cpu_need ISA_NAME(dw_backward_need)(const struct work *work)
+{
+    struct dw_backward op = {.plan = ISA_NAME(dw_plan)(&work->conv)};
+    plan_rings(&op);
+    return need_of(&op);
+}
+
+static void carve_shared(struct dw_backward *op)
+{
+    int C = op->plan.in.C;
+    size_t channel_bytes = channels_bytes(C);
+    const struct view *of = op->sink ? &op->sink->of : &op->input.x;
+    char *shared = cpu_shared(op->device);
+    op->weight_parts = cpu_carve(&shared, weight_part_bytes(&op->plan));
+    op->sum_parts = cpu_carve(&shared, sum_part_bytes(&op->plan));
+    op->input.channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->input.x, NULL);
+    op->dz_channels = channels_init(cpu_carve(&shared, channel_bytes), C, &op->dz.of, &op->dz);
+    op->of_channels = channels_init(cpu_carve(&shared, channel_bytes), C, of, NULL);
+    float *mean = cpu_carve(&shared, mean_bytes(&op->plan));
+    op->mean = channels_fill(&mean, C, op->sink ? op->sink->mean : NULL, 0);
+}
+
 void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
                            struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
@@ -242,8 +275,10 @@ void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const
     op.input = (struct dw_input){.plan = &op.plan, .x = x};
     plan_parities(&op);
     plan_rings(&op);
-    reserve_shared(&op);
-    reserve_scratch(&op);
+    struct cpu_need need = need_of(&op);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_DW_BACKWARD, .conv = *conv}, &need))
+        return;
+    carve_shared(&op);
     cpu_run(device, op.plan.groups * op.plan.blocks, backward_job, &op);
     struct reduction reduction = {&op, dw};
     cpu_run(device, op.plan.R * op.plan.R, reduce_tap, &reduction);

@@ -31,7 +31,6 @@ struct dw_backward { /* the whole operation, read only */
     int dz_slots, most_rows; /* of the ring of dz; input rows completed by one step at most */
     double *weight_parts;    /* (groups,R*R,C) */
     double *sum_parts;       /* (groups,2,C) */
-    size_t x_floats, dz_floats, weight_floats, row_floats;
 };
 
 struct dw_backward_job { /* one block of channels over a run of images */

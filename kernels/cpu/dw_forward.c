@@ -13,7 +13,6 @@ struct forward { /* the whole operation, read only */
     float *z;
     bool streams;
     double *partial; /* (groups,2,C) */
-    size_t ring_floats, weight_floats, row_floats;
 };
 
 struct job { /* one block of channels over a run of images */
@@ -104,6 +103,32 @@ static void forward_image(struct job *job, int n)
     }
 }
 
+static size_t ring_bytes(const struct dw_plan *plan)
+{
+    size_t rows = (size_t)plan->vectors * (size_t)plan->in_slots;
+    return rows * (size_t)plan->in.W * VEC_WIDTH * sizeof(float);
+}
+
+static size_t weight_bytes(const struct dw_plan *plan)
+{
+    return (size_t)plan->vectors * (size_t)(plan->R * plan->R) * VEC_WIDTH * sizeof(float);
+}
+
+static size_t rows_bytes(const struct dw_plan *plan)
+{
+    return (size_t)(plan->band * plan->out.W + DW_TILE_MAX) * VEC_WIDTH * sizeof(float);
+}
+
+static size_t sums_bytes(const struct dw_plan *plan)
+{
+    return (size_t)plan->vectors * sizeof(struct raw_sums);
+}
+
+static size_t partial_bytes(const struct dw_plan *plan)
+{
+    return (size_t)plan->groups * 2 * (size_t)plan->out.C * sizeof(double);
+}
+
 static void forward_job(void *context, int i, int thread)
 {
     const struct forward *op = context;
@@ -112,11 +137,10 @@ static void forward_job(void *context, int i, int thread)
     char *scratch = cpu_scratch(op->device, thread);
     struct job job = {.op = op, .block = i % plan->blocks};
     job.vectors = dw_vectors(plan, job.block);
-    job.ring = (struct dw_ring){cpu_carve(&scratch, op->ring_floats * sizeof(float)),
-                                plan->in_slots, plan->in.W};
-    job.w = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    job.rows = cpu_carve(&scratch, op->row_floats * sizeof(float));
-    job.sums = cpu_carve(&scratch, (size_t)plan->vectors * sizeof *job.sums);
+    job.ring = (struct dw_ring){cpu_carve(&scratch, ring_bytes(plan)), plan->in_slots, plan->in.W};
+    job.w = cpu_carve(&scratch, weight_bytes(plan));
+    job.rows = cpu_carve(&scratch, rows_bytes(plan));
+    job.sums = cpu_carve(&scratch, sums_bytes(plan));
     job.partial = op->partial + (ptrdiff_t)2 * C * group;
     int c = dw_channel(plan, job.block, 0), end = dw_channel(plan, job.block, job.vectors);
     for (int k = c; k < end && k < C; k++)
@@ -130,19 +154,19 @@ static void forward_job(void *context, int i, int thread)
         vec_stream_fence();
 }
 
-static void reserve(struct forward *op)
+static struct cpu_need need_of(const struct dw_plan *plan)
 {
-    const struct dw_plan *plan = &op->plan;
-    size_t vectors = (size_t)plan->vectors;
-    op->ring_floats = vectors * (size_t)(plan->in_slots * plan->in.W) * VEC_WIDTH;
-    op->weight_floats = vectors * (size_t)(plan->R * plan->R) * VEC_WIDTH;
-    op->row_floats = (size_t)(plan->band * plan->out.W + DW_TILE_MAX) * VEC_WIDTH;
-    size_t ring_bytes = cpu_aligned(op->ring_floats * sizeof(float));
-    cpu_reserve_scratch(op->device,
-                        ring_bytes + cpu_aligned(op->weight_floats * sizeof(float)) +
-                            cpu_aligned(op->row_floats * sizeof(float)) +
-                            cpu_aligned(vectors * sizeof(struct raw_sums)),
-                        ring_bytes);
+    return (struct cpu_need){
+        .scratch_bytes = cpu_aligned(ring_bytes(plan)) + cpu_aligned(weight_bytes(plan)) +
+                         cpu_aligned(rows_bytes(plan)) + cpu_aligned(sums_bytes(plan)),
+        .activated_bytes = cpu_aligned(ring_bytes(plan)),
+        .shared_bytes = cpu_aligned(partial_bytes(plan)) + channels_bytes(plan->out.C)};
+}
+
+struct cpu_need ISA_NAME(dw_forward_need)(const struct work *work)
+{
+    struct dw_plan plan = ISA_NAME(dw_plan)(&work->conv);
+    return need_of(&plan);
 }
 
 void ISA_NAME(dw_forward)(struct device *device, const struct conv *conv, struct view x,
@@ -150,15 +174,16 @@ void ISA_NAME(dw_forward)(struct device *device, const struct conv *conv, struct
 {
     struct forward op = {.device = device, .plan = ISA_NAME(dw_plan)(conv), .w = w, .z = z};
     struct dims out = op.plan.out;
-    size_t partial_bytes = sizeof(double) * 2 * (size_t)op.plan.groups * (size_t)out.C;
+    struct cpu_need need = need_of(&op.plan);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_DW_FORWARD, .conv = *conv}, &need))
+        return;
     op.ld = conv->ld;
     op.streams = row_can_stream(z, out);
     op.correlate = ISA_NAME(dw_correlate)(op.plan.R, op.plan.S, out.W);
-    char *shared = cpu_reserve_shared(device, cpu_aligned(partial_bytes) + channels_bytes(out.C));
-    op.partial = cpu_carve(&shared, partial_bytes);
+    char *shared = cpu_shared(device);
+    op.partial = cpu_carve(&shared, partial_bytes(&op.plan));
     float *channels = cpu_carve(&shared, channels_bytes(out.C));
     op.input = (struct dw_input){&op.plan, x, channels_init(channels, out.C, &x, NULL)};
-    reserve(&op);
     cpu_run(device, op.plan.groups * op.plan.blocks, forward_job, &op);
     ISA_NAME(norm_finish)(conv, op.plan.groups, op.partial, norm);
     device->traffic.raw_bytes +=

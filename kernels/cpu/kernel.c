@@ -80,9 +80,10 @@ static struct stages stages_carve(const struct device *device, int thread, int C
     return stages;
 }
 
-static size_t stages_bytes(int C)
+struct cpu_need ISA_NAME(kernel_need)(const struct work *work)
 {
-    return 4 * taps_bytes(25, C) + 2 * taps_bytes(9, C);
+    int C = work->conv.in.C;
+    return (struct cpu_need){.scratch_bytes = 4 * taps_bytes(25, C) + 2 * taps_bytes(9, C)};
 }
 
 static void transform_forward(const struct kernel_transform *k, struct stages stages)
@@ -133,20 +134,32 @@ static void backward_job(void *context, int i, int thread)
     transform_backward(gradient, stages_carve(op->device, thread, gradient->of.C));
 }
 
+/* Scratch for the widest of them. */
+static bool reserve(struct device *device, enum work_kind kind, int widest, int count)
+{
+    struct work work = {.kind = kind, .conv = {.in = {.C = widest}}, .count = (size_t)count};
+    struct cpu_need need = ISA_NAME(kernel_need)(&work);
+    return cpu_reserve(device, &work, &need);
+}
+
 void ISA_NAME(kernel_forward)(struct device *device, int count,
                               const struct kernel_transform *transforms)
 {
     struct layers op = {.device = device, .transforms = transforms};
+    int widest = 0;
     for (int i = 0; i < count; i++)
-        cpu_reserve_scratch(device, stages_bytes(transforms[i].C), 0);
-    cpu_run(device, count, forward_job, &op);
+        widest = transforms[i].C > widest ? transforms[i].C : widest;
+    if (reserve(device, WORK_KERNEL_FORWARD, widest, count))
+        cpu_run(device, count, forward_job, &op);
 }
 
 void ISA_NAME(kernel_backward)(struct device *device, int count,
                                const struct kernel_gradient *gradients)
 {
     struct layers op = {.device = device, .gradients = gradients};
+    int widest = 0;
     for (int i = 0; i < count; i++)
-        cpu_reserve_scratch(device, stages_bytes(gradients[i].of.C), 0);
-    cpu_run(device, count, backward_job, &op);
+        widest = gradients[i].of.C > widest ? gradients[i].of.C : widest;
+    if (reserve(device, WORK_KERNEL_BACKWARD, widest, count))
+        cpu_run(device, count, backward_job, &op);
 }

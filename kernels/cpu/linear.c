@@ -126,21 +126,47 @@ static void backward_job(void *context, int i, int thread)
         data_job(op, i - op->dw_jobs);
 }
 
+static int tile_rows_of(const struct conv *conv)
+{
+    int most = (int)((size_t)TILE_BYTES / (sizeof(float) * (size_t)conv->in.C));
+    int tiles = divide_up(conv->in.N, most > 1 ? most : 1);
+    return divide_up(conv->in.N, tiles);
+}
+
+static size_t tile_bytes(const struct conv *conv)
+{
+    size_t x_ld = (size_t)panel_count(conv->in.C) * PANEL;
+    return (size_t)tile_rows_of(conv) * x_ld * sizeof(float);
+}
+
+struct cpu_need ISA_NAME(linear_need)(const struct work *work)
+{
+    const struct conv *conv = &work->conv;
+    return (struct cpu_need){.activated_bytes = tile_bytes(conv),
+                             .shared_bytes = cpu_aligned(channels_bytes(conv->in.C)) +
+                                             cpu_aligned(tile_bytes(conv))};
+}
+
+static bool reserve(struct device *device, enum work_kind kind, struct linear *op)
+{
+    int C = op->conv->in.C;
+    struct work work = {.kind = kind, .conv = *op->conv};
+    struct cpu_need need = ISA_NAME(linear_need)(&work);
+    if (!cpu_reserve(device, &work, &need))
+        return false;
+    char *shared = cpu_shared(device);
+    op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
+    op->x_tile = cpu_carve(&shared, tile_bytes(op->conv));
+    op->x_ld = panel_count(C) * PANEL;
+    return true;
+}
+
 /* Loads each tile of rows, then runs the jobs on it. */
 static void run_tiles(struct device *device, struct linear *op, int jobs,
                       void (*job)(void *context, int i, int thread))
 {
-    int C = op->conv->in.C, N = op->conv->in.N;
-    int most = (int)((size_t)TILE_BYTES / (sizeof(float) * (size_t)C));
-    int tiles = divide_up(N, most > 1 ? most : 1), rows = divide_up(N, tiles);
-    op->x_ld = panel_count(C) * PANEL;
-    size_t tile_bytes = (size_t)rows * (size_t)op->x_ld * sizeof(float);
-    char *shared =
-        cpu_reserve_shared(device, cpu_aligned(channels_bytes(C)) + cpu_aligned(tile_bytes));
+    int N = op->conv->in.N, rows = tile_rows_of(op->conv);
     op->plan = (struct tile_plan){.N = N, .HW = 1};
-    op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
-    op->x_tile = cpu_carve(&shared, tile_bytes);
-    cpu_reserve_scratch(device, 0, tile_bytes);
     for (int row = 0; row < N; row += rows) {
         op->tile = (struct tile){row, N - row < rows ? N - row : rows, 0, 1};
         cpu_run(device, divide_up(op->tile.images, LOAD_ROWS), load_job, op);
@@ -152,7 +178,8 @@ void ISA_NAME(linear_forward)(struct device *device, const struct conv *conv, st
                               const float *w, const float *bias, float *y)
 {
     struct linear op = {.conv = conv, .x = x, .w = w, .bias = bias, .y = y};
-    run_tiles(device, &op, divide_up(conv->K, BLOCK), forward_job);
+    if (reserve(device, WORK_LINEAR_FORWARD, &op))
+        run_tiles(device, &op, divide_up(conv->K, BLOCK), forward_job);
 }
 
 void ISA_NAME(linear_backward)(struct device *device, const struct conv *conv, const float *dy,
@@ -160,5 +187,6 @@ void ISA_NAME(linear_backward)(struct device *device, const struct conv *conv, c
 {
     struct linear op = {.conv = conv, .x = x, .w = w, .dy = dy, .dx = dx, .dw = dw, .dbias = dbias};
     op.dw_jobs = divide_up(conv->K, BLOCK);
-    run_tiles(device, &op, op.dw_jobs + (dx ? divide_up(conv->in.C, BLOCK) : 0), backward_job);
+    if (reserve(device, WORK_LINEAR_BACKWARD, &op))
+        run_tiles(device, &op, op.dw_jobs + (dx ? divide_up(conv->in.C, BLOCK) : 0), backward_job);
 }

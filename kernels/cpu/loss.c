@@ -124,16 +124,27 @@ static void add_sums(const struct loss_job *op)
         cpu_note_flaw(&loss->flaw, 0);
 }
 
+struct cpu_need ISA_NAME(loss_forward_need)(const struct work *work)
+{
+    size_t N = (size_t)work->conv.in.N,
+           power_bytes = (size_t)vec_round(work->conv.K) * sizeof(float);
+    return (struct cpu_need){.scratch_bytes = 2 * cpu_aligned(power_bytes),
+                             .shared_bytes = 2 * cpu_aligned(N * sizeof(double)) +
+                                             cpu_aligned(N * sizeof(bool))};
+}
+
 void ISA_NAME(loss_forward)(struct device *device, const struct loss *loss, float *dlogits)
 {
     struct loss_job op = {.loss = loss, .device = device, .dlogits = dlogits};
+    struct work work = {.kind = WORK_LOSS_FORWARD, .conv = {.in = {.N = loss->N}, .K = loss->K}};
+    struct cpu_need need = ISA_NAME(loss_forward_need)(&work);
     size_t N = (size_t)loss->N;
-    char *shared = cpu_reserve_shared(device, 2 * cpu_aligned(N * sizeof *op.losses) +
-                                                  cpu_aligned(N * sizeof *op.is_correct));
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    char *shared = cpu_shared(device);
     op.losses = cpu_carve(&shared, N * sizeof *op.losses);
     op.distils = cpu_carve(&shared, N * sizeof *op.distils);
     op.is_correct = cpu_carve(&shared, N * sizeof *op.is_correct);
-    cpu_reserve_scratch(device, 2 * cpu_aligned((size_t)vec_round(loss->K) * sizeof(float)), 0);
     cpu_run(device, loss->N, row_job, &op);
     add_sums(&op);
 }

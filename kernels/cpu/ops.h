@@ -42,6 +42,22 @@ void ISA_NAME(fold)(struct device *, size_t count, float *x, float *sum);
 void ISA_NAME(fold_doubles)(struct device *, size_t count, double *x, double *sum);
 void ISA_NAME(find_nonfinite)(struct device *, size_t count, const float *x, struct flaw flaw);
 
+/* What each needs for a shape (kernels/workload.h); those that are not here need nothing. Pure. */
+struct cpu_need ISA_NAME(stem_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(stem_backward_need)(const struct work *work);
+struct cpu_need ISA_NAME(pw_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(pw_backward_need)(const struct work *work);
+struct cpu_need ISA_NAME(dw_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(dw_backward_need)(const struct work *work);
+struct cpu_need ISA_NAME(residual_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(pool_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(excite_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(excite_backward_need)(const struct work *work);
+struct cpu_need ISA_NAME(linear_need)(const struct work *work); /* forward and backward */
+struct cpu_need ISA_NAME(kernel_need)(const struct work *work); /* forward and backward */
+struct cpu_need ISA_NAME(loss_forward_need)(const struct work *work);
+struct cpu_need ISA_NAME(find_nonfinite_need)(const struct work *work);
+
 /* What the operations above end with. The groups' partial sums (groups,2,C) are added up in order,
  * and the batch norm behind them is finished. */
 void ISA_NAME(norm_finish)(const struct conv *conv, int groups, const double *partial,

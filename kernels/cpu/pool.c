@@ -82,21 +82,37 @@ static void pool_job(void *context, int i, int thread)
     }
 }
 
+static struct tile_plan plan_of(struct dims dims)
+{
+    struct tile_plan plan = tile_plan_make(dims, TILE_ROWS, dims.C, dims.N);
+    plan.images = 1; /* an image is one job, whatever its size */
+    plan.groups = dims.N;
+    tile_plan_cut(&plan, dims.C, 16);
+    return plan;
+}
+
+struct cpu_need ISA_NAME(pool_forward_need)(const struct work *work)
+{
+    struct dims dims = work->conv.in;
+    struct tile_plan plan = plan_of(dims);
+    size_t step = (size_t)vec_round(plan.width < dims.C ? plan.width : dims.C);
+    return (struct cpu_need){.scratch_bytes = cpu_aligned(3 * step * sizeof(double)) +
+                                              cpu_aligned(3 * step * sizeof(float)),
+                             .shared_bytes = channels_bytes(dims.C)};
+}
+
 void ISA_NAME(pool_forward)(struct device *device, struct dims dims, struct view x,
                             const float *mean, float *pooled, double *pool_sums)
 {
     struct pool op = {
         .device = device, .dims = dims, .x = x, .pooled = pooled, .pool_sums = pool_sums};
-    size_t step = (size_t)vec_round(dims.C);
-    float *shared = cpu_reserve_shared(device, channels_bytes(dims.C));
-    op.channels = channels_init(shared, dims.C, &x, NULL);
+    struct work work = {.kind = WORK_POOL_FORWARD, .conv = {.in = dims}};
+    struct cpu_need need = ISA_NAME(pool_forward_need)(&work);
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    op.plan = plan_of(dims);
+    op.channels = channels_init(cpu_shared(device), dims.C, &x, NULL);
     op.mean = mean ? mean : op.channels.zeros;
-    op.plan = tile_plan_make(dims, TILE_ROWS, dims.C, dims.N);
-    op.plan.images = 1; /* an image is one job, whatever its size */
-    op.plan.groups = dims.N;
-    tile_plan_cut(&op.plan, dims.C, 16);
-    cpu_reserve_scratch(
-        device, cpu_aligned(3 * step * sizeof(double)) + cpu_aligned(3 * step * sizeof(float)), 0);
     cpu_run(device, tile_plan_jobs(&op.plan), pool_job, &op);
 }
 

@@ -33,9 +33,15 @@ struct scratch {      /* one thread's */
     struct prefetch_lines prefetch;
 };
 
-static size_t strip_bytes(const struct pw_backward *op)
+/* Bytes of the tile's panels of this many columns, and of its strip. */
+static size_t tile_bytes(const struct tile_plan *plan, int columns)
 {
-    return (size_t)tile_plan_rows(&op->plan) * STRIP * sizeof(float);
+    return panels_bytes(tile_plan_rows(plan), columns);
+}
+
+static size_t strip_bytes(const struct tile_plan *plan)
+{
+    return (size_t)tile_plan_rows(plan) * STRIP * sizeof(float);
 }
 
 static struct scratch scratch_carve(const struct pw_backward *op, int thread)
@@ -43,9 +49,9 @@ static struct scratch scratch_carve(const struct pw_backward *op, int thread)
     int rows = tile_plan_rows(&op->plan);
     char *memory = cpu_scratch(op->device, thread);
     struct scratch scratch = {.prefetch = {.count = 0}};
-    scratch.dz = panels_make(cpu_carve(&memory, panels_bytes(rows, op->conv->K)), rows);
-    scratch.x = panels_make(cpu_carve(&memory, panels_bytes(rows, op->plan.width)), rows);
-    scratch.strip = cpu_carve(&memory, strip_bytes(op));
+    scratch.dz = panels_make(cpu_carve(&memory, tile_bytes(&op->plan, op->conv->K)), rows);
+    scratch.x = panels_make(cpu_carve(&memory, tile_bytes(&op->plan, op->plan.width)), rows);
+    scratch.strip = cpu_carve(&memory, strip_bytes(&op->plan));
     return scratch;
 }
 
@@ -169,45 +175,72 @@ static void add_partial_row(void *context, int k, int thread)
     }
 }
 
-static void plan_backward(struct pw_backward *op)
+static struct tile_plan plan_of(const struct conv *conv)
 {
-    const struct conv *conv = op->conv;
     size_t most_groups = pw_rows(conv) / ROWS_PER_GROUP > 1 ? pw_rows(conv) / ROWS_PER_GROUP : 1;
     int groups = most_groups < JOBS ? (int)most_groups : JOBS;
-    op->plan = tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->in.C, groups);
-    tile_plan_cut(&op->plan, conv->in.C, op->plan.groups < FEW_JOBS ? FEW_JOBS : 1);
+    struct tile_plan plan =
+        tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->in.C, groups);
+    tile_plan_cut(&plan, conv->in.C, plan.groups < FEW_JOBS ? FEW_JOBS : 1);
+    return plan;
+}
+
+/* 0 with one group: straight to dw. */
+static size_t partial_dw_bytes(const struct tile_plan *plan, const struct conv *conv)
+{
+    size_t weights = (size_t)conv->K * (size_t)conv->in.C;
+    return plan->groups > 1 ? (size_t)plan->groups * weights * sizeof(float) : 0;
+}
+
+static size_t partial_sums_bytes(const struct tile_plan *plan, const struct conv *conv)
+{
+    return (size_t)plan->groups * 2 * (size_t)conv->in.C * sizeof(double);
+}
+
+static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *conv)
+{
+    int C = conv->in.C, K = conv->K;
+    return (struct cpu_need){
+        .scratch_bytes = cpu_aligned(tile_bytes(plan, K)) +
+                         cpu_aligned(tile_bytes(plan, plan->width)) + strip_bytes(plan),
+        .activated_bytes = tile_bytes(plan, plan->width),
+        .shared_bytes = 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
+                        cpu_aligned(panels_bytes(K, C)) +
+                        cpu_aligned(partial_dw_bytes(plan, conv)) + partial_sums_bytes(plan, conv)};
+}
+
+struct cpu_need ISA_NAME(pw_backward_need)(const struct work *work)
+{
+    struct tile_plan plan = plan_of(&work->conv);
+    return need_of(&plan, &work->conv);
 }
 
 /* Carves the shared block and fills the per-channel numbers. */
-static void prepare(struct pw_backward *op)
+static void carve_shared(struct pw_backward *op)
 {
     int C = op->conv->in.C, K = op->conv->K;
-    const struct grad_sink *sink = op->sink;
-    const struct view none = {.z = NULL};
-    size_t groups = (size_t)op->plan.groups;
-    size_t dw_bytes = groups > 1 ? groups * (size_t)K * (size_t)C * sizeof(float) : 0;
-    size_t sums_bytes = sink && sink->sums ? groups * 2 * (size_t)C * sizeof(double) : 0;
-    char *shared = cpu_reserve_shared(
-        op->device, 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
-                        cpu_aligned(panels_bytes(K, C)) + cpu_aligned(dw_bytes) + sums_bytes);
+    const struct view none = {.z = NULL}, *of = op->sink ? &op->sink->of : &none;
+    size_t dw_bytes = partial_dw_bytes(&op->plan, op->conv);
+    char *shared = cpu_shared(op->device);
     op->x_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
-    op->sink_channels =
-        channels_init(cpu_carve(&shared, channels_bytes(C)), C, sink ? &sink->of : &none, NULL);
+    op->sink_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, of, NULL);
     op->dz_channels = channels_init(cpu_carve(&shared, channels_bytes(K)), K, &op->dz->of, op->dz);
     op->packed = panels_make(cpu_carve(&shared, panels_bytes(K, C)), K);
     op->partial_dw = dw_bytes ? cpu_carve(&shared, dw_bytes) : NULL;
-    if (sums_bytes) {
-        op->partial_sums = cpu_carve(&shared, sums_bytes);
-        memset(op->partial_sums, 0, sums_bytes);
+    op->partial_sums = cpu_carve(&shared, partial_sums_bytes(&op->plan, op->conv));
+}
+
+/* Zeroes what the sink's sums are added to: the groups' parts, or the images' own. */
+static void clear_sums(struct pw_backward *op)
+{
+    const struct grad_sink *sink = op->sink;
+    if (sink && sink->sums) {
+        memset(op->partial_sums, 0, partial_sums_bytes(&op->plan, op->conv));
     } else if (sink && sink->gate_sums) {
+        size_t values = (size_t)op->conv->in.N * 3 * (size_t)op->conv->in.C;
         op->partial_sums = sink->gate_sums;
-        memset(sink->gate_sums, 0, (size_t)op->conv->in.N * 3 * (size_t)C * sizeof(double));
+        memset(sink->gate_sums, 0, values * sizeof *sink->gate_sums);
     }
-    int rows = tile_plan_rows(&op->plan);
-    size_t x_bytes = panels_bytes(rows, op->plan.width);
-    cpu_reserve_scratch(op->device,
-                        cpu_aligned(panels_bytes(rows, K)) + cpu_aligned(x_bytes) + strip_bytes(op),
-                        x_bytes);
 }
 
 void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
@@ -215,8 +248,12 @@ void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const
 {
     struct pw_backward op = {
         .conv = conv, .device = device, .dz = dz, .x = x, .w = w, .sink = sink, .dw = dw};
-    plan_backward(&op);
-    prepare(&op);
+    op.plan = plan_of(conv);
+    struct cpu_need need = need_of(&op.plan, conv);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_PW_BACKWARD, .conv = *conv}, &need))
+        return;
+    carve_shared(&op);
+    clear_sums(&op);
     if (sink) {
         op.streams = row_can_stream(sink->q, conv->in);
         cpu_run(device, panel_count(conv->in.C), pack_job, &op);

@@ -24,22 +24,23 @@ struct scratch {     /* one thread's */
     struct prefetch_lines prefetch;
 };
 
-static size_t x_bytes(const struct pw_forward *op)
+static size_t x_bytes(const struct tile_plan *plan, const struct conv *conv)
 {
-    return panels_bytes(tile_plan_rows(&op->plan), op->conv->in.C);
+    return panels_bytes(tile_plan_rows(plan), conv->in.C);
 }
 
-static size_t strip_bytes(const struct pw_forward *op)
+static size_t strip_bytes(const struct tile_plan *plan)
 {
-    return (size_t)tile_plan_rows(&op->plan) * STRIP * sizeof(float);
+    return (size_t)tile_plan_rows(plan) * STRIP * sizeof(float);
 }
 
 static struct scratch scratch_carve(const struct pw_forward *op, int thread)
 {
     char *memory = cpu_scratch(op->device, thread);
     struct scratch scratch = {.prefetch = {.count = 0}};
-    scratch.x = panels_make(cpu_carve(&memory, x_bytes(op)), tile_plan_rows(&op->plan));
-    scratch.strip = cpu_carve(&memory, strip_bytes(op));
+    scratch.x =
+        panels_make(cpu_carve(&memory, x_bytes(&op->plan, op->conv)), tile_plan_rows(&op->plan));
+    scratch.strip = cpu_carve(&memory, strip_bytes(&op->plan));
     return scratch;
 }
 
@@ -105,30 +106,53 @@ static void pack_job(void *context, int i, int thread)
     (op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
 }
 
-static void prepare(struct pw_forward *op, bool takes_sums)
+static struct tile_plan plan_of(const struct conv *conv)
+{
+    return tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->K, JOBS);
+}
+
+static size_t partial_bytes(const struct tile_plan *plan, const struct conv *conv)
+{
+    return (size_t)plan->groups * 2 * (size_t)conv->K * sizeof(double);
+}
+
+static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *conv)
+{
+    size_t packed_bytes = panels_bytes(conv->in.C, conv->K);
+    return (struct cpu_need){.scratch_bytes = cpu_aligned(x_bytes(plan, conv)) + strip_bytes(plan),
+                             .activated_bytes = x_bytes(plan, conv),
+                             .shared_bytes = cpu_aligned(channels_bytes(conv->in.C)) +
+                                             cpu_aligned(packed_bytes) + partial_bytes(plan, conv)};
+}
+
+struct cpu_need ISA_NAME(pw_forward_need)(const struct work *work)
+{
+    struct tile_plan plan = plan_of(&work->conv);
+    return need_of(&plan, &work->conv);
+}
+
+static void carve_shared(struct pw_forward *op, bool takes_sums)
 {
     int C = op->conv->in.C, K = op->conv->K;
-    size_t partial_bytes =
-        takes_sums ? (size_t)op->plan.groups * 2 * (size_t)K * sizeof *op->partial : 0;
-    char *shared =
-        cpu_reserve_shared(op->device, cpu_aligned(channels_bytes(C)) +
-                                           cpu_aligned(panels_bytes(C, K)) + partial_bytes);
+    char *shared = cpu_shared(op->device);
     op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
     op->packed = panels_make(cpu_carve(&shared, panels_bytes(C, K)), C);
     if (takes_sums) {
-        op->partial = cpu_carve(&shared, partial_bytes);
-        memset(op->partial, 0, partial_bytes);
+        op->partial = cpu_carve(&shared, partial_bytes(&op->plan, op->conv));
+        memset(op->partial, 0, partial_bytes(&op->plan, op->conv));
     }
-    cpu_reserve_scratch(op->device, cpu_aligned(x_bytes(op)) + strip_bytes(op), x_bytes(op));
 }
 
 void ISA_NAME(pw_forward)(struct device *device, const struct conv *conv, struct view x,
                           const void *w, void *z, const struct norm_forward *norm)
 {
     struct pw_forward op = {.conv = conv, .device = device, .x = x, .w = w, .z = z};
-    op.plan = tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->K, JOBS);
+    op.plan = plan_of(conv);
+    struct cpu_need need = need_of(&op.plan, conv);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_PW_FORWARD, .conv = *conv}, &need))
+        return;
     op.streams = row_can_stream(z, conv_out(conv));
-    prepare(&op, cpu_takes_sums(norm));
+    carve_shared(&op, cpu_takes_sums(norm));
     cpu_run(device, panel_count(conv->K), pack_job, &op);
     cpu_run(device, tile_plan_jobs(&op.plan), forward_job, &op);
     ISA_NAME(norm_finish)(conv, op.plan.groups, op.partial, norm);

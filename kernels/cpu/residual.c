@@ -51,12 +51,21 @@ static void residual_job(void *context, int n, int thread)
         add_pixels(op->x.act, op->y.act, op, n, x_gate, y_gate);
 }
 
+struct cpu_need ISA_NAME(residual_forward_need)(const struct work *work)
+{
+    return (struct cpu_need){.shared_bytes = 2 * cpu_aligned(channels_bytes(work->conv.in.C))};
+}
+
 void ISA_NAME(residual_forward)(struct device *device, struct dims map, struct view x,
                                 struct view y, void *sum)
 {
     struct residual op = {.map = map, .x = x, .y = y, .sum = sum};
-    size_t bytes = cpu_aligned(channels_bytes(map.C));
-    char *shared = cpu_reserve_shared(device, 2 * bytes);
+    struct work work = {.kind = WORK_RESIDUAL_FORWARD, .conv = {.in = map}};
+    struct cpu_need need = ISA_NAME(residual_forward_need)(&work);
+    size_t bytes = channels_bytes(map.C);
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    char *shared = cpu_shared(device);
     op.x_channels = channels_init(cpu_carve(&shared, bytes), map.C, &x, NULL);
     op.y_channels = channels_init(cpu_carve(&shared, bytes), map.C, &y, NULL);
     cpu_run(device, map.N, residual_job, &op);

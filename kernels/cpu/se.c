@@ -72,6 +72,29 @@ static void expand_job(void *context, int i, int thread)
     }
 }
 
+static struct work work_of(enum work_kind kind, struct dims dims, const struct squeeze_excite *se)
+{
+    return (struct work){.kind = kind, .conv = {.in = dims}, .Cr = se->Cr};
+}
+
+/* Bytes of (N,Cr) floats. */
+static size_t hidden_bytes(const struct work *work)
+{
+    return (size_t)work->conv.in.N * (size_t)work->Cr * sizeof(float);
+}
+
+static size_t wide_bytes(const struct work *work)
+{
+    return (size_t)work->conv.in.N * (size_t)work->conv.in.C * sizeof(float);
+}
+
+/* One behind the other: the pool, then the products. */
+struct cpu_need ISA_NAME(excite_forward_need)(const struct work *work)
+{
+    struct cpu_need products = {.shared_bytes = hidden_bytes(work)};
+    return cpu_need_most(ISA_NAME(pool_forward_need)(work), products);
+}
+
 void ISA_NAME(excite_forward)(struct device *device, struct dims dims,
                               const struct squeeze_excite *se, struct view x, const float *mean,
                               const struct excitation *out)
@@ -81,8 +104,12 @@ void ISA_NAME(excite_forward)(struct device *device, struct dims dims,
                     .pooled = out->pooled,
                     .out_hidden = out->hidden,
                     .out_gate = out->gate};
+    struct work work = work_of(WORK_EXCITE_FORWARD, dims, se);
+    struct cpu_need need = ISA_NAME(excite_forward_need)(&work);
     ISA_NAME(pool_forward)(device, dims, x, mean, out->pooled, out->pool_sums);
-    op.active = cpu_reserve_shared(device, (size_t)dims.N * (size_t)se->Cr * sizeof *op.active);
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    op.active = cpu_shared(device);
     cpu_run(device, divide_up(se->Cr, BLOCK), reduce_job, &op);
     cpu_run(device, divide_up(se->C, BLOCK), expand_job, &op);
 }
@@ -193,6 +220,12 @@ static void reduce_back_job(void *context, int i, int thread)
     finish_channels(op, c0, c1);
 }
 
+struct cpu_need ISA_NAME(excite_backward_need)(const struct work *work)
+{
+    return (struct cpu_need){.shared_bytes = cpu_aligned(wide_bytes(work)) +
+                                             2 * cpu_aligned(hidden_bytes(work))};
+}
+
 void ISA_NAME(excite_backward)(struct device *device, struct dims dims,
                                const struct squeeze_excite *se, const struct excitation *kept,
                                const struct excitation_grad *grad)
@@ -209,12 +242,14 @@ void ISA_NAME(excite_backward)(struct device *device, struct dims dims,
                     .sums = grad->sums,
                     .grad = grad->weights,
                     .Cr_jobs = divide_up(se->Cr, BLOCK)};
-    size_t wide = (size_t)dims.N * (size_t)se->C * sizeof(float);
-    size_t narrow = (size_t)dims.N * (size_t)se->Cr * sizeof(float);
-    char *shared = cpu_reserve_shared(device, cpu_aligned(wide) + 2 * cpu_aligned(narrow));
-    op.dexpand = cpu_carve(&shared, wide);
-    op.active = cpu_carve(&shared, narrow);
-    op.dhidden = cpu_carve(&shared, narrow);
+    struct work work = work_of(WORK_EXCITE_BACKWARD, dims, se);
+    struct cpu_need need = ISA_NAME(excite_backward_need)(&work);
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    char *shared = cpu_shared(device);
+    op.dexpand = cpu_carve(&shared, wide_bytes(&work));
+    op.active = cpu_carve(&shared, hidden_bytes(&work));
+    op.dhidden = cpu_carve(&shared, hidden_bytes(&work));
     int jobs = op.Cr_jobs + divide_up(se->C, BLOCK);
     cpu_run(device, dims.N, open_job, &op);
     cpu_run(device, jobs, expand_back_job, &op);

@@ -125,10 +125,19 @@ static void search_job(void *context, int job, int thread)
     op->found[job] = i < end ? i : op->count;
 }
 
+struct cpu_need ISA_NAME(find_nonfinite_need)(const struct work *work)
+{
+    return (struct cpu_need){.shared_bytes = (size_t)chunks(work->count) * sizeof(size_t)};
+}
+
 void ISA_NAME(find_nonfinite)(struct device *device, size_t count, const float *x, struct flaw flaw)
 {
     int jobs = chunks(count);
-    size_t *found = cpu_reserve_shared(device, ((size_t)jobs + 1) * sizeof *found);
+    struct work work = {.kind = WORK_FIND_NONFINITE, .count = count};
+    struct cpu_need need = ISA_NAME(find_nonfinite_need)(&work);
+    if (!cpu_reserve(device, &work, &need))
+        return;
+    size_t *found = cpu_shared(device);
     struct search op = {count, x, found};
     cpu_run(device, jobs, search_job, &op);
     for (int job = 0; job < jobs; job++)

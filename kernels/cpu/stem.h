@@ -30,6 +30,17 @@ static inline int stem_lanes(const struct stem_plan *plan, int v)
     return rest < VEC_WIDTH ? rest : VEC_WIDTH;
 }
 
+/* Scratch of a job: the image rows around an output row, and weights or their gradients. */
+static inline size_t stem_image_bytes(const struct stem_plan *plan)
+{
+    return STEM_R * plan->image_row_floats * sizeof(float);
+}
+
+static inline size_t stem_weight_bytes(const struct stem_plan *plan)
+{
+    return (size_t)plan->vectors * (size_t)plan->taps * VEC_WIDTH * sizeof(float);
+}
+
 /* Image row ih of image n through its view into `to`, padding columns 0; all 0 outside the image.
  */
 void ISA_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x, int n, int ih,

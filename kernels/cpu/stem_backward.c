@@ -11,7 +11,6 @@ struct backward {
     struct view x;
     struct channels channels; /* of dz */
     double *partial;          /* (groups,taps,K) */
-    size_t weight_floats, row_floats;
 };
 
 struct job {
@@ -107,6 +106,32 @@ static void backward_row(struct job *job, int n, int oh)
     }
 }
 
+static size_t row_bytes(const struct stem_plan *plan)
+{
+    return (size_t)plan->out.W * VEC_WIDTH * sizeof(float);
+}
+
+static size_t partial_bytes(const struct stem_plan *plan)
+{
+    size_t weights = (size_t)plan->taps * (size_t)plan->out.C;
+    return (size_t)plan->groups * weights * sizeof(double);
+}
+
+static struct cpu_need need_of(const struct stem_plan *plan)
+{
+    return (struct cpu_need){
+        .scratch_bytes = cpu_aligned(stem_image_bytes(plan)) + cpu_aligned(row_bytes(plan)) +
+                         cpu_aligned(stem_weight_bytes(plan)),
+        .activated_bytes = stem_image_bytes(plan) + row_bytes(plan),
+        .shared_bytes = cpu_aligned(partial_bytes(plan)) + channels_bytes(plan->out.C)};
+}
+
+struct cpu_need ISA_NAME(stem_backward_need)(const struct work *work)
+{
+    struct stem_plan plan = ISA_NAME(stem_plan)(&work->conv);
+    return need_of(&plan);
+}
+
 static void backward_job(void *context, int group, int thread)
 {
     const struct backward *op = context;
@@ -114,10 +139,10 @@ static void backward_job(void *context, int group, int thread)
     size_t taps_K = (size_t)plan->taps * (size_t)plan->out.C;
     char *scratch = cpu_scratch(op->device, thread);
     struct job job = {.op = op, .group = group};
-    job.image_rows = cpu_carve(&scratch, STEM_R * plan->image_row_floats * sizeof(float));
-    job.dz = cpu_carve(&scratch, op->row_floats * sizeof(float));
-    job.dw = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    memset(job.dw, 0, op->weight_floats * sizeof(float));
+    job.image_rows = cpu_carve(&scratch, stem_image_bytes(plan));
+    job.dz = cpu_carve(&scratch, row_bytes(plan));
+    job.dw = cpu_carve(&scratch, stem_weight_bytes(plan));
+    memset(job.dw, 0, stem_weight_bytes(plan));
     memset(op->partial + taps_K * (size_t)group, 0, taps_K * sizeof *op->partial);
     int pixels = 0;
     for (int n = stem_first_image(plan, group); n < stem_first_image(plan, group + 1); n++)
@@ -152,16 +177,11 @@ void ISA_NAME(stem_backward)(struct device *device, const struct conv *conv, con
     struct backward op = {.device = device, .plan = ISA_NAME(stem_plan)(conv), .dz = *dz, .x = x};
     const struct stem_plan *plan = &op.plan;
     struct dims out = plan->out;
-    size_t image_bytes = STEM_R * plan->image_row_floats * sizeof(float);
-    op.weight_floats = (size_t)plan->vectors * (size_t)plan->taps * VEC_WIDTH;
-    op.row_floats = (size_t)out.W * VEC_WIDTH;
-    size_t row_bytes = op.row_floats * sizeof(float);
-    cpu_reserve_scratch(device, image_bytes + row_bytes + op.weight_floats * sizeof(float) + 3 * 64,
-                        image_bytes + row_bytes);
-    size_t partial_bytes =
-        sizeof(double) * (size_t)plan->groups * (size_t)plan->taps * (size_t)out.C;
-    char *shared = cpu_reserve_shared(device, cpu_aligned(partial_bytes) + channels_bytes(out.C));
-    op.partial = cpu_carve(&shared, partial_bytes);
+    struct cpu_need need = need_of(plan);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_STEM_BACKWARD, .conv = *conv}, &need))
+        return;
+    char *shared = cpu_shared(device);
+    op.partial = cpu_carve(&shared, partial_bytes(plan));
     op.channels = channels_init(cpu_carve(&shared, channels_bytes(out.C)), out.C, &dz->of, dz);
     cpu_run(device, plan->groups, backward_job, &op);
     reduce(&op, dw);

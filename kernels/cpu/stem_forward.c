@@ -11,7 +11,6 @@ struct forward {
     float *z;
     bool streams;
     double *partial; /* (groups,2,K) */
-    size_t weight_floats, row_floats;
 };
 
 struct job {
@@ -120,6 +119,11 @@ static void pack_weights(struct job *job)
         }
 }
 
+static size_t row_bytes(const struct stem_plan *plan)
+{
+    return (size_t)(plan->out.W + TILE) * VEC_WIDTH * sizeof(float);
+}
+
 static void forward_job(void *context, int group, int thread)
 {
     const struct forward *op = context;
@@ -127,9 +131,9 @@ static void forward_job(void *context, int group, int thread)
     size_t K = (size_t)plan->out.C;
     char *scratch = cpu_scratch(op->device, thread);
     struct job job = {.op = op, .partial = op->partial + 2 * K * (size_t)group};
-    job.image_rows = cpu_carve(&scratch, STEM_R * plan->image_row_floats * sizeof(float));
-    job.w = cpu_carve(&scratch, op->weight_floats * sizeof(float));
-    job.row = cpu_carve(&scratch, op->row_floats * sizeof(float));
+    job.image_rows = cpu_carve(&scratch, stem_image_bytes(plan));
+    job.w = cpu_carve(&scratch, stem_weight_bytes(plan));
+    job.row = cpu_carve(&scratch, row_bytes(plan));
     job.sums = cpu_carve(&scratch, (size_t)plan->vectors * sizeof *job.sums);
     memset(job.partial, 0, 2 * K * sizeof *job.partial);
     pack_weights(&job);
@@ -141,6 +145,23 @@ static void forward_job(void *context, int group, int thread)
         vec_stream_fence();
 }
 
+static struct cpu_need need_of(const struct stem_plan *plan)
+{
+    size_t sums_bytes = (size_t)plan->vectors * sizeof(struct raw_sums);
+    return (struct cpu_need){
+        .scratch_bytes = cpu_aligned(stem_image_bytes(plan)) +
+                         cpu_aligned(stem_weight_bytes(plan)) + cpu_aligned(row_bytes(plan)) +
+                         cpu_aligned(sums_bytes),
+        .activated_bytes = stem_image_bytes(plan),
+        .shared_bytes = sizeof(double) * 2 * (size_t)plan->groups * (size_t)plan->out.C};
+}
+
+struct cpu_need ISA_NAME(stem_forward_need)(const struct work *work)
+{
+    struct stem_plan plan = ISA_NAME(stem_plan)(&work->conv);
+    return need_of(&plan);
+}
+
 void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, struct view x,
                             const void *w, void *z, const struct norm_forward *norm)
 {
@@ -148,16 +169,11 @@ void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, stru
         .device = device, .plan = ISA_NAME(stem_plan)(conv), .x = x, .w = w, .z = z};
     const struct stem_plan *plan = &op.plan;
     struct dims out = plan->out;
-    size_t image_bytes = STEM_R * plan->image_row_floats * sizeof(float);
+    struct cpu_need need = need_of(plan);
+    if (!cpu_reserve(device, &(struct work){.kind = WORK_STEM_FORWARD, .conv = *conv}, &need))
+        return;
     op.streams = row_can_stream(z, out);
-    op.weight_floats = (size_t)plan->vectors * (size_t)plan->taps * VEC_WIDTH;
-    op.row_floats = (size_t)(out.W + TILE) * VEC_WIDTH;
-    cpu_reserve_scratch(device,
-                        image_bytes + (op.weight_floats + op.row_floats) * sizeof(float) +
-                            (size_t)plan->vectors * sizeof(struct raw_sums) + 4 * 64,
-                        image_bytes);
-    op.partial =
-        cpu_reserve_shared(device, sizeof(double) * 2 * (size_t)plan->groups * (size_t)out.C);
+    op.partial = cpu_shared(device);
     cpu_run(device, plan->groups, forward_job, &op);
     ISA_NAME(norm_finish)(conv, plan->groups, op.partial, norm);
     device->traffic.raw_bytes +=

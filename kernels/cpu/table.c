@@ -2,6 +2,7 @@
 
 const struct device_ops ISA_NAME(ops) = {
     .name = "cpu",
+    .prepare = cpu_prepare,
     .image_forward = cpu_image_forward,
     .stem_forward = ISA_NAME(stem_forward),
     .stem_backward = ISA_NAME(stem_backward),
@@ -44,3 +45,35 @@ const struct device_ops ISA_NAME(ops) = {
     .event_wait = cpu_event_wait,
     .close = cpu_close,
 };
+
+typedef struct cpu_need need_fn(const struct work *work);
+static need_fn *const needs[WORK_KINDS] = {
+    [WORK_IMAGE_FORWARD] = cpu_image_forward_need,
+    [WORK_STEM_FORWARD] = ISA_NAME(stem_forward_need),
+    [WORK_STEM_BACKWARD] = ISA_NAME(stem_backward_need),
+    [WORK_PW_FORWARD] = ISA_NAME(pw_forward_need),
+    [WORK_PW_BACKWARD] = ISA_NAME(pw_backward_need),
+    [WORK_DW_FORWARD] = ISA_NAME(dw_forward_need),
+    [WORK_DW_BACKWARD] = ISA_NAME(dw_backward_need),
+    [WORK_RESIDUAL_FORWARD] = ISA_NAME(residual_forward_need),
+    [WORK_POOL_FORWARD] = ISA_NAME(pool_forward_need),
+    [WORK_EXCITE_FORWARD] = ISA_NAME(excite_forward_need),
+    [WORK_EXCITE_BACKWARD] = ISA_NAME(excite_backward_need),
+    [WORK_LINEAR_FORWARD] = ISA_NAME(linear_need),
+    [WORK_LINEAR_BACKWARD] = ISA_NAME(linear_need),
+    [WORK_KERNEL_FORWARD] = ISA_NAME(kernel_need),
+    [WORK_KERNEL_BACKWARD] = ISA_NAME(kernel_need),
+    [WORK_LOSS_FORWARD] = ISA_NAME(loss_forward_need),
+    [WORK_FIND_NONFINITE] = ISA_NAME(find_nonfinite_need),
+};
+
+struct cpu_need ISA_NAME(most_needed)(const struct workload *workload)
+{
+    struct cpu_need most = {0};
+    for (size_t i = 0; i < workload->count; i++) {
+        const struct work *work = &workload->works[i];
+        if (needs[work->kind])
+            most = cpu_need_most(most, needs[work->kind](work));
+    }
+    return most;
+}

@@ -1,7 +1,7 @@
 /* The late device itself: it is late, its memory is nobody's, and it catches what it is there for.
  */
 #include "base/mem.h"
-#include "kernels/device.h"
+#include "kernels/workload.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -329,6 +329,28 @@ static void it_says_that_it_computes_what_the_cpu_device_does(void **state)
     device_close(&cpu);
 }
 
+static void what_an_operation_left_is_told_to_whoever_waits(void **state)
+{
+    (void)state;
+    void *made = NULL;
+    float *memory = NULL;
+    struct device *device = NULL;
+    struct workload workload = {0};
+    const struct conv conv = {.in = {1, 1, 1, 2}, .K = 2, .R = 1, .S = 1, .ld = 2};
+    must(device_open(&(struct device_cfg){.name = "late", .threads = 1}, &device));
+    must(device->ops->alloc(device, BYTES, &made));
+    memory = made;
+    workload_add(&workload, &(struct work){.kind = WORK_FIND_NONFINITE, .count = COUNT});
+    must(device->ops->prepare(device, &workload));
+    device->ops->pw_forward(device, &conv, (struct view){.z = memory}, memory + 2, memory + 6,
+                            NULL);
+    assert_int_equal(device->ops->sync(device), ERR_FAILED);
+    assert_non_null(strstr(err_text(), "pw_forward of 1x1x1, 2 to 2 channels"));
+    assert_int_equal(device->ops->prepare(device, &workload), ERR_FAILED);
+    workload_fini(&workload);
+    device_close(&device);
+}
+
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
 
 int main(void)
@@ -346,6 +368,7 @@ int main(void)
         BENCH_TEST(a_pointer_of_the_host_and_a_block_that_is_too_small_are_named),
         BENCH_TEST(pinned_memory_is_asked_for_and_kept_until_copies_are_done),
         BENCH_TEST(freeing_is_ordered_behind_what_was_queued),
+        cmocka_unit_test(what_an_operation_left_is_told_to_whoever_waits),
         BENCH_TEST(a_long_queue_is_run_while_the_host_goes_on),
         BENCH_TEST(it_has_every_operation_of_the_border),
         BENCH_TEST(it_says_that_it_computes_what_the_cpu_device_does),

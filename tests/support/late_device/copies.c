@@ -78,15 +78,11 @@ static void upload_run(struct device *cpu, const void *arguments)
     cpu->ops->upload(cpu, copy->to, copy->from, copy->size_bytes);
 }
 
-static enum err download_now(struct device *cpu, const struct copy *copy)
-{
-    return cpu->ops->download(cpu, copy->to, copy->from, copy->size_bytes);
-}
-
 static void download_run(struct device *cpu, const void *arguments)
 {
-    if (download_now(cpu, arguments) != ERR_OK)
-        BUG("the CPU device cannot fail: %s", err_text());
+    const struct copy *copy = arguments;
+    /* a download cannot fail here; what an operation left is told to whoever waits (left_error) */
+    cpu->ops->download_async(cpu, copy->to, copy->from, copy->size_bytes);
 }
 
 void late_upload(struct device *device, void *to, const void *host, size_t size_bytes)
@@ -122,11 +118,28 @@ enum err late_download(struct device *device, void *host, const void *from, size
     return late_sync(device);
 }
 
+/* What an operation that has run left; any thread. */
+static enum err left_error(struct late *late)
+{
+    return late->cpu->ops->event_wait(late->cpu, late->passed);
+}
+
 enum err late_sync(struct device *device)
 {
     struct late *late = device->own;
     late_run_until(late, late_queued(late));
-    return ERR_OK;
+    return left_error(late);
+}
+
+/* Nothing runs meanwhile: the one thread that calls the device is here, and the queue is empty. */
+enum err late_prepare(struct device *device, const struct workload *workload)
+{
+    enum err err = ERR_OK;
+    struct late *late = device->own;
+    TRY(late_sync(device));
+    TRY(late->cpu->ops->prepare(late->cpu, workload));
+out:
+    return err;
 }
 
 enum err late_event_create(struct device *device, struct event **event)
@@ -150,7 +163,14 @@ void late_event_record(struct device *device, struct event *event)
 enum err late_event_wait(struct device *device, struct event *event)
 {
     late_run_until(device->own, event->mark);
-    return ERR_OK;
+    return left_error(device->own);
+}
+
+static void close_cpu(struct late *late)
+{
+    if (late->cpu)
+        late->cpu->ops->event_destroy(late->cpu, late->passed);
+    device_close(&late->cpu);
 }
 
 void late_close(struct device *device)
@@ -158,7 +178,7 @@ void late_close(struct device *device)
     struct late *late = device->own;
     late_queue_destroy(late);
     late_memory_destroy(&late->memory);
-    device_close(&late->cpu);
+    close_cpu(late);
     mem_free(late);
 }
 
@@ -169,6 +189,7 @@ static enum err late_open(const struct device_cfg *cfg, struct device **device)
     struct late *late = mem_alloc(sizeof *late);
     cpu.name = "cpu";
     TRY(device_open(&cpu, &late->cpu));
+    TRY(late->cpu->ops->event_create(late->cpu, &late->passed));
     TRY(late_memory_create(&late->memory));
     late->face = (struct device){.ops = &late_ops, .map_bytes = late->cpu->map_bytes, .own = late};
     snprintf(late->face.lineage, sizeof late->face.lineage, "%s", late->cpu->lineage);
@@ -178,7 +199,7 @@ static enum err late_open(const struct device_cfg *cfg, struct device **device)
 out:
     if (late) {
         late_memory_destroy(&late->memory);
-        device_close(&late->cpu);
+        close_cpu(late);
         mem_free(late);
     }
     return err;

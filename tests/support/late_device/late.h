@@ -59,6 +59,8 @@ struct order { /* one operation in the queue */
 struct late {
     struct device face;
     struct device *cpu; /* runs the operations; owned */
+    struct event
+        *passed; /* of the CPU device: who waits for it hears what operations left; owned */
     struct late_memory *memory;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below, memory too */
@@ -110,6 +112,7 @@ const struct sgd *late_keep_sgd(struct order *order, const struct sgd *sgd);
 struct flaw late_keep_flaw(struct order *order, struct flaw flaw);
 
 /* copies.c: memory, copies and events; operations.c: everything else. */
+enum err late_prepare(struct device *device, const struct workload *workload);
 enum err late_alloc(struct device *device, size_t size_bytes, void **memory);
 void late_free(struct device *device, void *memory);
 enum err late_pin(struct device *device, size_t size_bytes, void **host);

@@ -300,6 +300,7 @@ static void late_set_word(struct device *device, uint64_t value, uint64_t *word)
 
 const struct device_ops late_ops = {
     .name = "late",
+    .prepare = late_prepare,
     .image_forward = late_image_forward,
     .stem_forward = late_stem_forward,
     .stem_backward = late_stem_backward,
