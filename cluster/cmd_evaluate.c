@@ -4,6 +4,7 @@
 #include "cluster/command.h"
 #include "cluster/npy.h"
 #include "kernels/memory.h"
+#include "trainer/supernet/dry_run.h"
 #include "trainer/weights/model.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -156,6 +157,17 @@ static float *channels_last(const struct npy *images)
     return out;
 }
 
+static enum err prepare(const struct request *request, struct opened *opened, int N)
+{
+    enum err err = ERR_OK;
+    struct workload workload = {0};
+    TRY(dry_run_subnet(opened->model->net, &opened->subnet, N, request->mode, &workload));
+    TRY(opened->device->ops->prepare(opened->device, &workload));
+out:
+    workload_fini(&workload);
+    return err;
+}
+
 /* One batch through the network: *logits (N,classes), returns owned. */
 static enum err run_images(const struct npy *images, const struct request *request,
                            struct opened *opened, float **logits)
@@ -168,6 +180,7 @@ static enum err run_images(const struct npy *images, const struct request *reque
     const float *result = NULL;
     int N = (int)images->shape[0];
     size_t count = images->shape[0] * (size_t)opened->model->space.classes;
+    TRY(prepare(request, opened, N));
     TRY(memory_map(device, host, images->count, &on_device));
     TRY(activation_arena_create(opened->model->net, N, opened->subnet.resolution, request->mode,
                                 &arena));

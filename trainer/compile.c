@@ -3,6 +3,7 @@
 #include "kernels/memory.h"
 #include "trainer/export/bundle.h"
 #include "trainer/spec/cost.h"
+#include "trainer/supernet/dry_run.h"
 #include "trainer/train/resume.h"
 #include <string.h>
 
@@ -61,6 +62,18 @@ out:
     return err;
 }
 
+/* The samples are a batch of a size of their own. */
+static enum err prepare_samples(struct workbench *bench, const struct subnet *subnet, int count)
+{
+    enum err err = ERR_OK;
+    struct workload workload = {0};
+    TRY(dry_run_subnet(bench->net, subnet, count, PASS_FIXED, &workload));
+    TRY(bench->device->ops->prepare(bench->device, &workload));
+out:
+    workload_fini(&workload);
+    return err;
+}
+
 /* The supernet's own answers with the calibrated statistics: logits (count, classes), host. */
 static enum err answer_samples(struct workbench *bench, const struct subnet *subnet,
                                const struct bundle_sample *samples, int count, float *logits)
@@ -76,6 +89,7 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
     for (int i = 0; i < count; i++)
         bundle_normalise(dataset_info(bench->splits.dataset), &samples[i].image,
                          host + (size_t)i * values);
+    TRY(prepare_samples(bench, subnet, count));
     TRY(activation_arena_create(bench->net, count, side, PASS_FIXED, &arena));
     TRY(memory_map(device, host, (size_t)count * values, &images));
     struct forward forward = {.subnet = subnet,
@@ -139,6 +153,7 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     memset(samples, 0, sizeof samples);
     TRY(check_subnet(bench, request));
     struct resume_cfg from = workbench_resume(bench);
+    TRY(workbench_prepare(bench, NULL, request->subnet));
     TRY(resume_load_trained(&from, &weights));
     TRY(calibrate(bench, request->subnet));
     TRY(fold_subnet(bench->net, request->subnet, &folded));

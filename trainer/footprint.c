@@ -4,12 +4,12 @@
 #include "trainer/evaluate/eval_batches.h"
 #include "trainer/evaluate/evaluate_open.h"
 #include "trainer/gang/comm.h"
-#include "trainer/supernet/supernet.h"
+#include "trainer/stage_workload.h"
 
 /* A rank of a network that hardly takes anything, with MPI and one thread; measured and rounded up.
- * Scratch of the device's operations is in it. */
+ */
 #define PROGRAM_BYTES ((size_t)72 << 20)
-#define THREAD_BYTES  ((size_t)3 << 20) /* scratch of a thread: test_traffic holds 2 MiB */
+#define THREAD_BYTES  ((size_t)3 << 20) /* a thread beside its scratch: GEMM's panels, a decoder */
 
 struct counting {
     const struct footprint_cfg *cfg;
@@ -131,6 +131,28 @@ static size_t checkpoint_bytes(const struct counting *counting, const struct foo
     return larger(written, read > behind ? read - behind : 0);
 }
 
+/* What operations work in. */
+static size_t scratch_bytes(const struct counting *counting)
+{
+    const struct footprint_cfg *cfg = counting->cfg;
+    const struct campaign *campaign = cfg->campaign;
+    struct device_cfg device = {.name = "cpu", .threads = campaign->resources.threads};
+    struct workload workload = {0};
+    struct stage_workload stage = {.net = counting->net,
+                                   .campaign = campaign,
+                                   .phase = cfg->phase,
+                                   .train_images = cfg->train_images,
+                                   .holdout_images = cfg->holdout_images,
+                                   .test_images = cfg->test_images,
+                                   .image_side = cfg->image_side};
+    if (isa_parse(campaign->resources.isa, &device.isa) != ERR_OK ||
+        stage_workload_add(&stage, &workload) != ERR_OK)
+        BUG("%s", err_text());
+    size_t size_bytes = device_scratch_bytes(&device, &workload);
+    workload_fini(&workload);
+    return size_bytes;
+}
+
 void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
 {
     const struct campaign *campaign = cfg->campaign;
@@ -147,7 +169,8 @@ void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
     footprint->sum_bytes = sum_bytes(&counting);
     footprint->image_bytes = image_bytes(&counting);
     footprint->checkpoint_bytes = checkpoint_bytes(&counting, footprint);
-    footprint->program_bytes = PROGRAM_BYTES + THREAD_BYTES * (size_t)threads;
+    footprint->program_bytes =
+        PROGRAM_BYTES + THREAD_BYTES * (size_t)threads + scratch_bytes(&counting);
     size_t other = footprint->weight_bytes + footprint->sum_bytes + footprint->activation_bytes +
                    footprint->image_bytes + footprint->program_bytes;
     footprint->rank_bytes = other + footprint->checkpoint_bytes;

@@ -23,7 +23,7 @@ struct footprint {            /* bytes, of rank 0: it holds most */
     size_t activation_bytes;  /* the step's block, which calibration shares, and the teacher's */
     size_t image_bytes;       /* batches loaded ahead, and what is kept of them */
     size_t checkpoint_bytes;  /* beyond all these: read in the beginning or, in training, written */
-    size_t program_bytes;     /* the program, MPI, the threads' scratch */
+    size_t program_bytes;     /* the program, MPI, what the device's operations work in */
     size_t rank_bytes;        /* all of these */
     size_t gang_bytes;        /* of all ranks; the others hold no checkpoint */
     size_t micro_bytes;       /* of the activations: what a micro-batch asks for, and... */

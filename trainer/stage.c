@@ -15,6 +15,7 @@ static enum err open_trained(struct workbench *bench, struct evaluate **evaluate
     struct hash content = {0}; /* rank 0's counts */
     struct resume_cfg from = workbench_resume(bench);
     struct evaluate_parts parts = workbench_evaluate(bench);
+    TRY(workbench_prepare(bench, NULL, NULL));
     TRY(resume_load_trained(&from, &content));
     TRY(evaluate_open(&parts, NULL, evaluate));
     evaluate_set_checkpoint(*evaluate, &content);

@@ -177,6 +177,7 @@ static enum err open_parts(struct training *training, const struct stage_start *
         &bench->blueprint.schedule, bench->blueprint.plan.stages[training->stage].phase,
         bench->splits.train_count, bench->blueprint.campaign->batch.global, &training->lr_schedule);
     TRY(comm_agree(bench->comm, err));
+    TRY(workbench_prepare(bench, training->phase, NULL));
     TRY(open_teacher(training));
     struct step_cfg cfg = {
         .comm = bench->comm,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/lineage.h"
+#include "trainer/stage_workload.h"
 #include <time.h>
 
 #define SPACE_FILE_BYTES ((size_t)1 << 20)
@@ -178,6 +179,35 @@ void workbench_close(struct workbench **pointer)
     mem_free(bench->folder);
     mem_free(bench);
     *pointer = NULL;
+}
+
+static enum err prepare_device(struct workbench *bench, const struct phase *phase,
+                               const struct subnet *subnet)
+{
+    enum err err = ERR_OK;
+    const struct splits *splits = &bench->splits;
+    const struct dataset_info *info = dataset_info(splits->dataset);
+    struct workload workload = {0};
+    struct stage_workload stage = {
+        .net = bench->net,
+        .campaign = bench->blueprint.campaign,
+        .phase = phase,
+        .subnet = subnet,
+        .train_images = splits->train_count,
+        .holdout_images = splits->holdout_count,
+        .test_images = splits->test_count,
+        .image_side = info->max_height > info->max_width ? info->max_height : info->max_width};
+    TRY(stage_workload_add(&stage, &workload));
+    TRY(bench->device->ops->prepare(bench->device, &workload));
+out:
+    workload_fini(&workload);
+    return err;
+}
+
+enum err workbench_prepare(struct workbench *bench, const struct phase *phase,
+                           const struct subnet *subnet)
+{
+    return comm_agree(bench->comm, prepare_device(bench, phase, subnet));
 }
 
 struct resume_cfg workbench_resume(struct workbench *bench)

@@ -43,6 +43,12 @@ struct workbench {
 MUST_CHECK enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **bench);
 void workbench_close(struct workbench **bench); /* accepts NULL */
 
+/* Collective, in front of a stage's first pass: the device has the scratch of all that the stage
+ * calls (phase as blueprint_phase(), NULL where nothing is trained), or of what measuring this one
+ * sub-network calls (NULL: any of the space). ERR_MEMORY, on every rank; ERR_CONFIG. */
+MUST_CHECK enum err workbench_prepare(struct workbench *bench, const struct phase *phase,
+                                      const struct subnet *subnet);
+
 /* The parts of a bench that a room works with; borrowed, as long as the bench is open. */
 struct resume_cfg workbench_resume(struct workbench *bench);
 struct evaluate_parts workbench_evaluate(struct workbench *bench);

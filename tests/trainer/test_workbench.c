@@ -5,6 +5,7 @@
 #include "tests/integration/scene.h"
 #include "tests/trainer/bench_parts.h"
 #include "trainer/spec/open_choices.h"
+#include "trainer/stage.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,6 +273,35 @@ static void measuring_is_a_sign_of_life(void **state)
     close_stand(&stand);
 }
 
+static enum err has_no_memory(struct device *device, const struct workload *workload)
+{
+    (void)device;
+    assert_non_null(workload);
+    return err_set(ERR_MEMORY, "no memory for scratch");
+}
+
+/* And every one that runs in a gang does prepare its device. */
+static void a_stage_whose_device_cannot_be_prepared_does_not_begin(void **state)
+{
+    struct stand stand;
+    static const char *const stages[] = {"teacher", "kernel", "evaluate", "search"};
+    open_stand(*state, "unprepared", "1", &stand);
+    const struct device_ops *plain = stand.bench->device->ops;
+    struct device_ops ops = *plain;
+    ops.prepare = has_no_memory;
+    stand.bench->device->ops = &ops;
+    for (int i = 0; i < (int)(sizeof stages / sizeof *stages); i++) {
+        struct stage_result result;
+        enum err err = stage_run(stand.bench, stages[i], &(struct stage_start){0}, &result);
+        if (err != ERR_MEMORY || result.step != 0)
+            fail_msg("%s ended with %s at step %llu: %s", stages[i], err_name(err),
+                     (unsigned long long)result.step, err_text());
+        assert_non_null(strstr(err_text(), "no memory for scratch"));
+    }
+    stand.bench->device->ops = plain;
+    close_stand(&stand);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_save_records_what_was_trained),
         cmocka_unit_test(numbers_that_are_not_finite_are_not_saved),
         cmocka_unit_test(measuring_is_a_sign_of_life),
+        cmocka_unit_test(a_stage_whose_device_cannot_be_prepared_does_not_begin),
     };
     return cmocka_run_group_tests(tests, scene_make, scene_remove);
 }
