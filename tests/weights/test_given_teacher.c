@@ -95,6 +95,8 @@ static void what_a_checkpoint_records_is_read_back(void **state)
     assert_string_equal(teacher.content, "");
     assert_int_equal(given_teacher_read("/no/such/store@latest", &teacher), ERR_NOT_FOUND);
     assert_non_null(strstr(err_text(), "teacher.from /no/such/store@latest"));
+    assert_int_equal(given_teacher_read("some/store@", &teacher), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "is neither PATH nor PATH@NAME"));
 }
 
 /* The firefly-tiny space and one row of schedule `random` behind a teacher. */

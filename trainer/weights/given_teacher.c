@@ -54,6 +54,8 @@ enum err given_teacher_read(const char *from, struct given_teacher *teacher)
     TRY(given_teacher_trained(&checkpoint, &teacher->trained));
     hash_hex(&checkpoint.content, teacher->content);
 out:
+    if (err == ERR_USAGE) /* a knob's value, not the command line's */
+        err = ERR_CONFIG;
     if (err != ERR_OK)
         err_prefix(err, "teacher.from %s", from);
     checkpoint_fini(&checkpoint);
