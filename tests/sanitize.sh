@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and the long ones named
 # here, races in the suites that have threads. At most 25 minutes on two cores. Left out: memory and gang_memory, whose
-# limits a sanitizer's own memory exceeds. usage: tests/sanitize.sh [address|thread]   (without: both)
+# limits a sanitizer's own memory exceeds, and gang_interrupted, whose many gangs take seconds each to start (late_campaign kills
+# some, too). usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 # Of the long suites: hostile files in number.
 long=(plan_fuzz_long)
-# Those that start Open MPI: kills and resumes of gangs, the road from images to bundles.
-long_mpi=(gang_interrupted whole_road)
+# Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
+# images to bundles.
 mpi='^(gang_|late_campaign)'
+mpi_leaks='^gang_identity$'
+mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
 threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_loss kernels_pointwise supernet
     data_idx data_folder data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
@@ -68,9 +71,12 @@ address() {
     export UBSAN_OPTIONS=$common LSAN_OPTIONS=suppressions=$lists/leaks.txt:print_suppressions=0
     export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:handle_sigbus=0
     check build-address $(tests_of build-address -L quick -E "$mpi") "${long[@]}"
+    local options=$ASAN_OPTIONS
+    ASAN_OPTIONS=$options:detect_leaks=0
+    check build-address $(tests_of build-address -L quick -R "$mpi" -E "$mpi_leaks")
     # Open MPI's leaks are told from ours by whole stacks, which makes an allocation cost 10 times as much.
-    ASAN_OPTIONS+=:fast_unwind_on_malloc=0
-    check build-address $(tests_of build-address -L quick -R "$mpi") "${long_mpi[@]}"
+    ASAN_OPTIONS=$options:fast_unwind_on_malloc=0
+    check build-address $(tests_of build-address -L quick -R "$mpi_leaks") "${mpi_leaks_long[@]}"
 }
 thread() {
     build build-thread thread || return
