@@ -129,6 +129,22 @@ static void when_all_are_damaged_each_is_told(void **state)
     expect_newest(*state, -1, "; step 1: ");
 }
 
+/* Hundreds must not hide what is said behind them. */
+static void of_many_damaged_the_newest_are_told_and_the_others_counted(void **state)
+{
+    struct text damage;
+    char hex[10][HASH_HEX_BYTES];
+    for (uint64_t step = 1; step <= 9; step++)
+        save(*state, 9, "kernel", KEY, step, false, hex[step]);
+    for (int step = 3; step <= 9; step++)
+        damage_checkpoint(*state, hex[step], DAMAGE_BLOB);
+    expect_newest(*state, 2, "; and 3 more");
+    assert_int_equal(find_newest(*state, false, &damage), 2);
+    assert_non_null(strstr(text_get(&damage), "step 6: "));
+    assert_null(strstr(text_get(&damage), "step 5: "));
+    text_fini(&damage);
+}
+
 /* What cannot be read may be mended one day: its manifest stays, and all that only it needs. */
 static void saves_go_on_beside_a_damaged_manifest(void **state)
 {
@@ -228,6 +244,7 @@ int main(void)
         TEST(names_are_not_needed),
         TEST(only_the_stage_s_own_settings_count),
         TEST(when_all_are_damaged_each_is_told),
+        TEST(of_many_damaged_the_newest_are_told_and_the_others_counted),
         TEST(saves_go_on_beside_a_damaged_manifest),
         TEST(names_that_stand_for_nothing_are_told),
         TEST(manifests_of_older_writers_are_read),

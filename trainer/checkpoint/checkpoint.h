@@ -138,8 +138,9 @@ MUST_CHECK enum err checkpoint_load(struct checkpoint_store *store, const char *
 MUST_CHECK enum err checkpoint_peek(struct checkpoint_store *store, const char *name,
                                     struct checkpoint *checkpoint);
 /* The newest sound one of a stage and its settings, whatever the table of names says. Damage on the
- * way is passed over, a sentence for each added to `damage` ("; " between them), also when nothing
- * is found. ERR_NOT_FOUND: there is none; otherwise errors that are no damage. */
+ * way is passed over, a sentence for each of the newest four added to `damage` ("; " between them)
+ * and how many more there are, also when nothing is found. ERR_NOT_FOUND: there is none; otherwise
+ * errors that are no damage. */
 struct checkpoint_wanted {
     const char *stage, *stage_key;
     bool is_final; /* only a final one will do */

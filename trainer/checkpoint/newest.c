@@ -6,20 +6,24 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SENTENCES = 4 }; /* more would push what follows them out of a line of the log */
+
 struct looking {
     const struct checkpoint_wanted *wanted;
     struct saves saves;
     struct text *damage;
+    int damaged;
 };
 
-static void add_damage(struct text *damage, const char *where)
+static void add_damage(struct looking *looking, const char *where)
 {
-    text_add(damage, "%s%s%s", damage->size ? "; " : "", where, err_text());
+    if (looking->damaged++ < SENTENCES)
+        text_add(looking->damage, "%s%s%s", looking->damage->size ? "; " : "", where, err_text());
 }
 
 /* A manifest that cannot be read does not say whose it is; the stage's names do. */
-static enum err note_unreadable(struct store_txn *txn, const struct looking *looking,
-                                const char *which, struct hash *content)
+static enum err note_unreadable(struct store_txn *txn, struct looking *looking, const char *which,
+                                struct hash *content)
 {
     char name[96];
     struct store_bytes value;
@@ -33,7 +37,7 @@ static enum err note_unreadable(struct store_txn *txn, const struct looking *loo
     memcpy(content->bytes, value.data, HASH_BYTES);
     err = manifest_read(txn, content, &manifest);
     if (err == ERR_DATA)
-        add_damage(looking->damage, "");
+        add_damage(looking, "");
     manifest_fini(&manifest);
     return err == ERR_DATA ? ERR_OK : err;
 }
@@ -76,11 +80,13 @@ enum err checkpoint_load_newest(struct checkpoint_store *store,
         if (err != ERR_DATA)
             goto out;
         snprintf(step, sizeof step, "step %llu: ", (unsigned long long)saved->position.step);
-        add_damage(damage, step);
+        add_damage(&looking, step);
     }
     TRY(err_set(ERR_NOT_FOUND, "%s: there is no sound checkpoint of stage %s with its settings",
                 store->path, wanted->stage));
 out:
+    if (looking.damaged > SENTENCES)
+        text_add(damage, "; and %d more", looking.damaged - SENTENCES);
     saves_fini(&looking.saves);
     return err;
 }
