@@ -62,7 +62,8 @@ static void expect(struct fixture *fixture, struct layer *layer)
 static struct layer make_layer(struct fixture *fixture, int number)
 {
     const int *shape = shapes[number];
-    struct layer layer = {.conv = {{shape[0], 1, 1, shape[1]}, shape[2], 1, 1, 0}};
+    struct layer layer = {
+        .conv = {.in = {shape[0], 1, 1, shape[1]}, .K = shape[2], .R = 1, .S = 1}};
     size_t K = (size_t)shape[2], N = (size_t)shape[0];
     layer.conv.ld = shape[1] + shape[3];
     layer.x = fixture_view(fixture, layer.conv.in, acts[number % 4], 0, number % 2);

@@ -138,8 +138,8 @@ static void every_class_of_mistake_is_listed_at_once(void **state)
         ":6:1: key 'epochs_scale': unknown; did you mean 'shrink.epochs_scale'?",
         ":7:21: key 'checkpoint.every': '5 parsecs' is not a duration such as 90s",
         "key 'checkpoint.keep': '2.5' is not a whole number",
-        "key 'distil.loss': 'soft_cross_entrpy': the knob is retired, it was always "
-        "'soft_cross_entropy'; leave it out",
+        ("key 'distil.loss': 'soft_cross_entrpy': the knob is retired, it was always "
+         "'soft_cross_entropy'; leave it out"),
         ":9:11: key 'evaluate': is a word; expected a map",
         "key 'teacher': has no value; expected a map",
         "key 'shrink.rows.kernal': schedule ofa has no such phase; it has kernel, depth-1, depth-2",
