@@ -237,14 +237,20 @@ static uint32_t images_at(const struct scene *scene, const char *name)
     return count;
 }
 
-static void a_dataset_is_replaced_where_names_cannot_be_exchanged(void **state)
+/* 20 images in the place, 25 to replace them, and no exchange of names. */
+static void begin_replacement(struct scene *scene)
 {
-    struct scene *scene = *state;
-    struct import_report report;
     import_first(scene, 20);
     write_idx(scene->source, 25, 0, 8, GZIP);
     scene->cfg.replaces = true;
     has_exchange = 0;
+}
+
+static void a_dataset_is_replaced_where_names_cannot_be_exchanged(void **state)
+{
+    struct scene *scene = *state;
+    struct import_report report;
+    begin_replacement(scene);
     enum err err = dataset_import(&scene->cfg, &report);
     has_exchange = 1;
     import_report_fini(&report);
@@ -258,10 +264,7 @@ static void a_replacement_that_fails_anywhere_keeps_the_old_dataset(void **state
     static const char *const rules[] = {"folder.aside:1", "folder.place:1"};
     struct scene *scene = *state;
     struct import_report report;
-    import_first(scene, 20);
-    write_idx(scene->source, 25, 0, 8, GZIP);
-    scene->cfg.replaces = true;
-    has_exchange = 0;
+    begin_replacement(scene);
     for (int i = 0; i < 2; i++) {
         arm(rules[i]);
         assert_int_equal(dataset_import(&scene->cfg, &report), ERR_IO);
@@ -278,10 +281,7 @@ static void what_cannot_be_put_back_is_kept(void **state)
 {
     struct scene *scene = *state;
     struct import_report report;
-    import_first(scene, 20);
-    write_idx(scene->source, 25, 0, 8, GZIP);
-    scene->cfg.replaces = true;
-    has_exchange = 0;
+    begin_replacement(scene);
     refused = scene->destination;
     enum err err = dataset_import(&scene->cfg, &report);
     refused = NULL;
@@ -329,10 +329,7 @@ static void an_interrupted_replacement_is_told_and_finished_by_the_next_import(v
     struct scene *scene = *state;
     struct import_report report;
     struct dataset *dataset = NULL;
-    import_first(scene, 20);
-    write_idx(scene->source, 25, 0, 8, GZIP);
-    scene->cfg.replaces = true;
-    has_exchange = 0;
+    begin_replacement(scene);
     import_and_die(scene, "folder.place:1:kill");
     has_exchange = 1;
     assert_int_equal(dataset_open(scene->destination, &dataset), ERR_DATA);

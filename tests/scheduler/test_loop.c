@@ -48,15 +48,21 @@ static void a_finished_campaign_does_nothing(void **state)
     expect_told(set, "");
 }
 
-static void a_stop_ends_at_a_step_and_the_next_run_goes_on_there(void **state)
+/* A run that is stopped at a step of the kernel phase. */
+static void stop_in_kernel(struct stage_set *set)
 {
-    struct stage_set *set = *state;
     set->stop_stage = SET_KERNEL;
     set->stop_step = 7;
     set->stop_count = 1;
     setenv("FAKE_STEP_MS", "20", 1);
     expect_run(set, ERR_INTERRUPTED);
     set->stop_count = 0;
+}
+
+static void a_stop_ends_at_a_step_and_the_next_run_goes_on_there(void **state)
+{
+    struct stage_set *set = *state;
+    stop_in_kernel(set);
     set_survey(set);
     assert_int_equal(set->survey.stages[SET_KERNEL].verdict, SURVEY_PARTIAL);
     int at = (int)set->survey.stages[SET_KERNEL].record.step;
@@ -263,12 +269,7 @@ static void a_checkpoint_damaged_again_and_again_ends_the_run(void **state)
 static void a_begun_stage_needs_its_teacher_still(void **state)
 {
     struct stage_set *set = *state;
-    set->stop_stage = SET_KERNEL;
-    set->stop_step = 7;
-    set->stop_count = 1;
-    setenv("FAKE_STEP_MS", "20", 1);
-    expect_run(set, ERR_INTERRUPTED);
-    set->stop_count = 0;
+    stop_in_kernel(set);
     damage_final(set, SET_TEACHER);
     set_survey(set);
     assert_int_equal(set->survey.stages[SET_KERNEL].verdict, SURVEY_PARTIAL);
@@ -280,12 +281,7 @@ static void a_begun_stage_needs_its_teacher_still(void **state)
 static void a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands(void **state)
 {
     struct stage_set *set = *state;
-    set->stop_stage = SET_KERNEL;
-    set->stop_step = 7;
-    set->stop_count = 1;
-    setenv("FAKE_STEP_MS", "20", 1);
-    expect_run(set, ERR_INTERRUPTED);
-    set->stop_count = 0;
+    stop_in_kernel(set);
     set_survey(set);
     set_damage(set, set->survey.stages[SET_KERNEL].record.checkpoint);
     set_survey(set);
