@@ -74,6 +74,10 @@ static enum err read_option(int option, const char *value, struct request *reque
     case 'd':
         request->device.name = value;
         return ERR_OK;
+    case 'p':
+        return precision_parse(value, &request->device.precision) == ERR_OK
+                   ? ERR_OK
+                   : err_prefix(ERR_USAGE, "--precision");
     case 'a':
         return isa_parse(value, &request->device.isa) == ERR_OK ? ERR_OK
                                                                 : err_prefix(ERR_USAGE, "--isa");
@@ -90,6 +94,7 @@ static enum err read_options(int argc, char **argv, struct request *request)
                                             {"mode", required_argument, NULL, 'm'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"isa", required_argument, NULL, 'a'},
+                                            {"precision", required_argument, NULL, 'p'},
                                             {"device", required_argument, NULL, 'd'},
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};

@@ -59,7 +59,7 @@ const struct command commands[] = {
      "say which checkpoints nothing needs; with --yes, let them go", cmd_checkpoint_prune},
     {"evaluate", NULL,
      "CHECKPOINT --subnet TEXT --input IMAGES.npy --output LOGITS.npy [--mode eval|train] "
-     "[--device NAME] [--threads N] [--isa NAME] [--json]",
+     "[--device NAME] [--threads N] [--isa NAME] [--precision NAME] [--json]",
      "run a sub-network of a checkpoint on images", cmd_evaluate},
     {"help", "campaign", "", "every knob of a campaign file: its default, range and meaning",
      cmd_help_campaign},

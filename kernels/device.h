@@ -40,8 +40,15 @@ enum isa {
     ISA_AUTO,
     ISA_V2,
     ISA_V3,
-    ISA_V4
-}; /* x86-64-v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512) */
+    ISA_V4,
+    ISA_V4_BF16
+}; /* x86-64-v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512), v4-bf16 (products of bf16 pairs; for fp32
+      maps the same as v4) */
+
+enum precision { /* of maps */
+                 PRECISION_FP32,
+                 PRECISION_BF16 /* rounded to nearest, ties to even: docs/precision.md */
+};
 
 struct dims { /* of an activation map */
     int N, H, W, C;
@@ -259,7 +266,7 @@ struct image_batch { /* everything device memory */
     float scale[3], shift[3];       /* normalised = value scale[c] + shift[c] */
 };
 
-/* Bytes written since device_open, by kind (fp32 maps only). A test holds the first rule of this
+/* Bytes of maps written since device_open, by kind. A test holds the first rule of this
  * page to it. */
 struct device_traffic {
     uint64_t raw_bytes;          /* raw convolution outputs z */
@@ -404,8 +411,9 @@ struct device {
     const struct device_module *module; /* that opened it; NULL: part of the program */
     struct device_traffic traffic;
     size_t map_bytes; /* of an element of a map */
-    /* What the results depend on: "cpu x86-64-v4 oneDNN 2.7.2 on <model>". In front of " on " what
-     * decides the arithmetic; behind it the model, whose caches a library's blocking may follow. */
+    /* What the results depend on: "cpu x86-64-v4 oneDNN 2.7.2 on <model>", with bf16 maps
+     * "cpu x86-64-v4 bf16 oneDNN ...". In front of " on " what decides the arithmetic; behind it
+     * the model, whose caches a library's blocking may follow. */
     char lineage[DEVICE_LINEAGE];
     void *own; /* the device's own state */
 };
@@ -414,6 +422,7 @@ struct device_cfg {
     const char *name; /* "auto" (the CPU), "cpu", or a module's (kernels/device_module.h) */
     int threads;      /* compute threads of a CPU device, >= 1 */
     enum isa isa;     /* ISA_AUTO: the best this machine has */
+    enum precision precision;
 };
 
 /* Whether a device of this name computes in the host's own memory: the CPU. Opens nothing. */
@@ -427,6 +436,8 @@ void device_close(struct device **device); /* accepts NULL and a pointer to NULL
 size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 MUST_CHECK enum err isa_parse(const char *name,
-                              enum isa *isa); /* auto, x86-64-v2, x86-64-v3, x86-64-v4 */
+                              enum isa *isa);         /* auto, x86-64-v2, -v3, -v4, -v4-bf16 */
+size_t precision_map_bytes(enum precision precision); /* of an element: 4, 2 */
+MUST_CHECK enum err precision_parse(const char *name, enum precision *precision); /* fp32, bf16 */
 
 #endif

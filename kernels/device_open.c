@@ -34,14 +34,35 @@ size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload 
     return cpu_scratch_bytes(cfg, workload);
 }
 
+size_t precision_map_bytes(enum precision precision)
+{
+    return precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+enum err precision_parse(const char *name, enum precision *precision)
+{
+    static const char *const names[] = {"fp32", "bf16"};
+    for (int i = 0; i < 2; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *precision = (enum precision)i;
+            return ERR_OK;
+        }
+    }
+    return err_set(ERR_CONFIG, "precision \"%s\" is neither fp32 nor bf16", name);
+}
+
 enum err isa_parse(const char *name, enum isa *isa)
 {
-    static const char *const names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4",
+                                        "x86-64-v4-bf16"};
+    for (int i = 0; i < 5; i++) {
         if (strcmp(name, names[i]) == 0) {
             *isa = (enum isa)i;
             return ERR_OK;
         }
     }
-    return err_set(ERR_CONFIG, "isa \"%s\" is none of auto, x86-64-v2, x86-64-v3, x86-64-v4", name);
+    return err_set(ERR_CONFIG,
+                   "isa \"%s\" is none of auto, x86-64-v2, x86-64-v3, x86-64-v4, "
+                   "x86-64-v4-bf16",
+                   name);
 }

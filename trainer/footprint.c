@@ -37,7 +37,7 @@ static size_t room_bytes(const struct counting *counting, int N, enum pass_mode 
 static size_t batch_bytes(const struct counting *counting, int N, int side)
 {
     size_t pixels = (size_t)side * (size_t)side * (size_t)counting->net->space->channels;
-    return (size_t)N * pixels * sizeof(float);
+    return (size_t)N * pixels * counting->net->map_bytes;
 }
 
 /* A batch as the loader has it: u8 crops and their numbers. */
@@ -113,9 +113,12 @@ static void count_activations(const struct counting *counting, struct footprint 
 static void count_weights(const struct counting *counting, struct footprint *footprint)
 {
     const struct phase *phase = counting->cfg->phase;
+    const struct supernet *net = counting->net;
     size_t arrays = !phase ? 1 : phase->has_distillation ? 3 : 2; /* weights, momentum, teacher */
-    footprint->weight_bytes =
-        arrays * counting->weights + 2 * counting->net->statistic_count * sizeof(float);
+    size_t shadows = net->map_bytes == sizeof(float) ? 0 : phase && phase->has_distillation ? 2 : 1;
+    footprint->weight_bytes = arrays * counting->weights +
+                              shadows * net->weight_count * net->map_bytes +
+                              2 * net->statistic_count * sizeof(float);
 }
 
 /* A checkpoint is read, with its momentum and a copy for the other ranks, before anything is loaded
@@ -131,12 +134,22 @@ static size_t checkpoint_bytes(const struct counting *counting, const struct foo
     return larger(written, read > behind ? read - behind : 0);
 }
 
+/* The CPU: what another device needs lies on it. */
+static struct device_cfg device_cfg_of(const struct campaign *campaign)
+{
+    struct device_cfg device = {.name = "cpu", .threads = campaign->resources.threads};
+    if (isa_parse(campaign->resources.isa, &device.isa) != ERR_OK ||
+        precision_parse(campaign->precision, &device.precision) != ERR_OK)
+        BUG("%s", err_text());
+    return device;
+}
+
 /* What operations work in. */
 static size_t scratch_bytes(const struct counting *counting)
 {
     const struct footprint_cfg *cfg = counting->cfg;
     const struct campaign *campaign = cfg->campaign;
-    struct device_cfg device = {.name = "cpu", .threads = campaign->resources.threads};
+    struct device_cfg device = device_cfg_of(campaign);
     struct workload workload = {0};
     struct stage_workload stage = {.net = counting->net,
                                    .campaign = campaign,
@@ -145,8 +158,7 @@ static size_t scratch_bytes(const struct counting *counting)
                                    .holdout_images = cfg->holdout_images,
                                    .test_images = cfg->test_images,
                                    .image_side = cfg->image_side};
-    if (isa_parse(campaign->resources.isa, &device.isa) != ERR_OK ||
-        stage_workload_add(&stage, &workload) != ERR_OK)
+    if (stage_workload_add(&stage, &workload) != ERR_OK)
         BUG("%s", err_text());
     size_t size_bytes = device_scratch_bytes(&device, &workload);
     workload_fini(&workload);
@@ -162,7 +174,8 @@ void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
                                 .micro = campaign->batch.micro};
     int threads = campaign->resources.threads + campaign->resources.loader_threads;
     *footprint = (struct footprint){0};
-    supernet_describe(cfg->space, &counting.net);
+    enum precision precision = device_cfg_of(campaign).precision;
+    supernet_describe(cfg->space, precision_map_bytes(precision), &counting.net);
     counting.weights = counting.net->weight_count * sizeof(float);
     count_weights(&counting, footprint);
     count_activations(&counting, footprint);

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 struct cpu {
-    enum isa isa;
+    const struct variant *variant;
     struct team *team;
     struct workspace workspace;
     _Atomic(enum err) left; /* the first error that an operation left */
@@ -17,13 +17,32 @@ struct cpu {
 
 enum { HUGE_PAGE = 2 << 20 };
 
-static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
-
-static const struct device_ops *const isa_ops[] = {NULL, &cpu_ops_v2, &cpu_ops_v3, &cpu_ops_v4};
+static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4",
+                                        "x86-64-v4-bf16"};
 
 typedef struct cpu_need most_needed_fn(const struct workload *workload);
-static most_needed_fn *const isa_most_needed[] = {NULL, cpu_most_needed_v2, cpu_most_needed_v3,
-                                                  cpu_most_needed_v4};
+
+struct variant { /* the operations for one instruction set and type of map */
+    const struct device_ops *ops;
+    most_needed_fn *most_needed;
+};
+
+static const struct variant variants[][2] = {
+    [ISA_V2] = {{&cpu_ops_v2_fp32, cpu_most_needed_v2_fp32},
+                {&cpu_ops_v2_bf16, cpu_most_needed_v2_bf16}},
+    [ISA_V3] = {{&cpu_ops_v3_fp32, cpu_most_needed_v3_fp32},
+                {&cpu_ops_v3_bf16, cpu_most_needed_v3_bf16}},
+    [ISA_V4] = {{&cpu_ops_v4_fp32, cpu_most_needed_v4_fp32},
+                {&cpu_ops_v4_bf16, cpu_most_needed_v4_bf16}},
+    [ISA_V4_BF16] = {{&cpu_ops_v4_fp32, cpu_most_needed_v4_fp32},
+                     {&cpu_ops_v4_pairs, cpu_most_needed_v4_pairs}},
+};
+
+/* What decides the arithmetic: bf16's instructions compute nothing for fp32 maps. */
+static enum isa computing_isa(enum isa isa, enum precision precision)
+{
+    return isa == ISA_V4_BF16 && precision == PRECISION_FP32 ? ISA_V4 : isa;
+}
 
 static enum err choose_isa(const struct processor *processor, enum isa wanted, enum isa *isa)
 {
@@ -39,13 +58,14 @@ static enum err choose_isa(const struct processor *processor, enum isa wanted, e
     return ERR_OK;
 }
 
-static void write_lineage(const struct processor *processor, enum isa isa, struct device *device)
+static void write_lineage(const struct processor *processor, enum isa isa, enum precision precision,
+                          struct device *device)
 {
     char library[64], model[128];
     gemm_lineage(library, sizeof library);
     processor_model(processor, model, sizeof model);
-    snprintf(device->lineage, sizeof device->lineage, "cpu %s %s%s%s", isa_names[isa], library,
-             DEVICE_LINEAGE_ON, model);
+    snprintf(device->lineage, sizeof device->lineage, "cpu %s%s %s%s%s", isa_names[isa],
+             precision == PRECISION_BF16 ? " bf16" : "", library, DEVICE_LINEAGE_ON, model);
 }
 
 enum err cpu_open(const struct device_cfg *cfg, struct device **out)
@@ -60,11 +80,12 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
     if (cfg->threads < 1)
         BUG("a CPU device of %d threads", cfg->threads);
     TRY(choose_isa(&processor, cfg->isa, &isa));
-    cpu->isa = isa;
-    device->ops = isa_ops[isa];
-    device->map_bytes = sizeof(float);
+    isa = computing_isa(isa, cfg->precision);
+    cpu->variant = &variants[isa][cfg->precision];
+    device->ops = cpu->variant->ops;
+    device->map_bytes = precision_map_bytes(cfg->precision);
     TRY(gemm_open(isa));
-    write_lineage(&processor, isa, device);
+    write_lineage(&processor, isa, cfg->precision, device);
     TRY(team_create(cfg->threads, &cpu->team));
     workspace_init(&cpu->workspace, cfg->threads);
     *out = device;
@@ -95,7 +116,7 @@ enum err cpu_prepare(struct device *device, const struct workload *workload)
 {
     enum err err = ERR_OK;
     struct cpu *cpu = device->own;
-    struct cpu_need need = isa_most_needed[cpu->isa](workload);
+    struct cpu_need need = cpu->variant->most_needed(workload);
     TRY(cpu_sync(device));
     TRY(workspace_grow(&cpu->workspace, &need));
     cpu->workspace.is_prepared = true;
@@ -110,7 +131,8 @@ size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *wo
     processor_read(&processor);
     if (isa == ISA_AUTO)
         isa = processor_isa(&processor);
-    struct cpu_need need = isa_most_needed[isa == ISA_AUTO ? ISA_V2 : isa](workload);
+    const struct variant *variant = &variants[isa == ISA_AUTO ? ISA_V2 : isa][cfg->precision];
+    struct cpu_need need = variant->most_needed(workload);
     return cpu_need_bytes(&need, cfg->threads);
 }
 
@@ -236,12 +258,6 @@ void cpu_copy(struct device *device, size_t size_bytes, const void *from, void *
 {
     (void)device;
     memcpy(to, from, size_bytes);
-}
-
-void cpu_cast(struct device *device, size_t count, const float *w, void *to)
-{
-    if (to != w)
-        cpu_copy(device, count * sizeof *w, w, to);
 }
 
 void cpu_set_word(struct device *device, uint64_t value, uint64_t *word)

@@ -1,8 +1,10 @@
 /* The CPU device's own state, seen by the operations in this folder and nobody else. Operations are
- * compiled once per instruction set: a file names its functions by ISA_NAME(), which appends _v2,
- * _v3 or _v4, and ops.h declares them. Rule for every operation: work is cut into jobs by the shape
- * alone, never by the number of threads; each job writes its own part or its own partial sums, and
- * partial sums are added in order of the jobs. */
+ * compiled once per instruction set, those that touch maps once per type of a map's element on each
+ * (map.h): a file names its functions by ISA_NAME(), which appends _v2, _v3 or _v4, or MAP_NAME(),
+ * which appends _fp32, _bf16 or _pairs (bf16 by VDPBF16PS) too, and ops.h declares them. A file
+ * that is not compiled per type sees the functions for fp32. Rule for every operation: work is cut
+ * into jobs by the shape alone, never by the number of threads; each job writes its own part or its
+ * own partial sums, and partial sums are added in order of the jobs. */
 #ifndef KERNELS_CPU_CPU_H
 #define KERNELS_CPU_CPU_H
 
@@ -13,7 +15,8 @@
 #ifdef ISA_SUFFIX /* set by CMake for the files that are compiled per instruction set */
 #define ISA_JOIN_(name, suffix) cpu_##name##suffix
 #define ISA_JOIN(name, suffix)  ISA_JOIN_(name, suffix)
-#define ISA_NAME(name)          ISA_JOIN(name, ISA_SUFFIX) /* cpu_pw_forward_v4 */
+#define ISA_NAME(name)          ISA_JOIN(name, ISA_SUFFIX) /* cpu_loss_forward_v4 */
+#define MAP_NAME(name)          ISA_JOIN(name, MAP_SUFFIX) /* cpu_pw_forward_v4_bf16 */
 #endif
 
 struct cpu;
@@ -47,17 +50,6 @@ static inline void *cpu_carve(char **block, size_t size_bytes)
 /* sums[i] = partial[0][i] + partial[1][i] + ..., in that order; partial (parts,count). */
 void cpu_add_partial_sums(int parts, size_t count, const double *partial, double *sums);
 
-/* Element `at` of a map, whose elements are floats here. */
-static inline const float *map_at(const void *map, size_t at)
-{
-    return (const float *)map + at;
-}
-
-static inline float *map_to(void *map, size_t at)
-{
-    return (float *)map + at;
-}
-
 /* Does this convolution have to take sums? */
 static inline bool cpu_takes_sums(const struct norm_forward *norm)
 {
@@ -74,8 +66,6 @@ static inline void cpu_note_flaw(const struct flaw *flaw, uint64_t index)
 /* The device_ops entries that need no vectors (cpu.c). Every operation is done when it returns, so
  * that nothing ever has to be waited for. */
 MUST_CHECK enum err cpu_prepare(struct device *device, const struct workload *workload);
-void cpu_image_forward(struct device *device, const struct image_batch *batch, void *images);
-struct cpu_need cpu_image_forward_need(const struct work *work);
 enum err cpu_alloc(struct device *device, size_t size_bytes, void **memory);
 void cpu_free(struct device *device, void *memory);
 void cpu_upload(struct device *device, void *to, const void *host, size_t size_bytes);
@@ -85,7 +75,6 @@ MUST_CHECK enum err cpu_download(struct device *device, void *host, const void *
 void cpu_zero(struct device *device, size_t size_bytes, void *memory);
 void cpu_fill_nan(struct device *device, size_t size_bytes, void *memory);
 void cpu_copy(struct device *device, size_t size_bytes, const void *from, void *to);
-void cpu_cast(struct device *device, size_t count, const float *w, void *to);
 void cpu_set_word(struct device *device, uint64_t value, uint64_t *word);
 MUST_CHECK enum err cpu_sync(struct device *device);
 enum err cpu_event_create(struct device *device, struct event **event);
@@ -101,10 +90,16 @@ MUST_CHECK enum err cpu_open(const struct device_cfg *cfg, struct device **devic
 size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 /* What the largest works need on an instruction set: kernels/cpu/table.c. */
-struct cpu_need cpu_most_needed_v2(const struct workload *workload);
-struct cpu_need cpu_most_needed_v3(const struct workload *workload);
-struct cpu_need cpu_most_needed_v4(const struct workload *workload);
+struct cpu_need cpu_most_needed_v2_fp32(const struct workload *workload);
+struct cpu_need cpu_most_needed_v3_fp32(const struct workload *workload);
+struct cpu_need cpu_most_needed_v4_fp32(const struct workload *workload);
+struct cpu_need cpu_most_needed_v2_bf16(const struct workload *workload);
+struct cpu_need cpu_most_needed_v3_bf16(const struct workload *workload);
+struct cpu_need cpu_most_needed_v4_bf16(const struct workload *workload);
+struct cpu_need cpu_most_needed_v4_pairs(const struct workload *workload);
 
-extern const struct device_ops cpu_ops_v2, cpu_ops_v3, cpu_ops_v4;
+extern const struct device_ops cpu_ops_v2_fp32, cpu_ops_v3_fp32, cpu_ops_v4_fp32;
+extern const struct device_ops cpu_ops_v2_bf16, cpu_ops_v3_bf16, cpu_ops_v4_bf16;
+extern const struct device_ops cpu_ops_v4_pairs; /* bf16 by VDPBF16PS */
 
 #endif

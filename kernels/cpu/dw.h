@@ -26,7 +26,7 @@ struct dw_plan {
     int in_slots; /* rows of the ring of input rows */
 };
 
-struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv);
+struct dw_plan MAP_NAME(dw_plan)(const struct conv *conv);
 
 /* Images of a group. */
 static inline int dw_first_image(const struct dw_plan *plan, int group)
@@ -91,7 +91,7 @@ struct dw_input {
     struct channels channels;
 };
 
-void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring *ring, int v, int c,
+void MAP_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring *ring, int v, int c,
                              int n, int chunk);
 
 /* Chunks of input rows needed before the outputs of rows below `end` can be computed. */

@@ -58,7 +58,7 @@ static int completed(const struct dw_backward *op, int from, int end)
     const struct dw_plan *plan = &op->plan;
     if (!op->sink || end == plan->out.H)
         return plan->in.H;
-    while (from < plan->in.H && ISA_NAME(dw_backward_last_row)(op, from) < end)
+    while (from < plan->in.H && MAP_NAME(dw_backward_last_row)(op, from) < end)
         from++;
     return from;
 }
@@ -76,10 +76,10 @@ static int backward_image(struct dw_backward_job *job, int n, int pixels)
         for (int v = 0; v < job->vectors; v++) {
             int c = dw_channel(plan, job->block, v);
             for (int chunk = loaded; chunk < needed; chunk++)
-                ISA_NAME(dw_load_input)(&op->input, &job->x, v, c, n, chunk);
-            ISA_NAME(dw_backward_outputs)(job, v, n, oh, end);
+                MAP_NAME(dw_load_input)(&op->input, &job->x, v, c, n, chunk);
+            MAP_NAME(dw_backward_outputs)(job, v, n, oh, end);
             if (op->sink && done > stored)
-                ISA_NAME(dw_backward_inputs)(job, v, n, stored, done);
+                MAP_NAME(dw_backward_inputs)(job, v, n, stored, done);
         }
         loaded = needed;
         stored = done;
@@ -137,7 +137,7 @@ static void backward_job(void *context, int i, int thread)
     clear_block(&job, op->weight_parts + taps * C * job.group, taps);
     clear_block(&job, op->sum_parts + 2 * C * job.group, 2);
     if (op->sink)
-        ISA_NAME(dw_backward_pack)(&job);
+        MAP_NAME(dw_backward_pack)(&job);
     int pixels = 0;
     for (int n = dw_first_image(plan, job.group); n < dw_first_image(plan, job.group + 1); n++) {
         if (is_gated)
@@ -239,9 +239,9 @@ static struct cpu_need need_of(const struct dw_backward *op)
                         3 * cpu_aligned(channels_bytes(plan->in.C)) + mean_bytes(plan)};
 }
 
-struct cpu_need ISA_NAME(dw_backward_need)(const struct work *work)
+struct cpu_need MAP_NAME(dw_backward_need)(const struct work *work)
 {
-    struct dw_backward op = {.plan = ISA_NAME(dw_plan)(&work->conv)};
+    struct dw_backward op = {.plan = MAP_NAME(dw_plan)(&work->conv)};
     plan_rings(&op);
     return need_of(&op);
 }
@@ -261,11 +261,11 @@ static void carve_shared(struct dw_backward *op)
     op->mean = channels_fill(&mean, C, op->sink ? op->sink->mean : NULL, 0);
 }
 
-void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
+void MAP_NAME(dw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
                            struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     struct dw_backward op = {.device = device,
-                             .plan = ISA_NAME(dw_plan)(conv),
+                             .plan = MAP_NAME(dw_plan)(conv),
                              .dz = *dz,
                              .sink = sink,
                              .w = w,
@@ -285,5 +285,5 @@ void ISA_NAME(dw_backward)(struct device *device, const struct conv *conv, const
     ISA_NAME(sink_finish)(conv, op.plan.groups, op.sum_parts, sink);
     if (sink)
         device->traffic.gradient_bytes +=
-            sizeof(float) * (size_t)in.N * (size_t)in.H * (size_t)in.W * (size_t)in.C;
+            sizeof(map_value) * (size_t)in.N * (size_t)in.H * (size_t)in.W * (size_t)in.C;
 }

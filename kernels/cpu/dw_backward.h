@@ -25,7 +25,7 @@ struct dw_backward { /* the whole operation, read only */
     const struct grad_sink *sink; /* NULL: weights only */
     struct channels dz_channels, of_channels;
     const float *mean; /* (C) padded */
-    const float *w;
+    const map_value *w;
     int ld;
     bool streams;
     int dz_slots, most_rows; /* of the ring of dz; input rows completed by one step at most */
@@ -43,13 +43,13 @@ struct dw_backward_job { /* one block of channels over a run of images */
     struct sink_sums *sums; /* per vector, of the current tile */
 };
 
-void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job);
+void MAP_NAME(dw_backward_pack)(struct dw_backward_job *job);
 /* Output rows [oh, end) of image n: dz into the ring, dw of the tile += what they add. */
-void ISA_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh,
+void MAP_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh,
                                    int end);
 /* The gradients of input rows [ih, end) of image n, into the sink. */
-void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end);
+void MAP_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end);
 /* The last output row that input row ih needs, inside the map or not. */
-int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih);
+int MAP_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih);
 
 #endif

@@ -12,7 +12,7 @@ static int first_row(const struct dw_backward *op, int ih)
     return (ih + op->plan.top - parity_of(op, ih)->last) / op->plan.S;
 }
 
-int ISA_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih)
+int MAP_NAME(dw_backward_last_row)(const struct dw_backward *op, int ih)
 {
     return first_row(op, ih) + parity_of(op, ih)->taps - 1;
 }
@@ -33,11 +33,11 @@ static void pack_parity(const struct dw_backward_job *job, int c, int f, int e, 
         for (int j = 0; j < op->columns[e].taps; j++, to += VEC_WIDTH) {
             int tap =
                 dw_tap(plan, op->rows[f].last - i * plan->S, op->columns[e].last - j * plan->S);
-            vec_store(to, vec_load_part(op->w + (ptrdiff_t)tap * op->ld + c, dw_lanes(plan, c)));
+            vec_store(to, map_load(op->w + (ptrdiff_t)tap * op->ld + c, dw_lanes(plan, c)));
         }
 }
 
-void ISA_NAME(dw_backward_pack)(struct dw_backward_job *job)
+void MAP_NAME(dw_backward_pack)(struct dw_backward_job *job)
 {
     const struct dw_plan *plan = &job->op->plan;
     for (int v = 0; v < job->vectors; v++) {
@@ -60,13 +60,13 @@ static void load_dz(const struct dw_backward_job *job, int v, int n, int oh, int
     const float *s = view_gate_row(&op->dz.of, &op->dz_channels, out.C, n) + c;
     const float *p = grad_p_row(&op->dz, &op->dz_channels, out.C, n) + c;
     struct grad_row row = {.z = map_at(op->dz.of.z, at),
-                           .q = op->dz.q ? map_at(op->dz.q, at) : op->dz_channels.zeros + c,
+                           .q = op->dz.q ? map_at(op->dz.q, at) : map_zeros(op->dz_channels.zeros),
                            .q_stride = op->dz.q ? out.C : 0,
                            .k = grad_vec_load(&op->dz_channels, c),
                            .s = vec_load_part(s, lanes),
                            .p = vec_load_part(p, lanes),
                            .act = op->dz.of.act};
-    ISA_NAME(row_load_grad)(&shape, &row, dw_ring_row(&job->dz, v, oh));
+    MAP_NAME(row_load_grad)(&shape, &row, dw_ring_row(&job->dz, v, oh));
 }
 
 static void wgrad_row(const struct dw_backward_job *job, int v, int oh)
@@ -93,7 +93,7 @@ static void wgrad_row(const struct dw_backward_job *job, int v, int oh)
     }
 }
 
-void ISA_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh, int end)
+void MAP_NAME(dw_backward_outputs)(const struct dw_backward_job *job, int v, int n, int oh, int end)
 {
     load_dz(job, v, n, oh, end);
     for (int row = oh; row < end; row++)
@@ -118,7 +118,7 @@ static void correlate_row(const struct dw_backward_job *job, int v, int ih, floa
     }
 }
 
-void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end)
+void MAP_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int n, int ih, int end)
 {
     const struct dw_backward *op = job->op;
     const struct grad_sink *to = op->sink;
@@ -127,7 +127,7 @@ void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int 
     struct row_shape shape = {(end - ih) * in.W, in.C, dw_lanes(&op->plan, c), 0};
     size_t at = ((size_t)n * in.H + ih) * in.W * in.C + c;
     struct sink_row row = {.q = map_to(to->q, at),
-                           .add = to->add ? map_at(to->add, at) : op->of_channels.zeros + c,
+                           .add = to->add ? map_at(to->add, at) : map_zeros(op->of_channels.zeros),
                            .add_stride = to->add ? in.C : 0,
                            .kind = to->sums        ? SINK_SUMS
                                    : to->gate_sums ? SINK_GATE
@@ -142,5 +142,5 @@ void ISA_NAME(dw_backward_inputs)(const struct dw_backward_job *job, int v, int 
     }
     for (int i = ih; i < end; i++) /* a row's last tile may reach into the next row */
         correlate_row(job, v, i, job->rows + (ptrdiff_t)(i - ih) * in.W * VEC_WIDTH);
-    ISA_NAME(row_store_sink)(&shape, job->rows, &row);
+    MAP_NAME(row_store_sink)(&shape, job->rows, &row);
 }

@@ -8,9 +8,9 @@ struct forward { /* the whole operation, read only */
     struct dw_plan plan;
     struct dw_correlate correlate;
     struct dw_input input;
-    const float *w;
+    const map_value *w;
     int ld;
-    float *z;
+    map_value *z;
     bool streams;
     double *partial; /* (groups,2,C) */
 };
@@ -35,8 +35,8 @@ static void pack_weights(struct job *job)
         int c = dw_channel(plan, job->block, v);
         for (int tap = 0; tap < plan->R * plan->R; tap++, to += VEC_WIDTH) {
             int stored = dw_tap(plan, tap / plan->R, tap % plan->R);
-            const float *from = job->op->w + (ptrdiff_t)stored * job->op->ld + c;
-            vec_store(to, vec_load_part(from, dw_lanes(plan, c)));
+            const map_value *from = job->op->w + (ptrdiff_t)stored * job->op->ld + c;
+            vec_store(to, map_load(from, dw_lanes(plan, c)));
         }
     }
 }
@@ -68,8 +68,8 @@ static void output_band(const struct job *job, int v, int n, int oh, int end)
     if (job->tile_pixels == 0)
         *sums = raw_sums_about(vec_load(job->rows + pixels / 2 * VEC_WIDTH));
     struct row_shape shape = {pixels, out.C, dw_lanes(&op->plan, c), 0};
-    float *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + c;
-    ISA_NAME(row_store)(&shape, job->rows, z, op->streams, sums);
+    map_value *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + c;
+    MAP_NAME(row_store)(&shape, job->rows, z, op->streams, sums);
 }
 
 static void end_tile(struct job *job)
@@ -93,7 +93,7 @@ static void forward_image(struct job *job, int n)
         for (int v = 0; v < job->vectors; v++) {
             int c = dw_channel(plan, job->block, v);
             for (int chunk = loaded; chunk < needed; chunk++)
-                ISA_NAME(dw_load_input)(&job->op->input, &job->ring, v, c, n, chunk);
+                MAP_NAME(dw_load_input)(&job->op->input, &job->ring, v, c, n, chunk);
             output_band(job, v, n, oh, end);
         }
         loaded = needed;
@@ -163,16 +163,16 @@ static struct cpu_need need_of(const struct dw_plan *plan)
         .shared_bytes = cpu_aligned(partial_bytes(plan)) + channels_bytes(plan->out.C)};
 }
 
-struct cpu_need ISA_NAME(dw_forward_need)(const struct work *work)
+struct cpu_need MAP_NAME(dw_forward_need)(const struct work *work)
 {
-    struct dw_plan plan = ISA_NAME(dw_plan)(&work->conv);
+    struct dw_plan plan = MAP_NAME(dw_plan)(&work->conv);
     return need_of(&plan);
 }
 
-void ISA_NAME(dw_forward)(struct device *device, const struct conv *conv, struct view x,
+void MAP_NAME(dw_forward)(struct device *device, const struct conv *conv, struct view x,
                           const void *w, void *z, const struct norm_forward *norm)
 {
-    struct forward op = {.device = device, .plan = ISA_NAME(dw_plan)(conv), .w = w, .z = z};
+    struct forward op = {.device = device, .plan = MAP_NAME(dw_plan)(conv), .w = w, .z = z};
     struct dims out = op.plan.out;
     struct cpu_need need = need_of(&op.plan);
     if (!cpu_reserve(device, &(struct work){.kind = WORK_DW_FORWARD, .conv = *conv}, &need))

@@ -37,7 +37,7 @@ static void plan_bands(struct dw_plan *plan)
     plan->in_slots = rows < plan->in.H ? rows : plan->in.H;
 }
 
-struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
+struct dw_plan MAP_NAME(dw_plan)(const struct conv *conv)
 {
     const int jobs = 32; /* enough to share out evenly, few enough that partial sums stay small */
     struct dw_plan plan = {.in = conv->in, .out = conv_out(conv), .R_stored = conv->R};
@@ -58,7 +58,7 @@ struct dw_plan ISA_NAME(dw_plan)(const struct conv *conv)
     return plan;
 }
 
-void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring *ring, int v, int c,
+void MAP_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring *ring, int v, int c,
                              int n, int chunk)
 {
     const struct dw_plan *plan = input->plan;
@@ -73,5 +73,5 @@ void ISA_NAME(dw_load_input)(const struct dw_input *input, const struct dw_ring 
                            .k = view_vec_load(&input->channels, c),
                            .gate = vec_load_part(gate, lanes),
                            .act = input->x.act};
-    ISA_NAME(row_load_view)(&shape, &row, dw_ring_row(ring, v, first));
+    MAP_NAME(row_load_view)(&shape, &row, dw_ring_row(ring, v, first));
 }

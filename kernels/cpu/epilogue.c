@@ -20,7 +20,7 @@ VEC_INLINE void raw_body(enum act act, const struct run *run, int c, const int v
     }
 }
 
-void ISA_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums)
+void MAP_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums)
 {
     struct run run = run_make(at, 0, NULL);
     run.rows = tile_rows(at->tile); /* whole images follow each other: one run */
@@ -44,7 +44,7 @@ VEC_INLINE void sink_body(enum act act, const bool has_gate, const struct run *r
     for (int r = 0; r < run->rows; r++)
         for (int v = 0; v < vecs; v++) {
             int column = c + v * VEC_WIDTH;
-            vec z = vec_load_part(run->z + (size_t)r * run->C + column, lanes);
+            vec z = map_load(run->z + (size_t)r * run->C + column, lanes);
             sink_sums_add(act, has_gate, &sums[v], &k[v], mean[v],
                           vec_load(run->from + r * STRIP + column), z);
         }
@@ -65,7 +65,7 @@ VEC_INLINE void gate_body(enum act act, const struct run *run, int c, const int 
     sink_body(act, true, run, c, vecs, lanes);
 }
 
-void ISA_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
+void MAP_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
                                   const struct grad_sink *sink, const struct channels *of,
                                   double *sums)
 {

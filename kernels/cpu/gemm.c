@@ -32,7 +32,7 @@ void gemm_tn(const struct gemm *gemm)
 
 enum err gemm_open(enum isa isa)
 {
-    dnnl_cpu_isa_t wanted = isa == ISA_V4   ? dnnl_cpu_isa_avx512_core
+    dnnl_cpu_isa_t wanted = isa >= ISA_V4   ? dnnl_cpu_isa_avx512_core
                             : isa == ISA_V3 ? dnnl_cpu_isa_avx2
                                             : dnnl_cpu_isa_sse41;
     /* Refused after the first product; what counts is what holds now. */

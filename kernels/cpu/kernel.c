@@ -1,4 +1,5 @@
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/map.h"
 #include "kernels/cpu/ops.h"
 #include <string.h>
 
@@ -59,7 +60,7 @@ static void transform_back(int taps, int C, const float *matrix, const float *fr
 }
 
 struct stages { /* dense (taps,C): the kernel before and after each matrix, and gradients */
-    float *crop5, *five, *crop3, *dfive, *dcrop5, *dcrop3;
+    float *crop5, *five, *crop3, *three, *dfive, *dcrop5, *dcrop3;
 };
 
 static size_t taps_bytes(int taps, int C)
@@ -76,24 +77,36 @@ static struct stages stages_carve(const struct device *device, int thread, int C
     stages.dfive = cpu_carve(&memory, taps_bytes(25, C));
     stages.dcrop5 = cpu_carve(&memory, taps_bytes(25, C));
     stages.crop3 = cpu_carve(&memory, taps_bytes(9, C));
+    stages.three = cpu_carve(&memory, taps_bytes(9, C));
     stages.dcrop3 = cpu_carve(&memory, taps_bytes(9, C));
     return stages;
 }
 
-struct cpu_need ISA_NAME(kernel_need)(const struct work *work)
+struct cpu_need MAP_NAME(kernel_need)(const struct work *work)
 {
     int C = work->conv.in.C;
-    return (struct cpu_need){.scratch_bytes = 4 * taps_bytes(25, C) + 2 * taps_bytes(9, C)};
+    return (struct cpu_need){.scratch_bytes = 4 * taps_bytes(25, C) + 3 * taps_bytes(9, C)};
+}
+
+static void narrow(const float *from, int count, map_value *to)
+{
+    for (int i = 0; i < count; i += VEC_WIDTH) {
+        int lanes = count - i < VEC_WIDTH ? count - i : VEC_WIDTH;
+        map_store(to + i, vec_load_part(from + i, lanes), lanes);
+    }
 }
 
 static void transform_forward(const struct kernel_transform *k, struct stages stages)
 {
     crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
-    transform(25, k->C, k->m75, stages.crop5, k->R == 5 ? k->w : stages.five);
-    if (k->R == 5)
+    transform(25, k->C, k->m75, stages.crop5, stages.five);
+    if (k->R == 5) {
+        narrow(stages.five, 25 * k->C, k->w);
         return;
+    }
     crop(5, 3, k->C, stages.five, k->C, stages.crop3);
-    transform(9, k->C, k->m53, stages.crop3, k->w);
+    transform(9, k->C, k->m53, stages.crop3, stages.three);
+    narrow(stages.three, 9 * k->C, k->w);
 }
 
 static void transform_backward(const struct kernel_gradient *gradient, struct stages stages)
@@ -138,11 +151,11 @@ static void backward_job(void *context, int i, int thread)
 static bool reserve(struct device *device, enum work_kind kind, int widest, int count)
 {
     struct work work = {.kind = kind, .conv = {.in = {.C = widest}}, .count = (size_t)count};
-    struct cpu_need need = ISA_NAME(kernel_need)(&work);
+    struct cpu_need need = MAP_NAME(kernel_need)(&work);
     return cpu_reserve(device, &work, &need);
 }
 
-void ISA_NAME(kernel_forward)(struct device *device, int count,
+void MAP_NAME(kernel_forward)(struct device *device, int count,
                               const struct kernel_transform *transforms)
 {
     struct layers op = {.device = device, .transforms = transforms};
@@ -153,7 +166,7 @@ void ISA_NAME(kernel_forward)(struct device *device, int count,
         cpu_run(device, count, forward_job, &op);
 }
 
-void ISA_NAME(kernel_backward)(struct device *device, int count,
+void MAP_NAME(kernel_backward)(struct device *device, int count,
                                const struct kernel_gradient *gradients)
 {
     struct layers op = {.device = device, .gradients = gradients};

@@ -30,9 +30,10 @@ static void load_job(void *context, int i, int thread)
     struct tile tile = {op->tile.image + first, left < LOAD_ROWS ? left : LOAD_ROWS, 0, 1};
     struct tile_columns at = {&op->plan, &tile, C, 0, C};
     size_t ld = (size_t)op->x_ld;
+    struct operand to = {.by_columns = {op->x_tile + (size_t)first * ld, PANEL, ld}};
     (void)thread;
-    ISA_NAME(prologue_view)
-    (&at, &op->x, &op->channels, (struct panels){op->x_tile + (size_t)first * ld, PANEL, ld});
+    MAP_NAME(prologue_view)
+    (&at, &op->x, &op->channels, &to);
 }
 
 static void forward_job(void *context, int i, int thread)

@@ -28,7 +28,7 @@ VEC_INLINE void pool_body(enum act act, const struct run *run, int c, const int 
     }
     for (int r = 0; r < run->rows; r++)
         for (int v = 0; v < vecs; v++) {
-            vec z = vec_load_part(run->z + (size_t)r * run->C + c + v * VEC_WIDTH, lanes);
+            vec z = map_load(run->z + (size_t)r * run->C + c + v * VEC_WIDTH, lanes);
             vec x = z * k[v].scale + k[v].shift, d = act_slope(act, x);
             sum[v] += act_value(act, x);
             slope[v] += d;
@@ -91,7 +91,7 @@ static struct tile_plan plan_of(struct dims dims)
     return plan;
 }
 
-struct cpu_need ISA_NAME(pool_forward_need)(const struct work *work)
+struct cpu_need MAP_NAME(pool_forward_need)(const struct work *work)
 {
     struct dims dims = work->conv.in;
     struct tile_plan plan = plan_of(dims);
@@ -101,19 +101,33 @@ struct cpu_need ISA_NAME(pool_forward_need)(const struct work *work)
                              .shared_bytes = channels_bytes(dims.C)};
 }
 
-void ISA_NAME(pool_forward)(struct device *device, struct dims dims, struct view x,
+void MAP_NAME(pool_forward)(struct device *device, struct dims dims, struct view x,
                             const float *mean, float *pooled, double *pool_sums)
 {
     struct pool op = {
         .device = device, .dims = dims, .x = x, .pooled = pooled, .pool_sums = pool_sums};
     struct work work = {.kind = WORK_POOL_FORWARD, .conv = {.in = dims}};
-    struct cpu_need need = ISA_NAME(pool_forward_need)(&work);
+    struct cpu_need need = MAP_NAME(pool_forward_need)(&work);
     if (!cpu_reserve(device, &work, &need))
         return;
     op.plan = plan_of(dims);
     op.channels = channels_init(cpu_shared(device), dims.C, &x, NULL);
     op.mean = mean ? mean : op.channels.zeros;
     cpu_run(device, tile_plan_jobs(&op.plan), pool_job, &op);
+}
+
+/* One behind the other: the pool, then the products. */
+struct cpu_need MAP_NAME(excite_forward_need)(const struct work *work)
+{
+    return cpu_need_most(MAP_NAME(pool_forward_need)(work), ISA_NAME(gate_forward_need)(work));
+}
+
+void MAP_NAME(excite_forward)(struct device *device, struct dims dims,
+                              const struct squeeze_excite *se, struct view x, const float *mean,
+                              const struct excitation *out)
+{
+    MAP_NAME(pool_forward)(device, dims, x, mean, out->pooled, out->pool_sums);
+    ISA_NAME(gate_forward)(device, dims, se, out);
 }
 
 struct pool_backward {
@@ -142,7 +156,7 @@ static void pool_backward_job(void *context, int i, int thread)
     }
 }
 
-void ISA_NAME(pool_backward)(struct device *device, struct dims dims, const struct pool_grad *grad)
+void MAP_NAME(pool_backward)(struct device *device, struct dims dims, const struct pool_grad *grad)
 {
     struct pool_backward op = {dims, grad};
     cpu_run(device, (dims.C + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK, pool_backward_job, &op);

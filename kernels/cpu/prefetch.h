@@ -3,6 +3,7 @@
 #ifndef KERNELS_CPU_PREFETCH_H
 #define KERNELS_CPU_PREFETCH_H
 
+#include "kernels/cpu/map.h"
 #include <stddef.h>
 
 enum {
@@ -20,8 +21,9 @@ struct prefetch_lines {
     int lines; /* per step */
 };
 
-/* Adds `count` floats; NULL adds nothing. */
-static inline void prefetch_add(struct prefetch_lines *prefetch, const float *from, size_t count)
+/* Adds `count` values of a map; NULL adds nothing. */
+static inline void prefetch_add(struct prefetch_lines *prefetch, const map_value *from,
+                                size_t count)
 {
     if (from) {
         prefetch->ranges[prefetch->count].at = (const char *)from;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum word { LEAF1_ECX, LEAF7_EBX, EXTENDED1_ECX, XCR0 };
+enum word { LEAF1_ECX, LEAF7_EBX, LEAF7_1_EAX, EXTENDED1_ECX, XCR0 };
 
 struct feature {
     enum isa isa; /* the level that asks for it first */
@@ -41,6 +41,7 @@ static const struct feature features[] = {
     {ISA_V4, "AVX512CD", LEAF7_EBX, BIT(28)},
     {ISA_V4, "AVX512BW", LEAF7_EBX, BIT(30)},
     {ISA_V4, "AVX512VL", LEAF7_EBX, BIT(31)},
+    {ISA_V4_BF16, "AVX512_BF16", LEAF7_1_EAX, BIT(5)},
 };
 
 static uint32_t word_of(const struct processor *processor, enum word word)
@@ -50,6 +51,8 @@ static uint32_t word_of(const struct processor *processor, enum word word)
         return processor->leaf1_ecx;
     case LEAF7_EBX:
         return processor->leaf7_ebx;
+    case LEAF7_1_EAX:
+        return processor->leaf7_1_eax;
     case EXTENDED1_ECX:
         return processor->extended1_ecx;
     case XCR0:
@@ -72,7 +75,7 @@ const char *processor_lacks(const struct processor *processor, enum isa isa)
 enum isa processor_isa(const struct processor *processor)
 {
     enum isa best = ISA_AUTO;
-    for (enum isa isa = ISA_V2; isa <= ISA_V4 && !processor_lacks(processor, isa); isa++)
+    for (enum isa isa = ISA_V2; isa <= ISA_V4_BF16 && !processor_lacks(processor, isa); isa++)
         best = isa;
     return best;
 }
@@ -119,8 +122,12 @@ void processor_read(struct processor *processor)
     unsigned last = __get_cpuid_max(0, NULL), last_extended = __get_cpuid_max(0x80000000, NULL);
     *processor = (struct processor){0};
     __cpuid(1, processor->leaf1_eax, ebx, processor->leaf1_ecx, edx);
-    if (last >= 7)
-        __cpuid_count(7, 0, eax, processor->leaf7_ebx, ecx, processor->leaf7_edx);
+    if (last >= 7) {
+        unsigned last_subleaf = 0;
+        __cpuid_count(7, 0, last_subleaf, processor->leaf7_ebx, ecx, processor->leaf7_edx);
+        if (last_subleaf >= 1)
+            __cpuid_count(7, 1, processor->leaf7_1_eax, ebx, ecx, edx);
+    }
     if (last_extended >= 0x80000001)
         __cpuid(0x80000001, eax, ebx, processor->extended1_ecx, edx);
     if (processor->leaf1_ecx & BIT(27))

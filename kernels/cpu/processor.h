@@ -12,6 +12,7 @@
 struct processor { /* words of the CPUID instruction as they come; 0 where a leaf is not there */
     uint32_t leaf1_eax, leaf1_ecx;     /* family, model, stepping; features */
     uint32_t leaf7_ebx, leaf7_edx;     /* features */
+    uint32_t leaf7_1_eax;              /* of subleaf 1 */
     uint32_t extended1_ecx;            /* leaf 0x80000001 */
     uint32_t xcr0;                     /* the registers the kernel saves; 0 without OSXSAVE */
     char vendor[13], brand[49];        /* texts of leaves 0 and 0x80000002 to 4 */
@@ -20,7 +21,8 @@ struct processor { /* words of the CPUID instruction as they come; 0 where a lea
 
 void processor_read(struct processor *processor);
 
-/* The best level of the x86-64 psABI; ISA_AUTO when not even x86-64-v2 is there. */
+/* The best level of the x86-64 psABI, or ISA_V4_BF16 above; ISA_AUTO when not even x86-64-v2 is
+ * there. */
 enum isa processor_isa(const struct processor *processor);
 /* The first feature that it lacks of a level or of those below; NULL: none. */
 const char *processor_lacks(const struct processor *processor, enum isa isa);

@@ -1,7 +1,6 @@
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/divide.h"
 #include "kernels/cpu/vec.h"
-#include <string.h>
 
 /* A block of rows x vectors of c stays in registers while depth runs: 8 x 3 of AVX-512's 32, 4 x 3
  * of AVX2's 16, 4 x 2 of SSE's (no fused multiply-add: a product needs one of its own). */
@@ -45,9 +44,72 @@ VEC_INLINE vec tail_widened(tail_vec value)
 
 enum layout { ALONG_DEPTH, ALONG_ROWS }; /* how a's panels are cut */
 
+#if PRODUCT_OF_PAIRS
+
+typedef __m512bh right_vec;
+typedef __m256bh right_tail;
+
+VEC_INLINE right_vec right_load(const panel_value *from)
+{
+    return (right_vec)_mm512_loadu_si512(from);
+}
+
+VEC_INLINE right_tail right_tail_load(const panel_value *from)
+{
+    return (right_tail)_mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+
+VEC_INLINE right_vec left_set(panel_value pair)
+{
+    return (right_vec)_mm512_set1_epi32((int)pair);
+}
+
+VEC_INLINE vec add_product(vec sum, right_vec left, right_vec right)
+{
+    return (vec)_mm512_dpbf16_ps((__m512)sum, left, right);
+}
+
+VEC_INLINE tail_vec add_tail_product(tail_vec sum, right_vec left, right_tail right)
+{
+    right_tail low = (right_tail)_mm512_castsi512_si256((__m512i)left);
+    return (tail_vec)_mm256_dpbf16_ps((__m256)sum, low, right);
+}
+
+#else
+
+typedef vec right_vec;
+typedef tail_vec right_tail;
+
+VEC_INLINE right_vec right_load(const panel_value *from)
+{
+    return vec_load(from);
+}
+
+VEC_INLINE right_tail right_tail_load(const panel_value *from)
+{
+    return *(const tail_vec_unaligned *)from;
+}
+
+VEC_INLINE right_vec left_set(panel_value value)
+{
+    return vec_set(value);
+}
+
+VEC_INLINE vec add_product(vec sum, right_vec left, right_vec right)
+{
+    return sum + left * right;
+}
+
+VEC_INLINE tail_vec add_tail_product(tail_vec sum, right_vec left, right_tail right)
+{
+    return sum + tail_of(left) * right;
+}
+
+#endif
+
 struct block { /* one block's operands */
-    const float *a;
-    const float *b[VECS + 1]; /* per vector, the tail's behind the last */
+    const panel_value *a;
+    const panel_value *b[VECS + 1]; /* per vector, the tail's behind the last */
     float *c;
     struct product_out out;
     int lanes; /* of the last vector, or of the tail */
@@ -61,24 +123,26 @@ struct sums {
 
 #define UNROLL _Pragma("GCC unroll 8")
 
-/* At most PANEL values of depth; `left` holds what of a meets them. */
+/* At most PANEL_DEPTH values of depth. */
 VEC_INLINE void multiply(const enum layout layout, const int rows, const int vecs,
-                         const bool has_tail, const float *a, const float *const b[VECS + 1],
-                         int depth, struct sums *sums)
+                         const bool has_tail, const panel_value *a,
+                         const panel_value *const b[VECS + 1], int depth, struct sums *sums)
 {
     for (int i = 0; i < depth; i++) {
         size_t at = (size_t)i * PANEL;
-        vec right[VECS];
-        tail_vec right_tail = {0};
-        UNROLL for (int v = 0; v < vecs; v++) right[v] = vec_load(b[v] + at);
+        right_vec right[VECS];
+        right_tail tail;
+        UNROLL for (int v = 0; v < vecs; v++) right[v] = right_load(b[v] + at);
         if (has_tail)
-            right_tail = *(const tail_vec_unaligned *)(b[vecs] + at);
+            tail = right_tail_load(b[vecs] + at);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            vec left = vec_set(layout == ALONG_DEPTH ? a[r * PANEL + i] : a[at + (size_t)r]);
-            UNROLL for (int v = 0; v < vecs; v++) sums->whole[r][v] += left * right[v];
+            right_vec left =
+                left_set(layout == ALONG_DEPTH ? a[r * PANEL_DEPTH + i] : a[at + (size_t)r]);
+            UNROLL for (int v = 0; v < vecs; v++) sums->whole[r][v] =
+                add_product(sums->whole[r][v], left, right[v]);
             if (has_tail)
-                sums->tail[r] += tail_of(left) * right_tail;
+                sums->tail[r] = add_tail_product(sums->tail[r], left, tail);
         }
     }
 }
@@ -86,17 +150,19 @@ VEC_INLINE void multiply(const enum layout layout, const int rows, const int vec
 VEC_INLINE void multiply_depth(const enum layout layout, const int rows, const int vecs,
                                const bool has_tail, const struct block *block, struct sums *sums)
 {
-    const size_t a_step = layout == ALONG_DEPTH ? block->product->a_stride : PANEL * PANEL;
+    const size_t b_step = PANEL_DEPTH * PANEL;
+    const size_t a_step = layout == ALONG_DEPTH ? block->product->a_stride : b_step;
     struct prefetch_lines *prefetch = block->product->prefetch;
-    const float *a = block->a, *b[VECS + 1];
+    const panel_value *a = block->a, *b[VECS + 1];
     for (int v = 0; v < vecs + has_tail; v++)
         b[v] = block->b[v];
-    for (int left = block->product->depth; left > 0; left -= PANEL, a += a_step) {
+    for (int left = depth_values(block->product->depth); left > 0;
+         left -= PANEL_DEPTH, a += a_step) {
         if (prefetch)
             prefetch_step(prefetch);
-        multiply(layout, rows, vecs, has_tail, a, b, left < PANEL ? left : PANEL, sums);
+        multiply(layout, rows, vecs, has_tail, a, b, left < PANEL_DEPTH ? left : PANEL_DEPTH, sums);
         for (int v = 0; v < vecs + has_tail; v++)
-            b[v] += PANEL * PANEL;
+            b[v] += b_step;
     }
 }
 
@@ -109,12 +175,14 @@ VEC_INLINE void store_vector(const struct block *block, size_t row, int column, 
     if (block->product->accumulates)
         sum += vec_load_part(c, lanes);
     if (out->add)
-        sum += vec_load_part(out->add + at, lanes);
+        sum += map_load(out->add + at, lanes);
+    if (out->map)
+        sum = map_round(sum);
     vec_store_part(c, sum, lanes);
     if (out->map && out->streams && lanes == VEC_WIDTH)
-        vec_stream(out->map + at, sum);
+        map_stream(out->map + at, sum);
     else if (out->map)
-        vec_store_part(out->map + at, sum, lanes);
+        map_store(out->map + at, sum, lanes);
 }
 
 VEC_INLINE void run_block(const enum layout layout, const int rows, const int vecs,
@@ -167,7 +235,7 @@ VEC_INLINE void run_columns(const enum layout layout, const int vecs, const bool
     const struct block first = block;
     for (int row = 0, rows; row < product->rows; row += rows) {
         size_t at = (size_t)row * first.out.row;
-        block.a = layout == ALONG_DEPTH ? product->a + (size_t)row * PANEL
+        block.a = layout == ALONG_DEPTH ? product->a + (size_t)row * PANEL_DEPTH
                                         : product->a + (size_t)(row / PANEL) * product->a_stride +
                                               (size_t)(row % PANEL);
         block.c = first.c + (size_t)row * product->c_row;
@@ -234,58 +302,105 @@ VEC_INLINE void run_product(const enum layout layout, const struct product *prod
     }
 }
 
-size_t ISA_NAME(product_steps)(int rows, int columns, int depth)
+size_t MAP_NAME(product_steps)(int rows, int columns, int depth)
 {
     return (size_t)divide_up(rows, ROWS) * (size_t)divide_up(columns, VECS * VEC_WIDTH) *
            (size_t)divide_up(depth, PANEL);
 }
 
-void ISA_NAME(product)(const struct product *product)
+void MAP_NAME(product)(const struct product *product)
 {
     run_product(ALONG_DEPTH, product);
 }
 
-void ISA_NAME(product_transposed)(const struct product *product)
+void MAP_NAME(product_transposed)(const struct product *product)
 {
     run_product(ALONG_ROWS, product);
 }
 
-void ISA_NAME(pack_panel)(const float *w, int ld, int K, int C, int i, struct panels to)
+#if PRODUCT_OF_PAIRS
+
+/* Rows k and k + 1 of w at up to 16 columns; 0 for what is not there. */
+static __m512i pair_rows(const map_value *w, int ld, int K, int k, __mmask16 columns)
 {
-    int columns = C - i * PANEL < PANEL ? C - i * PANEL : PANEL;
-    float *panel = to.start + (size_t)i * to.stride;
-    for (int k = 0; k < K; k++, panel += PANEL) {
-        const float *row = w + (size_t)k * (size_t)ld + i * PANEL;
-        if (columns == PANEL) {
-            memcpy(panel, row, PANEL * sizeof *row);
-        } else {
-            memset(panel, 0, PANEL * sizeof *row);
-            memcpy(panel, row, (size_t)columns * sizeof *row);
-        }
-    }
+    __m256i low = _mm256_maskz_loadu_epi16(columns, w + (size_t)k * (size_t)ld);
+    __m256i high = _mm256_setzero_si256();
+    if (k + 1 < K)
+        high = _mm256_maskz_loadu_epi16(columns, w + (size_t)(k + 1) * (size_t)ld);
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(low),
+                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
 }
 
-/* Four rows of w at four columns: four columns of the panel. */
-static void transpose_4x4(const float *w, size_t ld, float *panel)
+void MAP_NAME(pack_panel)(const map_value *w, int ld, int K, int C, int i, struct panels to)
+{
+    int columns = C - i * PANEL < PANEL ? C - i * PANEL : PANEL;
+    panel_value *panel = to.start + (size_t)i * to.stride;
+    for (int k = 0; k < K; k += PAIR, panel += PANEL)
+        _mm512_storeu_si512(
+            panel, pair_rows(w + (size_t)i * PANEL, ld, K, k, (__mmask16)((1u << columns) - 1)));
+}
+
+/* Four pairs of four rows. */
+static __m128 load_4(const map_value *from)
+{
+    return _mm_loadu_ps((const float *)(const void *)from);
+}
+
+static panel_value load_1(const map_value *from, int left)
+{
+    return from[0] | (left > 1 ? (panel_value)from[1] << 16 : 0);
+}
+
+#else
+
+void MAP_NAME(pack_panel)(const map_value *w, int ld, int K, int C, int i, struct panels to)
+{
+    int columns = C - i * PANEL < PANEL ? C - i * PANEL : PANEL;
+    panel_value *panel = to.start + (size_t)i * to.stride;
+    for (int k = 0; k < K; k++, panel += PANEL)
+        for (int c = 0; c < PANEL; c += VEC_WIDTH) {
+            const map_value *from = w + (size_t)k * (size_t)ld + i * PANEL + c;
+            int lanes = columns - c < VEC_WIDTH ? columns - c : VEC_WIDTH;
+            vec_store(panel + c, lanes > 0 ? map_load(from, lanes) : vec_zero());
+        }
+}
+
+static __m128 load_4(const map_value *from)
+{
+    return map_load_4(from);
+}
+
+static panel_value load_1(const map_value *from, int left)
+{
+    (void)left;
+    return map_load_1(from);
+}
+
+#endif
+
+/* Four rows of w at four values of depth: four columns of the panel. */
+static void transpose_4x4(const map_value *w, size_t ld, panel_value *panel)
 {
     __m128 row[4];
     for (int i = 0; i < 4; i++)
-        row[i] = _mm_loadu_ps(w + (size_t)i * ld);
+        row[i] = load_4(w + (size_t)i * ld);
     _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
     for (int i = 0; i < 4; i++)
-        _mm_storeu_ps(panel + (size_t)i * PANEL, row[i]);
+        _mm_storeu_ps((float *)(void *)(panel + (size_t)i * PANEL), row[i]);
 }
 
-void ISA_NAME(pack_panel_transposed)(const float *w, int ld, int K, int C, int i, struct panels to)
+void MAP_NAME(pack_panel_transposed)(const map_value *w, int ld, int K, int C, int i,
+                                     struct panels to)
 {
     int rows = K - i * PANEL < PANEL ? K - i * PANEL : PANEL, c = 0;
-    float *panel = to.start + (size_t)i * to.stride;
-    const float *from = w + (size_t)i * PANEL * (size_t)ld;
-    for (; rows == PANEL && c + 4 <= C; c += 4)
+    panel_value *panel = to.start + (size_t)i * to.stride;
+    const map_value *from = w + (size_t)i * PANEL * (size_t)ld;
+    for (; rows == PANEL && c + 4 * PAIR <= C; c += 4 * PAIR)
         for (int k = 0; k < PANEL; k += 4)
             transpose_4x4(from + (size_t)k * (size_t)ld + c, (size_t)ld,
-                          panel + (size_t)c * PANEL + k);
-    for (; c < C; c++)
+                          panel + (size_t)(c / PAIR) * PANEL + k);
+    for (; c < C; c += PAIR)
         for (int k = 0; k < PANEL; k++)
-            panel[(size_t)c * PANEL + (size_t)k] = k < rows ? from[(size_t)k * (size_t)ld + c] : 0;
+            panel[(size_t)(c / PAIR) * PANEL + (size_t)k] =
+                k < rows ? load_1(&from[(size_t)k * (size_t)ld + c], C - c) : 0;
 }

@@ -17,8 +17,8 @@ struct pw_backward {
     const struct grad *dz;
     struct view x;
     struct channels dz_channels, x_channels, sink_channels;
-    const float *w;
-    struct panels packed; /* w: (K,C), cut along C */
+    const map_value *w;
+    struct panels packed; /* w: (K,C) by rows */
     const struct grad_sink *sink;
     bool streams;
     float *dw;
@@ -26,17 +26,37 @@ struct pw_backward {
     double *partial_sums; /* sink->sums: (groups,2,C); sink->gate_sums: that array itself */
 };
 
-struct scratch {      /* one thread's */
-    struct panels dz; /* the tile's, (rows,K) */
-    struct panels x;  /* the tile's, (rows,width) */
+struct scratch {       /* one thread's */
+    struct operand dz; /* the tile's, (rows,K) */
+    struct operand x;  /* the tile's, (rows,width) */
     float *strip;
     struct prefetch_lines prefetch;
 };
 
-/* Bytes of the tile's panels of this many columns, and of its strip. */
-static size_t tile_bytes(const struct tile_plan *plan, int columns)
+/* Bytes of the tile's panels of this many columns, in one of the layouts. */
+static size_t by_columns_bytes(const struct tile_plan *plan, int columns)
 {
-    return panels_bytes(tile_plan_rows(plan), columns);
+    struct panels tile = panels_by_columns(NULL, tile_plan_rows(plan));
+    return panels_bytes(&tile, columns);
+}
+
+static size_t by_rows_bytes(const struct tile_plan *plan, int columns)
+{
+    struct panels tile = panels_by_rows(NULL, tile_plan_rows(plan));
+    return panels_bytes(&tile, columns);
+}
+
+static size_t packed_bytes(const struct conv *conv)
+{
+    struct panels packed = panels_by_rows(NULL, conv->K);
+    return panels_bytes(&packed, conv->in.C);
+}
+
+/* dz is both operands: of dx by columns, of dw by rows. */
+static size_t dz_bytes(const struct tile_plan *plan, int K)
+{
+    size_t by_rows = PRODUCT_OF_PAIRS ? cpu_aligned(by_rows_bytes(plan, K)) : 0;
+    return cpu_aligned(by_columns_bytes(plan, K)) + by_rows;
 }
 
 static size_t strip_bytes(const struct tile_plan *plan)
@@ -49,8 +69,13 @@ static struct scratch scratch_carve(const struct pw_backward *op, int thread)
     int rows = tile_plan_rows(&op->plan);
     char *memory = cpu_scratch(op->device, thread);
     struct scratch scratch = {.prefetch = {.count = 0}};
-    scratch.dz = panels_make(cpu_carve(&memory, tile_bytes(&op->plan, op->conv->K)), rows);
-    scratch.x = panels_make(cpu_carve(&memory, tile_bytes(&op->plan, op->plan.width)), rows);
+    void *dz = cpu_carve(&memory, by_columns_bytes(&op->plan, op->conv->K));
+    scratch.dz.by_columns = panels_by_columns(dz, rows);
+    if (PRODUCT_OF_PAIRS)
+        dz = cpu_carve(&memory, by_rows_bytes(&op->plan, op->conv->K));
+    scratch.dz.by_rows = panels_by_rows(dz, rows);
+    scratch.x.by_rows =
+        panels_by_rows(cpu_carve(&memory, by_rows_bytes(&op->plan, op->plan.width)), rows);
     scratch.strip = cpu_carve(&memory, strip_bytes(&op->plan));
     return scratch;
 }
@@ -61,10 +86,10 @@ static void add_wgrad(const struct pw_backward *op, const struct tile_columns *a
 {
     size_t C = (size_t)op->conv->in.C, K = (size_t)op->conv->K;
     bool is_first = at->tile->first == 0 && at->tile->image == tile_first(&op->plan, group).image;
-    struct product product = {.a = scratch->dz.start,
-                              .a_stride = scratch->dz.stride,
-                              .b = scratch->x.start,
-                              .b_stride = scratch->x.stride,
+    struct product product = {.a = scratch->dz.by_rows.start,
+                              .a_stride = scratch->dz.by_rows.stride,
+                              .b = scratch->x.by_rows.start,
+                              .b_stride = scratch->x.by_rows.stride,
                               .c = op->dw + at->c0,
                               .c_row = (size_t)op->conv->ld,
                               .rows = op->conv->K,
@@ -77,7 +102,7 @@ static void add_wgrad(const struct pw_backward *op, const struct tile_columns *a
         product.c_row = C;
         product.accumulates = !is_first;
     }
-    ISA_NAME(product_transposed)(&product);
+    MAP_NAME(product_transposed)(&product);
 }
 
 /* Columns [c0,c1), at most a strip, of dx = dz w, then the sink. */
@@ -87,8 +112,8 @@ static void send_dgrad(const struct pw_backward *op, const struct tile *tile, in
     size_t C = (size_t)op->conv->in.C, at = tile_row(&op->plan, tile) * C + (size_t)c0;
     const struct grad_sink *sink = op->sink;
     struct tile_columns in = {&op->plan, tile, (int)C, c0, c1};
-    struct product product = {.a = scratch->dz.start,
-                              .a_stride = scratch->dz.stride,
+    struct product product = {.a = scratch->dz.by_columns.start,
+                              .a_stride = scratch->dz.by_columns.stride,
                               .b = op->packed.start + (size_t)(c0 / PANEL) * op->packed.stride,
                               .b_stride = op->packed.stride,
                               .c = scratch->strip,
@@ -99,11 +124,11 @@ static void send_dgrad(const struct pw_backward *op, const struct tile *tile, in
                               .out = {map_to(sink->q, at), NULL, C, op->streams},
                               .prefetch = &scratch->prefetch};
     product.out.add = sink->add ? map_at(sink->add, at) : NULL;
-    ISA_NAME(product)(&product);
+    MAP_NAME(product)(&product);
     if (sink->sums)
-        ISA_NAME(epilogue_sink_sums)
+        MAP_NAME(epilogue_sink_sums)
     (&in, scratch->strip, sink, &op->sink_channels, op->partial_sums + (size_t)group * 2 * C);
-    else if (sink->gate_sums) ISA_NAME(epilogue_sink_sums)(&in, scratch->strip, sink,
+    else if (sink->gate_sums) MAP_NAME(epilogue_sink_sums)(&in, scratch->strip, sink,
                                                            &op->sink_channels, op->partial_sums);
 }
 
@@ -124,9 +149,9 @@ static void plan_prefetch(const struct pw_backward *op, int group, struct tile t
     prefetch_add(prefetch, tile_start(plan, &tile, op->x.z, C), in);
     prefetch_add(prefetch, tile_start(plan, &tile, op->dz->q, K), out);
     prefetch_add(prefetch, tile_start(plan, &tile, op->dz->of.z, K), out);
-    size_t steps = ISA_NAME(product_steps)(K, columns, rows);
+    size_t steps = MAP_NAME(product_steps)(K, columns, rows);
     if (op->sink)
-        steps += ISA_NAME(product_steps)(rows, columns, K);
+        steps += MAP_NAME(product_steps)(rows, columns, K);
     prefetch_spread(prefetch, steps);
 }
 
@@ -141,8 +166,8 @@ static void backward_job(void *context, int i, int thread)
     struct tile_columns out = {&op->plan, &tile, K, 0, K};
     struct tile_columns in = {&op->plan, &tile, C, c0, end};
     do {
-        ISA_NAME(prologue_grad)(&out, op->dz, &op->dz_channels, scratch.dz);
-        ISA_NAME(prologue_view)(&in, &op->x, &op->x_channels, scratch.x);
+        MAP_NAME(prologue_grad)(&out, op->dz, &op->dz_channels, &scratch.dz);
+        MAP_NAME(prologue_view)(&in, &op->x, &op->x_channels, &scratch.x);
         plan_prefetch(op, group, tile, end - c0, &scratch.prefetch);
         add_wgrad(op, &in, &scratch, group);
         for (int c = c0; op->sink && c < end; c += STRIP)
@@ -156,7 +181,7 @@ static void pack_job(void *context, int i, int thread)
 {
     const struct pw_backward *op = context;
     (void)thread;
-    ISA_NAME(pack_panel)(op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
+    MAP_NAME(pack_panel)(op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
 }
 
 /* Row k of dw: the groups in order. */
@@ -201,15 +226,15 @@ static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *
 {
     int C = conv->in.C, K = conv->K;
     return (struct cpu_need){
-        .scratch_bytes = cpu_aligned(tile_bytes(plan, K)) +
-                         cpu_aligned(tile_bytes(plan, plan->width)) + strip_bytes(plan),
-        .activated_bytes = tile_bytes(plan, plan->width),
+        .scratch_bytes =
+            dz_bytes(plan, K) + cpu_aligned(by_rows_bytes(plan, plan->width)) + strip_bytes(plan),
+        .activated_bytes = by_rows_bytes(plan, plan->width),
         .shared_bytes = 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
-                        cpu_aligned(panels_bytes(K, C)) +
+                        cpu_aligned(packed_bytes(conv)) +
                         cpu_aligned(partial_dw_bytes(plan, conv)) + partial_sums_bytes(plan, conv)};
 }
 
-struct cpu_need ISA_NAME(pw_backward_need)(const struct work *work)
+struct cpu_need MAP_NAME(pw_backward_need)(const struct work *work)
 {
     struct tile_plan plan = plan_of(&work->conv);
     return need_of(&plan, &work->conv);
@@ -225,7 +250,7 @@ static void carve_shared(struct pw_backward *op)
     op->x_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
     op->sink_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, of, NULL);
     op->dz_channels = channels_init(cpu_carve(&shared, channels_bytes(K)), K, &op->dz->of, op->dz);
-    op->packed = panels_make(cpu_carve(&shared, panels_bytes(K, C)), K);
+    op->packed = panels_by_rows(cpu_carve(&shared, packed_bytes(op->conv)), K);
     op->partial_dw = dw_bytes ? cpu_carve(&shared, dw_bytes) : NULL;
     op->partial_sums = cpu_carve(&shared, partial_sums_bytes(&op->plan, op->conv));
 }
@@ -243,7 +268,7 @@ static void clear_sums(struct pw_backward *op)
     }
 }
 
-void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
+void MAP_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
                            struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
     struct pw_backward op = {
@@ -263,5 +288,5 @@ void ISA_NAME(pw_backward)(struct device *device, const struct conv *conv, const
         cpu_run(device, conv->K, add_partial_row, &op);
     ISA_NAME(sink_finish)(conv, op.plan.groups, op.partial_sums, sink);
     if (sink)
-        device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof *dw;
+        device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof(map_value);
 }

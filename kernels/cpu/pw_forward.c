@@ -11,22 +11,29 @@ struct pw_forward {
     struct device *device;
     struct view x;
     struct channels channels;
-    const float *w;
-    struct panels packed; /* w^T: (C,K), cut along K */
-    float *z;
+    const map_value *w;
+    struct panels packed; /* w^T: (C,K) by rows */
+    map_value *z;
     bool streams;
     double *partial; /* (groups,2,K) or NULL */
 };
 
-struct scratch {     /* one thread's */
-    struct panels x; /* the tile's view */
+struct scratch {      /* one thread's */
+    struct operand x; /* the tile's view */
     float *strip;
     struct prefetch_lines prefetch;
 };
 
 static size_t x_bytes(const struct tile_plan *plan, const struct conv *conv)
 {
-    return panels_bytes(tile_plan_rows(plan), conv->in.C);
+    struct panels x = panels_by_columns(NULL, tile_plan_rows(plan));
+    return panels_bytes(&x, conv->in.C);
+}
+
+static size_t packed_bytes(const struct conv *conv)
+{
+    struct panels packed = panels_by_rows(NULL, conv->in.C);
+    return panels_bytes(&packed, conv->K);
 }
 
 static size_t strip_bytes(const struct tile_plan *plan)
@@ -38,8 +45,8 @@ static struct scratch scratch_carve(const struct pw_forward *op, int thread)
 {
     char *memory = cpu_scratch(op->device, thread);
     struct scratch scratch = {.prefetch = {.count = 0}};
-    scratch.x =
-        panels_make(cpu_carve(&memory, x_bytes(&op->plan, op->conv)), tile_plan_rows(&op->plan));
+    scratch.x.by_columns = panels_by_columns(cpu_carve(&memory, x_bytes(&op->plan, op->conv)),
+                                             tile_plan_rows(&op->plan));
     scratch.strip = cpu_carve(&memory, strip_bytes(&op->plan));
     return scratch;
 }
@@ -50,9 +57,9 @@ static void forward_strip(const struct pw_forward *op, const struct tile *tile, 
 {
     int K = op->conv->K;
     struct tile_columns out = {&op->plan, tile, K, c0, c1};
-    float *z = op->z + tile_row(&op->plan, tile) * (size_t)K + c0;
-    struct product product = {.a = scratch->x.start,
-                              .a_stride = scratch->x.stride,
+    map_value *z = op->z + tile_row(&op->plan, tile) * (size_t)K + c0;
+    struct product product = {.a = scratch->x.by_columns.start,
+                              .a_stride = scratch->x.by_columns.stride,
                               .b = op->packed.start + (size_t)(c0 / PANEL) * op->packed.stride,
                               .b_stride = op->packed.stride,
                               .c = scratch->strip,
@@ -62,9 +69,9 @@ static void forward_strip(const struct pw_forward *op, const struct tile *tile, 
                               .depth = op->conv->in.C,
                               .out = {z, NULL, (size_t)K, op->streams},
                               .prefetch = &scratch->prefetch};
-    ISA_NAME(product)(&product);
+    MAP_NAME(product)(&product);
     if (op->partial)
-        ISA_NAME(epilogue_sums)(&out, scratch->strip, op->partial + (size_t)group * 2 * (size_t)K);
+        MAP_NAME(epilogue_sums)(&out, scratch->strip, op->partial + (size_t)group * 2 * (size_t)K);
 }
 
 static void plan_prefetch(const struct pw_forward *op, int group, struct tile tile, int columns,
@@ -76,7 +83,7 @@ static void plan_prefetch(const struct pw_forward *op, int group, struct tile ti
         return;
     prefetch_add(prefetch, tile_start(&op->plan, &tile, op->x.z, C),
                  (size_t)(tile_rows(&tile) * C));
-    prefetch_spread(prefetch, ISA_NAME(product_steps)(rows, columns, C));
+    prefetch_spread(prefetch, MAP_NAME(product_steps)(rows, columns, C));
 }
 
 static void forward_job(void *context, int i, int thread)
@@ -89,7 +96,7 @@ static void forward_job(void *context, int i, int thread)
     struct tile_columns in = {&op->plan, &tile, C, 0, C};
     end = end < K ? end : K;
     do {
-        ISA_NAME(prologue_view)(&in, &op->x, &op->channels, scratch.x);
+        MAP_NAME(prologue_view)(&in, &op->x, &op->channels, &scratch.x);
         plan_prefetch(op, group, tile, end - c0, &scratch.prefetch);
         for (int c = c0; c < end; c += STRIP)
             forward_strip(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
@@ -102,7 +109,7 @@ static void pack_job(void *context, int i, int thread)
 {
     const struct pw_forward *op = context;
     (void)thread;
-    ISA_NAME(pack_panel_transposed)
+    MAP_NAME(pack_panel_transposed)
     (op->w, op->conv->ld, op->conv->K, op->conv->in.C, i, op->packed);
 }
 
@@ -118,14 +125,14 @@ static size_t partial_bytes(const struct tile_plan *plan, const struct conv *con
 
 static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *conv)
 {
-    size_t packed_bytes = panels_bytes(conv->in.C, conv->K);
     return (struct cpu_need){.scratch_bytes = cpu_aligned(x_bytes(plan, conv)) + strip_bytes(plan),
                              .activated_bytes = x_bytes(plan, conv),
                              .shared_bytes = cpu_aligned(channels_bytes(conv->in.C)) +
-                                             cpu_aligned(packed_bytes) + partial_bytes(plan, conv)};
+                                             cpu_aligned(packed_bytes(conv)) +
+                                             partial_bytes(plan, conv)};
 }
 
-struct cpu_need ISA_NAME(pw_forward_need)(const struct work *work)
+struct cpu_need MAP_NAME(pw_forward_need)(const struct work *work)
 {
     struct tile_plan plan = plan_of(&work->conv);
     return need_of(&plan, &work->conv);
@@ -133,17 +140,17 @@ struct cpu_need ISA_NAME(pw_forward_need)(const struct work *work)
 
 static void carve_shared(struct pw_forward *op, bool takes_sums)
 {
-    int C = op->conv->in.C, K = op->conv->K;
+    int C = op->conv->in.C;
     char *shared = cpu_shared(op->device);
     op->channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
-    op->packed = panels_make(cpu_carve(&shared, panels_bytes(C, K)), C);
+    op->packed = panels_by_rows(cpu_carve(&shared, packed_bytes(op->conv)), C);
     if (takes_sums) {
         op->partial = cpu_carve(&shared, partial_bytes(&op->plan, op->conv));
         memset(op->partial, 0, partial_bytes(&op->plan, op->conv));
     }
 }
 
-void ISA_NAME(pw_forward)(struct device *device, const struct conv *conv, struct view x,
+void MAP_NAME(pw_forward)(struct device *device, const struct conv *conv, struct view x,
                           const void *w, void *z, const struct norm_forward *norm)
 {
     struct pw_forward op = {.conv = conv, .device = device, .x = x, .w = w, .z = z};

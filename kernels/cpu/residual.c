@@ -6,14 +6,14 @@ struct residual {
     struct dims map;
     struct view x, y;
     struct channels x_channels, y_channels;
-    float *sum;
+    map_value *sum;
 };
 
 VEC_INLINE vec seen(enum act act, const struct view *view, const struct channels *channels,
                     const float *gate, const int lanes, size_t at, int c)
 {
     struct view_vec k = view_vec_load(channels, c);
-    vec value = view_value(act, &k, vec_load_part(map_at(view->z, at), lanes));
+    vec value = view_value(act, &k, map_load(map_at(view->z, at), lanes));
     return view->gate ? value * vec_load_part(gate + c, lanes) : value;
 }
 
@@ -26,15 +26,15 @@ VEC_INLINE void add_pixels(enum act x_act, enum act y_act, const struct residual
     for (size_t pixel = (size_t)n * pixels, end = pixel + pixels; pixel < end; pixel++) {
         size_t at = pixel * C;
         for (int c = 0; c < whole; c += VEC_WIDTH)
-            vec_store(op->sum + at + c,
+            map_store(op->sum + at + c,
                       seen(x_act, &op->x, &op->x_channels, x_gate, VEC_WIDTH, at + c, c) +
-                          seen(y_act, &op->y, &op->y_channels, y_gate, VEC_WIDTH, at + c, c));
+                          seen(y_act, &op->y, &op->y_channels, y_gate, VEC_WIDTH, at + c, c),
+                      VEC_WIDTH);
         if (lanes)
-            vec_store_part(
-                op->sum + at + whole,
-                seen(x_act, &op->x, &op->x_channels, x_gate, lanes, at + whole, whole) +
-                    seen(y_act, &op->y, &op->y_channels, y_gate, lanes, at + whole, whole),
-                lanes);
+            map_store(op->sum + at + whole,
+                      seen(x_act, &op->x, &op->x_channels, x_gate, lanes, at + whole, whole) +
+                          seen(y_act, &op->y, &op->y_channels, y_gate, lanes, at + whole, whole),
+                      lanes);
     }
 }
 
@@ -51,17 +51,17 @@ static void residual_job(void *context, int n, int thread)
         add_pixels(op->x.act, op->y.act, op, n, x_gate, y_gate);
 }
 
-struct cpu_need ISA_NAME(residual_forward_need)(const struct work *work)
+struct cpu_need MAP_NAME(residual_forward_need)(const struct work *work)
 {
     return (struct cpu_need){.shared_bytes = 2 * cpu_aligned(channels_bytes(work->conv.in.C))};
 }
 
-void ISA_NAME(residual_forward)(struct device *device, struct dims map, struct view x,
+void MAP_NAME(residual_forward)(struct device *device, struct dims map, struct view x,
                                 struct view y, void *sum)
 {
     struct residual op = {.map = map, .x = x, .y = y, .sum = sum};
     struct work work = {.kind = WORK_RESIDUAL_FORWARD, .conv = {.in = map}};
-    struct cpu_need need = ISA_NAME(residual_forward_need)(&work);
+    struct cpu_need need = MAP_NAME(residual_forward_need)(&work);
     size_t bytes = channels_bytes(map.C);
     if (!cpu_reserve(device, &work, &need))
         return;

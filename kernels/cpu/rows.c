@@ -4,12 +4,12 @@ VEC_INLINE void load_view(enum act act, const int lanes, const struct row_shape 
                           const struct view_row *row, float *to)
 {
     const struct row_shape at = *shape;
-    const float *z = row->z;
+    const map_value *z = row->z;
     struct view_vec k = row->k;
     vec gate = row->gate;
     for (int col = 0; col < at.W; col++, z += at.stride, to += VEC_WIDTH) {
         __builtin_prefetch(z + at.prefetch, 0, 1); /* into L2: L1 has no room for it */
-        vec_store(to, view_value(act, &k, vec_load_part(z, lanes)) * gate);
+        vec_store(to, view_value(act, &k, map_load(z, lanes)) * gate);
     }
 }
 
@@ -22,7 +22,7 @@ VEC_INLINE void load_view_lanes(enum act act, const struct row_shape *shape,
         load_view(act, shape->lanes, shape, row, to);
 }
 
-void ISA_NAME(row_load_view)(const struct row_shape *shape, const struct view_row *row, float *to)
+void MAP_NAME(row_load_view)(const struct row_shape *shape, const struct view_row *row, float *to)
 {
     ACT_SWITCH(row->act, load_view_lanes, shape, row, to);
 }
@@ -31,7 +31,7 @@ VEC_INLINE void load_grad(enum act act, const int lanes, const struct row_shape 
                           const struct grad_row *row, float *to)
 {
     const struct row_shape at = *shape;
-    const float *z = row->z, *q = row->q;
+    const map_value *z = row->z, *q = row->q;
     int q_stride = row->q_stride;
     struct grad_vec k = row->k;
     vec s = row->s, p = row->p;
@@ -39,7 +39,7 @@ VEC_INLINE void load_grad(enum act act, const int lanes, const struct row_shape 
     for (int col = 0; col < at.W; col++, to += VEC_WIDTH) {
         __builtin_prefetch(z + at.prefetch, 0, 1); /* into L2: L1 has no room for it */
         __builtin_prefetch(q + q_prefetch, 0, 1);
-        vec_store(to, grad_value(act, &k, vec_load_part(z, lanes), vec_load_part(q, lanes), s, p));
+        vec_store(to, grad_value(act, &k, map_load(z, lanes), map_load(q, lanes), s, p));
         z += at.stride;
         q += q_stride;
     }
@@ -54,28 +54,28 @@ VEC_INLINE void load_grad_lanes(enum act act, const struct row_shape *shape,
         load_grad(act, shape->lanes, shape, row, to);
 }
 
-void ISA_NAME(row_load_grad)(const struct row_shape *shape, const struct grad_row *row, float *to)
+void MAP_NAME(row_load_grad)(const struct row_shape *shape, const struct grad_row *row, float *to)
 {
     ACT_SWITCH(row->act, load_grad_lanes, shape, row, to);
 }
 
-VEC_INLINE void store_pixel(float *to, vec value, const int lanes, bool streams)
+VEC_INLINE void store_pixel(map_value *to, vec value, const int lanes, bool streams)
 {
     if (lanes == VEC_WIDTH && streams)
-        vec_stream(to, value);
+        map_stream(to, value);
     else
-        vec_store_part(to, value, lanes);
+        map_store(to, value, lanes);
 }
 
 /* Two sets of sums, for even and odd pixels: one alone waits for its own last addition. */
 VEC_INLINE void store_row(const int lanes, const struct row_shape *shape, const float *from,
-                          float *z, bool streams, struct raw_sums *sums)
+                          map_value *z, bool streams, struct raw_sums *sums)
 {
     const struct row_shape at = *shape;
     struct raw_sums parts[2] = {*sums, raw_sums_about(sums->shift)};
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
-            vec value = vec_load(from + (ptrdiff_t)(col + odd) * VEC_WIDTH);
+            vec value = map_round(vec_load(from + (ptrdiff_t)(col + odd) * VEC_WIDTH));
             store_pixel(z + (ptrdiff_t)(col + odd) * at.stride, value, lanes, streams);
             raw_sums_add(&parts[odd], value);
         }
@@ -83,8 +83,8 @@ VEC_INLINE void store_row(const int lanes, const struct row_shape *shape, const 
     sums->square = parts[0].square + parts[1].square;
 }
 
-void ISA_NAME(row_store)(const struct row_shape *shape, const float *from, float *z, bool streams,
-                         struct raw_sums *sums)
+void MAP_NAME(row_store)(const struct row_shape *shape, const float *from, map_value *z,
+                         bool streams, struct raw_sums *sums)
 {
     if (shape->lanes == VEC_WIDTH)
         store_row(VEC_WIDTH, shape, from, z, streams, sums);
@@ -102,12 +102,12 @@ VEC_INLINE void store_sink(enum act act, const enum sink_kind kind, const int la
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
             ptrdiff_t pixel = col + odd, place = pixel * at.stride;
-            vec q = vec_load(from + pixel * VEC_WIDTH) +
-                    vec_load_part(sink.add + pixel * sink.add_stride, lanes);
+            vec q = map_round(vec_load(from + pixel * VEC_WIDTH) +
+                              map_load(sink.add + pixel * sink.add_stride, lanes));
             store_pixel(sink.q + place, q, lanes, sink.streams);
             if (kind != SINK_PLAIN)
                 sink_sums_add(act, kind == SINK_GATE, &parts[odd], &sink.k, sink.mean, q,
-                              vec_load_part(sink.z + place, lanes));
+                              map_load(sink.z + place, lanes));
         }
     sink.sums->gated = parts[0].gated + parts[1].gated;
     sink.sums->sum = parts[0].sum + parts[1].sum;
@@ -124,7 +124,7 @@ VEC_INLINE void store_sink_lanes(enum act act, const enum sink_kind kind,
         store_sink(act, kind, shape->lanes, shape, from, sink);
 }
 
-void ISA_NAME(row_store_sink)(const struct row_shape *shape, const float *from,
+void MAP_NAME(row_store_sink)(const struct row_shape *shape, const float *from,
                               const struct sink_row *sink)
 {
     switch (sink->kind) {

@@ -88,16 +88,13 @@ static size_t wide_bytes(const struct work *work)
     return (size_t)work->conv.in.N * (size_t)work->conv.in.C * sizeof(float);
 }
 
-/* One behind the other: the pool, then the products. */
-struct cpu_need ISA_NAME(excite_forward_need)(const struct work *work)
+struct cpu_need ISA_NAME(gate_forward_need)(const struct work *work)
 {
-    struct cpu_need products = {.shared_bytes = hidden_bytes(work)};
-    return cpu_need_most(ISA_NAME(pool_forward_need)(work), products);
+    return (struct cpu_need){.shared_bytes = hidden_bytes(work)};
 }
 
-void ISA_NAME(excite_forward)(struct device *device, struct dims dims,
-                              const struct squeeze_excite *se, struct view x, const float *mean,
-                              const struct excitation *out)
+void ISA_NAME(gate_forward)(struct device *device, struct dims dims,
+                            const struct squeeze_excite *se, const struct excitation *out)
 {
     struct se op = {.se = se,
                     .N = dims.N,
@@ -105,8 +102,7 @@ void ISA_NAME(excite_forward)(struct device *device, struct dims dims,
                     .out_hidden = out->hidden,
                     .out_gate = out->gate};
     struct work work = work_of(WORK_EXCITE_FORWARD, dims, se);
-    struct cpu_need need = ISA_NAME(excite_forward_need)(&work);
-    ISA_NAME(pool_forward)(device, dims, x, mean, out->pooled, out->pool_sums);
+    struct cpu_need need = ISA_NAME(gate_forward_need)(&work);
     if (!cpu_reserve(device, &work, &need))
         return;
     op.active = cpu_shared(device);

@@ -1,23 +1,11 @@
+#include "kernels/cpu/chunks.h"
+#include "kernels/cpu/map.h"
 #include "kernels/cpu/ops.h"
-#include "kernels/cpu/vec.h"
-#include <string.h>
-
-enum { CHUNK = 1 << 16 }; /* elements of a job */
-
-static int chunks(size_t count)
-{
-    return (int)((count + CHUNK - 1) / CHUNK);
-}
-
-static size_t chunk_end(int i, size_t count)
-{
-    size_t end = ((size_t)i + 1) * CHUNK;
-    return end < count ? end : count;
-}
 
 struct segment {
     const struct sgd *sgd;
     struct sgd_segment of;
+    map_value *shadow; /* of all weights; NULL where it is the weights themselves */
 };
 
 VEC_INLINE void sgd_vector(const struct segment *segment, size_t i, int lanes)
@@ -28,8 +16,10 @@ VEC_INLINE void sgd_vector(const struct segment *segment, size_t i, int lanes)
     vec v = sgd->momentum * vec_load_part(sgd->v + i, lanes) + d;
     vec_store_part(sgd->v + i, v, lanes);
     vec_store_part(sgd->g + i, vec_zero(), lanes);
-    vec_store_part(sgd->w + i, w - sgd->rate * (sgd->is_nesterov ? d + sgd->momentum * v : v),
-                   lanes);
+    w = w - sgd->rate * (sgd->is_nesterov ? d + sgd->momentum * v : v);
+    vec_store_part(sgd->w + i, w, lanes);
+    if (segment->shadow)
+        map_store(segment->shadow + i, w, lanes);
 }
 
 static void sgd_job(void *context, int job, int thread)
@@ -44,105 +34,38 @@ static void sgd_job(void *context, int job, int thread)
         sgd_vector(segment, i, (int)(end - i));
 }
 
-void ISA_NAME(sgd_step)(struct device *device, const struct sgd *sgd)
+void MAP_NAME(sgd_step)(struct device *device, const struct sgd *sgd)
 {
     if (sgd->flaw && *sgd->flaw != FLAW_NONE)
         return;
     for (int i = 0; i < sgd->segment_count; i++) {
-        struct segment segment = {sgd, sgd->segments[i]};
+        struct segment segment = {sgd, sgd->segments[i], NULL};
+        if (sgd->shadow != sgd->w)
+            segment.shadow = sgd->shadow;
         cpu_run(device, chunks(segment.of.count), sgd_job, &segment);
-        cpu_cast(device, segment.of.count, sgd->w + segment.of.first,
-                 (float *)sgd->shadow + segment.of.first);
     }
 }
 
-struct fold {
+struct cast {
     size_t count;
-    void *x, *sum;
+    const float *w;
+    map_value *to;
 };
 
-static void fold_job(void *context, int job, int thread)
+static void cast_job(void *context, int job, int thread)
 {
-    const struct fold *op = context;
-    size_t end = chunk_end(job, op->count);
-    float *x = op->x, *sum = op->sum;
-    (void)thread;
-    for (size_t i = (size_t)job * CHUNK; i < end; i++) {
-        sum[i] += x[i];
-        x[i] = 0;
-    }
-}
-
-void ISA_NAME(fold)(struct device *device, size_t count, float *x, float *sum)
-{
-    struct fold op = {count, x, sum};
-    cpu_run(device, chunks(count), fold_job, &op);
-}
-
-static void fold_doubles_job(void *context, int job, int thread)
-{
-    const struct fold *op = context;
-    size_t end = chunk_end(job, op->count);
-    double *x = op->x, *sum = op->sum;
-    (void)thread;
-    for (size_t i = (size_t)job * CHUNK; i < end; i++) {
-        sum[i] += x[i];
-        x[i] = 0;
-    }
-}
-
-void ISA_NAME(fold_doubles)(struct device *device, size_t count, double *x, double *sum)
-{
-    struct fold op = {count, x, sum};
-    cpu_run(device, chunks(count), fold_doubles_job, &op);
-}
-
-struct search {
-    size_t count;
-    const float *x;
-    size_t *found; /* per job: the first bad element or count */
-};
-
-static bool is_nonfinite(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x7f800000u) == 0x7f800000u;
-}
-
-static void search_job(void *context, int job, int thread)
-{
-    const struct search *op = context;
+    const struct cast *op = context;
     size_t i = (size_t)job * CHUNK, end = chunk_end(job, op->count);
     (void)thread;
-    vec zero = vec_zero(); /* x * 0 is NaN unless x is finite, and NaN stays */
     for (; i + VEC_WIDTH <= end; i += VEC_WIDTH)
-        zero += vec_load(op->x + i) * 0.0f;
-    if (vec_sum(zero) != 0.0f)
-        i = (size_t)job * CHUNK;
-    while (i < end && !is_nonfinite(op->x[i]))
-        i++;
-    op->found[job] = i < end ? i : op->count;
+        map_store(op->to + i, vec_load(op->w + i), VEC_WIDTH);
+    if (i < end)
+        map_store(op->to + i, vec_load_part(op->w + i, (int)(end - i)), (int)(end - i));
 }
 
-struct cpu_need ISA_NAME(find_nonfinite_need)(const struct work *work)
+void MAP_NAME(cast)(struct device *device, size_t count, const float *w, void *to)
 {
-    return (struct cpu_need){.shared_bytes = (size_t)chunks(work->count) * sizeof(size_t)};
-}
-
-void ISA_NAME(find_nonfinite)(struct device *device, size_t count, const float *x, struct flaw flaw)
-{
-    int jobs = chunks(count);
-    struct work work = {.kind = WORK_FIND_NONFINITE, .count = count};
-    struct cpu_need need = ISA_NAME(find_nonfinite_need)(&work);
-    if (!cpu_reserve(device, &work, &need))
-        return;
-    size_t *found = cpu_shared(device);
-    struct search op = {count, x, found};
-    cpu_run(device, jobs, search_job, &op);
-    for (int job = 0; job < jobs; job++)
-        if (found[job] != count) {
-            cpu_note_flaw(&flaw, found[job]);
-            return;
-        }
+    struct cast op = {count, w, to};
+    if (to != w)
+        cpu_run(device, chunks(count), cast_job, &op);
 }

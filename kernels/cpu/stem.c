@@ -1,6 +1,6 @@
 #include "kernels/cpu/stem.h"
 
-struct stem_plan ISA_NAME(stem_plan)(const struct conv *conv)
+struct stem_plan MAP_NAME(stem_plan)(const struct conv *conv)
 {
     const int jobs = 32;
     struct stem_plan plan = {.in = conv->in, .out = conv_out(conv), .S = conv->S, .ld = conv->ld};
@@ -23,16 +23,24 @@ static float act_scalar(enum act act, float x)
     return act_value(act, vec_set(x))[0];
 }
 
-void ISA_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x, int n, int ih,
+static void widen(const map_value *from, int count, float *to)
+{
+    for (int i = 0; i < count; i += VEC_WIDTH) {
+        int lanes = count - i < VEC_WIDTH ? count - i : VEC_WIDTH;
+        vec_store_part(to + i, map_load(from + i, lanes), lanes);
+    }
+}
+
+void MAP_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x, int n, int ih,
                              float *to)
 {
     struct dims in = plan->in;
     memset(to, 0, plan->image_row_floats * sizeof *to);
     if (ih < 0 || ih >= in.H)
         return;
-    const float *from = map_at(x->z, ((size_t)n * in.H + ih) * in.W * in.C);
+    const map_value *from = map_at(x->z, ((size_t)n * in.H + ih) * in.W * in.C);
     to += plan->left * in.C;
-    memcpy(to, from, sizeof *to * (size_t)in.W * (size_t)in.C);
+    widen(from, in.W * in.C, to);
     if (!x->scale && !x->gate && x->act == ACT_NONE)
         return;
     for (int c = 0; c < in.C; c++) {

@@ -17,7 +17,7 @@ struct stem_plan { /* a function of the shape alone. A job is a run of whole ima
     size_t image_row_floats; /* a padded image row */
 };
 
-struct stem_plan ISA_NAME(stem_plan)(const struct conv *conv);
+struct stem_plan MAP_NAME(stem_plan)(const struct conv *conv);
 
 static inline int stem_first_image(const struct stem_plan *plan, int group)
 {
@@ -43,7 +43,7 @@ static inline size_t stem_weight_bytes(const struct stem_plan *plan)
 
 /* Image row ih of image n through its view into `to`, padding columns 0; all 0 outside the image.
  */
-void ISA_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x, int n, int ih,
+void MAP_NAME(stem_load_row)(const struct stem_plan *plan, const struct view *x, int n, int ih,
                              float *to);
 
 #endif

@@ -70,13 +70,13 @@ static void load_dz(const struct job *job, int v, int n, int oh)
     const float *s = view_gate_row(&op->dz.of, &op->channels, out.C, n) + c;
     const float *p = grad_p_row(&op->dz, &op->channels, out.C, n) + c;
     struct grad_row row = {.z = map_at(op->dz.of.z, at),
-                           .q = op->dz.q ? map_at(op->dz.q, at) : op->channels.zeros + c,
+                           .q = op->dz.q ? map_at(op->dz.q, at) : map_zeros(op->channels.zeros),
                            .q_stride = op->dz.q ? out.C : 0,
                            .k = grad_vec_load(&op->channels, c),
                            .s = vec_load_part(s, lanes),
                            .p = vec_load_part(p, lanes),
                            .act = op->dz.of.act};
-    ISA_NAME(row_load_grad)(&shape, &row, job->dz);
+    MAP_NAME(row_load_grad)(&shape, &row, job->dz);
 }
 
 static void end_tile(const struct job *job)
@@ -97,7 +97,7 @@ static void backward_row(struct job *job, int n, int oh)
     const struct stem_plan *plan = &job->op->plan;
     for (int kh = 0; kh < STEM_R; kh++) {
         float *row = job->image_rows + kh * plan->image_row_floats;
-        ISA_NAME(stem_load_row)(plan, &job->op->x, n, oh * plan->S - plan->top + kh, row);
+        MAP_NAME(stem_load_row)(plan, &job->op->x, n, oh * plan->S - plan->top + kh, row);
         job->image[kh] = row;
     }
     for (int v = 0; v < plan->vectors; v++) {
@@ -126,9 +126,9 @@ static struct cpu_need need_of(const struct stem_plan *plan)
         .shared_bytes = cpu_aligned(partial_bytes(plan)) + channels_bytes(plan->out.C)};
 }
 
-struct cpu_need ISA_NAME(stem_backward_need)(const struct work *work)
+struct cpu_need MAP_NAME(stem_backward_need)(const struct work *work)
 {
-    struct stem_plan plan = ISA_NAME(stem_plan)(&work->conv);
+    struct stem_plan plan = MAP_NAME(stem_plan)(&work->conv);
     return need_of(&plan);
 }
 
@@ -171,10 +171,10 @@ static void reduce(const struct backward *op, float *dw)
         }
 }
 
-void ISA_NAME(stem_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
+void MAP_NAME(stem_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
                              struct view x, float *dw)
 {
-    struct backward op = {.device = device, .plan = ISA_NAME(stem_plan)(conv), .dz = *dz, .x = x};
+    struct backward op = {.device = device, .plan = MAP_NAME(stem_plan)(conv), .dz = *dz, .x = x};
     const struct stem_plan *plan = &op.plan;
     struct dims out = plan->out;
     struct cpu_need need = need_of(plan);

@@ -7,8 +7,8 @@ struct forward {
     struct device *device;
     struct stem_plan plan;
     struct view x;
-    const float *w;
-    float *z;
+    const map_value *w;
+    map_value *z;
     bool streams;
     double *partial; /* (groups,2,K) */
 };
@@ -75,8 +75,8 @@ static void output_row(struct job *job, int n, int oh)
         correlate(job, v);
         if (job->tile_rows == 0)
             *sums = raw_sums_about(vec_load(job->row + out.W / 2 * VEC_WIDTH));
-        float *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + v * VEC_WIDTH;
-        ISA_NAME(row_store)(&shape, job->row, z, op->streams, sums);
+        map_value *z = op->z + ((size_t)n * out.H + oh) * out.W * out.C + v * VEC_WIDTH;
+        MAP_NAME(row_store)(&shape, job->row, z, op->streams, sums);
     }
 }
 
@@ -98,7 +98,7 @@ static void forward_image(struct job *job, int n)
     for (int oh = 0; oh < plan->out.H; oh++) {
         for (int kh = 0; kh < STEM_R; kh++) {
             float *row = job->image_rows + kh * plan->image_row_floats;
-            ISA_NAME(stem_load_row)(plan, &op->x, n, oh * plan->S - plan->top + kh, row);
+            MAP_NAME(stem_load_row)(plan, &op->x, n, oh * plan->S - plan->top + kh, row);
             job->image[kh] = row;
         }
         output_row(job, n, oh);
@@ -114,8 +114,8 @@ static void pack_weights(struct job *job)
     float *to = job->w;
     for (int v = 0; v < plan->vectors; v++)
         for (int tap = 0; tap < plan->taps; tap++, to += VEC_WIDTH) {
-            const float *from = job->op->w + (ptrdiff_t)tap * plan->ld + v * VEC_WIDTH;
-            vec_store(to, vec_load_part(from, stem_lanes(plan, v)));
+            const map_value *from = job->op->w + (ptrdiff_t)tap * plan->ld + v * VEC_WIDTH;
+            vec_store(to, map_load(from, stem_lanes(plan, v)));
         }
 }
 
@@ -156,17 +156,17 @@ static struct cpu_need need_of(const struct stem_plan *plan)
         .shared_bytes = sizeof(double) * 2 * (size_t)plan->groups * (size_t)plan->out.C};
 }
 
-struct cpu_need ISA_NAME(stem_forward_need)(const struct work *work)
+struct cpu_need MAP_NAME(stem_forward_need)(const struct work *work)
 {
-    struct stem_plan plan = ISA_NAME(stem_plan)(&work->conv);
+    struct stem_plan plan = MAP_NAME(stem_plan)(&work->conv);
     return need_of(&plan);
 }
 
-void ISA_NAME(stem_forward)(struct device *device, const struct conv *conv, struct view x,
+void MAP_NAME(stem_forward)(struct device *device, const struct conv *conv, struct view x,
                             const void *w, void *z, const struct norm_forward *norm)
 {
     struct forward op = {
-        .device = device, .plan = ISA_NAME(stem_plan)(conv), .x = x, .w = w, .z = z};
+        .device = device, .plan = MAP_NAME(stem_plan)(conv), .x = x, .w = w, .z = z};
     const struct stem_plan *plan = &op.plan;
     struct dims out = plan->out;
     struct cpu_need need = need_of(plan);

@@ -5,6 +5,7 @@
 #ifndef KERNELS_CPU_TILE_H
 #define KERNELS_CPU_TILE_H
 
+#include "kernels/cpu/map.h"
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/view.h"
 
@@ -60,8 +61,8 @@ struct tile_columns {
 };
 
 /* The rows of a tile in a map of C channels, or NULL. */
-static inline const float *tile_start(const struct tile_plan *plan, const struct tile *tile,
-                                      const float *map, int C)
+static inline const map_value *tile_start(const struct tile_plan *plan, const struct tile *tile,
+                                          const map_value *map, int C)
 {
     return map ? map + tile_row(plan, tile) * (size_t)C : NULL;
 }
@@ -73,19 +74,19 @@ enum { STRIP = 3 * PANEL };
 #ifdef ISA_SUFFIX
 
 /* to = the view, columns behind the last 0 up to a whole vector. */
-void ISA_NAME(prologue_view)(const struct tile_columns *at, const struct view *view,
-                             const struct channels *channels, struct panels to);
+void MAP_NAME(prologue_view)(const struct tile_columns *at, const struct view *view,
+                             const struct channels *channels, const struct operand *to);
 
 /* to = dz. */
-void ISA_NAME(prologue_grad)(const struct tile_columns *at, const struct grad *grad,
-                             const struct channels *channels, struct panels to);
+void MAP_NAME(prologue_grad)(const struct tile_columns *at, const struct grad *grad,
+                             const struct channels *channels, const struct operand *to);
 
 /* Adds sum z and sum z^2 of a strip of z to sums (2,C). */
-void ISA_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums);
+void MAP_NAME(epilogue_sums)(const struct tile_columns *at, const float *strip, double *sums);
 
 /* Adds what the sink asks for of a strip of q to `sums`, shaped as its sums (2,C) or gate_sums
  * (N,3,C). */
-void ISA_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
+void MAP_NAME(epilogue_sink_sums)(const struct tile_columns *at, const float *strip,
                                   const struct grad_sink *sink, const struct channels *of,
                                   double *sums);
 

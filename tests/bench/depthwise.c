@@ -218,7 +218,8 @@ static void show_network(struct device *device, int pixels, double peak, long ro
 int main(int argc, char **argv)
 {
     struct device *device = NULL;
-    struct device_cfg cfg = {"cpu", argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2, ISA_AUTO};
+    struct device_cfg cfg = {"cpu", argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2, ISA_AUTO,
+                             PRECISION_FP32};
     const char *set = argc > 3 ? argv[3] : "layers";
     long row = argc > 4 ? strtol(argv[4], NULL, 10) : -1;
     if ((argc > 2 && isa_parse(argv[2], &cfg.isa) != ERR_OK) ||

@@ -176,7 +176,8 @@ int main(int argc, char **argv)
     double total[2] = {0, 0};
     int resolution = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 32,
         N = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 64;
-    struct device_cfg cfg = {"cpu", argc > 3 ? (int)strtol(argv[3], NULL, 10) : 2, ISA_AUTO};
+    struct device_cfg cfg = {"cpu", argc > 3 ? (int)strtol(argv[3], NULL, 10) : 2, ISA_AUTO,
+                             PRECISION_FP32};
     if ((argc > 4 && isa_parse(argv[4], &cfg.isa) != ERR_OK) ||
         device_open(&cfg, &device) != ERR_OK) {
         fprintf(stderr, "%s\n", err_text());

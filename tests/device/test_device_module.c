@@ -16,7 +16,7 @@
 static struct device *open_device(const char *name)
 {
     struct device *device = NULL;
-    struct device_cfg cfg = {name, 1, ISA_AUTO};
+    struct device_cfg cfg = {name, 1, ISA_AUTO, PRECISION_FP32};
     if (device_open(&cfg, &device) != ERR_OK)
         fail_msg("%s", err_text());
     return device;
@@ -25,7 +25,7 @@ static struct device *open_device(const char *name)
 static void check_refused(const char *name, const char *what, const char *cure)
 {
     struct device *device = NULL;
-    struct device_cfg cfg = {name, 1, ISA_AUTO};
+    struct device_cfg cfg = {name, 1, ISA_AUTO, PRECISION_FP32};
     assert_int_equal(device_open(&cfg, &device), ERR_UNAVAILABLE);
     assert_null(device);
     print_message("%s\n", err_text());

@@ -1,6 +1,7 @@
 #include "tests/kernels/check.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "tests/kernels/narrow_device.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,17 @@
 #include <unistd.h>
 
 static enum isa process_isa = ISA_AUTO;
+static enum precision process_precision = PRECISION_FP32;
 
-static int run_isa(const char *name, int (*run_group)(void))
+static int run_one(const char *isa, const char *precision, int (*run_group)(void))
 {
     struct device *device = NULL;
-    if (isa_parse(name, &process_isa) != ERR_OK) {
+    if (isa_parse(isa, &process_isa) != ERR_OK ||
+        precision_parse(precision, &process_precision) != ERR_OK) {
         fprintf(stderr, "%s\n", err_text());
         return 1;
     }
-    struct device_cfg cfg = {"cpu", 1, process_isa};
+    struct device_cfg cfg = {"cpu", 1, process_isa, process_precision};
     if (device_open(&cfg, &device) != ERR_OK) {
         fprintf(stderr, "skipped: %s\n", err_text());
         return 0;
@@ -27,33 +30,68 @@ static int run_isa(const char *name, int (*run_group)(void))
     return run_group() == 0 ? 0 : 1;
 }
 
-int check_main(int argc, char **argv, int (*run_group)(void))
+static int run_apart(const char *isa, const char *precision, int (*run_group)(void))
 {
-    static const char *const names[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        exit(run_one(isa, precision, run_group));
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+        WEXITSTATUS(status) == 0)
+        return 0;
+    fprintf(stderr, "%s %s failed, wait status %d\n", isa, precision, status);
+    return 1;
+}
+
+static int run_all(int argc, char **argv, int (*run_group)(void), int precisions)
+{
+    static const char *const isas[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16"};
+    static const char *const names[] = {"fp32", "bf16"};
     int failures = 0;
     if (argc > 1)
-        return run_isa(argv[1], run_group);
-    for (int i = 0; i < 3; i++) {
-        int status = 0;
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0)
-            exit(run_isa(names[i], run_group));
-        if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
-            WEXITSTATUS(status) != 0) {
-            fprintf(stderr, "%s failed, wait status %d\n", names[i], status);
-            failures++;
-        }
-    }
+        return run_one(argv[1], argc > 2 ? argv[2] : "fp32", run_group);
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int precision = 0; precision < precisions; precision++)
+            if (i < 3 || precision == PRECISION_BF16) /* for fp32 the last is the one before */
+                failures += run_apart(isas[i], names[precision], run_group);
     return failures;
+}
+
+int check_main(int argc, char **argv, int (*run_group)(void))
+{
+    return run_all(argc, argv, run_group, 1);
+}
+
+int check_main_maps(int argc, char **argv, int (*run_group)(void))
+{
+    return run_all(argc, argv, run_group, 2);
+}
+
+static float as_held(float value)
+{
+    return process_precision == PRECISION_BF16 ? narrow_widened(narrow_value(value)) : value;
+}
+
+double check_tolerance(double fp32, double bf16)
+{
+    return process_precision == PRECISION_BF16 ? bf16 : fp32;
+}
+
+void check_round_operands(double *values, size_t count)
+{
+    for (size_t i = 0; process_precision == PRECISION_BF16 && i < count; i++)
+        values[i] = (double)as_held((float)values[i]);
 }
 
 struct device *check_open(int threads)
 {
     struct device *device = NULL;
-    struct device_cfg cfg = {"cpu", threads, process_isa};
+    struct device_cfg cfg = {"cpu", threads, process_isa, process_precision};
     if (device_open(&cfg, &device) != ERR_OK)
         fail_msg("device of %d threads: %s", threads, err_text());
+    if (cfg.precision == PRECISION_BF16)
+        narrow_device_wrap(device);
     return device;
 }
 
@@ -71,7 +109,7 @@ float *check_random(size_t count, uint64_t seed, double mean, double deviation)
     for (size_t i = 0; i < count; i++) {
         double normal =
             rng_normal(rng(seed, RNG_TEST, 0, 0, 2 * i), rng(seed, RNG_TEST, 0, 0, 2 * i + 1));
-        values[i] = (float)(mean + deviation * normal);
+        values[i] = as_held((float)(mean + deviation * normal));
     }
     return values;
 }
@@ -126,6 +164,24 @@ void check_near(const char *what, const float *got, const double *want, size_t c
         wide[i] = got[i];
     check_near_double(what, wide, want, count, tolerance);
     free(wide);
+}
+
+/* Half the distance of two bf16 numbers at this value. */
+static double half_step(double value)
+{
+    return value == 0 || process_precision != PRECISION_BF16 ? 0 : ldexp(1, ilogb(value) - 8);
+}
+
+void check_near_map(const char *what, const float *got, const double *want, size_t count,
+                    double tolerance)
+{
+    double largest = 1e-30;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(want[i]));
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs((double)got[i] - want[i]) <= tolerance * largest + half_step(want[i])))
+            fail_msg("%s: element %zu of %zu is %.9g, should be %.9g (largest %.9g, tolerance %g)",
+                     what, i, count, (double)got[i], want[i], largest, tolerance);
 }
 
 void check_same(const char *what, const void *got, const void *want, size_t size_bytes)

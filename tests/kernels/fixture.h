@@ -7,7 +7,7 @@
 #include "kernels/device.h"
 
 struct fixture { /* owns everything made through it */
-    void *all[256];
+    void *all[512];
     int count;
     uint64_t seed; /* raised with every draw */
 };
@@ -55,12 +55,13 @@ struct backward { /* one call and what it should give */
     struct grad_sink sink; /* q, sums and gate_sums are filled per run */
     enum adding adding;
     enum summing summing;
-    double *q, *dw, *sums, *gate_sums;
+    double *q, *dw;
 };
 
 struct backward_result {
     float *q, *dw;
     double *sums, *gate_sums;
+    double *want_sums, *want_gate_sums; /* of this q */
 };
 
 /* Of a depthwise: fills everything but conv, x, adding and summing; `parts` as fixture_grad. */
@@ -78,8 +79,8 @@ struct objective {
     double *(*forward)(const struct conv *conv, const double *y, const double *w); /* owned */
 };
 
-/* Fails unless `got` is dL/d*at by central differences, within 2e-4 of the largest such gradient.
- */
+/* Fails unless `got` is dL/d*at by central differences, within 2e-4 of the largest such gradient,
+ * 1e-2 where it was rounded to bf16. */
 void fixture_check_slope(const struct objective *objective, const char *what, double *at,
                          double got, double largest);
 double fixture_largest(const float *values, size_t count); /* of their magnitudes */

@@ -11,13 +11,13 @@ static void check_backward_run(struct fixture *fixture, const struct backward *b
     size_t count = reference_count(conv->in), C = (size_t)conv->in.C, N = (size_t)conv->in.N;
     size_t weights = (size_t)(conv->R * conv->R * conv->ld);
     struct backward_result first = fixture_backward(fixture, back, 1);
-    check_near(fixture_title(conv, "q", 1), first.q, back->q, count, 1e-6);
+    check_near_map(fixture_title(conv, "q", 1), first.q, back->q, count, 1e-6);
     check_near(fixture_title(conv, "dw", 1), first.dw, back->dw, weights, 2e-6);
     if (back->summing == SUM_CHANNELS)
-        check_near_double(fixture_title(conv, "sums", 1), first.sums, back->sums, 2 * C, 2e-6);
+        check_near_double(fixture_title(conv, "sums", 1), first.sums, first.want_sums, 2 * C, 2e-6);
     if (back->summing == SUM_GATES)
-        check_near_double(fixture_title(conv, "gate sums", 1), first.gate_sums, back->gate_sums,
-                          3 * C * N, 2e-6);
+        check_near_double(fixture_title(conv, "gate sums", 1), first.gate_sums,
+                          first.want_gate_sums, 3 * C * N, 2e-6);
     for (int threads = 2; threads <= CHECK_THREADS; threads++) {
         struct backward_result other = fixture_backward(fixture, back, threads);
         check_same(fixture_title(conv, "q", threads), other.q, first.q, count * sizeof *first.q);
@@ -97,10 +97,9 @@ static void backward_sums_keep_their_digits_at_large_means(void **state)
                             .x = fixture_view(&fixture, conv.in, ACT_NONE, 256, false)};
     fixture_backward_init(&fixture, &back, GRAD_HAS_Q);
     back.sink.mean = fixture_keep(&fixture, check_filled(24, 256));
-    back.sums = fixture_keep(&fixture, reference_sink_sums(conv.in, &back.sink, back.q));
     struct backward_result got = fixture_backward(&fixture, &back, 1);
-    check_near_double("sum g", got.sums, back.sums, 24, 1e-6);
-    check_near_double("sum g (z - mean)", got.sums + 24, back.sums + 24, 24, 1e-6);
+    check_near_double("sum g", got.sums, got.want_sums, 24, 1e-6);
+    check_near_double("sum g (z - mean)", got.sums + 24, got.want_sums + 24, 24, 1e-6);
     fixture_fini(&fixture);
 }
 
@@ -153,5 +152,5 @@ static int run_group(void)
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, run_group);
+    return check_main_maps(argc, argv, run_group);
 }

@@ -21,7 +21,7 @@ static void an_unknown_device_is_refused_by_name(void **state)
 {
     (void)state;
     struct device *device = NULL;
-    struct device_cfg cfg = {"abacus", 1, ISA_AUTO};
+    struct device_cfg cfg = {"abacus", 1, ISA_AUTO, PRECISION_FP32};
     assert_int_equal(device_open(&cfg, &device), ERR_UNAVAILABLE);
     assert_non_null(strstr(err_text(), "abacus"));
     assert_null(device);
@@ -31,7 +31,7 @@ static void a_device_says_what_its_results_depend_on(void **state)
 {
     (void)state;
     struct device *device = NULL;
-    struct device_cfg cfg = {"auto", 2, ISA_AUTO};
+    struct device_cfg cfg = {"auto", 2, ISA_AUTO, PRECISION_FP32};
     assert_int_equal(device_open(&cfg, &device), ERR_OK);
     assert_string_equal(device->ops->name, "cpu");
     assert_non_null(strstr(device->lineage, "cpu x86-64-v"));

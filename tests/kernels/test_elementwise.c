@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const size_t counts[] = {1, 7, 16, 1000, 65536, 200003}; /* up to several jobs */
 enum { COUNTS = sizeof counts / sizeof *counts };
@@ -40,6 +41,74 @@ static void check_sgd(size_t count, bool is_nesterov)
     check_near("momentum", sgd.v, v, count, 1e-6);
     check_near("gradient", sgd.g, g, count, 1e-9);
     fixture_fini(&fixture);
+}
+
+/* The update leaves the new weights in the shadow too, rounded as maps are, and no others. */
+static void the_shadow_follows_the_update(void **state)
+{
+    (void)state;
+    enum { COUNT = 1003, FIRST = 5 };
+    struct fixture fixture = {.seed = 77};
+    struct sgd sgd = {.segment_count = 1,
+                      .segments = {{FIRST, COUNT - FIRST, 0.1f}},
+                      .rate = 0.37f,
+                      .momentum = 0.9f};
+    sgd.w = fixture_random(&fixture, COUNT, 0, 1);
+    sgd.v = fixture_random(&fixture, COUNT, 0, 1);
+    sgd.g = fixture_random(&fixture, COUNT, 0, 1);
+    float *shadow = fixture_keep(&fixture, check_filled(COUNT, 0.5f));
+    sgd.shadow = shadow;
+    struct device *device = check_open(2);
+    device->ops->sgd_step(device, &sgd);
+    device_close(&device);
+    for (int i = 0; i < COUNT; i++) {
+        double want = i < FIRST ? 0.5 : (double)sgd.w[i];
+        check_round_operands(&want, 1);
+        if ((double)shadow[i] != want)
+            fail_msg("shadow of weight %d is %.9g, should be %.9g", i, (double)shadow[i], want);
+    }
+    fixture_fini(&fixture);
+}
+
+/* What a float's lower half can be, on either side of a tie. */
+static void a_cast_rounds_to_nearest_and_ties_to_even(void **state)
+{
+    (void)state;
+    static const uint32_t upper[] = {0x3f80, 0x3f81, 0xbf80, 0xbf81,
+                                     0x0080, 0x7f7f, 0xff7f, 0x4300};
+    static const uint32_t lower[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    enum { COUNT = 8 * 6 + 4 };
+    float w[COUNT], cast[COUNT];
+    for (int i = 0; i < 8 * 6; i++) {
+        uint32_t bits = upper[i / 6] << 16 | lower[i % 6];
+        memcpy(&w[i], &bits, sizeof bits);
+    }
+    const float last[] = {INFINITY, -INFINITY, 0.0f, -0.0f};
+    memcpy(w + 8 * 6, last, sizeof last);
+    struct device *device = check_open(1);
+    device->ops->cast(device, COUNT, w, cast);
+    device_close(&device);
+    for (int i = 0; i < COUNT; i++) {
+        double want = (double)w[i];
+        check_round_operands(&want, 1);
+        float expected = (float)want;
+        check_same("a weight's shadow", &cast[i], &expected, sizeof expected);
+    }
+}
+
+/* Also a NaN whose lower half would carry into nothing but its upper bits. */
+static void a_cast_keeps_what_is_no_number(void **state)
+{
+    (void)state;
+    static const uint32_t bits[] = {0x7fc00000, 0x7f800001, 0x7fffffff, 0xffffffff, 0xff80ffff};
+    enum { COUNT = sizeof bits / sizeof *bits };
+    float w[COUNT], cast[COUNT];
+    memcpy(w, bits, sizeof bits);
+    struct device *device = check_open(1);
+    device->ops->cast(device, COUNT, w, cast);
+    device_close(&device);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(isnan(cast[i]));
 }
 
 static void a_flaw_stops_the_update(void **state)
@@ -198,6 +267,9 @@ static int run_group(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_of_sgd_is_the_formula),
         cmocka_unit_test(sums_zeros_and_nans_reach_every_element_and_no_other),
+        cmocka_unit_test(the_shadow_follows_the_update),
+        cmocka_unit_test(a_cast_rounds_to_nearest_and_ties_to_even),
+        cmocka_unit_test(a_cast_keeps_what_is_no_number),
         cmocka_unit_test(a_flaw_stops_the_update),
         cmocka_unit_test(doubles_are_folded_alike),
         cmocka_unit_test(the_first_element_that_is_not_finite_is_found),
@@ -209,5 +281,5 @@ static int run_group(void)
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, run_group);
+    return check_main_maps(argc, argv, run_group);
 }

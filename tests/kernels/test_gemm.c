@@ -125,7 +125,7 @@ static void a_process_is_pinned_to_one_instruction_set(void **state)
     enum isa isas[] = {ISA_V2, ISA_V3, ISA_V4};
     int opened = 0;
     for (int i = 0; i < 3; i++) {
-        struct device_cfg cfg = {"cpu", 1, isas[i]};
+        struct device_cfg cfg = {"cpu", 1, isas[i], PRECISION_FP32};
         if (device_open(&cfg, &other) == ERR_OK) {
             opened++;
             assert_string_equal(other->lineage, device->lineage);

@@ -73,7 +73,7 @@ static void active_kernels_are_the_transformed_centres(void **state)
                 t.k.w = w;
                 device->ops->kernel_forward(device, 1, &t.k);
                 device_close(&device);
-                check_near("active kernel", w, plain_kernel(&fixture, &t, R), count, 1e-6);
+                check_near_map("active kernel", w, plain_kernel(&fixture, &t, R), count, 1e-6);
                 fixture_fini(&fixture);
             }
 }
@@ -153,5 +153,5 @@ static int run_group(void)
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, run_group);
+    return check_main_maps(argc, argv, run_group);
 }

@@ -128,7 +128,7 @@ static void what_it_holds_is_said_without_opening_one(void **state)
     (void)state;
     struct workload workload = {0};
     struct device *device = check_open(3);
-    struct device_cfg cfg = {"cpu", 3, ISA_AUTO};
+    struct device_cfg cfg = {"cpu", 3, ISA_AUTO, PRECISION_FP32};
     must(isa_parse(strstr(device->lineage, "x86-64-v4")   ? "x86-64-v4"
                    : strstr(device->lineage, "x86-64-v3") ? "x86-64-v3"
                                                           : "x86-64-v2",

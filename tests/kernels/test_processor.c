@@ -39,13 +39,14 @@ static const struct {
     {"XCR0", ISA_V3, WORD(xcr0), 5},
     {"XCR0", ISA_V3, WORD(xcr0), 6},
     {"XCR0", ISA_V3, WORD(xcr0), 7},
+    {"AVX512_BF16", ISA_V4, WORD(leaf7_1_eax), 5},
 };
 enum { FEATURES = sizeof features / sizeof *features };
 
 static struct processor with_everything(void)
 {
     return (struct processor){
-        .leaf1_ecx = ~0u, .leaf7_ebx = ~0u, .extended1_ecx = ~0u, .xcr0 = ~0u};
+        .leaf1_ecx = ~0u, .leaf7_ebx = ~0u, .leaf7_1_eax = ~0u, .extended1_ecx = ~0u, .xcr0 = ~0u};
 }
 
 static uint32_t *word_of(struct processor *processor, int feature)
@@ -57,8 +58,8 @@ static void every_feature_of_a_level_is_asked_for(void **state)
 {
     (void)state;
     struct processor whole = with_everything();
-    assert_int_equal(processor_isa(&whole), ISA_V4);
-    assert_null(processor_lacks(&whole, ISA_V4));
+    assert_int_equal(processor_isa(&whole), ISA_V4_BF16);
+    assert_null(processor_lacks(&whole, ISA_V4_BF16));
     for (int i = 0; i < FEATURES; i++) {
         struct processor processor = with_everything();
         *word_of(&processor, i) &= ~(1u << features[i].bit);
@@ -79,7 +80,7 @@ static void no_other_feature_is_asked_for(void **state)
     assert_int_equal(processor_isa(&processor), ISA_AUTO);
     for (int i = 0; i < FEATURES; i++)
         *word_of(&processor, i) |= 1u << features[i].bit;
-    assert_int_equal(processor_isa(&processor), ISA_V4);
+    assert_int_equal(processor_isa(&processor), ISA_V4_BF16);
 }
 
 static void a_processor_is_called_by_brand_version_and_caches(void **state)

@@ -28,7 +28,7 @@ static void check_sum(struct dims map, struct view x, struct view y, double tole
         snprintf(what, sizeof what, "sum of %d images %dx%d, %d channels, %d threads", map.N, map.H,
                  map.W, map.C, threads);
         first = first ? first : sum;
-        check_near(what, sum, left, count, tolerance);
+        check_near_map(what, sum, left, count, tolerance);
         check_same(what, sum, first, count * sizeof *sum);
     }
     fixture_fini(&fixture);
@@ -74,5 +74,5 @@ static int run_group(void)
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, run_group);
+    return check_main_maps(argc, argv, run_group);
 }

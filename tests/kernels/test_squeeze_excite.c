@@ -372,5 +372,5 @@ static int run_group(void)
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, run_group);
+    return check_main_maps(argc, argv, run_group);
 }

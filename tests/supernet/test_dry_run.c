@@ -140,7 +140,7 @@ static void a_subnet_of_another_space_is_refused(void **state)
     struct subnet subnet;
     struct workload workload = {0};
     struct space space = rig_space("tests/spaces/tf.yaml", 3);
-    supernet_describe(&space, &net);
+    supernet_describe(&space, sizeof(float), &net);
     subnet_biggest(&space, 28, &subnet);
     subnet.kernel[0] = 9;
     assert_int_equal(dry_run_subnet(net, &subnet, N, PASS_FIXED, &workload), ERR_CONFIG);

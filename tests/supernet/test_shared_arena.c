@@ -108,7 +108,7 @@ static void a_described_supernet_gives_the_same_room(void **state)
     struct rig *rig = *state;
     const struct activation_room room = {N, R, PASS_TRAIN};
     struct supernet *described = NULL;
-    supernet_describe(&rig->space, &described);
+    supernet_describe(&rig->space, rig->device->map_bytes, &described);
     assert_int_equal(described->weight_count, rig->net->weight_count);
     assert_int_equal(described->statistic_count, rig->net->statistic_count);
     assert_int_equal(activation_room_bytes(described, &room),

@@ -27,7 +27,7 @@ struct measurement_key { /* what the numbers depend on; borrowed */
     uint32_t holdout;        /* training images held out */
     int batch;               /* images of a leaf: losses are summed leaf by leaf */
     const char *calibration; /* "name=value" lines of calibrate_describe() */
-    const char *precision;   /* "fp32" */
+    const char *precision;   /* "fp32", "bf16" */
     const char *lineage;     /* what may change bits: the gang's devices, rank by rank; no host */
     int training_version;
 };

@@ -59,7 +59,7 @@ struct campaign {
     struct {
         int global, micro;
     } batch;           /* global = micro * leaves */
-    char precision[8]; /* "fp32" */
+    char precision[8]; /* "fp32", "bf16" */
     struct {
         double momentum, decay, matrix_decay, smoothing, dropout;
     } optimiser; /* 0.9, 3e-5, 0, 0.1, the space's */
@@ -98,7 +98,7 @@ struct campaign {
         char launcher[16]; /* "local" */
         int ranks, threads, loader_threads;
         char device[32]; /* "auto", "cpu", or a module's (kernels/device_module.h) */
-        char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4" */
+        char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" */
         char lineage[8]; /* "any", "same" */
     } resources;
     char run_folder[CAMPAIGN_TEXT]; /* default runs/<campaign> */

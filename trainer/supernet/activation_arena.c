@@ -282,7 +282,7 @@ static void measure(const struct supernet *net, const struct activation_room *ro
                           .space = net->space,
                           .turn = moment(net->param_table->block_count, 2),
                           .widest = widest_layer(net->param_table),
-                          .map_bytes = net->device ? net->device->map_bytes : sizeof(float)};
+                          .map_bytes = net->map_bytes};
     plan->arena->N = room->N;
     plan->arena->resolution = room->resolution;
     plan->arena->mode = room->mode;

@@ -28,6 +28,7 @@ enum err supernet_create(const struct space *space, struct device *device, struc
     struct supernet *net = mem_alloc(sizeof *net);
     net->space = space;
     net->device = device;
+    net->map_bytes = device->map_bytes;
     param_table_build(net);
     TRY(device->ops->alloc(device, net->weight_count * sizeof(float), &memory));
     net->weights = memory;
@@ -43,10 +44,11 @@ out:
     return err;
 }
 
-void supernet_describe(const struct space *space, struct supernet **result)
+void supernet_describe(const struct space *space, size_t map_bytes, struct supernet **result)
 {
     struct supernet *net = mem_alloc(sizeof *net);
     net->space = space;
+    net->map_bytes = map_bytes;
     param_table_build(net);
     *result = net;
 }

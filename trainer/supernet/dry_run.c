@@ -23,12 +23,11 @@ static void *alloc(struct dry_run *run, size_t size_bytes)
 static void open_run(struct dry_run *run, const struct supernet *net, int resolution,
                      struct workload *workload)
 {
-    size_t map_bytes = net->device ? net->device->map_bytes : sizeof(float);
-    dry_device_init(&run->device, map_bytes, workload);
+    dry_device_init(&run->device, net->map_bytes, workload);
     run->net = *net;
     run->net.device = &run->device;
     run->net.weights = alloc(run, net->weight_count * sizeof(float));
-    run->net.shadow = alloc(run, net->weight_count * map_bytes);
+    run->net.shadow = alloc(run, net->weight_count * net->map_bytes);
     run->net.means = alloc(run, net->statistic_count * sizeof(float));
     run->net.variances = alloc(run, net->statistic_count * sizeof(float));
     run->net.has_statistics = true;

@@ -54,6 +54,7 @@ struct norm_slot { /* one batch norm layer at full width */
 struct supernet {
     const struct space *space; /* borrowed */
     struct device *device;     /* borrowed */
+    size_t map_bytes;          /* of an element of its device's maps */
     struct param *params;
     int param_count;
     struct norm_slot *norms;
@@ -77,8 +78,8 @@ MUST_CHECK enum err supernet_create(const struct space *space, struct device *de
 void supernet_destroy(struct supernet **net); /* accepts NULL */
 
 /* The table and the counts alone, no device and no weights: for whoever works out what a run will
- * take. Returns owned in *net. */
-void supernet_describe(const struct space *space, struct supernet **net);
+ * take on a device whose maps have elements of map_bytes. Returns owned in *net. */
+void supernet_describe(const struct space *space, size_t map_bytes, struct supernet **net);
 
 /* He fan-out for convolutions, U(+-1/sqrt(fan_in)) for linear layers, identity matrices, BN 1 and 0
  * (OFA sec. 4.1 of the reference): a function of seed, parameter and element, independent of
