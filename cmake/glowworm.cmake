@@ -106,3 +106,19 @@ function(glowworm_on_each_isa)
     endforeach()
   endforeach()
 endfunction()
+
+# glowworm_on_bf16(suite...): again with maps of bf16, on the best instruction set there is; environments stay.
+function(glowworm_on_bf16)
+  foreach(suite ${ARGN})
+    get_test_property(${suite} LABELS labels)
+    get_test_property(${suite} TIMEOUT timeout)
+    get_test_property(${suite} ENVIRONMENT environment)
+    if(NOT environment)
+      set(environment "")
+    endif()
+    add_test(NAME ${suite}_bf16 COMMAND test_${suite} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${suite}_bf16 PROPERTIES LABELS ${labels} TIMEOUT ${timeout}
+      ENVIRONMENT "GLOWWORM_TEST_PRECISION=bf16;${environment}")
+  endforeach()
+endfunction()
+

@@ -76,8 +76,10 @@ static void make_store(const char *path, uint64_t seed)
     struct checkpoint_store *store = NULL;
     struct space space;
     must(space_load("configs/spaces/mbv3.yaml", 1.0, 10, 3, &space));
-    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = ISA_AUTO},
-                     &device));
+    must(device_open(
+        &(struct device_cfg){
+            .name = test_device(), .threads = 1, .isa = ISA_AUTO, .precision = test_precision()},
+        &device));
     must(supernet_create(&space, device, &net));
     formula_fill(net, seed);
     struct checkpoint_store_cfg cfg = {.path = path, .is_writer = true, .keep = 3};
@@ -236,8 +238,10 @@ static void a_checkpoint_that_is_not_whole_is_refused(void **state)
     struct checkpoint checkpoint;
     struct space space;
     must(space_load("configs/spaces/mbv3.yaml", 1.0, 10, 3, &space));
-    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = ISA_AUTO},
-                     &device));
+    must(device_open(
+        &(struct device_cfg){
+            .name = test_device(), .threads = 1, .isa = ISA_AUTO, .precision = test_precision()},
+        &device));
     must(supernet_create(&space, device, &net));
     fill_checkpoint(net, true, &checkpoint);
     checkpoint.meta.classes = 11;

@@ -119,7 +119,7 @@ static void upload_leaf(struct trial *trial, int leaf)
             images[count++] =
                 (float)(((double)pixels_of(trial, trial->order[i])[at] - info->mean[0]) /
                         info->deviation[0]);
-    device->ops->upload(device, trial->rig.images, images, (size_t)count * sizeof *images);
+    rig_set_images(&trial->rig, images, (size_t)count);
     must(device->ops->sync(device));
 }
 
@@ -307,12 +307,13 @@ static void work(struct comm *comm, void *own)
     struct device *device = NULL;
     struct supernet *net = NULL;
     struct activation_arena *arena = NULL;
-    struct device_cfg cfg = {.name = test_device(), .threads = 1};
+    struct device_cfg cfg = {.name = test_device(), .threads = 1, .precision = test_precision()};
     const struct supernet *trained = gang->trial->rig.net;
     size_t bytes = trained->statistic_count * sizeof(float);
     TRY(device_open(&cfg, &device));
     TRY(supernet_create(trained->space, device, &net));
     device->ops->upload(device, net->weights, gang->weights, trained->weight_count * sizeof(float));
+    supernet_cast(net, 0, net->weight_count);
     TRY(activation_arena_create(net, BATCH, SIDE, PASS_BATCH_NORM, &arena));
     TRY(calibrate(gang->trial, comm, net, arena, &gang->subnet));
     gang->statistics[comm->rank] = mem_alloc(2 * bytes);

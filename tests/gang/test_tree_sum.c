@@ -145,7 +145,7 @@ static void leaves_in_device_memory_are_summed_alike(void **state)
 {
     (void)state;
     struct device *device = NULL;
-    struct device_cfg cfg = {.name = test_device(), .threads = 1};
+    struct device_cfg cfg = {.name = test_device(), .threads = 1, .precision = test_precision()};
     assert_int_equal(device_open(&cfg, &device), ERR_OK);
     for (int leaves = 1; leaves <= 6; leaves++)
         for (int is_double = 0; is_double <= 1; is_double++)
@@ -224,7 +224,7 @@ static void take_least(struct comm *comm, void *own)
 {
     struct words *words = own;
     struct device *device = NULL;
-    struct device_cfg cfg = {.name = test_device(), .threads = 1};
+    struct device_cfg cfg = {.name = test_device(), .threads = 1, .precision = test_precision()};
     uint64_t *word = NULL;
     if (device_open(&cfg, &device) != ERR_OK ||
         device->ops->alloc(device, sizeof *word, (void **)&word) != ERR_OK)

@@ -26,7 +26,10 @@ struct golden {
     /* what a step's gradients may be off, as fractions of their norms */
     double median[MEASURES], worst[MEASURES];
     double worst_v2[MEASURES]; /* on x86-64-v2, which rounds twice where the others do once */
-    bool is_there;             /* this machine has the instruction set */
+    /* With bf16 maps: of logits by running statistics and by those of the few images; the loss; the
+     * gradients. */
+    double fixed_bf16, batch_bf16, loss_bf16, median_bf16[MEASURES], worst_bf16[MEASURES];
+    bool is_there; /* this machine has the instruction set */
     struct rig rig;
     json_t *root;
     uint64_t seed;
@@ -39,7 +42,8 @@ static int open_golden(struct golden *golden)
 {
     json_error_t error;
     struct space space = rig_space(golden->space, 3);
-    struct device_cfg cfg = {.name = test_device(), .threads = 2, .isa = isa_asked};
+    struct device_cfg cfg = {
+        .name = test_device(), .threads = 2, .isa = isa_asked, .precision = test_precision()};
     golden->is_there = rig_open_isa(&golden->rig, &space, MOST_IMAGES, MOST_PIXELS, &cfg);
     if (!golden->is_there) { /* an older machine */
         print_message("left out: %s\n", err_text());
@@ -61,6 +65,11 @@ static int open_mbv3(void **state)
                                    .median = {1.5e-6, 1.6e-5, 1.5e-6},
                                    .worst = {2.2e-4, 4.2e-3, 3.2e-4},
                                    .worst_v2 = {2e-3, 1.2e-2, 2.4e-3},
+                                   .fixed_bf16 = 0.1,
+                                   .batch_bf16 = 0.32,
+                                   .loss_bf16 = 0.011,
+                                   .median_bf16 = {0.044, 0.3, 0.026},
+                                   .worst_bf16 = {1.5, 20, 0.72},
                                    .data = "tests/golden/data/ofa_mbv3_w1.0.json"};
     *state = &golden;
     return open_golden(&golden);
@@ -75,6 +84,11 @@ static int open_proxyless(void **state)
                                    .median = {5.4e-4, 8e-3, 5.4e-4},
                                    .worst = {8e-3, 0.045, 7e-3},
                                    .worst_v2 = {0.034, 0.14, 0.026},
+                                   .fixed_bf16 = 0.12,
+                                   .batch_bf16 = 0.9,
+                                   .loss_bf16 = 0.02,
+                                   .median_bf16 = {0.066, 0.86, 0.09},
+                                   .worst_bf16 = {4.2, 6, 2.2},
                                    .data = "tests/golden/data/ofa_proxyless_w1.0.json"};
     *state = &golden;
     return open_golden(&golden);
@@ -115,13 +129,14 @@ static struct subnet read_entry(struct golden *golden, const json_t *entry)
     size_t count = (size_t)rig->N * (size_t)subnet.resolution * (size_t)subnet.resolution * 3;
     float *images = mem_array(count, sizeof *images);
     formula_images(golden->seed, rig->N, subnet.resolution, images);
-    rig->device->ops->upload(rig->device, rig->images, images, count * sizeof *images);
+    rig_set_images(rig, images, count);
     must(rig->device->ops->sync(rig->device));
     mem_free(images);
     return subnet;
 }
 
-static void check_logits(const char *what, const json_t *expected, const float *logits)
+static void check_logits(const char *what, const json_t *expected, const float *logits,
+                         double tolerance)
 {
     double most = 0, off = 0;
     size_t i = 0;
@@ -134,7 +149,7 @@ static void check_logits(const char *what, const json_t *expected, const float *
         }
     }
     print_message("%s: largest logit %.4g, off by %.2g of it\n", what, most, off / most);
-    if (i == 0 || !(off <= TOLERANCE * most))
+    if (i == 0 || !(off <= tolerance * most))
         fail_msg("%s: %zu logits, largest %.6g, off by %.3g", what, i, most, off);
 }
 
@@ -177,7 +192,9 @@ static void logits_are_the_reference_s_in_both_modes(void **state)
             struct forward forward = rig_forward(&golden->rig, &subnet, modes[m]);
             float *logits = rig_logits(&golden->rig, &forward);
             const char *key = modes[m] == PASS_FIXED ? "logits_eval" : "logits_train";
-            check_logits(key, json_object_get(entry, key), logits);
+            check_logits(key, json_object_get(entry, key), logits,
+                         test_tolerance(TOLERANCE, modes[m] == PASS_FIXED ? golden->fixed_bf16
+                                                                          : golden->batch_bf16));
             mem_free(logits);
         }
     }
@@ -281,11 +298,13 @@ static void check_found(const struct golden *golden, struct found *found)
         qsort(found->off[m], (size_t)found->count, sizeof(double), ascending);
         double median = found->off[m][found->count / 2], worst = found->most[m];
         double limit = is_v2 ? golden->worst_v2[m] : golden->worst[m];
+        double middle = test_tolerance(golden->median[m], golden->median_bf16[m]);
+        limit = test_tolerance(limit, golden->worst_bf16[m]);
         print_message("  %s: median %.2g, worst %.2g of the gradient's norm (%s)\n", names[m],
                       median, worst, found->worst[m]);
-        if (!(median <= golden->median[m] && worst <= limit))
-            fail_msg("%s: median %.3g for %.3g, worst %.3g for %.3g", names[m], median,
-                     golden->median[m], worst, limit);
+        if (!(median <= middle && worst <= limit))
+            fail_msg("%s: median %.3g for %.3g, worst %.3g for %.3g", names[m], median, middle,
+                     worst, limit);
         mem_free(found->off[m]);
     }
 }
@@ -315,7 +334,8 @@ static void a_distilled_step_has_the_reference_s_loss_and_gradients(void **state
         const json_t *gradients = json_object_get(entry, "gradients");
         double expected = json_real_value(json_object_get(entry, "loss"));
         double loss = distilled_step(rig, &forward);
-        if (!(fabs(loss - expected) <= TOLERANCE * expected))
+        double tolerance = test_tolerance(TOLERANCE, golden->loss_bf16);
+        if (!(fabs(loss - expected) <= tolerance * expected))
             fail_msg("loss %.9g for %.9g", loss, expected);
         print_message("loss %.6f for %.6f, %zu gradients\n", loss, expected,
                       json_object_size(gradients));
@@ -353,7 +373,8 @@ static void sorted_networks_compute_what_the_reference_s_do(void **state)
             struct subnet subnet = read_entry(golden, entry);
             struct forward forward = rig_forward(&golden->rig, &subnet, PASS_FIXED);
             float *logits = rig_logits(&golden->rig, &forward);
-            check_logits("sorted", json_object_get(entry, "logits_eval"), logits);
+            check_logits("sorted", json_object_get(entry, "logits_eval"), logits,
+                         test_tolerance(TOLERANCE, golden->fixed_bf16));
             mem_free(logits);
         }
     }

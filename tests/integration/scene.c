@@ -105,7 +105,9 @@ int scene_make(void **state)
     snprintf(scene->campaign, sizeof scene->campaign, "%s/campaign.yaml", scene->folder);
     snprintf(scene->output, sizeof scene->output, "%s/output", scene->folder);
     snprintf(scene->log, sizeof scene->log, "%s/log", scene->folder);
-    snprintf(text, sizeof text, campaign_text, scene->folder, test_device());
+    int used = snprintf(text, sizeof text, campaign_text, scene->folder, test_device());
+    if (test_precision() == PRECISION_BF16)
+        snprintf(text + used, sizeof text - (size_t)used, "precision: bf16\n");
     *state = scene;
     return file_write(scene->campaign, text, strlen(text)) == ERR_OK ? 0 : -1;
 }

@@ -13,7 +13,7 @@
 #else
 #define SCENE_WAIT_S 100.0
 #endif
-#define SCENE_MAX_SETS 10
+#define SCENE_MAX_SETS 12
 
 struct scene {
     char folder[256];

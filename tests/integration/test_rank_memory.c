@@ -112,6 +112,23 @@ static void a_rank_of_mbv3_stays_below_its_limit(void **state)
     assert_true(measure(*state, &gang, STAGE_TRAIN) < MOST_BYTES);
 }
 
+/* In the plan's terms, which measure() holds to what is taken. */
+static void bf16_takes_at_most_seven_tenths(void **state)
+{
+    struct gang_cfg wide = {.run = "wide", .ranks = 1, .sets = {SETTINGS, OFA}};
+    struct gang_cfg narrow = {.run = "narrow",
+                              .ranks = 1,
+                              .stages = "teacher,kernel",
+                              .sets = {SETTINGS, OFA, "precision=bf16"}};
+    struct footprint of_wide, of_narrow;
+    plan(*state, &wide, STAGE_TRAIN, &of_wide);
+    plan(*state, &narrow, STAGE_TRAIN, &of_narrow);
+    double peak = measure(*state, &narrow, STAGE_TRAIN);
+    assert_true((double)of_narrow.activation_bytes <= 0.55 * (double)of_wide.activation_bytes);
+    print_message("%.2f of fp32's plan\n", peak / (double)of_wide.gang_bytes);
+    assert_true(peak <= 0.7 * (double)of_wide.gang_bytes);
+}
+
 static void batches_of_200_calibrate_in_the_block_of_a_step_of_64(void **state)
 {
     struct gang_cfg gang = {
@@ -132,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rank_of_mbv3_stays_below_its_limit),
+        cmocka_unit_test(bf16_takes_at_most_seven_tenths),
         cmocka_unit_test(batches_of_200_calibrate_in_the_block_of_a_step_of_64),
         cmocka_unit_test(two_ranks_take_what_was_planned),
     };

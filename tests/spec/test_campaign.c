@@ -184,7 +184,7 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
          "key 'shrink.rows.width-1.expansions': 6 is not one of the expansions of space"},
         {"shrink: {rows: {kernel: {epochs: 3}, kernel: {epochs: 4}}}", "'kernel' is there twice"},
         {"campaign: a/b", "is there twice"},
-        {"precision: bf16", ":4:12: key 'precision': 'bf16' is not one of fp32"},
+        {"precision: fp16", ":4:12: key 'precision': 'fp16' is not one of fp32 or bf16"},
         {"resources: {device: ../late}",
          ":4:21: key 'resources.device': '../late' is no device's name: use auto, cpu or the name"},
     };

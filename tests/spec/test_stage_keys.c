@@ -33,7 +33,7 @@ static const struct {
     {"seed", "2", "teacher"},
     {"batch.global", "512", "teacher"},
     {"batch.micro", "64", "teacher"},
-    {"precision", NULL, NULL}, /* there is only one */
+    {"precision", "bf16", "teacher"},
     {"optimiser.momentum", "0.8", "teacher"},
     {"optimiser.decay", "1e-4", "teacher"},
     {"optimiser.matrix_decay", "3e-5", "kernel"}, /* the teacher has no smaller kernel */

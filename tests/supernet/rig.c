@@ -55,6 +55,15 @@ int32_t rig_label(int n)
     return (7 * n + 3) % CLASSES;
 }
 
+void rig_set_images(struct rig *rig, const float *host, size_t count)
+{
+    const struct device_ops *ops = rig->device->ops;
+    float *floats = device_floats(rig, count);
+    ops->upload(rig->device, floats, host, count * sizeof *host);
+    ops->cast(rig->device, count, floats, rig->images);
+    ops->free(rig->device, floats);
+}
+
 static void fill_inputs(struct rig *rig)
 {
     const struct device_ops *ops = rig->device->ops;
@@ -65,7 +74,7 @@ static void fill_inputs(struct rig *rig)
     stir(images, pixels, 1.0, SEED, 1000000);
     for (int n = 0; n < rig->N; n++)
         labels[n] = rig_label(n);
-    ops->upload(rig->device, rig->images, images, pixels * sizeof *images);
+    rig_set_images(rig, images, pixels);
     ops->upload(rig->device, rig->labels, labels, (size_t)rig->N * sizeof *labels);
     must(ops->sync(rig->device));
     mem_free(images);
@@ -108,7 +117,10 @@ bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolut
 
 void rig_open(struct rig *rig, const struct space *space, int N, int resolution, int threads)
 {
-    struct device_cfg cfg = {.name = test_device(), .threads = threads, .isa = test_isa()};
+    struct device_cfg cfg = {.name = test_device(),
+                             .threads = threads,
+                             .isa = test_isa(),
+                             .precision = test_precision()};
     if (!rig_open_isa(rig, space, N, resolution, &cfg))
         fail_msg("%s", err_text());
 }

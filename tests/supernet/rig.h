@@ -13,7 +13,7 @@ struct rig {
     struct supernet *net;
     struct activation_arena *arena;
     int N, resolution;
-    float *images;   /* device (N,R,R,channels) */
+    void *images;    /* device map (N,R,R,channels) */
     float *dlogits;  /* device (N,classes) */
     float *gradient; /* device (weight_count) */
     int32_t *labels; /* device (N) */
@@ -34,6 +34,9 @@ void rig_open(struct rig *rig, const struct space *space, int N, int resolution,
 bool rig_open_isa(struct rig *rig, const struct space *space, int N, int resolution,
                   const struct device_cfg *cfg);
 void rig_close(struct rig *rig);
+
+/* rig->images = `count` host floats, as its maps hold them. */
+void rig_set_images(struct rig *rig, const float *host, size_t count);
 
 int32_t rig_label(int n); /* of the rig's image n */
 

@@ -31,8 +31,10 @@ static void a_buffer_is_nan_when_its_last_moment_is_over(void **state)
     struct poison poison;
     void *memory = NULL;
     const float one = 1;
-    must(device_open(&(struct device_cfg){.name = test_device(), .threads = 1, .isa = ISA_AUTO},
-                     &device));
+    must(device_open(
+        &(struct device_cfg){
+            .name = test_device(), .threads = 1, .isa = ISA_AUTO, .precision = test_precision()},
+        &device));
     memory_plan_ask(&memory_plan, 64, 0, 1);
     memory_plan_ask(&memory_plan, 64, 2, 3);
     memory_plan_ask(&memory_plan, 64, 0, 3);

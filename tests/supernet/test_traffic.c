@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "tests/count_allocations.h"
 #include "tests/supernet/rig.h"
+#include "tests/support/test_device.h"
 #include "trainer/spec/cost.h"
 #include <inttypes.h>
 #include <setjmp.h>
@@ -57,7 +58,7 @@ static struct expected count_maps(const struct space *space, const struct subnet
 
 static void check_bytes(const char *what, uint64_t found, uint64_t elements)
 {
-    uint64_t expected = elements * N * sizeof(float);
+    uint64_t expected = elements * N * precision_map_bytes(test_precision());
     if (found != expected)
         fail_msg("%s: %" PRIu64 " bytes written, %" PRIu64 " expected", what, found, expected);
 }

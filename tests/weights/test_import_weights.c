@@ -34,7 +34,8 @@ struct rig { /* a supernet with the formula's weights */
 
 static void rig_open(struct rig *rig)
 {
-    const struct device_cfg cfg = {.name = test_device(), .threads = 1, .isa = ISA_AUTO};
+    const struct device_cfg cfg = {
+        .name = test_device(), .threads = 1, .isa = ISA_AUTO, .precision = test_precision()};
     *rig = (struct rig){0};
     must(space_load("configs/spaces/" SPACE ".yaml", 1.0, 10, 1, &rig->space));
     must(device_open(&cfg, &rig->device));

@@ -17,7 +17,11 @@ void layer_lay_out(struct layer *layer, struct memory_plan *memory_plan, int wid
 const void *run_conv_weight(const struct run *run, size_t offset)
 {
     const struct forward *forward = run->forward;
-    const char *shadow = forward->shadow ? forward->shadow : (const void *)forward->weights;
+    const char *shadow = forward->shadow;
+    if (!shadow && run->device->map_bytes != sizeof *forward->weights)
+        BUG("a pass without the shadow that convolutions read");
+    if (!shadow)
+        shadow = (const void *)forward->weights;
     return shadow + offset * run->device->map_bytes;
 }
 
