@@ -23,16 +23,6 @@ typedef vec_unaligned tail_vec_unaligned;
 #endif
 enum { TAIL = (int)(sizeof(tail_vec) / sizeof(float)) };
 
-/* The first lanes of a vector. */
-VEC_INLINE tail_vec tail_of(vec value)
-{
-#if VEC_WIDTH == 16
-    return (tail_vec)_mm512_castps512_ps256((__m512)value);
-#else
-    return value;
-#endif
-}
-
 VEC_INLINE vec tail_widened(tail_vec value)
 {
 #if VEC_WIDTH == 16
@@ -76,6 +66,16 @@ VEC_INLINE tail_vec add_tail_product(tail_vec sum, right_vec left, right_tail ri
 }
 
 #else
+
+/* The first lanes of a vector. */
+VEC_INLINE tail_vec tail_of(vec value)
+{
+#if VEC_WIDTH == 16
+    return (tail_vec)_mm512_castps512_ps256((__m512)value);
+#else
+    return value;
+#endif
+}
 
 typedef vec right_vec;
 typedef tail_vec right_tail;
