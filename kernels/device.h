@@ -419,10 +419,10 @@ struct device {
 };
 
 struct device_cfg {
-    const char *name; /* "auto" (the CPU), "cpu", or a module's (kernels/device_module.h) */
-    int threads;      /* compute threads of a CPU device, >= 1 */
-    enum isa isa;     /* ISA_AUTO: the best this machine has */
-    enum precision precision;
+    const char *name;         /* "auto" (the CPU), "cpu", or a module's (kernels/device_module.h) */
+    int threads;              /* compute threads of a CPU device, >= 1 */
+    enum isa isa;             /* ISA_AUTO: the best this machine has */
+    enum precision precision; /* a device without such maps: ERR_UNAVAILABLE */
 };
 
 /* Whether a device of this name computes in the host's own memory: the CPU. Opens nothing. */

@@ -33,7 +33,7 @@ VEC_INLINE map_vec map_narrow(vec value)
 #endif
 }
 
-/* The value that a store and a load would give back. */
+/* What a store and a load would give back. */
 VEC_INLINE vec map_round(vec value)
 {
     return map_widen(map_narrow(value));
@@ -53,19 +53,26 @@ VEC_INLINE vec map_load(const map_value *from, int lanes)
 #endif
 }
 
-VEC_INLINE void map_store(map_value *to, vec value, int lanes)
+VEC_INLINE void map_write(map_value *to, map_vec value, int lanes)
 {
-    map_vec narrow = map_narrow(value);
     if (lanes == VEC_WIDTH) {
-        *(map_vec_unaligned *)to = narrow;
+        *(map_vec_unaligned *)to = value;
         return;
     }
 #if VEC_WIDTH == 16
-    _mm256_mask_storeu_epi16(to, (__mmask16)((1u << lanes) - 1), (__m256i)narrow);
+    _mm256_mask_storeu_epi16(to, (__mmask16)((1u << lanes) - 1), (__m256i)value);
 #else
     for (int i = 0; i < lanes; i++)
-        to[i] = narrow[i];
+        to[i] = value[i];
 #endif
+}
+
+/* Returns what a load would give back. */
+VEC_INLINE vec map_store(map_value *to, vec value, int lanes)
+{
+    map_vec narrow = map_narrow(value);
+    map_write(to, narrow, lanes);
+    return map_widen(narrow);
 }
 
 VEC_INLINE __m128 map_load_4(const map_value *from)
@@ -82,9 +89,9 @@ VEC_INLINE float map_load_1(const map_value *from)
 /* Half a line past the caches would cost a whole one. */
 enum { MAP_CAN_STREAM = false };
 
-VEC_INLINE void map_stream(map_value *to, vec value)
+VEC_INLINE vec map_stream(map_value *to, vec value)
 {
-    map_store(to, value, VEC_WIDTH);
+    return map_store(to, value, VEC_WIDTH);
 }
 
 #else
@@ -101,9 +108,11 @@ VEC_INLINE vec map_load(const map_value *from, int lanes)
     return vec_load_part(from, lanes);
 }
 
-VEC_INLINE void map_store(map_value *to, vec value, int lanes)
+/* Returns what a load would give back. */
+VEC_INLINE vec map_store(map_value *to, vec value, int lanes)
 {
     vec_store_part(to, value, lanes);
+    return value;
 }
 
 VEC_INLINE __m128 map_load_4(const map_value *from)
@@ -119,9 +128,10 @@ VEC_INLINE float map_load_1(const map_value *from)
 enum { MAP_CAN_STREAM = true };
 
 /* A whole aligned vector past the caches (vec_stream). */
-VEC_INLINE void map_stream(map_value *to, vec value)
+VEC_INLINE vec map_stream(map_value *to, vec value)
 {
     vec_stream(to, value);
+    return value;
 }
 
 #endif

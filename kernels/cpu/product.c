@@ -176,13 +176,11 @@ VEC_INLINE void store_vector(const struct block *block, size_t row, int column, 
         sum += vec_load_part(c, lanes);
     if (out->add)
         sum += map_load(out->add + at, lanes);
-    if (out->map)
-        sum = map_round(sum);
-    vec_store_part(c, sum, lanes);
     if (out->map && out->streams && lanes == VEC_WIDTH)
-        map_stream(out->map + at, sum);
+        sum = map_stream(out->map + at, sum);
     else if (out->map)
-        map_store(out->map + at, sum, lanes);
+        sum = map_store(out->map + at, sum, lanes);
+    vec_store_part(c, sum, lanes);
 }
 
 VEC_INLINE void run_block(const enum layout layout, const int rows, const int vecs,

@@ -59,12 +59,12 @@ void MAP_NAME(row_load_grad)(const struct row_shape *shape, const struct grad_ro
     ACT_SWITCH(row->act, load_grad_lanes, shape, row, to);
 }
 
-VEC_INLINE void store_pixel(map_value *to, vec value, const int lanes, bool streams)
+/* Returns what was stored. */
+VEC_INLINE vec store_pixel(map_value *to, vec value, const int lanes, bool streams)
 {
     if (lanes == VEC_WIDTH && streams)
-        map_stream(to, value);
-    else
-        map_store(to, value, lanes);
+        return map_stream(to, value);
+    return map_store(to, value, lanes);
 }
 
 /* Two sets of sums, for even and odd pixels: one alone waits for its own last addition. */
@@ -75,9 +75,9 @@ VEC_INLINE void store_row(const int lanes, const struct row_shape *shape, const 
     struct raw_sums parts[2] = {*sums, raw_sums_about(sums->shift)};
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
-            vec value = map_round(vec_load(from + (ptrdiff_t)(col + odd) * VEC_WIDTH));
-            store_pixel(z + (ptrdiff_t)(col + odd) * at.stride, value, lanes, streams);
-            raw_sums_add(&parts[odd], value);
+            ptrdiff_t pixel = col + odd;
+            vec value = vec_load(from + pixel * VEC_WIDTH);
+            raw_sums_add(&parts[odd], store_pixel(z + pixel * at.stride, value, lanes, streams));
         }
     sums->sum = parts[0].sum + parts[1].sum;
     sums->square = parts[0].square + parts[1].square;
@@ -102,9 +102,9 @@ VEC_INLINE void store_sink(enum act act, const enum sink_kind kind, const int la
     for (int col = 0; col < at.W; col += 2)
         for (int odd = 0; odd < 2 && col + odd < at.W; odd++) {
             ptrdiff_t pixel = col + odd, place = pixel * at.stride;
-            vec q = map_round(vec_load(from + pixel * VEC_WIDTH) +
-                              map_load(sink.add + pixel * sink.add_stride, lanes));
-            store_pixel(sink.q + place, q, lanes, sink.streams);
+            vec q = vec_load(from + pixel * VEC_WIDTH) +
+                    map_load(sink.add + pixel * sink.add_stride, lanes);
+            q = store_pixel(sink.q + place, q, lanes, sink.streams);
             if (kind != SINK_PLAIN)
                 sink_sums_add(act, kind == SINK_GATE, &parts[odd], &sink.k, sink.mean, q,
                               map_load(sink.z + place, lanes));
