@@ -223,9 +223,10 @@ static json_t *space_json(const struct space *space)
                                   space->first_stride, "act", act_name(space->first_act),
                                   "shortcut", space->first_has_shortcut));
     json_object_set_new(object, "stages", stages);
-    json_object_set_new(
-        object, "head",
-        json_pack("{s:i, s:i}", "expand", space->expand_width, "mix", space->mix_width));
+    json_object_set_new(object, "head",
+                        json_pack("{s:i, s:s, s:i, s:s}", "expand", space->expand_width,
+                                  "expand_act", act_name(space->expand_act), "mix",
+                                  space->mix_width, "mix_act", act_name(space->mix_act)));
     return object;
 }
 

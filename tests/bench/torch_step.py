@@ -1,128 +1,157 @@
-#!/usr/bin/python3
-"""The peer of tests/bench/step: one training step (forward, backward, SGD) of a static sub-network of the
-MobileNetV3 search space in PyTorch, as fast as PyTorch does it. Prints one JSON line.
+#!/usr/bin/env python3
+"""The peer of bench_step and bench_train: training steps of the same networks in PyTorch. One SUBNET alone: forward, loss,
+backward, SGD. With --elastic a step of progressive shrinking's last phases: the frozen full network's forward, then each
+SUBNET sliced out of the full network's parameters, with soft cross entropy beside the labels', and one SGD update of
+every parameter.
 
-usage: torch_step.py --net biggest|smallest --resolution 32 --batch 128 --layout nhwc|nchw [--threads 2] [--seconds 10]
+Builds the network from what `glowworm space show` prints, and refuses to run unless its parameters are as many as
+`glowworm space cost` says. Compiles and warms up, prints a JSON line of what it is; then answers every line of standard
+input, a number of seconds, with a JSON line: images/s by the median step. Compiling is never part of what is timed.
+
+usage: torch_step.py BUILD_FOLDER SPACE_FILE --resolution 32 --batch 128 [--layout nhwc|nchw] [--precision fp32|bf16]
+           [--compile] [--elastic] [--threads 2] SUBNET...
 """
 import argparse
+import contextlib
 import json
+import statistics
+import sys
 import time
 
 import torch
-from torch import nn
+from torch.nn import functional as F
 
-WIDTHS = [24, 40, 80, 112, 160]
-STRIDES = [2, 2, 2, 1, 2]
-USES_SE = [False, True, False, True, True]
-USES_HSWISH = [False, False, True, True, True]
+from layer_shapes import check_parameters, glowworm, shapes
+from torch_nets import ElasticNet, parameter_count, static_net
 
-
-def multiple_of_8(value):
-    rounded = max(8, int(value + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * value else rounded
+DECAY, SMOOTHING = 3e-5, 0.1
 
 
-def activation(is_hswish):
-    return nn.Hardswish(inplace=True) if is_hswish else nn.ReLU(inplace=True)
-
-
-class Gate(nn.Module):
-    """Squeeze-excite."""
-
-    def __init__(self, channels):
-        super().__init__()
-        hidden = multiple_of_8(channels // 4)
-        self.reduce = nn.Conv2d(channels, hidden, 1)
-        self.expand = nn.Conv2d(hidden, channels, 1)
-
-    def forward(self, x):
-        pooled = x.mean((2, 3), keepdim=True)
-        return x * nn.functional.hardsigmoid(self.expand(nn.functional.relu(self.reduce(pooled))))
-
-
-class Block(nn.Module):
-    def __init__(self, c_in, c_out, kernel, expansion, stride, has_se, is_hswish):
-        super().__init__()
-        middle = multiple_of_8(round(c_in * expansion))
-        layers = [nn.Conv2d(c_in, middle, 1, bias=False), nn.BatchNorm2d(middle), activation(is_hswish),
-                  nn.Conv2d(middle, middle, kernel, stride, kernel // 2, groups=middle, bias=False),
-                  nn.BatchNorm2d(middle), activation(is_hswish)]
-        if has_se:
-            layers.append(Gate(middle))
-        layers += [nn.Conv2d(middle, c_out, 1, bias=False), nn.BatchNorm2d(c_out)]
-        self.body = nn.Sequential(*layers)
-        self.has_shortcut = stride == 1 and c_in == c_out
-
-    def forward(self, x):
-        return x + self.body(x) if self.has_shortcut else self.body(x)
-
-
-class First(nn.Module):
-    """The block without expansion behind the stem."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(16, 16, 3, 1, 1, groups=16, bias=False), nn.BatchNorm2d(16),
-                                  nn.ReLU(inplace=True), nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16))
-
-    def forward(self, x):
-        return x + self.body(x)
-
-
-def build(kernel, expansion, depth, classes=1000):
-    layers = [nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.Hardswish(inplace=True), First()]
-    c_in = 16
-    for width, stride, has_se, is_hswish in zip(WIDTHS, STRIDES, USES_SE, USES_HSWISH):
-        for index in range(depth):
-            layers.append(Block(c_in, width, kernel, expansion, stride if index == 0 else 1, has_se, is_hswish))
-            c_in = width
-    layers += [nn.Conv2d(c_in, 960, 1, bias=False), nn.BatchNorm2d(960), nn.Hardswish(inplace=True),
-               nn.AdaptiveAvgPool2d(1), nn.Conv2d(960, 1280, 1, bias=False), nn.Hardswish(inplace=True), nn.Flatten(),
-               nn.Dropout(0.1), nn.Linear(1280, classes)]
-    return nn.Sequential(*layers)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--net", choices=["biggest", "smallest"], required=True)
-    parser.add_argument("--resolution", type=int, required=True)
-    parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--layout", choices=["nhwc", "nchw"], required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=10)
-    args = parser.parse_args()
-
-    torch.manual_seed(0)
-    torch.set_num_threads(args.threads)
-    net = build(7, 6, 4) if args.net == "biggest" else build(3, 3, 2)
-    images = torch.randn(args.batch, 3, args.resolution, args.resolution)
-    if args.layout == "nhwc":
-        net = net.to(memory_format=torch.channels_last)
-        images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 1000, (args.batch,))
+def optimiser_of(net):
     decayed = [p for p in net.parameters() if p.dim() > 1]
     others = [p for p in net.parameters() if p.dim() <= 1]
-    optimiser = torch.optim.SGD([{"params": decayed, "weight_decay": 3e-5}, {"params": others, "weight_decay": 0.0}],
-                                lr=0.1, momentum=0.9, nesterov=True)
-    criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
+    groups = [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+    settings = {"lr": 1e-4, "momentum": 0.9, "nesterov": True}
+    try:
+        return torch.optim.SGD(groups, fused=True, **settings)  # one pass over all parameters
+    except (TypeError, RuntimeError):  # before 2.4
+        return torch.optim.SGD(groups, **settings)
+
+
+def autocast(precision):
+    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def compiled(function, args):
+    return torch.compile(function, dynamic=False) if args.compile else function
+
+
+def static_step(args, space, images, labels):
+    net = static_net(shapes(space, args.subnets[0]))
+    check_parameters(args.build, args.space, args.subnets[0], parameter_count(net))
+    net = net.to(memory_format=args.memory_format)
+    optimiser = optimiser_of(net)
+
+    def loss_of(batch):
+        return F.cross_entropy(net(batch), labels, label_smoothing=SMOOTHING)
+
+    forward = compiled(loss_of, args)
 
     def step():
-        optimiser.zero_grad(set_to_none=False)
-        criterion(net(images), labels).backward()
+        optimiser.zero_grad(set_to_none=True)
+        with autocast(args.precision):
+            loss = forward(images)
+        loss.backward()
         optimiser.step()
 
-    for _ in range(2):
-        step()
-    times = []
-    started = time.perf_counter()
-    while time.perf_counter() - started < args.seconds or len(times) < 3:
+    return net, step
+
+
+def biggest_of(space):
+    return f"k={max(space['kernels'])} e={max(space['expansions'])} d={max(space['depths'])}"
+
+
+def elastic_step(args, space, images, labels):
+    biggest = biggest_of(space)
+    full = shapes(space, biggest)
+    net, teacher = ElasticNet(full), static_net(full)
+    for counted in (net, teacher):
+        check_parameters(args.build, args.space, biggest, parameter_count(counted))
+    net, teacher = (module.to(memory_format=args.memory_format) for module in (net, teacher))
+    optimiser = optimiser_of(net)
+
+    def student(blocks):
+        def loss_of(batch, soft):
+            logits = net(batch, blocks)
+            distil = torch.mean(torch.sum(-soft * F.log_softmax(logits, 1), 1))
+            return F.cross_entropy(logits, labels, label_smoothing=SMOOTHING) + distil
+        return compiled(loss_of, args)
+
+    students = [student(shapes(space, subnet).blocks) for subnet in args.subnets]
+    teach = compiled(lambda batch: F.softmax(teacher(batch), 1), args)
+
+    def step():
+        optimiser.zero_grad(set_to_none=False)  # momentum and decay act on weights that no sub-network has touched
+        with torch.no_grad(), autocast(args.precision):
+            soft = teach(images)
+        for forward in students:
+            with autocast(args.precision):
+                loss = forward(images, soft)
+            loss.backward()
+        optimiser.step()
+
+    return net, step
+
+
+def images_per_second(step, batch, seconds):
+    times, started = [], time.perf_counter()
+    while time.perf_counter() - started < seconds or len(times) < 3:
         before = time.perf_counter()
         step()
         times.append(time.perf_counter() - before)
-    times.sort()
-    print(json.dumps({"net": args.net, "resolution": args.resolution, "batch": args.batch, "layout": args.layout,
-                      "threads": args.threads, "steps": len(times), "torch": torch.__version__,
-                      "images_per_s": round(args.batch / times[len(times) // 2], 2)}))
+    return {"images_per_second": round(batch / statistics.median(times), 2), "steps": len(times)}
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("space")
+    parser.add_argument("--resolution", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--layout", choices=["nhwc", "nchw"], default="nhwc")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--elastic", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("subnets", nargs="+")
+    args = parser.parse_args()
+    if not args.elastic and len(args.subnets) > 1:
+        parser.error("several sub-networks need --elastic")
+    if args.compile and not hasattr(torch, "compile"):
+        parser.error(f"torch {torch.__version__} has no compiler")
+    args.memory_format = torch.channels_last if args.layout == "nhwc" else torch.contiguous_format
+    return args
+
+
+def main():
+    args = read_arguments()
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    if args.compile:
+        from torch._dynamo import config
+        config.recompile_limit = 64  # every sub-network has code of its own
+    space = glowworm(args.build, "space", "show", args.space)
+    images = torch.randn(args.batch, space["channels"], args.resolution, args.resolution)
+    images = images.contiguous(memory_format=args.memory_format)
+    labels = torch.randint(0, space["classes"], (args.batch,))
+    net, step = (elastic_step if args.elastic else static_step)(args, space, images, labels)
+    started = time.perf_counter()
+    for _ in range(2):
+        step()
+    print(json.dumps({"torch": torch.__version__, "parameters": parameter_count(net),
+                      "warm_up_seconds": round(time.perf_counter() - started, 1)}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(images_per_second(step, args.batch, float(line))), flush=True)
 
 
 if __name__ == "__main__":
