@@ -27,7 +27,6 @@ from collections import namedtuple
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 KEPT = 2  # ways of each precision that stay for the rounds
-USAGE = 2  # exit code of a benchmark that lacks a precision
 
 Case = namedtuple("Case", "name space resolution batch subnet")  # subnet None: a whole step of phase width-2
 Way = namedtuple("Way", "layout compiled precision")
@@ -58,22 +57,17 @@ class Bench:
     def __init__(self, build, threads):
         self.build, self.threads = build, threads
 
-    def call(self, program, *words, may_refuse=False):
+    def call(self, program, *words):
         command = [os.path.join(self.build, "bin", program), *map(str, words), "--threads", str(self.threads)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        if may_refuse and done.returncode == USAGE:
-            return None
-        done.check_returncode()
-        return json.loads(done.stdout)
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT).stdout)
 
     def measure(self, case, precision, seconds):
-        """None: this build has no such precision."""
         if case.subnet:
             words = ["bench_step", case.space, f"r={case.resolution} {case.subnet}", "--batch", case.batch]
         else:
             words = ["bench_train", case.space, case.resolution, "--phase", "width-2", "--fixed", "--global", case.batch,
                      "--micro", case.batch]
-        return self.call(*words, "--precision", precision, "--seconds", seconds, may_refuse=precision != "fp32")
+        return self.call(*words, "--precision", precision, "--seconds", seconds)
 
     def subnets(self, case):
         return [case.subnet] if case.subnet else self.measure(case, "fp32", 0)["subnets"]
@@ -121,10 +115,11 @@ class Peer:
         self.process.wait()
 
 
-def ways(args, precisions):
+def ways(args):
     """A row of bf16 compares with the peer's fp32 as well."""
     compiled = [False, True] if args.compiles else [False]
-    return [Way(*way) for way in itertools.product(("nhwc", "nchw"), compiled, sorted({"fp32", *precisions}, reverse=True))]
+    precisions = sorted({"fp32", *args.precision}, reverse=True)
+    return [Way(*way) for way in itertools.product(("nhwc", "nchw"), compiled, precisions)]
 
 
 def keep_fastest(peers, precision):
@@ -135,10 +130,10 @@ def keep_fastest(peers, precision):
         loser.close()
 
 
-def try_ways(args, case, subnets, precisions, peers):
+def try_ways(args, case, subnets, peers):
     """Fills `peers` with the fastest of each precision, warmed up. Returns what each way did, None: it failed."""
     tried = {}
-    for way in ways(args, precisions):
+    for way in ways(args):
         try:
             peer = Peer(args.command, args.build, case, subnets, way, args.threads)
         except RuntimeError as failure:
@@ -157,8 +152,8 @@ def try_ways(args, case, subnets, precisions, peers):
     return tried
 
 
-def take_rounds(args, bench, case, precisions, peers):
-    ours = {precision: [] for precision in precisions}
+def take_rounds(args, bench, case, peers):
+    ours = {precision: [] for precision in args.precision}
     for turn in range(args.rounds):
         for precision, rates in ours.items():
             rates.append(bench.measure(case, precision, args.seconds)["images_per_second"])
@@ -172,10 +167,9 @@ def take_rounds(args, bench, case, precisions, peers):
 
 def measure_case(args, bench, case):
     subnets, peers = bench.subnets(case), []
-    precisions = [precision for precision in args.precision if bench.measure(case, precision, 0)]
     try:
-        tried = try_ways(args, case, subnets, precisions, peers)
-        ours = take_rounds(args, bench, case, precisions, peers)
+        tried = try_ways(args, case, subnets, peers)
+        ours = take_rounds(args, bench, case, peers)
         theirs = [{"way": describe(peer.way), "precision": peer.way.precision, "rates": peer.rates} for peer in peers]
         torch = peers[0].about["torch"]
     finally:
@@ -188,11 +182,9 @@ def measure_case(args, bench, case):
 def row_of(result, precision):
     """What the table says of one precision. A bf16 row may take any of the peer's ways, an fp32 row those of fp32."""
     rivals = [way for way in result["theirs"] if way["precision"] in ("fp32", precision)]
-    best = max(rivals, key=lambda way: statistics.median(way["rates"]), default=None)
-    ours, floor = result["ours"].get(precision), result["floor"][precision]
-    if not ours or not best:
-        return None
-    ours, theirs = statistics.median(ours), statistics.median(best["rates"])
+    best = max(rivals, key=lambda way: statistics.median(way["rates"]))
+    floor = result["floor"][precision]
+    ours, theirs = statistics.median(result["ours"][precision]), statistics.median(best["rates"])
     overlap, apart = floor["max_images_per_second"], floor["sum_images_per_second"]
     return {"case": result["case"], "precision": precision, "batch": result["batch"], "glowworm": ours, "torch": theirs,
             "way": best["way"], "ratio": ours / theirs, "floor_overlap": overlap, "share_overlap": ours / overlap,
@@ -271,7 +263,7 @@ def run(args, cases):
     for case in cases:
         key = f"{case.name} {' '.join(args.precision)}: {settings}"
         result = results.get(key, lambda case=case: measure_case(args, bench, case))
-        rows += [row for row in (row_of(result, precision) for precision in args.precision) if row]
+        rows += [row_of(result, precision) for precision in args.precision]
     return rows
 
 

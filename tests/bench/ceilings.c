@@ -68,7 +68,7 @@ static double rate(struct bench *bench, void (*job)(void *context, int i, int th
 
 static const struct ceiling_loops *loops_of(enum isa isa)
 {
-    return isa == ISA_V4   ? &ceiling_loops_v4
+    return isa >= ISA_V4   ? &ceiling_loops_v4
            : isa == ISA_V3 ? &ceiling_loops_v3
                            : &ceiling_loops_v2;
 }
@@ -121,7 +121,7 @@ enum err ceilings_measure(int threads, enum isa isa, struct ceilings *ceilings)
     ceilings->write = rate(bench, write_job); /* first: reads want pages of their own */
     ceilings->read = rate(bench, read_job);
     ceilings->fma = rate(bench, fma_job);
-    ceilings->has_bf16 = ceilings->isa == ISA_V4 && __builtin_cpu_supports("avx512bf16");
+    ceilings->has_bf16 = ceilings->isa == ISA_V4_BF16;
     ceilings->bf16 = ceilings->has_bf16 ? rate(bench, bf16_job) : ceilings->fma;
 out:
     team_destroy(&bench->team);

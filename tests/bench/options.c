@@ -91,9 +91,7 @@ enum err bench_options_device(const struct bench_options *options, struct device
     enum err err = ERR_OK;
     *cfg = (struct device_cfg){.name = "cpu", .threads = options->threads};
     TRY(isa_parse(options->isa, &cfg->isa));
-    if (strcmp(options->precision, "fp32") != 0)
-        TRY(err_set(ERR_USAGE, "--precision %s: devices compute in fp32 alone so far",
-                    options->precision));
+    TRY(precision_parse(options->precision, &cfg->precision));
 out:
     return err;
 }

@@ -10,7 +10,7 @@ struct bench_options { /* what was not said is as the caller had it */
     int threads;
     double seconds;        /* to measure for */
     const char *isa;       /* as isa_parse() reads it */
-    const char *precision; /* "fp32"; bf16 when devices have it */
+    const char *precision; /* as precision_parse() reads it */
     const char *phase;     /* a row of the schedule "ofa" */
     bool has_layers, has_teacher, has_json;
     bool is_fixed; /* the same sub-networks in every step */
