@@ -119,8 +119,8 @@ static void say_cure(const struct campaign_run *run, const bool *done,
                  "resources.threads (now %d)",
                  run->campaign.resources.threads);
     text_add(text,
-             ", or lower resources.ranks (now %d) or resolutions, or take a smaller space or "
-             "width",
+             ", or lower resources.ranks (now %d), resources.image_cache or resolutions, or take a "
+             "smaller space or width",
              run->campaign.resources.ranks);
 }
 

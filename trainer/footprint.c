@@ -57,9 +57,9 @@ static size_t loader_bytes(const struct counting *counting, int N, int ahead)
            batch_bytes(counting, N, counting->side);
 }
 
-/* Of `images` in leaves of N: what a rank keeps of them, at the largest resolution in training, at
+/* Of `images` in leaves of N: the maps of a rank's share, at the largest resolution in training, at
  * all in an evaluation. */
-static size_t kept_bytes(const struct counting *counting, uint32_t images, int N)
+static size_t map_bytes(const struct counting *counting, uint32_t images, int N)
 {
     const struct space *space = counting->net->space;
     size_t leaves = ((size_t)images + (size_t)N - 1) / (size_t)N, bytes = 0;
@@ -67,7 +67,20 @@ static size_t kept_bytes(const struct counting *counting, uint32_t images, int N
     for (int i = counting->cfg->phase ? space->resolution_count - 1 : 0;
          i < space->resolution_count; i++)
         bytes += mine * batch_bytes(counting, N, space->resolutions[i]);
-    return smaller(bytes, EVALUATE_KEEP_BYTES);
+    return bytes;
+}
+
+/* What a rank keeps for the next sub-network (trainer/evaluate/batch_cache.h): maps, or less than
+ * them where they do not fit. */
+static size_t kept_bytes(const struct counting *counting)
+{
+    const struct footprint_cfg *cfg = counting->cfg;
+    size_t bytes = map_bytes(counting, cfg->holdout_images, counting->micro);
+    if (counting->set.batches > 0)
+        bytes += map_bytes(counting, counting->set.images, counting->set.batch);
+    if (!cfg->phase)
+        bytes += map_bytes(counting, cfg->test_images, counting->micro);
+    return smaller(bytes, (size_t)cfg->campaign->resources.image_cache_bytes);
 }
 
 /* Calibration and hold-out images, and behind a training test images: one loader at a time, and
@@ -76,13 +89,10 @@ static size_t image_bytes(const struct counting *counting)
 {
     const struct footprint_cfg *cfg = counting->cfg;
     int N = counting->set.batch > counting->micro ? counting->set.batch : counting->micro;
-    size_t bytes = loader_bytes(counting, N, EVAL_BATCHES_AHEAD) +
-                   kept_bytes(counting, cfg->holdout_images, counting->micro);
-    if (counting->set.batches > 0)
-        bytes += kept_bytes(counting, counting->set.images, counting->set.batch);
+    size_t bytes = loader_bytes(counting, N, EVAL_BATCHES_AHEAD) + kept_bytes(counting);
     if (cfg->phase)
-        return bytes + loader_bytes(counting, counting->micro, PREFETCH_AHEAD);
-    return bytes + kept_bytes(counting, cfg->test_images, counting->micro);
+        bytes += loader_bytes(counting, counting->micro, PREFETCH_AHEAD);
+    return bytes;
 }
 
 static size_t sum_bytes(const struct counting *counting)

@@ -22,6 +22,7 @@ static int compare(const void *left, const void *right)
 struct feed { /* what is asked next */
     struct loader *loader;
     struct device *device;
+    const struct dataset_info *info;
     float *images;
     uint32_t *order, count, next;
     uint64_t epoch;
@@ -50,7 +51,7 @@ static enum err measure(struct feed *feed, double *rate)
     while (seconds < ROUND_SECONDS) {
         struct batch batch;
         TRY(loader_take(feed->loader, &batch));
-        struct image_batch made = loader_image_batch(feed->loader, &batch, batch.pinned);
+        struct image_batch made = loader_image_batch(feed->info, &batch, batch.pinned);
         feed->device->ops->image_forward(feed->device, &made, feed->images);
         loader_release(feed->loader, &batch);
         TRY(ask(feed));
@@ -67,8 +68,11 @@ static enum err run(const struct loader_cfg *cfg, const char *mode)
     enum err err = ERR_OK;
     double rates[ROUNDS];
     int R = cfg->max_resolution, C = dataset_info(cfg->dataset)->channels;
-    struct feed feed = {
-        .device = cfg->device, .count = cfg->count, .next = cfg->count, .resolution = R};
+    struct feed feed = {.device = cfg->device,
+                        .info = dataset_info(cfg->dataset),
+                        .count = cfg->count,
+                        .next = cfg->count,
+                        .resolution = R};
     feed.images = mem_array((size_t)(BATCH * R * R), (size_t)C * sizeof *feed.images);
     feed.order = mem_array(cfg->count, sizeof *feed.order);
     TRY(loader_create(cfg, &feed.loader));

@@ -92,6 +92,7 @@ static enum err open_bench(struct bench *bench)
     struct device_cfg cfg = {.name = campaign->resources.device,
                              .threads = campaign->resources.threads};
     TRY(isa_parse(campaign->resources.isa, &cfg.isa));
+    TRY(precision_parse(campaign->precision, &cfg.precision));
     TRY(device_open(&cfg, &bench->device));
     comm_alone(&bench->comm);
     bench->device_comm = comm_staged(&bench->comm, bench->device);

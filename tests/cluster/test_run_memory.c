@@ -97,6 +97,25 @@ static void ranks_of_one_machine_count_together(void **state)
     assert_true(four > two + two / 2);
 }
 
+static size_t gang_bytes_with_cache(struct stand *stand, size_t cache_bytes)
+{
+    double *cache = &stand->run.campaign.resources.image_cache_bytes, before = *cache;
+    *cache = (double)cache_bytes;
+    size_t bytes = memory_of(stand).footprint.gang_bytes;
+    *cache = before;
+    return bytes;
+}
+
+/* Of 5,000 held out and 2,000 calibration images of 160 px a rank has half: 1.1 GB of maps. */
+static void the_image_cache_counts_up_to_what_there_is_to_keep(void **state)
+{
+    size_t none = gang_bytes_with_cache(*state, 0);
+    assert_int_equal(gang_bytes_with_cache(*state, 100 * MB), none + 2 * 100 * MB);
+    assert_true(gang_bytes_with_cache(*state, 1000 * MB) >= none + 2 * 1000 * MB);
+    assert_int_equal(gang_bytes_with_cache(*state, 100000 * MB),
+                     gang_bytes_with_cache(*state, 200000 * MB));
+}
+
 static void a_refusal_names_the_calibration_batch_that_fits(void **state)
 {
     struct stand *stand = *state;
@@ -195,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fits_to_the_byte_is_not_refused),
         cmocka_unit_test(ranks_of_one_machine_count_together),
+        cmocka_unit_test(the_image_cache_counts_up_to_what_there_is_to_keep),
         cmocka_unit_test(a_refusal_names_the_calibration_batch_that_fits),
         cmocka_unit_test(a_refusal_names_the_micro_batch_that_fits),
         cmocka_unit_test(where_only_both_help_that_is_said),

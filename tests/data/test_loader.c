@@ -13,7 +13,8 @@ static float *values_of(const struct running *running, const struct batch *batch
 {
     size_t R = (size_t)batch->resolution;
     float *values = mem_array((size_t)batch->N * R * R, (size_t)batch->C * sizeof *values);
-    struct image_batch images = loader_image_batch(running->loader, batch, batch->pinned);
+    struct image_batch images =
+        loader_image_batch(dataset_info(running->dataset), batch, batch->pinned);
     running->device->ops->image_forward(running->device, &images, values);
     return values;
 }

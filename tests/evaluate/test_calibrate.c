@@ -203,6 +203,8 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
     enum err err = ERR_OK;
     struct calibrate *calibrate = NULL;
     struct device_comm *device_comm = comm_staged(comm, net->device);
+    struct batch_cache *cache = batch_cache_create(
+        &(struct batch_cache_cfg){.device = net->device, .dataset = trial->dataset});
     struct calibrate_cfg cfg = {.comm = comm,
                                 .device_comm = device_comm,
                                 .net = net,
@@ -211,11 +213,13 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
                                 .train_count = trial->train_count,
                                 .set = set,
                                 .seed = SEED,
-                                .loader_threads = 1};
+                                .loader_threads = 1,
+                                .cache = cache};
     TRY(calibrate_create(&cfg, &calibrate));
     TRY(calibrate_subnet(calibrate, arena, subnet));
 out:
     calibrate_destroy(&calibrate);
+    batch_cache_destroy(&cache);
     device_comm_close(&device_comm);
     return err;
 }

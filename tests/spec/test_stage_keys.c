@@ -63,6 +63,7 @@ static const struct {
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},
+    {"resources.image_cache", "1MiB", ""},
     {"resources.device", "cpu", "teacher evaluate search"},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
     {"resources.lineage", "same", ""},

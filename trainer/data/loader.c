@@ -359,6 +359,8 @@ enum err loader_take(struct loader *loader, struct batch *batch)
                             .C = loader->C,
                             .pinned = job->pinned,
                             .size_bytes = loader->pixels_at + atomic_load(&job->pixel_bytes),
+                            .labels_at = loader->labels_at,
+                            .pixels_at = loader->pixels_at,
                             .labels = labels_of(loader, job),
                             .records = job->records,
                             .uploaded = job->uploaded};
@@ -379,14 +381,13 @@ void loader_release(struct loader *loader, struct batch *batch)
     memset(batch, 0, sizeof *batch);
 }
 
-struct image_batch loader_image_batch(const struct loader *loader, const struct batch *batch,
+struct image_batch loader_image_batch(const struct dataset_info *info, const struct batch *batch,
                                       const void *uploaded)
 {
-    const struct dataset_info *info = dataset_info(loader->cfg.dataset);
     struct image_batch made = {.N = batch->N,
                                .R = batch->resolution,
                                .C = batch->C,
-                               .pixels = (const uint8_t *)uploaded + loader->pixels_at,
+                               .pixels = (const uint8_t *)uploaded + batch->pixels_at,
                                .crops = uploaded};
     for (int c = 0; c < batch->C; c++) {
         made.scale[c] = (float)(1.0 / info->deviation[c]);
@@ -395,9 +396,9 @@ struct image_batch loader_image_batch(const struct loader *loader, const struct 
     return made;
 }
 
-const int32_t *loader_labels(const struct loader *loader, const void *uploaded)
+const int32_t *loader_labels(const struct batch *batch, const void *uploaded)
 {
-    return (const int32_t *)((const char *)uploaded + loader->labels_at);
+    return (const int32_t *)((const char *)uploaded + batch->labels_at);
 }
 
 void loader_shuffle(uint64_t seed, uint64_t epoch, uint32_t count, uint32_t *order)

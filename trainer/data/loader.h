@@ -12,10 +12,11 @@
 
 struct batch { /* one micro-batch, borrowed until loader_release */
     int N, resolution, C;
-    const void *pinned;     /* host: crops, labels and pixels, for one upload */
-    size_t size_bytes;      /* of it */
-    int32_t *labels;        /* host (N), in it */
-    uint32_t *records;      /* host (N) */
+    const void *pinned;          /* host: crops, labels and pixels, for one upload */
+    size_t size_bytes;           /* of it */
+    size_t labels_at, pixels_at; /* in it, in bytes; the crops lie in front */
+    int32_t *labels;             /* host (N), in it */
+    uint32_t *records;           /* host (N) */
     struct event *uploaded; /* whoever uploads without waiting records it behind the upload: pinned
                                memory is not written again before it has passed */
 };
@@ -62,10 +63,11 @@ void loader_release(struct loader *loader, struct batch *batch); /* accepts a ze
 /* Bytes of the largest batch. */
 size_t loader_batch_bytes(const struct loader *loader);
 /* What image_forward makes of a batch whose pinned bytes lie at `uploaded` in device memory, and
- * where its labels (N) are there. */
-struct image_batch loader_image_batch(const struct loader *loader, const struct batch *batch,
+ * where its labels (N) are there. Of the batch only sizes and places are looked at: it may have
+ * been released, and its loader destroyed. */
+struct image_batch loader_image_batch(const struct dataset_info *info, const struct batch *batch,
                                       const void *uploaded);
-const int32_t *loader_labels(const struct loader *loader, const void *uploaded);
+const int32_t *loader_labels(const struct batch *batch, const void *uploaded);
 
 /* The permutation of an epoch: order[0..count) (mem_array'd by the caller), rng_permute(seed,
  * RNG_SHUFFLE, epoch). */

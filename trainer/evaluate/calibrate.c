@@ -46,6 +46,7 @@ static enum err choose_images(struct calibrate *calibrate)
     rng_permute(cfg->seed, RNG_CALIBRATION, 0, cfg->train_count, order);
     struct eval_batches_cfg batches = {.comm = cfg->comm,
                                        .device = cfg->net->device,
+                                       .cache = cfg->cache,
                                        .loader = {.dataset = cfg->dataset,
                                                   .records = cfg->train,
                                                   .count = cfg->train_count,
@@ -56,7 +57,6 @@ static enum err choose_images(struct calibrate *calibrate)
                                        .positions = order,
                                        .count = cfg->set.images,
                                        .epoch = CALIBRATION_EPOCH,
-                                       .keep_bytes = cfg->keep_bytes,
                                        .own = cfg->own,
                                        .is_alive = cfg->is_alive};
     enum err err = eval_batches_create(&batches, &calibrate->batches);

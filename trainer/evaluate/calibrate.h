@@ -25,7 +25,7 @@ struct calibrate_cfg { /* all borrowed */
     uint64_t seed;
     const struct augment_cfg *augment;
     int loader_threads;
-    size_t keep_bytes; /* memory for prepared batches */
+    struct batch_cache *cache; /* of the device and the data set */
     void *own;
     void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every batch */
 };

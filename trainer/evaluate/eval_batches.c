@@ -1,30 +1,13 @@
 #include "trainer/evaluate/eval_batches.h"
 #include "base/mem.h"
-#include "kernels/memory.h"
 #include <string.h>
-
-#define MAX_ALBUMS 32
-
-struct page { /* one kept batch: images in device memory only, labels and records in the host's too
-               */
-    struct prefetched prefetched;
-    void *images;
-    int32_t *labels;
-};
-
-struct album { /* all batches of this rank at one resolution */
-    int resolution;
-    struct page *pages; /* (end - first) */
-};
 
 struct eval_batches {
     struct eval_batches_cfg cfg;
     uint32_t *positions;
+    int list;               /* in the cache */
     int leaves, first, end; /* this rank's leaves */
     int resolution;         /* of the walk the prefetch is filled for */
-    struct album albums[MAX_ALBUMS];
-    int album_count;
-    size_t kept_bytes;
 };
 
 static uint32_t leaf_start(const struct eval_batches *batches, int leaf)
@@ -39,7 +22,7 @@ enum err eval_batches_create(const struct eval_batches_cfg *cfg, struct eval_bat
     if (cfg->count == 0)
         return err_set(ERR_DATA, "there are no images to measure on");
     struct eval_batches *batches = mem_alloc(sizeof *batches);
-    *batches = (struct eval_batches){.cfg = *cfg};
+    *batches = (struct eval_batches){.cfg = *cfg, .list = batch_cache_list(cfg->cache)};
     batches->leaves = (int)((cfg->count + (uint32_t)most - 1) / (uint32_t)most);
     batches->first = comm_first(batches->leaves, cfg->comm->size, cfg->comm->rank);
     batches->end = comm_first(batches->leaves, cfg->comm->size, cfg->comm->rank + 1);
@@ -50,33 +33,11 @@ enum err eval_batches_create(const struct eval_batches_cfg *cfg, struct eval_bat
     return ERR_OK;
 }
 
-static size_t album_bytes(const struct eval_batches *batches, int resolution)
-{
-    size_t R = (size_t)resolution, leaves = (size_t)(batches->end - batches->first);
-    size_t channels = (size_t)dataset_info(batches->cfg.loader.dataset)->channels;
-    return leaves * (size_t)batches->cfg.loader.max_batch * R * R * channels *
-           batches->cfg.device->map_bytes;
-}
-
-static void destroy_album(struct eval_batches *batches, struct album *album)
-{
-    for (int i = 0; i < batches->end - batches->first && album->pages; i++) {
-        struct page *page = &album->pages[i];
-        memory_free(batches->cfg.device, page->images);
-        memory_free(batches->cfg.device, page->labels);
-        mem_free(page->prefetched.host.labels);
-        mem_free(page->prefetched.host.records);
-    }
-    mem_free(album->pages);
-}
-
 void eval_batches_destroy(struct eval_batches **pointer)
 {
     struct eval_batches *batches = *pointer;
     if (!batches)
         return;
-    for (int i = 0; i < batches->album_count; i++)
-        destroy_album(batches, &batches->albums[i]);
     mem_free(batches->positions);
     mem_free(batches);
     *pointer = NULL;
@@ -98,106 +59,91 @@ static void fill(void *own, uint64_t leaf, struct batch_request *request)
            (size_t)request->N * sizeof *request->positions);
 }
 
-static void *copy(const void *from, size_t size_bytes)
+/* From leaf `first` on. */
+static enum err open_prefetch(struct eval_batches *batches, int first, void *images,
+                              struct prefetch **prefetch)
 {
-    return memcpy(mem_alloc(size_bytes > 0 ? size_bytes : 1), from, size_bytes);
+    struct prefetch_cfg cfg = {.device = batches->cfg.device,
+                               .loader = batches->cfg.loader,
+                               .first = (uint64_t)first,
+                               .end = (uint64_t)batches->end,
+                               .ahead = EVAL_BATCHES_AHEAD,
+                               .images = images,
+                               .own = batches,
+                               .fill = fill};
+    cfg.loader.max_resolution = batches->resolution;
+    return prefetch_create(&cfg, prefetch);
 }
 
-/* The images as the device made them: measuring many sub-networks interpolates each once. */
-static enum err keep(struct eval_batches *batches, const struct prefetched *prefetched,
-                     struct page *page)
-{
-    enum err err = ERR_OK;
-    struct device *device = batches->cfg.device;
-    const struct batch *host = &prefetched->host;
-    size_t N = (size_t)host->N, R = (size_t)host->resolution;
-    size_t image_bytes = N * R * R * (size_t)host->C * device->map_bytes;
-    page->prefetched.host =
-        (struct batch){.N = host->N, .resolution = host->resolution, .C = host->C};
-    page->prefetched.host.labels = copy(host->labels, N * sizeof(int32_t));
-    page->prefetched.host.records = copy(host->records, N * sizeof(uint32_t));
-    TRY(memory_array(device, image_bytes, 1, &page->images));
-    TRY(memory_array(device, N, sizeof(int32_t), (void **)&page->labels));
-    device->ops->copy(device, image_bytes, prefetched->images, page->images);
-    device->ops->copy(device, N * sizeof(int32_t), prefetched->labels, page->labels);
-    page->prefetched.images = page->images;
-    page->prefetched.labels = page->labels;
-out:
-    return err;
-}
-
-/* Room for one more album, or NULL: then the batches are made again on the next walk. */
-static struct album *begin_album(struct eval_batches *batches, int resolution)
-{
-    size_t leaves = (size_t)(batches->end - batches->first);
-    size_t bytes = album_bytes(batches, resolution);
-    if (batches->album_count == MAX_ALBUMS || batches->kept_bytes + bytes > batches->cfg.keep_bytes)
-        return NULL;
-    batches->kept_bytes += bytes;
-    struct album *album = &batches->albums[batches->album_count++];
-    *album = (struct album){.resolution = resolution};
-    album->pages = mem_array(leaves > 0 ? leaves : 1, sizeof *album->pages);
-    return album;
-}
+struct visitor {
+    enum err (*visit)(void *own, const struct prefetched *prefetched);
+    void *own;
+};
 
 static enum err visit_one(const struct eval_batches *batches, const struct prefetched *prefetched,
-                          enum err (*visit)(void *, const struct prefetched *), void *own)
+                          const struct visitor *visitor)
 {
-    enum err err = visit(own, prefetched);
+    enum err err = visitor->visit(visitor->own, prefetched);
     if (batches->cfg.is_alive)
         batches->cfg.is_alive(batches->cfg.own);
     return err;
 }
 
-static enum err load_and_visit(struct eval_batches *batches, int resolution,
-                               enum err (*visit)(void *, const struct prefetched *), void *own)
+static enum err visit_kept(const struct eval_batches *batches, const struct album *album,
+                           const struct visitor *visitor)
 {
     enum err err = ERR_OK;
-    struct prefetch *prefetch = NULL;
-    struct album *album = begin_album(batches, resolution);
-    batches->resolution = resolution;
-    struct prefetch_cfg cfg = {.device = batches->cfg.device,
-                               .loader = batches->cfg.loader,
-                               .first = (uint64_t)batches->first,
-                               .end = (uint64_t)batches->end,
-                               .ahead = EVAL_BATCHES_AHEAD,
-                               .own = batches,
-                               .fill = fill};
-    cfg.loader.max_resolution = resolution;
-    TRY(prefetch_create(&cfg, &prefetch));
-    for (int leaf = batches->first; leaf < batches->end; leaf++) {
+    int count = album_count(album);
+    for (int i = 0; i < count; i++) {
+        struct prefetched prefetched;
+        batch_cache_show(batches->cfg.cache, album, i, &prefetched);
+        TRY(visit_one(batches, &prefetched, visitor));
+    }
+out:
+    return err;
+}
+
+static enum err visit_loaded(const struct eval_batches *batches, struct prefetch *prefetch,
+                             struct album *album, const struct visitor *visitor)
+{
+    enum err err = ERR_OK;
+    bool is_kept = true;
+    for (int leaf = batches->first + album_count(album); leaf < batches->end; leaf++) {
         struct prefetched prefetched;
         TRY(prefetch_take(prefetch, &prefetched));
-        if (album)
-            err = keep(batches, &prefetched, &album->pages[leaf - batches->first]);
+        if (is_kept)
+            err = batch_cache_keep(batches->cfg.cache, album, &prefetched, &is_kept);
         if (err == ERR_OK)
-            err = visit_one(batches, &prefetched, visit, own);
+            err = visit_one(batches, &prefetched, visitor);
         prefetch_release(prefetch, &prefetched);
         TRY(err);
     }
 out:
-    prefetch_destroy(&prefetch);
-    if (err != ERR_OK && album) { /* an album with holes must not be found again */
-        destroy_album(batches, album);
-        batches->album_count--;
-        batches->kept_bytes -= album_bytes(batches, resolution);
-    }
     return err;
 }
 
+/* The loader's threads work on what is not kept while what is kept is computed. */
 enum err eval_batches_walk(struct eval_batches *batches, int resolution,
                            enum err (*visit)(void *, const struct prefetched *), void *own)
 {
     enum err err = ERR_OK;
-    for (int i = 0; i < batches->album_count; i++) {
-        if (batches->albums[i].resolution != resolution)
-            continue;
-        for (int leaf = 0; leaf < batches->end - batches->first; leaf++)
-            TRY(visit_one(batches, &batches->albums[i].pages[leaf].prefetched, visit, own));
-        goto out;
-    }
-    if (batches->first < batches->end)
-        TRY(load_and_visit(batches, resolution, visit, own));
+    const struct visitor visitor = {visit, own};
+    struct album_key key = {.list = batches->list,
+                            .resolution = resolution,
+                            .batches = batches->end - batches->first,
+                            .max_batch = batches->cfg.loader.max_batch};
+    struct prefetch *prefetch = NULL;
+    void *images = NULL;
+    if (key.batches == 0)
+        return ERR_OK;
+    struct album *album = batch_cache_album(batches->cfg.cache, &key);
+    batches->resolution = resolution;
+    TRY(batch_cache_images(batches->cfg.cache, key.max_batch, resolution, &images));
+    if (album_count(album) < key.batches)
+        TRY(open_prefetch(batches, batches->first + album_count(album), images, &prefetch));
+    TRY(visit_kept(batches, album, &visitor));
+    TRY(visit_loaded(batches, prefetch, album, &visitor));
 out:
+    prefetch_destroy(&prefetch);
     return err;
 }

@@ -1,22 +1,23 @@
 /* A fixed list of images cut into leaves that the gang's ranks share: what calibration and
- * evaluation walk over. The batches of a resolution are kept in memory while they fit, so that
- * measuring many sub-networks decodes and resizes each image once. One thread. */
+ * evaluation walk over. Leaves are kept where the cache has room for them, so that measuring many
+ * sub-networks decodes each image once; the others are loaded again at every walk, by threads that
+ * work ahead of it. One thread. */
 #ifndef TRAINER_EVALUATE_EVAL_BATCHES_H
 #define TRAINER_EVALUATE_EVAL_BATCHES_H
 
+#include "trainer/evaluate/batch_cache.h"
 #include "trainer/gang/comm.h"
-#include "trainer/input/prefetch.h"
 
 #define EVAL_BATCHES_AHEAD 2 /* leaves prepared while one is computed: calibration's are large */
 
 struct eval_batches_cfg {
     struct comm *comm;         /* borrowed */
     struct device *device;     /* borrowed */
+    struct batch_cache *cache; /* borrowed: of this device and the loader's data set */
     struct loader_cfg loader;  /* its max_batch is a leaf */
     const uint32_t *positions; /* (count) of loader.records; NULL: 0..count-1. Copied */
     uint32_t count;            /* images */
     uint64_t epoch;            /* of the augmentation's draws */
-    size_t keep_bytes;         /* memory for kept batches of this rank */
     void *own;
     void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every leaf */
 };

@@ -7,10 +7,12 @@ struct evaluate {
     struct evaluate_cfg cfg;
     struct comm *comm;
     struct supernet *net;
+    struct batch_cache *cache;
     struct calibrate *calibrate;
     struct memo *memo;
     struct evaluate_counts counts;
     struct eval_batches *holdout, *test;        /* NULL: no such split */
+    int resolution;                             /* measured last */
     struct activation_arena *arena, *own_arena; /* own_arena NULL: the caller's is used */
     float *logits;                              /* host (micro,classes) */
 };
@@ -23,6 +25,7 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
         return ERR_OK;
     struct eval_batches_cfg eval_batches_cfg = {.comm = cfg->comm,
                                                 .device = cfg->net->device,
+                                                .cache = cfg->cache,
                                                 .loader = {.dataset = cfg->dataset,
                                                            .records = records,
                                                            .count = count,
@@ -31,10 +34,18 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
                                                            .threads = cfg->loader_threads,
                                                            .max_batch = evaluate->cfg.micro},
                                                 .count = count,
-                                                .keep_bytes = cfg->keep_bytes,
                                                 .own = cfg->own,
                                                 .is_alive = cfg->is_alive};
     return eval_batches_create(&eval_batches_cfg, batches);
+}
+
+static void make_cache(struct evaluate *evaluate)
+{
+    struct calibrate_cfg *calibrate = &evaluate->cfg.calibrate;
+    struct batch_cache_cfg cfg = {.device = evaluate->net->device,
+                                  .dataset = calibrate->dataset,
+                                  .budget_bytes = evaluate->cfg.cache_bytes};
+    evaluate->cache = calibrate->cache = batch_cache_create(&cfg);
 }
 
 enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **result)
@@ -53,7 +64,8 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
                             .lineage = cfg->lineage,
                             .store = cfg->store};
     evaluate->memo = memo_create(&memo);
-    TRY(calibrate_create(&cfg->calibrate, &evaluate->calibrate));
+    make_cache(evaluate);
+    TRY(calibrate_create(&evaluate->cfg.calibrate, &evaluate->calibrate));
     TRY(open_split(evaluate, cfg->holdout, cfg->holdout_count, &evaluate->holdout));
     TRY(open_split(evaluate, cfg->test, cfg->test_count, &evaluate->test));
     if (!cfg->arena)
@@ -77,6 +89,7 @@ void evaluate_destroy(struct evaluate **pointer)
     calibrate_destroy(&evaluate->calibrate);
     eval_batches_destroy(&evaluate->holdout);
     eval_batches_destroy(&evaluate->test);
+    batch_cache_destroy(&evaluate->cache);
     activation_arena_destroy(&evaluate->own_arena);
     mem_free(evaluate->logits);
     mem_free(evaluate);
@@ -206,19 +219,55 @@ out:
     return err;
 }
 
+static enum err measure_candidate(struct evaluate *evaluate, struct candidate *candidate)
+{
+    enum err err = ERR_OK;
+    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
+    TRY(evaluate_measure(evaluate, &candidate->subnet, &item, 1));
+    candidate->accuracy = item.metrics.accuracy;
+    candidate->loss = item.metrics.loss;
+    eval_metrics_fini(&item.metrics);
+    evaluate->resolution = candidate->subnet.resolution;
+out:
+    return err;
+}
+
+/* Whether one of these resolutions comes in front of the other: the current one first, then
+ * upwards.
+ */
+static bool is_before(int resolution, int other, int current)
+{
+    if (resolution == current || other == current)
+        return resolution == current && other != current;
+    return resolution < other;
+}
+
+static void order_by_resolution(const struct candidate *candidates, int count, int current,
+                                int *order)
+{
+    for (int i = 0; i < count; i++) {
+        int at = i;
+        for (; at > 0 && is_before(candidates[i].subnet.resolution,
+                                   candidates[order[at - 1]].subnet.resolution, current);
+             at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
 static enum err measure(struct evaluator *evaluator, struct candidate *candidates, int count)
 {
     enum err err = ERR_OK;
+    struct evaluate *evaluate = evaluator->own;
+    int *order = mem_array((size_t)count, sizeof *order);
+    order_by_resolution(candidates, count, evaluate->resolution, order);
     for (int i = 0; i < count; i++) {
-        struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
-        TRY(evaluate_measure(evaluator->own, &candidates[i].subnet, &item, 1));
-        candidates[i].accuracy = item.metrics.accuracy;
-        candidates[i].loss = item.metrics.loss;
-        eval_metrics_fini(&item.metrics);
+        TRY(measure_candidate(evaluate, &candidates[order[i]]));
         if (evaluator->measured)
             evaluator->measured(evaluator->listener, i + 1);
     }
 out:
+    mem_free(order);
     return err;
 }
 

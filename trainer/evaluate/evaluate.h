@@ -12,12 +12,14 @@
 #include "trainer/evaluate/memo.h"
 
 struct evaluate_cfg {               /* all borrowed */
-    struct calibrate_cfg calibrate; /* also gang, network, data set, listener of the evaluation */
+    struct calibrate_cfg calibrate; /* also gang, network, data set, listener of the evaluation; its
+                                       cache is made here */
     const uint32_t *holdout, *test; /* records; NULL and 0 where there is no such split */
     uint32_t holdout_count, test_count;
     struct checkpoint_store *store; /* of measurements: open to write on rank 0, NULL on the others;
                                        NULL everywhere: nothing is looked up or kept */
     int micro;                      /* of their images at once */
+    size_t cache_bytes;             /* batches kept between sub-networks (batch_cache.h) */
     const char *precision;          /* the campaign's */
     const char *lineage;            /* of the gang (lineage_write_gang()) */
     /* Room for a calibration batch and for `micro` images at the space's largest side; NULL: of its
@@ -67,7 +69,9 @@ MUST_CHECK enum err evaluate_subnet(struct evaluate *evaluate, const struct subn
                                     enum split split, enum eval_detail detail,
                                     struct eval_metrics *metrics);
 
-/* For the search: measures on the hold-out images, all ranks in lockstep. Borrows `evaluate`. */
+/* For the search: measures on the hold-out images, all ranks in lockstep, and those of one
+ * resolution behind each other, so that the batches of each are made ready once. Borrows
+ * `evaluate`. */
 void evaluate_as_evaluator(struct evaluate *evaluate, struct evaluator *evaluator);
 
 #endif

@@ -6,8 +6,6 @@
 #include "trainer/evaluate/evaluate.h"
 #include "trainer/record/reporter.h"
 
-#define EVALUATE_KEEP_BYTES ((size_t)128 << 20) /* prepared images of one split, at most */
-
 struct evaluate_parts { /* all borrowed */
     const struct campaign *campaign;
     const struct splits *splits;

@@ -7,47 +7,14 @@ struct prefetch {
     struct loader *loader;
     uint64_t asked, taken;
     struct batch_request request; /* the memory of its positions is reused */
-    void *uploaded, *images;      /* device: a batch as the loader has it, and its map */
+    void *uploaded;               /* device: a batch as the loader has it */
+    void *images, *own_images;    /* device: its map. own_images NULL: the caller's is used */
 };
 
 static size_t most_pixels(const struct loader_cfg *cfg)
 {
     size_t R = (size_t)cfg->max_resolution;
     return (size_t)cfg->max_batch * R * R * (size_t)dataset_info(cfg->dataset)->channels;
-}
-
-enum err prefetch_create(const struct prefetch_cfg *cfg, struct prefetch **result)
-{
-    enum err err = ERR_OK;
-    if (cfg->ahead < 1 || cfg->ahead > PREFETCH_AHEAD)
-        BUG("a prefetch %d batches ahead, 1 to %d can be", cfg->ahead, PREFETCH_AHEAD);
-    struct prefetch *prefetch = mem_alloc(sizeof *prefetch);
-    *prefetch = (struct prefetch){.cfg = *cfg, .asked = cfg->first, .taken = cfg->first};
-    prefetch->cfg.loader.device = cfg->device;
-    prefetch->request.positions =
-        mem_array((size_t)cfg->loader.max_batch, sizeof *prefetch->request.positions);
-    TRY(loader_create(&prefetch->cfg.loader, &prefetch->loader));
-    TRY(memory_array(cfg->device, loader_batch_bytes(prefetch->loader), 1, &prefetch->uploaded));
-    TRY(memory_array(cfg->device, most_pixels(&cfg->loader), cfg->device->map_bytes,
-                     &prefetch->images));
-    *result = prefetch;
-    prefetch = NULL;
-out:
-    prefetch_destroy(&prefetch);
-    return err;
-}
-
-void prefetch_destroy(struct prefetch **pointer)
-{
-    struct prefetch *prefetch = *pointer;
-    if (!prefetch)
-        return;
-    loader_destroy(&prefetch->loader);
-    memory_free(prefetch->cfg.device, prefetch->images);
-    memory_free(prefetch->cfg.device, prefetch->uploaded);
-    mem_free(prefetch->request.positions);
-    mem_free(prefetch);
-    *pointer = NULL;
 }
 
 static enum err ask_ahead(struct prefetch *prefetch)
@@ -63,6 +30,43 @@ out:
     return err;
 }
 
+enum err prefetch_create(const struct prefetch_cfg *cfg, struct prefetch **result)
+{
+    enum err err = ERR_OK;
+    if (cfg->ahead < 1 || cfg->ahead > PREFETCH_AHEAD)
+        BUG("a prefetch %d batches ahead, 1 to %d can be", cfg->ahead, PREFETCH_AHEAD);
+    struct prefetch *prefetch = mem_alloc(sizeof *prefetch);
+    *prefetch = (struct prefetch){.cfg = *cfg, .asked = cfg->first, .taken = cfg->first};
+    prefetch->cfg.loader.device = cfg->device;
+    prefetch->request.positions =
+        mem_array((size_t)cfg->loader.max_batch, sizeof *prefetch->request.positions);
+    TRY(loader_create(&prefetch->cfg.loader, &prefetch->loader));
+    TRY(memory_array(cfg->device, loader_batch_bytes(prefetch->loader), 1, &prefetch->uploaded));
+    if (!cfg->images)
+        TRY(memory_array(cfg->device, most_pixels(&cfg->loader), cfg->device->map_bytes,
+                         &prefetch->own_images));
+    prefetch->images = cfg->images ? cfg->images : prefetch->own_images;
+    TRY(ask_ahead(prefetch));
+    *result = prefetch;
+    prefetch = NULL;
+out:
+    prefetch_destroy(&prefetch);
+    return err;
+}
+
+void prefetch_destroy(struct prefetch **pointer)
+{
+    struct prefetch *prefetch = *pointer;
+    if (!prefetch)
+        return;
+    loader_destroy(&prefetch->loader);
+    memory_free(prefetch->cfg.device, prefetch->own_images);
+    memory_free(prefetch->cfg.device, prefetch->uploaded);
+    mem_free(prefetch->request.positions);
+    mem_free(prefetch);
+    *pointer = NULL;
+}
+
 /* Queued and not waited for: the event says when the loader may write there again. */
 static void bring(struct prefetch *prefetch, struct prefetched *prefetched)
 {
@@ -70,10 +74,12 @@ static void bring(struct prefetch *prefetch, struct prefetched *prefetched)
     const struct batch *host = &prefetched->host;
     device->ops->upload_async(device, prefetch->uploaded, host->pinned, host->size_bytes);
     device->ops->event_record(device, host->uploaded);
-    struct image_batch batch = loader_image_batch(prefetch->loader, host, prefetch->uploaded);
+    const struct dataset_info *info = dataset_info(prefetch->cfg.loader.dataset);
+    struct image_batch batch = loader_image_batch(info, host, prefetch->uploaded);
     device->ops->image_forward(device, &batch, prefetch->images);
     prefetched->images = prefetch->images;
-    prefetched->labels = loader_labels(prefetch->loader, prefetch->uploaded);
+    prefetched->labels = loader_labels(host, prefetch->uploaded);
+    prefetched->uploaded = prefetch->uploaded;
 }
 
 enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)

@@ -15,6 +15,7 @@ struct prefetch_cfg {
     struct loader_cfg loader; /* max_batch and max_resolution count here too; its device is ours */
     uint64_t first, end;      /* requests to come */
     int ahead;                /* batches prepared before they are taken; at most PREFETCH_AHEAD */
+    void *images; /* device: room for the largest batch's map. NULL: of the prefetch's own */
     void *own;
     /* Request number `index`: epoch, resolution, N and positions (room for max_batch). Called in
      * order. */
@@ -25,11 +26,13 @@ struct prefetched { /* borrowed until prefetch_release; device memory until the 
                      */
     const void *images;    /* device map (N,R,R,C), normalised */
     const int32_t *labels; /* device (N) */
+    const void *uploaded;  /* device: what they were made of, as loader_image_batch() reads it */
     struct batch host;     /* labels and records in host memory */
 };
 
 struct prefetch;
-/* ERR_MEMORY, and what loader_create says. Returns owned. */
+/* The first `ahead` requests are asked for at once. ERR_MEMORY, and what loader_create says.
+ * Returns owned. */
 MUST_CHECK enum err prefetch_create(const struct prefetch_cfg *cfg, struct prefetch **prefetch);
 void prefetch_destroy(struct prefetch **prefetch); /* accepts NULL */
 

@@ -154,6 +154,10 @@ static const struct knob campaign_knobs[] = {
      .high = 1024, .help = "compute threads of a rank"},
     {"resources.loader_threads", KNOB_INT, FIELD(resources.loader_threads), .fallback = "1",
      .low = 1, .high = 1024, .help = "threads of a rank that load and augment images"},
+    {"resources.image_cache", KNOB_REAL, FIELD(resources.image_cache_bytes), .fallback = "512MiB",
+     .low = 0, .high = 1e15, .unit = UNIT_BYTES,
+     .help = "memory of a rank for images it measures again and again; what does not fit is loaded "
+             "again for every sub-network"},
     {"resources.device", KNOB_TEXT, FIELD(resources.device), .fallback = "auto",
      .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH, .is_input_when_set = true,
      .help = "where a rank computes: auto, cpu, or a module's device by its name"},
