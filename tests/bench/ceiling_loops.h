@@ -14,6 +14,10 @@ enum { CEILING_BLOCK = 128 }; /* floats */
 
 extern const struct ceiling_loops ceiling_loops_v2, ceiling_loops_v3, ceiling_loops_v4;
 
-double ceiling_bf16(size_t rounds); /* multiply-adds done; needs AVX512_BF16 */
+/* Multiply-adds done; needs AVX512_BF16. `choice` is how many chains are under way, from few to
+ * many: a Sapphire Rapids does nearly one instruction a cycle with seven and half of one with
+ * eight. */
+enum { CEILING_BF16_CHOICES = 4 };
+double ceiling_bf16(size_t rounds, int choice);
 
 #endif

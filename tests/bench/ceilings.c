@@ -14,6 +14,7 @@ struct bench { /* each job of the team is one thread's part */
     const struct ceiling_loops *loops;
     float *memory; /* (floats) */
     size_t floats; /* whole blocks for every thread */
+    int bf16_choice;
     double done[MAX_THREADS];
 };
 
@@ -28,7 +29,7 @@ static void bf16_job(void *context, int i, int thread)
 {
     struct bench *bench = context;
     (void)thread;
-    bench->done[i] = ceiling_bf16(ROUNDS);
+    bench->done[i] = ceiling_bf16(ROUNDS / CEILING_BF16_CHOICES, bench->bf16_choice);
 }
 
 static void read_job(void *context, int i, int thread)
@@ -62,6 +63,16 @@ static double rate(struct bench *bench, void (*job)(void *context, int i, int th
         for (int i = 0; i < threads; i++)
             done += bench->done[i];
         best = done / seconds > best ? done / seconds : best;
+    }
+    return best;
+}
+
+static double bf16_rate(struct bench *bench)
+{
+    double best = 0;
+    for (bench->bf16_choice = 0; bench->bf16_choice < CEILING_BF16_CHOICES; bench->bf16_choice++) {
+        double one = rate(bench, bf16_job);
+        best = one > best ? one : best;
     }
     return best;
 }
@@ -122,7 +133,7 @@ enum err ceilings_measure(int threads, enum isa isa, struct ceilings *ceilings)
     ceilings->read = rate(bench, read_job);
     ceilings->fma = rate(bench, fma_job);
     ceilings->has_bf16 = ceilings->isa == ISA_V4_BF16;
-    ceilings->bf16 = ceilings->has_bf16 ? rate(bench, bf16_job) : ceilings->fma;
+    ceilings->bf16 = ceilings->has_bf16 ? bf16_rate(bench) : 0;
 out:
     team_destroy(&bench->team);
     free(bench->memory);

@@ -9,7 +9,7 @@
 struct ceilings {
     enum isa isa;
     double fma;  /* lanes of fp32 multiply-adds a second: on x86-64-v2 of a product and a sum */
-    double bf16; /* multiply-adds a second of VDPBF16PS; `fma` where the machine has it not */
+    double bf16; /* multiply-adds a second of VDPBF16PS; 0 where the machine has it not */
     bool has_bf16;
     double read, write;  /* bytes a second: sequential reads, streaming stores */
     size_t memory_bytes; /* that these ran over: twice the last cache, 256 MiB at least */

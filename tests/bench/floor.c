@@ -3,11 +3,10 @@
  * step's arithmetic and bytes, counted operation by operation (counted_device.h says what counts
  * and what does not), over rates that are measured on the spot (ceilings.h). A step is forward,
  * loss and backward of each SUBNET at the resolution of the first, and one update of all weights;
- * with
- * --teacher the full network's forward too.
+ * the full network's forward, too, with --teacher.
  *
  * Two floors: arithmetic and memory at the same time, and one after the other. 1x1 convolutions of
- * bf16 maps run at the rate of VDPBF16PS where the machine has it, all other arithmetic at fp32's.
+ * bf16 maps run at the rate of VDPBF16PS where that is the faster, all other arithmetic at fp32's.
  * Maps count as memory's, whatever a cache keeps: a step whose maps stay in one may spend less time
  * on memory than is said here. */
 #include "base/mem.h"
@@ -72,7 +71,8 @@ out:
 static struct seconds seconds_of(const struct count *count, size_t map_bytes,
                                  const struct ceilings *ceilings)
 {
-    double product_rate = map_bytes == 2 ? ceilings->bf16 : ceilings->fma;
+    bool has_pairs = map_bytes == 2 && ceilings->bf16 > ceilings->fma;
+    double product_rate = has_pairs ? ceilings->bf16 : ceilings->fma;
     return (struct seconds){
         .arithmetic =
             count->products / product_rate + (count->macs + count->elementwise) / ceilings->fma,
