@@ -421,7 +421,7 @@ struct device {
 struct device_cfg {
     const char *name;         /* "auto" (the CPU), "cpu", or a module's (kernels/device_module.h) */
     int threads;              /* compute threads of a CPU device, >= 1 */
-    enum isa isa;             /* ISA_AUTO: the best this machine has */
+    enum isa isa;             /* ISA_AUTO: what is fastest here */
     enum precision precision; /* a device without such maps: ERR_UNAVAILABLE */
 };
 

@@ -44,8 +44,10 @@ static enum isa computing_isa(enum isa isa, enum precision precision)
     return isa == ISA_V4_BF16 && precision == PRECISION_FP32 ? ISA_V4 : isa;
 }
 
-static enum err choose_isa(const struct processor *processor, enum isa wanted, enum isa *isa)
+static enum err choose_isa(const struct processor *processor, const struct device_cfg *cfg,
+                           enum isa *isa)
 {
+    enum isa wanted = cfg->isa;
     enum isa best = processor_isa(processor);
     if (best == ISA_AUTO)
         return err_set(ERR_UNAVAILABLE, "this processor lacks %s: x86-64-v2 is the least",
@@ -54,7 +56,8 @@ static enum err choose_isa(const struct processor *processor, enum isa wanted, e
         return err_set(ERR_UNAVAILABLE,
                        "isa %s is pinned but this machine has only %s: it lacks %s",
                        isa_names[wanted], isa_names[best], processor_lacks(processor, wanted));
-    *isa = wanted == ISA_AUTO ? best : wanted;
+    *isa = wanted == ISA_AUTO ? processor_best_isa(processor, cfg->precision)
+                              : computing_isa(wanted, cfg->precision);
     return ERR_OK;
 }
 
@@ -79,8 +82,7 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
     processor_read(&processor);
     if (cfg->threads < 1)
         BUG("a CPU device of %d threads", cfg->threads);
-    TRY(choose_isa(&processor, cfg->isa, &isa));
-    isa = computing_isa(isa, cfg->precision);
+    TRY(choose_isa(&processor, cfg, &isa));
     cpu->variant = &variants[isa][cfg->precision];
     device->ops = cpu->variant->ops;
     device->map_bytes = precision_map_bytes(cfg->precision);
@@ -130,7 +132,7 @@ size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *wo
     enum isa isa = cfg->isa;
     processor_read(&processor);
     if (isa == ISA_AUTO)
-        isa = processor_isa(&processor);
+        isa = processor_best_isa(&processor, cfg->precision);
     const struct variant *variant = &variants[isa == ISA_AUTO ? ISA_V2 : isa][cfg->precision];
     struct cpu_need need = variant->most_needed(workload);
     return cpu_need_bytes(&need, cfg->threads);

@@ -24,6 +24,9 @@ void processor_read(struct processor *processor);
 /* The best level of the x86-64 psABI, or ISA_V4_BF16 above; ISA_AUTO when not even x86-64-v2 is
  * there. */
 enum isa processor_isa(const struct processor *processor);
+/* The level that `auto` computes these maps on: the best, but for bf16 ISA_V4_BF16 only where
+ * VDPBF16PS multiplies faster than fp32 does (docs/benchmarks.md). ISA_AUTO as processor_isa(). */
+enum isa processor_best_isa(const struct processor *processor, enum precision precision);
 /* The first feature that it lacks of a level or of those below; NULL: none. */
 const char *processor_lacks(const struct processor *processor, enum isa isa);
 

@@ -49,6 +49,11 @@ static struct processor with_everything(void)
         .leaf1_ecx = ~0u, .leaf7_ebx = ~0u, .leaf7_1_eax = ~0u, .extended1_ecx = ~0u, .xcr0 = ~0u};
 }
 
+static void set_vendor(struct processor *processor, const char vendor[13])
+{
+    memcpy(processor->vendor, vendor, sizeof processor->vendor);
+}
+
 static uint32_t *word_of(struct processor *processor, int feature)
 {
     return (uint32_t *)((char *)processor + features[feature].word);
@@ -71,6 +76,21 @@ static void every_feature_of_a_level_is_asked_for(void **state)
         if (!strstr(lack, features[i].name))
             fail_msg("without %s it is said to lack %s", features[i].name, lack);
     }
+}
+
+/* Pairs of bf16 where they are faster, and never for fp32. */
+static void auto_takes_bf16_s_instructions_where_they_pay(void **state)
+{
+    (void)state;
+    struct processor amd = with_everything(), intel = with_everything(), old = {0};
+    set_vendor(&amd, "AuthenticAMD");
+    set_vendor(&intel, "GenuineIntel");
+    assert_int_equal(processor_best_isa(&amd, PRECISION_BF16), ISA_V4_BF16);
+    assert_int_equal(processor_best_isa(&amd, PRECISION_FP32), ISA_V4);
+    assert_int_equal(processor_best_isa(&intel, PRECISION_BF16), ISA_V4);
+    amd.leaf7_1_eax = 0;
+    assert_int_equal(processor_best_isa(&amd, PRECISION_BF16), ISA_V4);
+    assert_int_equal(processor_best_isa(&old, PRECISION_BF16), ISA_AUTO);
 }
 
 static void no_other_feature_is_asked_for(void **state)
@@ -121,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_feature_of_a_level_is_asked_for),
+        cmocka_unit_test(auto_takes_bf16_s_instructions_where_they_pay),
         cmocka_unit_test(no_other_feature_is_asked_for),
         cmocka_unit_test(a_processor_is_called_by_brand_version_and_caches),
         cmocka_unit_test(this_machine_has_what_the_compiler_finds),
