@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and the long ones named
 # here, races in the suites that have threads. At most 25 minutes on two cores. Left out: memory and gang_memory, whose
-# limits a sanitizer's own memory exceeds, and gang_interrupted, whose many gangs take seconds each to start (late_campaign kills
-# some, too). usage: tests/sanitize.sh [address|thread]   (without: both)
+# limits a sanitizer's own memory exceeds, gang_interrupted, whose many gangs take seconds each to start (late_campaign kills
+# some, too), and what runs again on bf16: that is other code in kernels/cpu alone, whose own suites have both precisions. usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -11,6 +11,7 @@ long=(plan_fuzz_long)
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
 mpi='^(gang_|late_campaign)'
+again='_(bf16|pairs)$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
@@ -70,10 +71,10 @@ address() {
     build build-address address,undefined || return
     export UBSAN_OPTIONS=$common LSAN_OPTIONS=suppressions=$lists/leaks.txt:print_suppressions=0
     export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:handle_sigbus=0
-    check build-address $(tests_of build-address -L quick -E "$mpi") "${long[@]}"
+    check build-address $(tests_of build-address -L quick -E "$mpi|$again") "${long[@]}"
     local options=$ASAN_OPTIONS
     ASAN_OPTIONS=$options:detect_leaks=0
-    check build-address $(tests_of build-address -L quick -R "$mpi" -E "$mpi_leaks")
+    check build-address $(tests_of build-address -L quick -R "$mpi" -E "$mpi_leaks|$again")
     # Open MPI's leaks are told from ours by whole stacks, which makes an allocation cost 10 times as much.
     ASAN_OPTIONS=$options:fast_unwind_on_malloc=0
     check build-address $(tests_of build-address -L quick -R "$mpi_leaks") "${mpi_leaks_long[@]}"
