@@ -1,6 +1,6 @@
 /* One job an image. */
 #include "kernels/image.h"
-#include "kernels/cpu/map.h"
+#include "kernels/cpu/map_array.h"
 #include "kernels/cpu/ops.h"
 
 struct forward {
@@ -14,14 +14,6 @@ static size_t image_bytes(const struct dims *map)
 {
     bool is_apart = sizeof(map_value) != sizeof(float);
     return is_apart ? (size_t)map->H * (size_t)map->W * (size_t)map->C * sizeof(float) : 0;
-}
-
-static void narrow(const float *from, size_t count, map_value *to)
-{
-    for (size_t i = 0; i < count; i += VEC_WIDTH) {
-        int lanes = count - i < VEC_WIDTH ? (int)(count - i) : VEC_WIDTH;
-        map_store(to + i, vec_load_part(from + i, lanes), lanes);
-    }
 }
 
 static void forward_job(void *context, int n, int thread)
@@ -39,7 +31,7 @@ static void forward_job(void *context, int n, int thread)
     image_make(crop, batch->pixels + crop->first, batch->R, batch->C, batch->scale, batch->shift,
                scratch, image);
     if (image != (void *)to)
-        narrow(image, values, to);
+        map_store_array(image, values, to);
 }
 
 struct cpu_need MAP_NAME(image_forward_need)(const struct work *work)

@@ -1,5 +1,5 @@
 #include "kernels/cpu/gemm.h"
-#include "kernels/cpu/map.h"
+#include "kernels/cpu/map_array.h"
 #include "kernels/cpu/ops.h"
 #include <string.h>
 
@@ -88,25 +88,17 @@ struct cpu_need MAP_NAME(kernel_need)(const struct work *work)
     return (struct cpu_need){.scratch_bytes = 4 * taps_bytes(25, C) + 3 * taps_bytes(9, C)};
 }
 
-static void narrow(const float *from, int count, map_value *to)
-{
-    for (int i = 0; i < count; i += VEC_WIDTH) {
-        int lanes = count - i < VEC_WIDTH ? count - i : VEC_WIDTH;
-        map_store(to + i, vec_load_part(from + i, lanes), lanes);
-    }
-}
-
 static void transform_forward(const struct kernel_transform *k, struct stages stages)
 {
     crop(7, 5, k->C, k->w7, k->ld, stages.crop5);
     transform(25, k->C, k->m75, stages.crop5, stages.five);
     if (k->R == 5) {
-        narrow(stages.five, 25 * k->C, k->w);
+        map_store_array(stages.five, 25 * (size_t)k->C, k->w);
         return;
     }
     crop(5, 3, k->C, stages.five, k->C, stages.crop3);
     transform(9, k->C, k->m53, stages.crop3, stages.three);
-    narrow(stages.three, 9 * k->C, k->w);
+    map_store_array(stages.three, 9 * (size_t)k->C, k->w);
 }
 
 static void transform_backward(const struct kernel_gradient *gradient, struct stages stages)

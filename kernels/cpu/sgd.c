@@ -1,5 +1,5 @@
 #include "kernels/cpu/chunks.h"
-#include "kernels/cpu/map.h"
+#include "kernels/cpu/map_array.h"
 #include "kernels/cpu/ops.h"
 
 struct segment {
@@ -57,10 +57,7 @@ static void cast_job(void *context, int job, int thread)
     const struct cast *op = context;
     size_t i = (size_t)job * CHUNK, end = chunk_end(job, op->count);
     (void)thread;
-    for (; i + VEC_WIDTH <= end; i += VEC_WIDTH)
-        map_store(op->to + i, vec_load(op->w + i), VEC_WIDTH);
-    if (i < end)
-        map_store(op->to + i, vec_load_part(op->w + i, (int)(end - i)), (int)(end - i));
+    map_store_array(op->w + i, end - i, op->to + i);
 }
 
 void MAP_NAME(cast)(struct device *device, size_t count, const float *w, void *to)
