@@ -4,12 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
+#include "scheduler/socket_folder.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,18 +15,6 @@
 #define TICK_MS       100
 #define LEAVING_MS    10   /* while the end of a process is all that is waited for */
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
-
-/* A folder only we can enter, with a name short enough for a socket. */
-static enum err make_socket_folder(char folder[JOURNAL_PATH])
-{
-    const char *root = getenv("TMPDIR"); /* XDG_RUNTIME_DIR goes when its person logs out */
-    if (!root || !root[0] || strlen(root) > 60)
-        root = "/tmp";
-    snprintf(folder, JOURNAL_PATH, "%s/glowworm-XXXXXX", root);
-    if (!mkdtemp(folder))
-        return err_set(ERR_IO, "no folder for the run's socket (%s): %s", folder, strerror(errno));
-    return ERR_OK;
-}
 
 static enum err make_token(const char *given, char token[65])
 {
@@ -44,24 +30,11 @@ static enum err make_token(const char *given, char token[65])
     return ERR_OK;
 }
 
-/* -1: another process has it, or there is no such folder (errno tells). A lock on the folder says
- * that its runner lives, to other runners and to what cleans temporary folders. */
-static int lock_folder(const char *folder)
-{
-    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0)
-        return lock;
-    int reason = errno;
-    close(lock);
-    errno = reason;
-    return -1;
-}
-
 static void close_socket(struct loop *loop)
 {
     wire_close(&loop->wire);
-    if (loop->socket_folder[0] && file_remove_folder(loop->socket_folder) != ERR_OK)
-        log_warn("%s is left behind", loop->socket_folder);
+    if (loop->socket_folder[0] && socket_folder_remove(loop->socket_folder) != ERR_OK)
+        log_warn("the folder of the run's socket is left behind: %s", err_text());
     if (loop->socket_lock >= 0)
         close(loop->socket_lock);
     loop->socket_lock = -1;
@@ -72,11 +45,11 @@ static enum err open_socket(struct loop *loop)
 {
     enum err err = ERR_OK;
     char endpoint[JOURNAL_PATH + 16];
-    TRY(make_socket_folder(loop->socket_folder));
-    loop->socket_lock = lock_folder(loop->socket_folder);
+    TRY(socket_folder_make(loop->socket_folder));
+    loop->socket_lock = socket_folder_lock(loop->socket_folder);
     if (loop->socket_lock < 0)
         TRY(err_set(ERR_IO, "%s cannot be locked: %s", loop->socket_folder, strerror(errno)));
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", loop->socket_folder);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, loop->socket_folder);
     struct wire_cfg cfg = {.role = WIRE_SERVER,
                            .endpoint = endpoint,
                            .format = PROTOCOL_FORMAT,
@@ -91,7 +64,7 @@ out:
 enum err loop_renew_socket(struct loop *loop)
 {
     char path[JOURNAL_PATH + 16];
-    snprintf(path, sizeof path, "%s/gang", loop->socket_folder);
+    snprintf(path, sizeof path, "%s/" SOCKET_NAME, loop->socket_folder);
     if (file_exists(path))
         return ERR_OK;
     log_warn("%s is gone; the next gang gets another socket", path);
@@ -283,7 +256,7 @@ static int kill_gang(const char *socket_folder)
     char mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
     double end = clock_seconds() + LAST_RESORT_S;
     int most = 0;
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", socket_folder);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
     launch_mark(endpoint, mark, sizeof mark);
     for (int now; (now = process_kill_marked(mark)) > 0 && clock_seconds() < end;) {
         most = now > most ? now : most; /* one that dies is counted again in the next round */
@@ -297,17 +270,22 @@ static void clear_machine(const struct attempt_record *record, int *killed)
 {
     char place[sizeof record->host];
     process_place(place, sizeof place);
-    if (!strstr(record->socket_folder, "/glowworm-") || strcmp(place, record->host) != 0)
+    if (!record->socket_folder[0] || strcmp(place, record->host) != 0)
         return;
-    int lock = lock_folder(record->socket_folder);
+    if (socket_folder_check(record->socket_folder) != ERR_OK) {
+        log_warn("stage %s: the journal names a folder that no runner made: %s", record->name,
+                 err_text());
+        return;
+    }
+    int lock = socket_folder_lock(record->socket_folder);
     if (lock < 0 && errno == EWOULDBLOCK) {
         log_warn("stage %s is being run from another folder, of which this is a copy",
                  record->name);
         return;
     }
     *killed += kill_gang(record->socket_folder);
-    if (file_remove_folder(record->socket_folder) != ERR_OK)
-        log_warn("%s is left behind", record->socket_folder);
+    if (socket_folder_remove(record->socket_folder) != ERR_OK)
+        log_warn("the socket of a runner that died is left behind: %s", err_text());
     if (lock >= 0)
         close(lock);
 }

@@ -1,0 +1,112 @@
+#include "scheduler/socket_folder.h"
+#include "base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "glowworm-"
+
+enum err socket_folder_make(char folder[JOURNAL_PATH])
+{
+    const char *root = getenv("TMPDIR"); /* XDG_RUNTIME_DIR goes when its person logs out */
+    if (!root || root[0] != '/' || strlen(root) > 60)
+        root = "/tmp";
+    snprintf(folder, JOURNAL_PATH, "%s/" PREFIX "XXXXXX", root);
+    if (!mkdtemp(folder))
+        return err_set(ERR_IO, "no folder for the run's socket (%s): %s", folder, strerror(errno));
+    return ERR_OK;
+}
+
+int socket_folder_lock(const char *folder)
+{
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return lock;
+    int reason = errno;
+    close(lock);
+    errno = reason;
+    return -1;
+}
+
+static enum err refuse(const char *folder, const char *reason)
+{
+    return err_set(ERR_CONFIG, "%s is not the folder of a run's socket (%s): it is left alone",
+                   folder, reason);
+}
+
+/* Absolute, no step back up, the last part as mkdtemp() was asked for. */
+static bool has_our_form(const char *folder)
+{
+    const char *name = strrchr(folder, '/');
+    return folder[0] == '/' && !strstr(folder, "/../") && file_is_name(name + 1) &&
+           strncmp(name + 1, PREFIX, strlen(PREFIX)) == 0;
+}
+
+static enum err check_opened(const char *folder, int opened)
+{
+    struct stat status;
+    char reason[64];
+    if (fstat(opened, &status) != 0)
+        return err_set(ERR_IO, "%s: %s", folder, strerror(errno));
+    if (status.st_uid != geteuid())
+        return refuse(folder, "somebody else's");
+    snprintf(reason, sizeof reason, "mode %04o", status.st_mode & 07777u);
+    return (status.st_mode & 07777) == 0700 ? ERR_OK : refuse(folder, reason);
+}
+
+/* -1 with ERR_OK: there is none. The caller closes it. */
+static enum err open_checked(const char *folder, int *opened)
+{
+    enum err err = ERR_OK;
+    *opened = -1;
+    if (!has_our_form(folder))
+        return refuse(folder, "not a name we give");
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (at < 0)
+        return errno == ENOENT ? ERR_OK : refuse(folder, strerror(errno));
+    TRY(check_opened(folder, at));
+    *opened = at;
+    at = -1;
+out:
+    if (at >= 0)
+        close(at);
+    return err;
+}
+
+enum err socket_folder_check(const char *folder)
+{
+    int opened;
+    enum err err = open_checked(folder, &opened);
+    if (opened >= 0)
+        close(opened);
+    return err;
+}
+
+/* Only a socket: a file of that name in another's folder is somebody's. */
+static void remove_socket(int folder)
+{
+    struct stat status;
+    if (fstatat(folder, SOCKET_NAME, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status.st_mode))
+        unlinkat(folder, SOCKET_NAME, 0);
+}
+
+enum err socket_folder_remove(const char *folder)
+{
+    enum err err = ERR_OK;
+    int opened = -1;
+    TRY(open_checked(folder, &opened));
+    if (opened < 0)
+        return ERR_OK;
+    remove_socket(opened);
+    if (rmdir(folder) != 0 && errno != ENOENT)
+        TRY(err_set(ERR_IO, "%s: %s", folder, strerror(errno)));
+out:
+    if (opened >= 0)
+        close(opened);
+    return err;
+}
