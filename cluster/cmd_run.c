@@ -93,6 +93,8 @@ static enum err run_stages(struct campaign_run *run, struct journal *journal,
                                  .graph = &run->graph,
                                  .survey = survey,
                                  .run_folder = run->folder};
+    struct gang_limits limits = gang_limits_default();
+    limits.rank_s = run->campaign.resources.stall_seconds;
     TRY(find_programs(&programs));
     progress_look(&looks);
     progress = progress_create(&looks);
@@ -107,7 +109,7 @@ static enum err run_stages(struct campaign_run *run, struct journal *journal,
                                       .glowworm = programs.glowworm,
                                       .ranks = run->campaign.resources.ranks,
                                       .run_folder = run->folder},
-                           .limits = gang_limits_default(),
+                           .limits = limits,
                            .check = campaign_run_check,
                            .check_own = run,
                            .stop_asked = interrupt_count(),

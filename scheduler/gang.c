@@ -1,18 +1,32 @@
 #include "scheduler/gang.h"
 #include "scheduler/protocol.h"
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 struct gang_limits gang_limits_default(void)
 {
-    return (struct gang_limits){
-        .hello_s = 60, .silence_s = PROTOCOL_SILENCE_S, .stall_s = 1800, .leave_s = 30};
+    return (struct gang_limits){.hello_s = 60,
+                                .silence_s = PROTOCOL_SILENCE_S,
+                                .stall_s = 1800,
+                                .rank_s = 30,
+                                .leave_s = 30};
 }
 
 void gang_heard(struct gang *gang, double now_s)
 {
     gang->heard_s = now_s;
+}
+
+void gang_hear_rank(struct gang *gang, const Gw__RankAlive *alive, double now_s)
+{
+    struct rank_word word = {.rank = alive->rank > INT_MAX ? -1 : (int)alive->rank,
+                             .work = alive->work,
+                             .is_waiting = alive->is_waiting,
+                             .host = alive->host,
+                             .pid = alive->pid};
+    liveness_hear(&gang->liveness, &word, now_s);
 }
 
 void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double now_s)
@@ -57,6 +71,9 @@ void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_
         snprintf(why, sizeof why, "it has been silent for %.0f s", limits->silence_s);
     } else if (gang->has_peer && now_s - gang->moved_s > limits->stall_s) {
         snprintf(why, sizeof why, "it has made no progress for %.0f s", limits->stall_s);
+    } else if (liveness_find_stalled(&gang->liveness, limits->rank_s, now_s, why, sizeof why) >=
+               0) {
+        /* it has said why */
     } else {
         return;
     }

@@ -6,12 +6,14 @@
 #include "base/wire/wire.h"
 #include "scheduler/journal.h"
 #include "scheduler/launch.h"
+#include "scheduler/liveness.h"
 #include "scheduler/protocol.pb-c.h"
 
 struct gang_limits {  /* seconds */
     double hello_s;   /* from the start to the first word */
     double silence_s; /* between two words of the gang */
     double stall_s;   /* between two words of progress */
+    double rank_s;    /* a rank silent or still for so long is taken for hung (liveness.h) */
     double leave_s;   /* from the last word to the end of its processes */
 };
 struct gang_limits gang_limits_default(void);
@@ -41,11 +43,13 @@ struct gang {
     enum err killed_for; /* why, when we killed it */
     char reason[256];    /* in words */
     struct gang_progress progress;
+    struct liveness liveness; /* of its ranks; the loop's to end */
     uint64_t warned;  /* sequence of the last warning that was shown: it may be said again */
     enum err outcome; /* of the stage, once is_ended */
 };
 
 void gang_heard(struct gang *gang, double now_s);
+void gang_hear_rank(struct gang *gang, const Gw__RankAlive *alive, double now_s);
 void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double now_s);
 
 /* SIGKILL to the whole session; `why` and `code` are what the attempt ends with. */

@@ -230,6 +230,7 @@ enum err loop_run(const struct loop_cfg *cfg)
 out:
     err = end_gang(loop, err);
     close_socket(loop);
+    liveness_fini(&loop->gang.liveness);
     mem_free(loop);
     return err;
 }

@@ -77,6 +77,7 @@ enum err attempt_start(struct loop *loop, int stage)
     memset(gang, 0, sizeof *gang);
     gang->stage = stage;
     gang->is_host = node->is_host;
+    liveness_init(&gang->liveness, loop->cfg->launch.ranks);
     TRY(loop_renew_socket(loop));
     TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
                       loop->has_checkpoint[stage] ? LEASE_GOES_ON : LEASE_AFRESH, &gang->lease));
@@ -242,6 +243,7 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
     else if (gang->outcome != ERR_INTERRUPTED)
         tell_failure(loop);
     memset(&gang->process, 0, sizeof gang->process);
+    liveness_fini(&gang->liveness);
 out:
     return err;
 }

@@ -287,6 +287,8 @@ enum err listen_once(struct loop *loop, int timeout_ms)
         log_warn("a gang with the old lease %llu is sent away",
                  (unsigned long long)message->lease_epoch);
         tell_bye(loop, &received.peer, "another gang has this stage");
+    } else if (message->body_case == GW__FROM_WORKER__BODY_RANK_ALIVE) {
+        gang_hear_rank(gang, message->rank_alive, clock_seconds());
     } else {
         gang_heard(gang, clock_seconds());
         err = hear(loop, &received.peer, message);

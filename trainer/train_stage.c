@@ -73,8 +73,10 @@ static void keep_evaluation(struct training *training)
 static enum err save_and_wait(struct training *training, bool is_final)
 {
     enum err err = save(training, is_final);
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WAITS);
     if (err == ERR_OK && training->bench->store)
         err = checkpoint_wait(training->bench->store);
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WORKS);
     if (err == ERR_OK) {
         tell_saved(training);
         keep_evaluation(training);

@@ -13,6 +13,7 @@
 
 struct mpi_comm {
     double deadline_s;
+    struct rank_work *work;
     bool is_broken;        /* a deadline passed, or MPI failed: nothing more is tried */
     MPI_Request *requests; /* (2 size) */
     int *counts, *offsets; /* (size) */
@@ -31,7 +32,7 @@ static enum err check_mpi(int code, const char *call)
 
 /* Polls; gives the processor away while nothing happens, since loader and compute threads want it.
  */
-static enum err wait_all(struct comm *comm, int count, const char *what)
+static enum err poll_all(struct comm *comm, int count, const char *what)
 {
     struct mpi_comm *gang = comm->own;
     double start = clock_seconds();
@@ -51,6 +52,15 @@ static enum err wait_all(struct comm *comm, int count, const char *what)
         else
             nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
     }
+}
+
+static enum err wait_all(struct comm *comm, int count, const char *what)
+{
+    const struct mpi_comm *gang = comm->own;
+    atomic_store(&gang->work->is_waiting, true);
+    enum err err = poll_all(comm, count, what);
+    atomic_store(&gang->work->is_waiting, false);
+    return err;
 }
 
 /* The end of every call: one that failed is the last. */
@@ -201,7 +211,7 @@ static void mpi_close(struct comm *comm)
     comm->own = NULL;
 }
 
-enum err comm_mpi_open(double deadline_s, struct comm *comm)
+enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *comm)
 {
     enum err err = ERR_OK;
     int provided = 0, rank = 0, size = 0;
@@ -212,6 +222,7 @@ enum err comm_mpi_open(double deadline_s, struct comm *comm)
     TRY(MPI(MPI_Comm_size(MPI_COMM_WORLD, &size)));
     struct mpi_comm *gang = mem_alloc(sizeof *gang);
     gang->deadline_s = deadline_s;
+    gang->work = work;
     gang->requests = mem_array(2 * (size_t)size, sizeof(MPI_Request));
     gang->counts = mem_array((size_t)size, sizeof *gang->counts);
     gang->offsets = mem_array((size_t)size, sizeof *gang->offsets);

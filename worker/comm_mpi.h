@@ -5,10 +5,12 @@
 #define WORKER_COMM_MPI_H
 
 #include "trainer/gang/comm.h"
+#include "trainer/gang/work.h"
 
-/* Joins the gang mpirun started (a gang of one without mpirun). ERR_UNAVAILABLE. The caller calls
- * comm->close(): it ends MPI, and with it the chance to open again. */
-MUST_CHECK enum err comm_mpi_open(double deadline_s, struct comm *comm);
+/* Joins the gang mpirun started (a gang of one without mpirun). work: says whether this rank waits
+ * for the others; borrowed until close. ERR_UNAVAILABLE. The caller calls comm->close(): it ends
+ * MPI, and with it the chance to open again. */
+MUST_CHECK enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *comm);
 
 /* Ends every rank of the gang with this exit code, now; returns only if even that fails. */
 void comm_mpi_abort(struct comm *comm, int exit_code);

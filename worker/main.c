@@ -130,10 +130,10 @@ out:
     return err;
 }
 
-static enum err serve(struct arguments *arguments, struct comm *comm)
+static enum err serve(struct arguments *arguments, struct comm *comm, struct rank_work *work)
 {
     enum err err = ERR_OK;
-    struct serve_cfg cfg = {.comm = comm, .signals = &signals};
+    struct serve_cfg cfg = {.comm = comm, .work = work, .signals = &signals};
     log_open(arguments->level, comm->rank);
     if (arguments->request.campaign) {
         TRY(serve_request(&cfg, &arguments->request));
@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments;
     struct comm comm = {0};
+    struct rank_work work = {0};
     enum err err = parse(argc, argv, &arguments);
     if (err == ERR_USAGE)
         fprintf(stderr, "%s\n%s", err_text(), usage);
@@ -159,10 +160,10 @@ int main(int argc, char **argv)
         printf("glowworm-worker %s\n%s", version_text(), version_libraries());
         return 0;
     }
-    err = comm_mpi_open(arguments.deadline_s, &comm);
+    err = comm_mpi_open(arguments.deadline_s, &work, &comm);
     if (err == ERR_OK) {
         watch_signals(); /* behind MPI_Init, which has handlers of its own */
-        err = serve(&arguments, &comm);
+        err = serve(&arguments, &comm, &work);
     }
     /* all ranks fail with the same error; one voice is enough, unless the gang came apart */
     if (err == ERR_INTERRUPTED && comm.rank == 0)

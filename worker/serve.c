@@ -6,6 +6,7 @@
 #include "base/version/version.h"
 #include "trainer/stage.h"
 #include "worker/intake.h"
+#include "worker/pulse.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -99,6 +100,7 @@ static enum err run_order(struct server *server, const struct order *order,
     enum err err = ERR_OK;
     struct workbench *bench = NULL;
     struct observer observer = {.own = server,
+                                .work = server->cfg->work,
                                 .wants_stop = wants_stop,
                                 .progress = take_progress,
                                 .saved = take_saved,
@@ -159,11 +161,18 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
 {
     enum err err = ERR_OK;
     struct server server = {.cfg = cfg};
+    struct pulse *pulse = NULL;
+    const struct pulse_cfg alive = {.endpoint = link_cfg->endpoint,
+                                    .token = link_cfg->token,
+                                    .lease_epoch = link_cfg->lease_epoch,
+                                    .rank = cfg->comm->rank,
+                                    .work = cfg->work};
     struct assignment assignment;
     struct link_cfg hello = *link_cfg;
     hello.ranks = cfg->comm->size;
     hello.version = version_text();
-    if (cfg->comm->rank == 0)
+    err = pulse_open(&alive, &pulse);
+    if (err == ERR_OK && cfg->comm->rank == 0)
         err = link_open(&hello, &server.link);
     TRY(comm_agree(cfg->comm, err));
     for (;;) {
@@ -177,6 +186,7 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
     }
 out:
     link_close(&server.link);
+    pulse_close(&pulse);
     return err;
 }
 

@@ -5,12 +5,14 @@
 #define WORKER_SERVE_H
 
 #include "trainer/gang/comm.h"
+#include "trainer/gang/work.h"
 #include "trainer/spec/campaign.h"
 #include "worker/link.h"
 #include <signal.h>
 
 struct serve_cfg { /* all borrowed */
     struct comm *comm;
+    struct rank_work *work;               /* this rank's */
     const volatile sig_atomic_t *signals; /* counts requests to stop */
 };
 

@@ -64,6 +64,7 @@ static const struct {
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},
     {"resources.image_cache", "1MiB", ""},
+    {"resources.stall", "2m", ""},
     {"resources.device", "cpu", "teacher evaluate search"},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
     {"resources.lineage", "same", ""},

@@ -7,10 +7,18 @@ bool reporter_wants_stop(const struct reporter *reporter)
     return observer && observer->wants_stop && observer->wants_stop(observer->own);
 }
 
+static void move(const struct reporter *reporter)
+{
+    const struct observer *observer = reporter->observer;
+    if (observer && observer->work)
+        atomic_fetch_add(&observer->work->done, 1);
+}
+
 void reporter_progress(struct reporter *reporter, const struct progress *progress)
 {
     const struct observer *observer = reporter->observer;
     reporter->last = *progress;
+    move(reporter);
     if (reporter->rank == 0 && observer && observer->progress)
         observer->progress(observer->own, progress);
 }
@@ -20,6 +28,15 @@ void reporter_is_alive(struct reporter *reporter)
     const struct progress last = reporter->last;
     if (last.doing)
         reporter_progress(reporter, &last);
+    else
+        move(reporter);
+}
+
+void reporter_set_waiting(const struct reporter *reporter, enum reporter_wait wait)
+{
+    const struct observer *observer = reporter->observer;
+    if (observer && observer->work)
+        atomic_store(&observer->work->is_waiting, wait == REPORTER_WAITS);
 }
 
 void reporter_warn(const struct reporter *reporter, const char *text)

@@ -4,6 +4,7 @@
 #define TRAINER_RECORD_REPORTER_H
 
 #include "base/hash.h"
+#include "trainer/gang/work.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct progress { /* what people want to know while a stage runs */
 
 struct observer { /* who listens; any function may be NULL */
     void *own;
+    struct rank_work *work; /* on every rank: moves with the work; NULL: nobody watches. Borrowed */
     bool (*wants_stop)(void *own); /* asked on every rank at every step boundary */
     void (*progress)(void *own, const struct progress *progress);        /* rank 0, often */
     void (*saved)(void *own, uint64_t step, const struct hash *content); /* rank 0, durable */
@@ -34,8 +36,11 @@ struct reporter {
 bool reporter_wants_stop(const struct reporter *reporter);
 void reporter_progress(struct reporter *reporter, const struct progress *progress);
 /* A sign of life between two words of progress: tells the last one again. For whoever computes for
- * long, behind every micro-batch: silence is taken for a hung gang. */
+ * long, on every rank and behind every micro-batch: a rank that stands still is taken for hung. */
 void reporter_is_alive(struct reporter *reporter);
+enum reporter_wait { REPORTER_WORKS, REPORTER_WAITS };
+/* Around a wait for the disk: it may take as long as the disk likes. */
+void reporter_set_waiting(const struct reporter *reporter, enum reporter_wait wait);
 /* Rank 0 logs it and tells whoever listens: the work goes on, but a person should know. */
 void reporter_warn(const struct reporter *reporter, const char *text);
 void reporter_saved(const struct reporter *reporter, uint64_t step, const struct hash *content);

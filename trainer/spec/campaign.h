@@ -98,6 +98,7 @@ struct campaign {
         char launcher[16]; /* "local" */
         int ranks, threads, loader_threads;
         double image_cache_bytes;
+        double stall_seconds;
         char device[32]; /* "auto", "cpu", or a module's (kernels/device_module.h) */
         char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" */
         char lineage[8]; /* "any", "same" */
