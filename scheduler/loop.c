@@ -161,7 +161,7 @@ static enum err go_on(struct loop *loop)
         struct policy_action action = policy_next(&loop->policy, loop_now_ms());
         switch (action.verb) {
         case POLICY_START:
-            TRY(attempt_start(loop, action.stage));
+            TRY(attempt_must_wait(loop) ? serve(loop) : attempt_start(loop, action.stage));
             break;
         case POLICY_WAIT:
             TRY(serve(loop));

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEAVING_TOLD_S 2.0 /* what is killed is usually gone in less */
+
 #define TAIL_LINES 12
 #define TAIL_BYTES 4096
 #define MAX_LOG    ((size_t)1 << 30)
@@ -35,6 +37,35 @@ static enum err write_started(struct loop *loop)
     return err;
 }
 
+bool attempt_must_wait(struct loop *loop)
+{
+    char list[256], text[512];
+    int count = process_signal(&loop->leaving, SIGKILL) > 0
+                    ? process_list(&loop->leaving, list, sizeof list)
+                    : 0;
+    if (count == 0) {
+        loop->leaving = (struct process){0};
+        return false;
+    }
+    if (!loop->is_leaving_told && clock_seconds() - loop->leaving_s > LEAVING_TOLD_S) {
+        snprintf(text, sizeof text,
+                 "waiting for the end of %d processes of the attempt before: %s; killed, they end "
+                 "when what they wait for (a disk?) answers",
+                 count, list);
+        log_warn("stage %s: %s", loop->gang.lease.name, text);
+        VIEW(loop, warning, &loop->gang, text);
+        loop->is_leaving_told = true;
+    }
+    return true;
+}
+
+/* A disk that fails now may answer at the next try. */
+static enum err make_folder(const char *path)
+{
+    enum err err = file_make_folders(path);
+    return err == ERR_IO ? err_prefix(ERR_AGAIN, "logs") : err;
+}
+
 static enum err start_process(struct loop *loop)
 {
     enum err err = ERR_OK;
@@ -42,7 +73,7 @@ static enum err start_process(struct loop *loop)
     const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
     char *logs = file_join(loop->cfg->run_folder, "logs");
     char *path = file_join(loop->cfg->run_folder, gang->log);
-    TRY(file_make_folders(logs));
+    TRY(make_folder(logs));
     TRY(write_started(loop));
     struct launch launch = {.stage = stage,
                             .target = target_name(loop, gang->stage),
@@ -235,6 +266,9 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
         log_warn("stage %s: %d processes outlived their gang and were killed", gang->lease.name,
                  stragglers);
     gang->is_running = false;
+    loop->leaving = gang->process;
+    loop->leaving_s = clock_seconds();
+    loop->is_leaving_told = false;
     TRY(look_for_damage(loop, &is_reopened));
     policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
                  gang->made_progress, loop_now_ms());

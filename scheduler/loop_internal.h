@@ -15,6 +15,9 @@ struct loop {
     char socket_folder[JOURNAL_PATH]; /* "": none */
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
     struct gang gang;                 /* one at a time */
+    struct process leaving;           /* the gang before: not all of it has ended; pid 0: none */
+    double leaving_s;                 /* since when */
+    bool is_leaving_told;
     int stops_seen;
     char text[JOURNAL_TEXT]; /* of the running attempt's outcome */
     double pulse_s;          /* our last pulse */
@@ -37,6 +40,9 @@ static inline int64_t loop_now_ms(void)
 MUST_CHECK enum err loop_renew_socket(struct loop *loop);
 
 /* loop_attempt.c */
+/* Processes of the attempt before live still, killed or not: one that waits for a disk may hold the
+ * checkpoints, and an attempt beside it would fail. People are told. */
+bool attempt_must_wait(struct loop *loop);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
 /* The gang said it, or its process ended: writes the outcome once. */
 MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);

@@ -93,6 +93,26 @@ static _Noreturn void become(const struct process_cfg *cfg, char **environment, 
     _exit(127);
 }
 
+/* What may be over at the next try: too little of something, a file server that is away. */
+static bool is_passing(int reason)
+{
+    static const int passing[] = {EAGAIN, ENOMEM, ENFILE, EMFILE, EIO, ESTALE, ETIMEDOUT, ETXTBSY};
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
+        if (reason == passing[i])
+            return true;
+    return false;
+}
+
+/* With the sentence for errno. */
+static enum err failed(const char *what, const char *name)
+{
+    int reason = errno;
+    enum err code = is_passing(reason)                     ? ERR_AGAIN
+                    : reason == ENOSPC || reason == EDQUOT ? ERR_FULL
+                                                           : ERR_IO;
+    return err_set(code, "%s %s: %s", what, name, strerror(reason));
+}
+
 /* Waits until the child has become its program, in its own session; or learns why not. */
 static enum err await_program(const char *program, pid_t pid, int news)
 {
@@ -105,7 +125,8 @@ static enum err await_program(const char *program, pid_t pid, int news)
         return ERR_OK;
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    return err_set(ERR_UNAVAILABLE, "%s cannot be started: %s", program, strerror(reason));
+    return err_set(is_passing(reason) ? ERR_AGAIN : ERR_UNAVAILABLE, "%s cannot be started: %s",
+                   program, strerror(reason));
 }
 
 enum err process_start(const struct process_cfg *cfg, struct process *process)
@@ -117,13 +138,13 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
     pid_t parent = getpid();
     int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (log < 0)
-        TRY(err_set(ERR_IO, "%s: %s", cfg->log_path, strerror(errno)));
+        TRY(failed("the log cannot be opened,", cfg->log_path));
     TRY(FAULT("process.start"));
     pid_t pid = pipe2(news, O_CLOEXEC) == 0 ? fork() : -1;
     if (pid == 0)
         become(cfg, environment, log, news[1], parent);
     if (pid < 0)
-        TRY(err_set(ERR_IO, "no new process for %s: %s", cfg->argv[0], strerror(errno)));
+        TRY(failed("no new process for", cfg->argv[0]));
     close(news[1]);
     news[1] = -1;
     TRY(await_program(cfg->argv[0], pid, news[0]));
@@ -167,9 +188,12 @@ static bool has_mark(long long pid, const char *mark)
     return is_found;
 }
 
-/* Signals living processes: of a session, or with a mark in their environment (the other one NULL).
- */
-static int signal_all(const struct process *session, const char *mark, int signal)
+typedef bool visit_process(void *own, long long pid, char state); /* true: counts */
+
+/* Living processes: of a session, or with a mark in their environment (the other one NULL). Returns
+ * how many the visitor counts. */
+static int visit_all(const struct process *session, const char *mark, visit_process *visit,
+                     void *own)
 {
     int count = 0;
     struct dirent *entry;
@@ -182,12 +206,45 @@ static int signal_all(const struct process *session, const char *mark, int signa
             continue;
         if (session ? stat.session != session->pid : !has_mark(pid, mark))
             continue;
-        if (kill((pid_t)pid, signal) == 0)
+        if (visit(own, pid, stat.state))
             count++;
     }
     if (folder)
         closedir(folder);
     return count;
+}
+
+static bool send_signal(void *own, long long pid, char state)
+{
+    const int *number = own;
+    (void)state;
+    return kill((pid_t)pid, *number) == 0;
+}
+
+static int signal_all(const struct process *session, const char *mark, int number)
+{
+    return visit_all(session, mark, send_signal, &number);
+}
+
+struct list { /* as text, cut where it does not fit */
+    char *text;
+    int room;
+};
+
+static bool add_to_list(void *own, long long pid, char state)
+{
+    struct list *list = own;
+    int size = (int)strlen(list->text);
+    snprintf(list->text + size, (size_t)(list->room - size), "%s%lld (state %c)",
+             size > 0 ? ", " : "", pid, state);
+    return true;
+}
+
+int process_list(const struct process *process, char *text, int room)
+{
+    struct list list = {text, room};
+    text[0] = '\0';
+    return process->pid > 1 ? visit_all(process, NULL, add_to_list, &list) : 0;
 }
 
 int process_signal(const struct process *process, int signal)

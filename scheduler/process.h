@@ -20,8 +20,9 @@ struct process_cfg {
     const char *log_path;           /* appended to */
 };
 
-/* ERR_UNAVAILABLE when there is no such program, ERR_IO. Standard input is empty. When we die it
- * gets SIGTERM. */
+/* ERR_UNAVAILABLE when there is no such program; ERR_AGAIN when the machine is short of something
+ * or a disk does not answer now (EAGAIN, ESTALE, EIO, ...); ERR_FULL, ERR_IO. Standard input is
+ * empty. When we die it gets SIGTERM. */
 MUST_CHECK enum err process_start(const struct process_cfg *cfg, struct process *process);
 
 struct process_end {
@@ -34,6 +35,10 @@ struct process_end process_poll(const struct process *process);
 
 /* A signal to every process of the session; returns how many there were. */
 int process_signal(const struct process *process, int signal);
+
+/* The living processes of the session, "4711 (state D), 4712 (state R)"; returns how many. One that
+ * waits for a disk (D) does not end before the disk answers, whoever kills it. */
+int process_list(const struct process *process, char *text, int room);
 
 /* SIGKILL to every process that carries `mark` ("NAME=value") in its environment: what a runner
  * that died has left. Returns how many. */

@@ -5,7 +5,10 @@
  * Environment: FAKE_STEPS, FAKE_STEP_MS, FAKE_EVERY (steps between checkpoints), and FAKE_FAULT =
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
- * warn (and goes on). The run's folder gets a file "trace" with a line for every step computed. */
+ * straggle (the same, and the child ends when the run's folder has a file "release"), warn (and
+ * goes on). With FAKE_LOCK it takes the lock of its checkpoints, as the real one does, and fails
+ * while another process holds it. The run's folder gets a file "trace" with a line for every step
+ * computed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,6 +110,31 @@ static bool is_due(const struct assignment *mine, uint64_t step, char kind[32])
     return false;
 }
 
+/* A process that cannot be killed: not before its disk answers. */
+static void straggle(const struct assignment *mine)
+{
+    char path[LINK_PATH + 16];
+    snprintf(path, sizeof path, "%s/release", mine->run_folder);
+    if (fork() == 0) {
+        while (!file_exists(path))
+            wait_ms(5);
+        _exit(0);
+    }
+    raise(SIGKILL);
+}
+
+/* Held until the process and its children have ended. */
+static void lock_checkpoints(const struct assignment *mine)
+{
+    char path[LINK_PATH + 32];
+    snprintf(path, sizeof path, "%s/checkpoints.lock", mine->run_folder);
+    int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0 || flock(file, LOCK_EX | LOCK_NB) != 0) {
+        log_error("another process writes these checkpoints");
+        _exit(75);
+    }
+}
+
 /* True: the stage is over. */
 static bool misbehave(struct link *link, const struct assignment *mine, uint64_t step)
 {
@@ -119,6 +148,8 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         for (;;)
             pause();
     }
+    if (strcmp(kind, "straggle") == 0)
+        straggle(mine);
     if (strcmp(kind, "kill") == 0 || strcmp(kind, "orphan") == 0)
         kill(getpid(), SIGKILL);
     if (strcmp(kind, "stop") == 0)
@@ -155,6 +186,8 @@ static enum err work(struct link *link, const struct assignment *mine)
 {
     uint64_t steps = (uint64_t)setting("FAKE_STEPS", 20);
     uint64_t every = (uint64_t)setting("FAKE_EVERY", 5);
+    if (getenv("FAKE_LOCK"))
+        lock_checkpoints(mine);
     uint64_t step = mine->is_resume ? load(mine) : 0;
     if (!mine->is_resume && mine->start[0])
         (void)load(mine);

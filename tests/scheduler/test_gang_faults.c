@@ -13,7 +13,10 @@
 #include "base/mem.h"
 #include "scheduler/protocol.h"
 #include "tests/scheduler/stage_set.h"
+#include "tests/scheduler/system_call.h"
 #include "worker/link.h"
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void a_killed_gang_is_started_again_from_its_last_checkpoint(void **state)
@@ -147,6 +150,54 @@ static void what_a_dead_gang_leaves_behind_is_killed(void **state)
     set_expect_done(set); /* looks for processes too */
 }
 
+static void release_when_told(void *own, const struct gang *gang, const char *text)
+{
+    struct stage_set *set = own;
+    char path[160];
+    (void)gang;
+    snprintf(path, sizeof path, "%s/release", set->folder);
+    if (strstr(text, "waiting for the end of 1 processes"))
+        assert_int_equal(file_write(path, "", 0), ERR_OK);
+}
+
+/* In a child: its kills, and its gangs', say that all went well and do nothing. */
+static int run_with_vain_kills(struct stage_set *set)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        set->view.warning = release_when_told;
+        system_call_answers(SYS_kill, 1, SIGKILL, 0);
+        _exit(err_exit_code(set_run(set)));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+}
+
+static void an_attempt_waits_for_the_last_process_of_the_one_before(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("FAKE_FAULT", "kernel:straggle:7:1", 1);
+    setenv("FAKE_LOCK", "1", 1);
+    int code = run_with_vain_kills(set);
+    if (code == 77) /* no filters here */
+        skip();
+    assert_int_equal(code, 0);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].record.attempts, 2);
+    set_expect_done(set);
+}
+
+static void a_launch_that_fails_for_now_is_tried_again(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("GLOWWORM_FAULT", "process.start:2:again,process.start:3:again", 1);
+    fault_reset();
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "failed kernel again: a fault injected at process.start");
+    set_expect_done(set);
+}
+
 /* In the runner and in every worker: the k-th send and the k-th receive fail. */
 static void lost_messages_are_said_again(void **state)
 {
@@ -224,6 +275,8 @@ int main(void)
         TEST(a_gang_that_hangs_is_ended_and_replaced),
         TEST(a_gang_that_is_frozen_is_ended_and_replaced),
         TEST(what_a_dead_gang_leaves_behind_is_killed),
+        TEST(an_attempt_waits_for_the_last_process_of_the_one_before),
+        TEST(a_launch_that_fails_for_now_is_tried_again),
         TEST(lost_messages_are_said_again),
         TEST(neither_strangers_nor_ghosts_are_believed),
     };

@@ -8,15 +8,11 @@
 
 #include "base/clock.h"
 #include "scheduler/process.h"
+#include "tests/scheduler/system_call.h"
 #include "tests/scratch.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,20 +114,6 @@ static void ctrl_c_does_not_reach_the_child(void **state)
     await(&process);
 }
 
-/* Kernels before 5.11 and some sandboxes know no close_range(). */
-static void forbid_close_range(void)
-{
-    struct sock_filter words[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    struct sock_fprog program = {.len = sizeof words / sizeof words[0], .filter = words};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(77);
-}
-
 static void a_kernel_without_close_range_starts_programs_too(void **state)
 {
     int status = 0;
@@ -140,7 +122,8 @@ static void a_kernel_without_close_range_starts_programs_too(void **state)
     snprintf(script, sizeof script, "[ ! -e /proc/self/fd/%d ] && echo closed", inherited);
     pid_t child = fork();
     if (child == 0) {
-        forbid_close_range();
+        /* kernels before 5.11 and some sandboxes do not know it */
+        system_call_answers(SYS_close_range, 0, 0, ENOSYS);
         struct process process = start(*state, script, NULL);
         _exit(await(&process).code);
     }
@@ -150,6 +133,70 @@ static void a_kernel_without_close_range_starts_programs_too(void **state)
         skip();
     assert_int_equal(status, 0);
     expect_log(*state, "closed\n");
+}
+
+struct refusal {
+    long call;
+    int argument;
+    unsigned bits;
+    int reason;
+};
+
+/* In a child, whose system call fails; its exit code is process_start()'s error. */
+static enum err start_refused(const char *folder, const struct refusal *refusal)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct process process = {0};
+        char *log = file_join(folder, "log");
+        const char *argv[] = {"true", NULL};
+        struct process_cfg cfg = {argv, NULL, log};
+        system_call_answers(refusal->call, refusal->argument, refusal->bits, refusal->reason);
+        _exit((int)process_start(&cfg, &process));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    return (enum err)WEXITSTATUS(status);
+}
+
+static void what_may_pass_is_told_from_what_stays(void **state)
+{
+    static const struct {
+        struct refusal refusal;
+        enum err err;
+    } cases[] = {{{SYS_clone, 0, 0, EAGAIN}, ERR_AGAIN},
+                 {{SYS_clone, 0, 0, ENOMEM}, ERR_AGAIN},
+                 {{SYS_openat, 2, O_APPEND, EIO}, ERR_AGAIN},
+                 {{SYS_openat, 2, O_APPEND, ESTALE}, ERR_AGAIN},
+                 {{SYS_openat, 2, O_APPEND, ENOSPC}, ERR_FULL},
+                 {{SYS_openat, 2, O_APPEND, EACCES}, ERR_IO},
+                 {{SYS_execve, 0, 0, ESTALE}, ERR_AGAIN},
+                 {{SYS_execve, 0, 0, EACCES}, ERR_UNAVAILABLE}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        enum err err = start_refused(*state, &cases[i].refusal);
+        if (err != cases[i].err)
+            fail_msg("case %zu: %s, expected %s", i, err_name(err), err_name(cases[i].err));
+    }
+}
+
+static void living_processes_are_listed_with_their_states(void **state)
+{
+    char list[256], expected[64];
+    struct process process = start(*state, "exec sleep 600", NULL);
+    snprintf(expected, sizeof expected, "%lld (state T)", (long long)process.pid);
+    kill((pid_t)process.pid, SIGSTOP);
+    for (double limit = clock_seconds() + 20;; nap()) { /* until the stop has come */
+        assert_int_equal(process_list(&process, list, sizeof list), 1);
+        if (strcmp(list, expected) == 0)
+            break;
+        assert_true(clock_seconds() < limit);
+    }
+    process_signal(&process, SIGKILL);
+    await(&process);
+    assert_int_equal(process_list(&process, list, sizeof list), 0);
+    assert_string_equal(list, "");
 }
 
 static void marked_processes_are_found_and_others_left_alone(void **state)
@@ -206,6 +253,8 @@ int main(void)
         TEST(a_signal_reaches_every_group_of_the_session),
         TEST(ctrl_c_does_not_reach_the_child),
         TEST(a_kernel_without_close_range_starts_programs_too),
+        TEST(what_may_pass_is_told_from_what_stays),
+        TEST(living_processes_are_listed_with_their_states),
         TEST(marked_processes_are_found_and_others_left_alone),
         TEST(a_child_ends_with_its_parent),
     };
