@@ -259,6 +259,32 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
     return err;
 }
 
+/* The stage a message reports on; NULL: on none. */
+static const char *stage_of(const Gw__FromWorker *message)
+{
+    switch (message->body_case) {
+    case GW__FROM_WORKER__BODY_PROGRESS:
+        return message->progress->stage;
+    case GW__FROM_WORKER__BODY_CHECKPOINT:
+        return message->checkpoint->stage;
+    case GW__FROM_WORKER__BODY_WARNING:
+        return message->warning->stage;
+    case GW__FROM_WORKER__BODY_DONE:
+        return message->done->stage;
+    case GW__FROM_WORKER__BODY_FAILED:
+        return message->failed->stage;
+    default:
+        return NULL;
+    }
+}
+
+/* A lease is of one stage: what is said of another under it is nobody's. */
+static bool is_of_lease(const struct lease *lease, const Gw__FromWorker *message)
+{
+    const char *stage = stage_of(message);
+    return !stage || strcmp(stage, lease->name) == 0;
+}
+
 static bool is_token(const struct loop *loop, const char *token)
 {
     size_t size = strlen(loop->token);
@@ -289,6 +315,9 @@ enum err listen_once(struct loop *loop, int timeout_ms)
         tell_bye(loop, &received.peer, "another gang has this stage");
     } else if (message->body_case == GW__FROM_WORKER__BODY_RANK_ALIVE) {
         gang_hear_rank(gang, message->rank_alive, clock_seconds());
+    } else if (!is_of_lease(&gang->lease, message)) {
+        log_warn("gang of %s: a report on stage \"%.60s\" is refused", gang->lease.name,
+                 stage_of(message));
     } else {
         gang_heard(gang, clock_seconds());
         err = hear(loop, &received.peer, message);
@@ -304,8 +333,9 @@ bool listen_farewell(struct loop *loop, int timeout_ms)
     if (wire_receive(loop->wire, timeout_ms, &received) != ERR_OK)
         return false;
     Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
-    bool is_ours =
-        message && is_token(loop, message->token) && message->lease_epoch == loop->gang.lease.epoch;
+    const struct lease *lease = &loop->gang.lease;
+    bool is_ours = message && is_token(loop, message->token) &&
+                   message->lease_epoch == lease->epoch && is_of_lease(lease, message);
     bool is_last = is_ours && (message->body_case == GW__FROM_WORKER__BODY_FAILED ||
                                message->body_case == GW__FROM_WORKER__BODY_DONE);
     if (message)

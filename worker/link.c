@@ -57,7 +57,8 @@ static struct note *add_note(struct link *link, enum note_kind kind)
     memset(note, 0, sizeof *note);
     note->kind = kind;
     note->sequence = ++link->last_sequence;
-    snprintf(note->stage, sizeof note->stage, "%s", link->assignment.stage);
+    note->lease_epoch = link->taken.lease_epoch;
+    memcpy(note->stage, link->taken.stage, sizeof note->stage);
     return note;
 }
 
@@ -78,7 +79,7 @@ static struct link *make_link(const struct link_cfg *cfg)
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     link->silence_s = cfg->silence_s > 0 ? cfg->silence_s : PROTOCOL_SILENCE_S;
     link->grace_s = cfg->grace_s > 0 ? cfg->grace_s : DEFAULT_GRACE_S;
-    link->lease_epoch = cfg->lease_epoch;
+    link->lease_epoch = link->taken.lease_epoch = cfg->lease_epoch;
     link->ranks = cfg->ranks;
     snprintf(link->token, sizeof link->token, "%s", cfg->token);
     snprintf(link->version, sizeof link->version, "%s", cfg->version ? cfg->version : "");
@@ -148,6 +149,14 @@ static enum err lost(void)
                              "it again and it continues");
 }
 
+/* Under the lock. Figures that were not sent are of the stage before. */
+static void take(struct link *link)
+{
+    link->taken.lease_epoch = link->assignment.lease_epoch;
+    memcpy(link->taken.stage, link->assignment.stage, sizeof link->taken.stage);
+    link->has_assignment = link->has_progress = false;
+}
+
 enum err link_take(struct link *link, struct assignment *assignment)
 {
     enum err err = ERR_OK;
@@ -156,7 +165,7 @@ enum err link_take(struct link *link, struct assignment *assignment)
         wait_for_change(link);
     if (link->has_assignment) {
         *assignment = link->assignment;
-        link->has_assignment = false;
+        take(link);
     } else if (atomic_load(&link->is_lost)) {
         err = lost();
     } else {

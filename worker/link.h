@@ -54,8 +54,9 @@ struct assignment {
     uint64_t lease_epoch; /* goes into checkpoint_meta.lease_epoch */
 };
 
-/* Waits for the next assignment. ERR_INTERRUPTED: told to end (exit 0), or to stop before one came.
- * ERR_PEER: the scheduler is silent. */
+/* Waits for the next assignment; what is reported from now on is of its stage and lease, and stays
+ * so however often it has to be said. ERR_INTERRUPTED: told to end (exit 0), or to stop before one
+ * came. ERR_PEER: the scheduler is silent. */
 MUST_CHECK enum err link_take(struct link *link, struct assignment *assignment);
 
 struct link_progress {

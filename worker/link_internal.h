@@ -15,6 +15,7 @@ enum note_kind { NOTE_HELLO, NOTE_CHECKPOINT, NOTE_WARNING, NOTE_DONE, NOTE_FAIL
 
 struct note { /* a message that is repeated until it is acknowledged */
     enum note_kind kind;
+    uint64_t lease_epoch; /* of what it reports: a newer lease does not change it */
     uint64_t sequence;
     double sent_s; /* 0: never */
     uint64_t step;
@@ -36,7 +37,7 @@ struct link {
 
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t changed;
-    uint64_t lease_epoch;
+    uint64_t lease_epoch; /* the newest */
     uint64_t last_sequence;
     int note_count;
     struct note notes[LINK_MAX_NOTES]; /* oldest first */
@@ -44,7 +45,11 @@ struct link {
     struct link_progress progress;
     char doing[32];
     bool has_assignment, was_told_bye;
-    struct assignment assignment; /* the latest; stage names what is reported */
+    struct assignment assignment; /* the latest */
+    struct {
+        uint64_t lease_epoch;
+        char stage[64];
+    } taken; /* what the trainer works on: what is reported, whatever has come since */
 };
 
 /* Talks until link->is_closing and nothing is left to send. Argument: the link. */

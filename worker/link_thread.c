@@ -17,7 +17,7 @@
 struct talk { /* the thread's own */
     struct link *link;
     double heard_s;    /* last message of the scheduler */
-    double spoke_s;    /* our last message */
+    double spoke_s;    /* our last message of the newest lease */
     double progress_s; /* our last progress */
     double lost_s;     /* when the scheduler was given up, 0: not */
     uint8_t bytes[PROTOCOL_MAX_BYTES];
@@ -25,21 +25,22 @@ struct talk { /* the thread's own */
 
 /* Every message of ours goes through here. A full queue or a server that is not there yet: later.
  */
-static bool speak(struct talk *talk, Gw__FromWorker *message)
+static bool speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message)
 {
     struct link *link = talk->link;
     message->token = link->token;
-    message->lease_epoch = link->lease_epoch;
+    message->lease_epoch = lease_epoch;
     if (gw__from_worker__get_packed_size(message) > sizeof talk->bytes)
         BUG("a message to the scheduler larger than %zu bytes", sizeof talk->bytes);
     size_t size = gw__from_worker__pack(message, talk->bytes);
     if (wire_send(link->wire, NULL, talk->bytes, size) != ERR_OK)
         return false;
-    talk->spoke_s = clock_seconds();
+    if (lease_epoch == link->lease_epoch) /* what is said of an older one keeps no pulse */
+        talk->spoke_s = clock_seconds();
     return true;
 }
 
-static bool send_hello(struct talk *talk, Gw__FromWorker *message)
+static bool send_hello(struct talk *talk, const struct note *note, Gw__FromWorker *message)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
@@ -51,7 +52,7 @@ static bool send_hello(struct talk *talk, Gw__FromWorker *message)
     hello.lineage = talk->link->lineage;
     message->body_case = GW__FROM_WORKER__BODY_HELLO;
     message->hello = &hello;
-    return speak(talk, message);
+    return speak(talk, note->lease_epoch, message);
 }
 
 static bool send_failed(struct talk *talk, struct note *note, Gw__FromWorker *message)
@@ -67,7 +68,7 @@ static bool send_failed(struct talk *talk, struct note *note, Gw__FromWorker *me
     failed.step = note->step;
     message->body_case = GW__FROM_WORKER__BODY_FAILED;
     message->failed = &failed;
-    return speak(talk, message);
+    return speak(talk, note->lease_epoch, message);
 }
 
 static bool send_note(struct talk *talk, struct note *note)
@@ -79,27 +80,27 @@ static bool send_note(struct talk *talk, struct note *note)
     message.sequence = note->sequence;
     switch (note->kind) {
     case NOTE_HELLO:
-        return send_hello(talk, &message);
+        return send_hello(talk, note, &message);
     case NOTE_CHECKPOINT:
         saved.stage = note->stage;
         saved.step = note->step;
         saved.content = note->content;
         message.body_case = GW__FROM_WORKER__BODY_CHECKPOINT;
         message.checkpoint = &saved;
-        return speak(talk, &message);
+        return speak(talk, note->lease_epoch, &message);
     case NOTE_WARNING:
         warning.stage = note->stage;
         warning.text = note->text;
         message.body_case = GW__FROM_WORKER__BODY_WARNING;
         message.warning = &warning;
-        return speak(talk, &message);
+        return speak(talk, note->lease_epoch, &message);
     case NOTE_DONE:
         done.stage = note->stage;
         done.content = note->content;
         done.results = note->text;
         message.body_case = GW__FROM_WORKER__BODY_DONE;
         message.done = &done;
-        return speak(talk, &message);
+        return speak(talk, note->lease_epoch, &message);
     case NOTE_FAILED:
         return send_failed(talk, note, &message);
     }
@@ -111,7 +112,7 @@ static void send_progress(struct talk *talk)
     struct link *link = talk->link;
     Gw__FromWorker message = GW__FROM_WORKER__INIT;
     Gw__Progress progress = GW__PROGRESS__INIT;
-    progress.stage = link->assignment.stage;
+    progress.stage = link->taken.stage;
     progress.step = link->progress.step;
     progress.steps = link->progress.steps;
     progress.reused = link->progress.reused;
@@ -122,7 +123,7 @@ static void send_progress(struct talk *talk)
     progress.doing = link->doing;
     message.body_case = GW__FROM_WORKER__BODY_PROGRESS;
     message.progress = &progress;
-    if (speak(talk, &message))
+    if (speak(talk, link->taken.lease_epoch, &message))
         link->has_progress = false;
     talk->progress_s = clock_seconds();
 }
@@ -151,7 +152,7 @@ static void send_what_is_due(struct talk *talk)
         message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
         heartbeat.is_assigned = link->assignment.stage[0] != '\0';
         message.heartbeat = &heartbeat;
-        speak(talk, &message);
+        speak(talk, link->lease_epoch, &message);
     }
     pthread_mutex_unlock(&link->lock);
 }

@@ -1,0 +1,156 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "scheduler/protocol.h"
+#include "tests/worker/scripted_scheduler.h"
+
+#define PATIENCE_S 20.0
+
+static struct wire *open_server(const char *endpoint)
+{
+    struct wire *wire = NULL;
+    struct wire_cfg cfg = {.role = WIRE_SERVER,
+                           .endpoint = endpoint,
+                           .format = PROTOCOL_FORMAT,
+                           .max_payload_bytes = PROTOCOL_MAX_BYTES,
+                           .linger_ms = 500,
+                           .wake_fd = -1};
+    if (wire_open(&cfg, &wire) != ERR_OK)
+        fail_msg("%s", err_text());
+    return wire;
+}
+
+static const char *stage_of(const Gw__FromWorker *message)
+{
+    switch (message->body_case) {
+    case GW__FROM_WORKER__BODY_PROGRESS:
+        return message->progress->stage;
+    case GW__FROM_WORKER__BODY_CHECKPOINT:
+        return message->checkpoint->stage;
+    case GW__FROM_WORKER__BODY_DONE:
+        return message->done->stage;
+    case GW__FROM_WORKER__BODY_FAILED:
+        return message->failed->stage;
+    case GW__FROM_WORKER__BODY_WARNING:
+        return message->warning->stage;
+    default:
+        return "";
+    }
+}
+
+static uint64_t step_of(const Gw__FromWorker *message)
+{
+    if (message->body_case == GW__FROM_WORKER__BODY_PROGRESS)
+        return message->progress->step;
+    return message->body_case == GW__FROM_WORKER__BODY_CHECKPOINT ? message->checkpoint->step : 0;
+}
+
+/* False: nothing came. */
+static bool hear_any(struct script *script, int timeout_ms)
+{
+    struct wire_message received;
+    if (wire_receive(script->wire, timeout_ms, &received) != ERR_OK)
+        return false;
+    Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
+    assert_non_null(message);
+    assert_string_equal(message->token, SCRIPT_TOKEN);
+    script->peer = received.peer;
+    script->heard = (struct heard){.body = message->body_case,
+                                   .lease_epoch = message->lease_epoch,
+                                   .sequence = message->sequence,
+                                   .step = step_of(message)};
+    snprintf(script->heard.stage, sizeof script->heard.stage, "%s", stage_of(message));
+    gw__from_worker__free_unpacked(message, NULL);
+    return true;
+}
+
+const struct heard *script_hear(struct script *script, Gw__FromWorker__BodyCase body)
+{
+    for (double end = clock_seconds() + PATIENCE_S; clock_seconds() < end;)
+        if (hear_any(script, 100) && script->heard.body == body)
+            return &script->heard;
+    fail_msg("no message of kind %d came", (int)body);
+    return NULL;
+}
+
+void script_await_lease(struct script *script, uint64_t lease_epoch)
+{
+    for (double end = clock_seconds() + PATIENCE_S; clock_seconds() < end;)
+        if (hear_any(script, 100) && script->heard.lease_epoch == lease_epoch)
+            return;
+    fail_msg("the gang does not speak for lease %d", (int)lease_epoch);
+}
+
+static void tell(struct script *script, uint64_t lease_epoch, Gw__ToWorker *message)
+{
+    uint8_t bytes[4096];
+    message->lease_epoch = lease_epoch;
+    assert_true(gw__to_worker__get_packed_size(message) <= sizeof bytes);
+    size_t size = gw__to_worker__pack(message, bytes);
+    if (wire_send(script->wire, &script->peer, bytes, size) != ERR_OK)
+        fail_msg("%s", err_text());
+}
+
+void script_assign(struct script *script, uint64_t lease_epoch, const char *stage)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Assign assign = GW__ASSIGN__INIT;
+    assign.stage = (char *)stage;
+    message.body_case = GW__TO_WORKER__BODY_ASSIGN;
+    message.assign = &assign;
+    tell(script, lease_epoch, &message);
+}
+
+void script_accept(struct script *script, uint64_t sequence)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Accepted accepted = GW__ACCEPTED__INIT;
+    accepted.sequence = sequence;
+    message.body_case = GW__TO_WORKER__BODY_ACCEPTED;
+    message.accepted = &accepted;
+    tell(script, 0, &message);
+}
+
+void script_bye(struct script *script, uint64_t lease_epoch)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Bye bye = GW__BYE__INIT;
+    message.body_case = GW__TO_WORKER__BODY_BYE;
+    message.bye = &bye;
+    tell(script, lease_epoch, &message);
+}
+
+int script_open(void **state)
+{
+    struct script *script = mem_alloc(sizeof *script);
+    snprintf(script->folder, sizeof script->folder, "/tmp/gw-link-XXXXXX");
+    if (!mkdtemp(script->folder))
+        return -1;
+    snprintf(script->endpoint, sizeof script->endpoint, "ipc://%s/s", script->folder);
+    script->wire = open_server(script->endpoint);
+    struct link_cfg cfg = {
+        .endpoint = script->endpoint, .token = SCRIPT_TOKEN, .lease_epoch = 1, .ranks = 1};
+    if (link_open(&cfg, &script->link) != ERR_OK)
+        return -1;
+    *state = script;
+    script_accept(script, script_hear(script, GW__FROM_WORKER__BODY_HELLO)->sequence);
+    return 0;
+}
+
+int script_close(void **state)
+{
+    struct script *script = *state;
+    link_close(&script->link);
+    wire_close(&script->wire);
+    assert_int_equal(file_remove_folder(script->folder), ERR_OK);
+    mem_free(script);
+    return 0;
+}

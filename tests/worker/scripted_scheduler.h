@@ -1,0 +1,36 @@
+/* The scheduler's end of a link, played by the test: it says what the test tells it to and hears
+ * what the gang sends. Fails the test when something does not come within 20 s. One thread. */
+#ifndef TESTS_WORKER_SCRIPTED_SCHEDULER_H
+#define TESTS_WORKER_SCRIPTED_SCHEDULER_H
+
+#include "base/wire/wire.h"
+#include "scheduler/protocol.pb-c.h"
+#include "worker/link.h"
+
+#define SCRIPT_TOKEN "the run's token"
+
+struct script {
+    char folder[64], endpoint[96];
+    struct wire *wire;
+    struct wire_peer peer; /* who spoke last */
+    struct link *link;
+    struct heard { /* the message heard last */
+        Gw__FromWorker__BodyCase body;
+        uint64_t lease_epoch, sequence, step;
+        char stage[64];
+    } heard;
+};
+
+/* cmocka's setup and teardown: a gang that was started for lease 1 and has said hello. */
+int script_open(void **state);
+int script_close(void **state);
+
+/* The next message of a kind; others before it are dropped. */
+const struct heard *script_hear(struct script *script, Gw__FromWorker__BodyCase body);
+/* Waits until the gang speaks for the lease; what it says until then is dropped. */
+void script_await_lease(struct script *script, uint64_t lease_epoch);
+void script_assign(struct script *script, uint64_t lease_epoch, const char *stage);
+void script_accept(struct script *script, uint64_t sequence);
+void script_bye(struct script *script, uint64_t lease_epoch);
+
+#endif
