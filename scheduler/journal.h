@@ -39,6 +39,8 @@ struct stage_record {
     double images_per_second;
     enum err error;
     char error_text[JOURNAL_TEXT];
+    int failures;        /* of its budget, in a run that has not ended (journal_set_budget) */
+    int64_t retry_at_ms; /* not before, since 1970; 0: at once */
 };
 void stage_record_fini(struct stage_record *record); /* accepts a zeroed one */
 
@@ -71,6 +73,11 @@ MUST_CHECK enum err journal_set_current(struct journal *journal, const struct cu
  * ERR_NOT_FOUND when no stage of this key was ever started. */
 MUST_CHECK enum err journal_reopen(struct journal *journal, const struct hash *key,
                                    const char *why);
+
+/* What is left of a stage's budget of retries, for a runner that takes over from one that was
+ * killed. ERR_NOT_FOUND when no stage of this key was ever started. */
+MUST_CHECK enum err journal_set_budget(struct journal *journal, const struct hash *key,
+                                       int failures, int64_t retry_at_ms);
 
 struct lease {
     struct hash key;

@@ -55,6 +55,8 @@ enum err codec_read_stage(struct store_bytes value, struct stage_record *record)
     record->images_per_second = read->images_per_second;
     record->error = (enum err)read->error;
     COPY(record->error_text, read->error_text);
+    record->failures = (int)read->failures;
+    record->retry_at_ms = read->retry_at_ms;
     gwj__stage__free_unpacked(read, NULL);
     return ERR_OK;
 }
@@ -149,6 +151,8 @@ enum err codec_put_stage(struct store_txn *txn, const struct hash *key,
     stage.images_per_second = record->images_per_second;
     stage.error = record->error;
     stage.error_text = (char *)record->error_text;
+    stage.failures = (uint32_t)record->failures;
+    stage.retry_at_ms = record->retry_at_ms;
     return put(txn, TABLE_STAGES, journal_key(key), &stage.base);
 }
 

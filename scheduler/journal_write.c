@@ -121,6 +121,36 @@ enum err journal_reopen(struct journal *journal, const struct hash *key, const c
     return store_update(journal->store, write_reopened, &reopening);
 }
 
+struct budget_write {
+    const struct hash *key;
+    int failures;
+    int64_t retry_at_ms;
+};
+
+static enum err write_budget(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    const struct budget_write *write = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    struct store_bytes value;
+    TRY(store_get(txn, TABLE_STAGES, journal_key(write->key), &value));
+    TRY(codec_read_stage(value, record));
+    record->failures = write->failures;
+    record->retry_at_ms = write->retry_at_ms;
+    TRY(codec_put_stage(txn, write->key, record));
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    return err;
+}
+
+enum err journal_set_budget(struct journal *journal, const struct hash *key, int failures,
+                            int64_t retry_at_ms)
+{
+    struct budget_write write = {key, failures, retry_at_ms};
+    return store_update(journal->store, write_budget, &write);
+}
+
 struct lease_write {
     const struct hash *key;
     const char *name, *inputs;

@@ -82,6 +82,9 @@ static void init_policy(struct loop *loop)
         const struct survey_stage *stage = &cfg->survey->stages[i];
         bool is_damaged = stage->why && stage->why[0];
         loop->has_checkpoint[i] = stage->verdict == SURVEY_PARTIAL && !is_damaged;
+        if (stage->has_record)
+            policy_recall(&loop->policy, i, stage->record.failures,
+                          stage->record.retry_at_ms - clock_wall_ms(), loop_now_ms());
         if (stage->verdict != SURVEY_DONE)
             continue;
         loop->policy.stages[i].status = POLICY_DONE;
@@ -214,6 +217,22 @@ static enum err end_gang(struct loop *loop, enum err why)
     return why;
 }
 
+/* A run that ends in good order, well or not, gives the next one its whole budget: a person has
+ * looked at it. Returns `why` with its text kept. */
+static enum err forget_budgets(struct loop *loop, enum err why)
+{
+    const struct graph *graph = loop->cfg->graph;
+    char *text = mem_string(err_text());
+    for (int i = 0; i < graph->count; i++)
+        if (loop->policy.stages[i].failures > 0 &&
+            journal_set_budget(loop->cfg->journal, &graph->stages[i].key, 0, 0) != ERR_OK)
+            log_warn("stage %s: %s", graph->stages[i].name, err_text());
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+    return why;
+}
+
 enum err loop_run(const struct loop_cfg *cfg)
 {
     enum err err = ERR_OK;
@@ -229,6 +248,7 @@ enum err loop_run(const struct loop_cfg *cfg)
     TRY(go_on(loop));
 out:
     err = end_gang(loop, err);
+    err = forget_budgets(loop, err);
     close_socket(loop);
     liveness_fini(&loop->gang.liveness);
     mem_free(loop);

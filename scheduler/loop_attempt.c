@@ -254,6 +254,19 @@ out:
     return err;
 }
 
+/* A runner that takes over goes on with it. */
+static enum err keep_budget(struct loop *loop)
+{
+    const struct gang *gang = &loop->gang;
+    const struct policy_stage *stage = &loop->policy.stages[gang->stage];
+    int64_t pause_ms = stage->not_before_ms - loop_now_ms();
+    if (stage->failures == 0)
+        return ERR_OK;
+    return journal_set_budget(loop->cfg->journal, &gang->lease.key,
+                              gang->outcome == ERR_OK ? 0 : stage->failures,
+                              pause_ms > 0 ? clock_wall_ms() + pause_ms : 0);
+}
+
 enum err attempt_reap(struct loop *loop, const struct process_end *end)
 {
     enum err err = ERR_OK;
@@ -272,6 +285,7 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
     TRY(look_for_damage(loop, &is_reopened));
     policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
                  gang->made_progress, loop_now_ms());
+    TRY(keep_budget(loop));
     if (gang->outcome == ERR_OK)
         VIEW(loop, done, gang, clock_seconds() - gang->started_s);
     else if (gang->outcome != ERR_INTERRUPTED)

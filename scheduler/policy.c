@@ -24,6 +24,16 @@ void policy_reopen(struct policy_state *state, int stage)
     state->stages[stage] = (struct policy_stage){.status = POLICY_PENDING};
 }
 
+void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
+                   int64_t now_ms)
+{
+    int64_t longest_ms = state->backoff_max_ms; /* somebody may have set the clock */
+    state->stages[stage].failures = failures;
+    if (pause_ms > 0)
+        state->stages[stage].not_before_ms =
+            now_ms + (pause_ms < longest_ms ? pause_ms : longest_ms);
+}
+
 static bool is_ready(const struct policy_state *state, int stage)
 {
     const struct graph_stage *node = &state->graph->stages[stage];

@@ -48,6 +48,10 @@ struct policy_action policy_next(const struct policy_state *state, int64_t now_m
 void policy_ended(struct policy_state *state, int stage, enum err error, bool made_progress,
                   int64_t now_ms);
 bool policy_is_retryable(enum err error);
+/* What an earlier runner of the same run knew: so many failures, and a pause with this much left. A
+ * budget used up is good for one attempt. */
+void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
+                   int64_t now_ms);
 /* A stage that was done has to run again. */
 void policy_reopen(struct policy_state *state, int stage);
 

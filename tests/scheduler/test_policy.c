@@ -107,6 +107,25 @@ static void the_pause_has_a_longest(void **unused)
     assert_int_equal(state.stages[0].not_before_ms, state.backoff_max_ms);
 }
 
+static void a_runner_that_takes_over_goes_on_with_the_budget(void **unused)
+{
+    (void)unused;
+    policy_recall(&state, 0, state.max_failures - 1, 500, 1000);
+    expect(POLICY_WAIT, 0, 1499);
+    expect(POLICY_START, 0, 1500);
+    policy_ended(&state, 0, ERR_PEER, false, 2000);
+    expect(POLICY_GIVE_UP, 0, 1000000);
+}
+
+static void a_clock_that_was_set_stretches_no_pause(void **unused)
+{
+    (void)unused;
+    policy_recall(&state, 0, 1, INT64_MAX, 1000);
+    expect(POLICY_START, 0, 1000 + state.backoff_max_ms);
+    policy_recall(&state, 1, 1, INT64_MIN, 1000);
+    assert_int_equal(state.stages[1].not_before_ms, 0);
+}
+
 static void errors_that_would_come_again_are_never_retried(void **unused)
 {
     static const enum err final[] = {ERR_FAILED, ERR_USAGE, ERR_DATA, ERR_NOT_FOUND,   ERR_NUMERIC,
@@ -151,6 +170,8 @@ int main(void)
         cmocka_unit_test_setup(a_lost_gang_is_tried_again_after_a_growing_pause, set_up),
         cmocka_unit_test_setup(progress_gives_the_budget_back, set_up),
         cmocka_unit_test_setup(the_pause_has_a_longest, set_up),
+        cmocka_unit_test_setup(a_runner_that_takes_over_goes_on_with_the_budget, set_up),
+        cmocka_unit_test_setup(a_clock_that_was_set_stretches_no_pause, set_up),
         cmocka_unit_test_setup(errors_that_would_come_again_are_never_retried, set_up),
         cmocka_unit_test_setup(a_failed_branch_does_not_stop_its_neighbour, set_up),
         cmocka_unit_test_setup(a_stop_starts_nothing_more_and_is_no_failure, set_up),

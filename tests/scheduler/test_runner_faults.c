@@ -155,6 +155,61 @@ static struct journal *open_journal(const char *folder)
     return journal;
 }
 
+static void a_killed_runner_leaves_its_budget_to_the_next(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("FAKE_FAULT", "kernel:kill:0:99", 1);
+    setenv("GLOWWORM_FAULT", "journal.lease:4:kill", 1); /* behind the kernel's second failure */
+    assert_int_equal(wait_for(set_fork(set)), SIGKILL);
+    unsetenv("GLOWWORM_FAULT");
+    set_survey(set);
+    const struct stage_record *kernel = &set->survey.stages[SET_KERNEL].record;
+    assert_int_equal(kernel->attempts, 2);
+    assert_int_equal(kernel->failures, 2);
+    expect_run(set, ERR_FAILED);
+    set_survey(set);
+    assert_int_equal(kernel->attempts, 5);
+    assert_int_equal(kernel->failures, 0); /* a person has seen it */
+    unsetenv("FAKE_FAULT");
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+}
+
+static void die(void *own, const struct gang *gang, enum err error, const char *text,
+                const char *tail, double retry_s)
+{
+    (void)own, (void)gang, (void)error, (void)text, (void)tail, (void)retry_s;
+    raise(SIGKILL);
+}
+
+static enum err find_second(const struct attempt_record *record, void *own)
+{
+    if (strcmp(record->name, "kernel") == 0 && record->number == 2)
+        *(int64_t *)own = record->started_ms;
+    return ERR_OK;
+}
+
+static void a_pause_before_a_retry_outlives_its_runner(void **state)
+{
+    struct stage_set *set = *state;
+    int64_t started_ms = 0;
+    setenv("FAKE_FAULT", "kernel:kill:0:1", 1);
+    set->cfg.backoff_ms = 2000;
+    struct loop_view whole = set->view;
+    set->view.failed = die;
+    assert_int_equal(wait_for(set_fork(set)), SIGKILL);
+    set->view = whole;
+    set_survey(set);
+    int64_t retry_at_ms = set->survey.stages[SET_KERNEL].record.retry_at_ms;
+    expect_run(set, ERR_OK);
+    struct journal *journal = open_journal(set->folder);
+    assert_int_equal(journal_attempts(journal, find_second, &started_ms), ERR_OK);
+    journal_close(&journal);
+    assert_true(retry_at_ms > 0);
+    if (started_ms < retry_at_ms)
+        fail_msg("tried again %lld ms before its time", (long long)(retry_at_ms - started_ms));
+}
+
 /* A runner in the middle of the teacher's steps. */
 static pid_t start_runner(struct stage_set *set)
 {
@@ -228,6 +283,8 @@ int main(void)
         TEST(a_runner_killed_at_any_point_is_continued_by_the_same_command),
         TEST(a_killed_runner_takes_its_gang_with_it),
         TEST(a_gang_ends_by_itself_when_its_runner_is_frozen),
+        TEST(a_killed_runner_leaves_its_budget_to_the_next),
+        TEST(a_pause_before_a_retry_outlives_its_runner),
         TEST(a_journal_that_fails_ends_the_run_and_leaves_nothing_running),
         TEST(a_journal_that_fails_lets_the_gang_save),
         TEST(clearing_a_copy_of_a_live_run_leaves_the_run_alone),
