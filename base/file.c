@@ -216,6 +216,16 @@ out:
     return err;
 }
 
+void file_open_standard(void)
+{
+    int file;
+    do
+        file = open("/dev/null", O_RDWR); /* children inherit it, as any standard stream */
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0)
+        close(file);
+}
+
 enum err file_make_folders(const char *path)
 {
     char *folder = mem_string(path);

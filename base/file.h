@@ -38,6 +38,11 @@ MUST_CHECK enum err file_append(struct file_update *update, const void *bytes, s
 MUST_CHECK enum err file_commit(struct file_update **update, enum file_existing existing);
 void file_abort(struct file_update **update); /* accepts NULL */
 
+/* Opens /dev/null where a parent closed standard input, output or error: the next file would get
+ * the number, and what is printed would be written into it. main() calls it before anything else.
+ */
+void file_open_standard(void);
+
 MUST_CHECK enum err file_make_folders(const char *path);  /* as mkdir -p */
 MUST_CHECK enum err file_remove_folder(const char *path); /* as rm -r; a missing folder is fine */
 /* Make names that were made, renamed or removed in a folder durable; of a path: in the folder it

@@ -1,5 +1,6 @@
 /* From a person to everything else: finds the command's row and runs it; turns an error into an
  * exit code. */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version/version.h"
@@ -202,6 +203,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     int words = 0;
+    file_open_standard();
     signal(SIGCHLD, SIG_DFL); /* who ignores it hands that down, and no child's end could be seen */
     log_open(LOG_WARN, -1);
     const struct command *command = find_command(argc, argv, &words);

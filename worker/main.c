@@ -1,5 +1,6 @@
 /* glowworm-worker: the MPI program, one process per device. Started by a scheduler it takes stages
  * from it; started by hand it runs one stage of a campaign. */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/version/version.h"
 #include "worker/comm_mpi.h"
@@ -151,6 +152,7 @@ int main(int argc, char **argv)
     struct arguments arguments;
     struct comm comm = {0};
     struct rank_work work = {0};
+    file_open_standard();
     enum err err = parse(argc, argv, &arguments);
     if (err == ERR_USAGE)
         fprintf(stderr, "%s\n%s", err_text(), usage);
