@@ -100,6 +100,44 @@ out:
     return err;
 }
 
+/* From there to `end`, or as far as the file still goes. */
+static enum err read_range(int file, const char *path, off_t start, off_t end, char *bytes,
+                           size_t *size_bytes)
+{
+    size_t size = 0;
+    while (start + (off_t)size < end) {
+        ssize_t got = pread(file, bytes + size, (size_t)(end - start) - size, start + (off_t)size);
+        if (got < 0 && errno != EINTR)
+            return failed("read", path);
+        if (got == 0) /* cut short meanwhile */
+            break;
+        size += got > 0 ? (size_t)got : 0;
+    }
+    bytes[size] = '\0';
+    *size_bytes = size;
+    return ERR_OK;
+}
+
+enum err file_read_tail(const char *path, size_t most_bytes, char **bytes, size_t *size_bytes)
+{
+    enum err err = ERR_OK;
+    struct stat status;
+    char *buffer = mem_alloc(most_bytes + 1);
+    int file = -1;
+    TRY(file_open_regular(path, &file));
+    if (fstat(file, &status) != 0)
+        TRY(failed("read", path));
+    off_t end = status.st_size, start = end > (off_t)most_bytes ? end - (off_t)most_bytes : 0;
+    TRY(read_range(file, path, start, end, buffer, size_bytes));
+    *bytes = buffer;
+    buffer = NULL;
+out:
+    mem_free(buffer);
+    if (file >= 0)
+        close(file);
+    return err;
+}
+
 void file_sync_folder(const char *folder)
 {
     int handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -22,6 +22,11 @@ MUST_CHECK enum err file_open_regular(const char *path, int *file);
 MUST_CHECK enum err file_read_from(int file, const char *path, size_t limit_bytes, char **bytes,
                                    size_t *size_bytes);
 
+/* Its last bytes, at most `most_bytes`, NUL-terminated: of a log, however long. A regular file, as
+ * file_open_regular(). *bytes: returns owned. */
+MUST_CHECK enum err file_read_tail(const char *path, size_t most_bytes, char **bytes,
+                                   size_t *size_bytes);
+
 /* Written beside, synced, renamed: either the old file or the new one is there. ERR_IO, ERR_FULL.
  */
 MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_bytes);

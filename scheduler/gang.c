@@ -11,6 +11,7 @@ struct gang_limits gang_limits_default(void)
                                 .silence_s = PROTOCOL_SILENCE_S,
                                 .stall_s = 1800,
                                 .rank_s = 30,
+                                .host_s = 3600,
                                 .leave_s = 30};
 }
 
@@ -56,6 +57,32 @@ void gang_kill(struct gang *gang, enum err code, const char *why, double now_s)
     process_signal(&gang->process, SIGKILL);
 }
 
+/* A host stage says nothing while it works. */
+static void watch_host(struct gang *gang, const struct gang_limits *limits, double now_s)
+{
+    char why[128];
+    if (now_s - gang->started_s <= limits->host_s)
+        return;
+    snprintf(why, sizeof why, "it did not end within %.0f s: it hangs, or its disk does",
+             limits->host_s);
+    gang_kill(gang, ERR_FAILED, why, now_s); /* it would hang again for as long */
+}
+
+/* The limit that a gang at work has broken, in words; false: none. */
+static bool is_broken(const struct gang *gang, const struct gang_limits *limits, double now_s,
+                      char *why, int room)
+{
+    if (!gang->has_peer && now_s - gang->started_s > limits->hello_s)
+        snprintf(why, (size_t)room, "it said nothing within %.0f s of its start", limits->hello_s);
+    else if (gang->has_peer && now_s - gang->heard_s > limits->silence_s)
+        snprintf(why, (size_t)room, "it has been silent for %.0f s", limits->silence_s);
+    else if (gang->has_peer && now_s - gang->moved_s > limits->stall_s)
+        snprintf(why, (size_t)room, "it has made no progress for %.0f s", limits->stall_s);
+    else
+        return liveness_find_stalled(&gang->liveness, limits->rank_s, now_s, why, room) >= 0;
+    return true;
+}
+
 void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s)
 {
     char why[256];
@@ -63,21 +90,12 @@ void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_
         return;
     if (gang->left_s > 0 && now_s - gang->left_s > limits->leave_s) {
         snprintf(why, sizeof why, "its processes did not end within %.0f s", limits->leave_s);
-    } else if (gang->is_host || gang->left_s > 0) {
-        return; /* a host stage says nothing while it works */
-    } else if (!gang->has_peer && now_s - gang->started_s > limits->hello_s) {
-        snprintf(why, sizeof why, "it said nothing within %.0f s of its start", limits->hello_s);
-    } else if (gang->has_peer && now_s - gang->heard_s > limits->silence_s) {
-        snprintf(why, sizeof why, "it has been silent for %.0f s", limits->silence_s);
-    } else if (gang->has_peer && now_s - gang->moved_s > limits->stall_s) {
-        snprintf(why, sizeof why, "it has made no progress for %.0f s", limits->stall_s);
-    } else if (liveness_find_stalled(&gang->liveness, limits->rank_s, now_s, why, sizeof why) >=
-               0) {
-        /* it has said why */
-    } else {
-        return;
+        gang_kill(gang, ERR_PEER, why, now_s);
+    } else if (gang->is_host) {
+        watch_host(gang, limits, now_s);
+    } else if (gang->left_s == 0 && is_broken(gang, limits, now_s, why, sizeof why)) {
+        gang_kill(gang, ERR_PEER, why, now_s);
     }
-    gang_kill(gang, ERR_PEER, why, now_s);
 }
 
 /* What a program that could not say more meant by its exit code. */

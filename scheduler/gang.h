@@ -14,6 +14,7 @@ struct gang_limits {  /* seconds */
     double silence_s; /* between two words of the gang */
     double stall_s;   /* between two words of progress */
     double rank_s;    /* a rank silent or still for so long is taken for hung (liveness.h) */
+    double host_s;    /* a host stage, from its start to its end */
     double leave_s;   /* from the last word to the end of its processes */
 };
 struct gang_limits gang_limits_default(void);

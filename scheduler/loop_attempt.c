@@ -14,7 +14,6 @@
 
 #define TAIL_LINES 12
 #define TAIL_BYTES 4096
-#define MAX_LOG    ((size_t)1 << 30)
 
 static const char *target_name(const struct loop *loop, int stage)
 {
@@ -165,7 +164,7 @@ static enum err conclude(struct loop *loop, const struct process_end *end)
         launch_host_result(stage, target_name(loop, gang->stage), results, sizeof results);
         outcome.error = survey_hash_file(loop->cfg->run_folder, results, hash);
         if (outcome.error != ERR_OK)
-            snprintf(text, sizeof text, "it ended well but left no %s", results);
+            snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
     } else {
         outcome.error = gang_judge_exit(gang, end, text, sizeof text);
     }
@@ -177,10 +176,10 @@ static char *read_tail(const struct loop *loop)
 {
     char *path = file_join(loop->cfg->run_folder, loop->gang.log), *bytes = NULL;
     size_t size = 0;
-    if (file_read(path, MAX_LOG, &bytes, &size) != ERR_OK)
+    if (file_read_tail(path, TAIL_BYTES, &bytes, &size) != ERR_OK)
         size = 0;
     size_t start = size;
-    for (int lines = 0; start > 0 && size - start < TAIL_BYTES; start--) {
+    for (int lines = 0; start > 0 && bytes[start - 1] != '\0'; start--) {
         lines += bytes[start - 1] == '\n' && start < size;
         if (lines == TAIL_LINES)
             break;

@@ -1,21 +1,49 @@
 #include "scheduler/survey.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#define MAX_RESULT ((size_t)1 << 30)
+#define MAX_RESULT ((size_t)256 << 20) /* a fraction of a second's hashing: gangs wait meanwhile   \
+                                        */
+#define PIECE ((size_t)1 << 20)
+
+static enum err hash_opened(int file, const char *path, struct hasher *hasher)
+{
+    enum err err = ERR_OK;
+    char *piece = mem_alloc(PIECE);
+    size_t size = 0;
+    for (ssize_t got = 1; got != 0;) {
+        got = read(file, piece, PIECE);
+        if (got < 0 && errno != EINTR)
+            TRY(err_set(ERR_IO, "cannot read %s: %s", path, strerror(errno)));
+        size += got > 0 ? (size_t)got : 0;
+        if (size > MAX_RESULT)
+            TRY(err_set(ERR_DATA, "%s is larger than the %zu bytes of a result", path, MAX_RESULT));
+        if (got > 0)
+            hasher_add(hasher, piece, (size_t)got);
+    }
+out:
+    mem_free(piece);
+    return err;
+}
 
 enum err survey_hash_file(const char *run_folder, const char *path, char hex[HASH_HEX_BYTES])
 {
     enum err err = ERR_OK;
-    char *whole = file_join(run_folder, path), *bytes = NULL;
-    size_t size = 0;
-    TRY(file_read(whole, MAX_RESULT, &bytes, &size));
-    struct hash hash = hash_of(bytes, size);
+    char *whole = file_join(run_folder, path);
+    struct hasher hasher;
+    int file = -1;
+    hasher_init(&hasher);
+    TRY(file_open_regular(whole, &file));
+    TRY(hash_opened(file, whole, &hasher));
+    struct hash hash = hasher_end(&hasher);
     hash_hex(&hash, hex);
 out:
-    mem_free(bytes);
+    if (file >= 0)
+        close(file);
     mem_free(whole);
     return err;
 }

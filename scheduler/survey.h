@@ -43,7 +43,8 @@ struct survey_cfg {          /* all borrowed */
 MUST_CHECK enum err survey_take(const struct survey_cfg *cfg, struct survey *survey);
 void survey_fini(struct survey *survey); /* accepts a zeroed one */
 
-/* Hex of the hash of a file of the run's folder; what journal's results_hash holds. */
+/* Hex of the hash of a file of the run's folder; what journal's results_hash holds. ERR_NOT_FOUND;
+ * ERR_DATA: it is larger than 256 MiB, or no regular file; ERR_IO. */
 MUST_CHECK enum err survey_hash_file(const char *run_folder, const char *path,
                                      char hex[HASH_HEX_BYTES]);
 

@@ -211,6 +211,26 @@ static void folders_are_made_and_removed_whole(void **state)
     mem_free(deep), mem_free(top), mem_free(link), mem_free(kept);
 }
 
+static void the_end_of_a_file_is_read_however_long_it_is(void **state)
+{
+    char *path = file_join(*state, "file"), *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(file_write(path, "hello", 5), ERR_OK);
+    assert_int_equal(file_read_tail(path, 100, &bytes, &size), ERR_OK);
+    assert_string_equal(bytes, "hello");
+    mem_free(bytes);
+    assert_int_equal(file_read_tail(path, 3, &bytes, &size), ERR_OK);
+    assert_string_equal(bytes, "llo");
+    assert_int_equal(size, 3);
+    mem_free(bytes);
+    assert_int_equal(truncate(path, 1LL << 40), 0);
+    assert_int_equal(file_read_tail(path, 3, &bytes, &size), ERR_OK);
+    assert_int_equal(size, 3);
+    mem_free(bytes);
+    assert_int_equal(file_read_tail(*state, 3, &bytes, &size), ERR_DATA); /* a folder */
+    mem_free(path);
+}
+
 static void paths_are_joined_with_one_slash(void **state)
 {
     (void)state;
@@ -237,6 +257,7 @@ int main(void)
         T(a_writer_killed_in_the_middle_leaves_the_old_file),
         T(writing_into_a_missing_folder_says_where),
         T(folders_are_made_and_removed_whole),
+        T(the_end_of_a_file_is_read_however_long_it_is),
         T(paths_are_joined_with_one_slash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,7 @@ static void make_script(struct stage_set *set)
 {
     static const char text[] =
         "#!/bin/sh\n"
+        "[ -e \"$2/hang\" ] && { sleep 600 & wait; }\n"
         "[ -e \"$2/fail65\" ] && exit 65\n"
         "[ -e \"$2/fail\" ] && { echo 'the squeeze-excite cannot be written'; exit 78; }\n"
         "echo \"$1 $4\" >> \"$2/hosted\"\n"

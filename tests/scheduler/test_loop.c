@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/scheduler/stage_set.h"
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void expect_told(struct stage_set *set, const char *expected)
@@ -310,6 +311,60 @@ static void a_host_stage_that_fails_shows_its_last_words(void **state)
     set_expect_done(set);
 }
 
+/* Its log is a long one already, with a hole in it. */
+static void lengthen_log(struct stage_set *set, const struct gang *gang)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", set->folder, gang->log);
+    if (gang->stage != SET_COMPILE)
+        return;
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    assert_int_equal(truncate(path, 2LL << 30), 0);
+}
+
+static void the_last_words_of_a_long_log_are_shown(void **state)
+{
+    struct stage_set *set = *state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/fail", set->folder);
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    set->on_start = lengthen_log;
+    expect_run(set, ERR_CONFIG);
+    expect_in(text_get(&set->told), "the squeeze-excite cannot be written\n");
+}
+
+static void a_host_stage_that_hangs_is_ended(void **state)
+{
+    struct stage_set *set = *state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/hang", set->folder);
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    set->cfg.limits.host_s = 0.5;
+    expect_run(set, ERR_FAILED);
+    expect_in(text_get(&set->told), "failed compile-best failed for good: ended by us: it did not "
+                                    "end within 0 s");
+    assert_int_equal(set_count_processes(), 0);
+    assert_int_equal(unlink(path), 0);
+    set->cfg.limits.host_s = 60;
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+}
+
+static void a_result_that_is_no_file_or_too_large_is_refused_at_once(void **state)
+{
+    struct stage_set *set = *state;
+    char path[256], hex[HASH_HEX_BYTES];
+    snprintf(path, sizeof path, "%s/results/odd", set->folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(survey_hash_file(set->folder, "results/odd", hex), ERR_DATA);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    assert_int_equal(truncate(path, (256LL << 20) + 1), 0);
+    assert_int_equal(survey_hash_file(set->folder, "results/odd", hex), ERR_DATA);
+    expect_in(err_text(), "larger than");
+    assert_int_equal(survey_hash_file(set->folder, "results/none", hex), ERR_NOT_FOUND);
+}
+
 static void a_worker_that_is_not_there_is_said_so(void **state)
 {
     struct stage_set *set = *state;
@@ -361,6 +416,9 @@ int main(void)
         TEST(a_begun_stage_needs_its_teacher_still),
         TEST(a_begun_stage_with_a_damaged_checkpoint_says_where_it_stands),
         TEST(a_host_stage_that_fails_shows_its_last_words),
+        TEST(the_last_words_of_a_long_log_are_shown),
+        TEST(a_host_stage_that_hangs_is_ended),
+        TEST(a_result_that_is_no_file_or_too_large_is_refused_at_once),
         TEST(a_worker_that_is_not_there_is_said_so),
         TEST(a_warning_is_shown_and_the_stage_goes_on),
         TEST(a_gang_runs_under_mpirun),
