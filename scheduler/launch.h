@@ -18,6 +18,7 @@ struct launch { /* of one attempt; borrowed */
     const struct graph_stage *stage;
     const char *target; /* its name, STAGE_COMPILE */
     const char *endpoint, *token;
+    const char *mpi_folder; /* where Open MPI keeps what it needs, with mpirun */
     uint64_t lease_epoch;
     const char *log_path;
 };

@@ -1,4 +1,5 @@
 #include "scheduler/launch.h"
+#include "scheduler/mpi_folder.h"
 #include "scheduler/protocol.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,14 +30,19 @@ static void add_default(struct words *words, const char *setting)
         add(words, setting);
 }
 
+struct gang_words {
+    char ranks[16], segments[SETTING], sessions[SETTING];
+};
+
 /* A gang of this machine talks through shared memory and listens nowhere else; ranks times threads
  * are what the campaign says, so Open MPI neither counts slots nor binds; root is allowed because a
  * container often has nobody else. */
-static void add_gang(const struct launch_cfg *cfg, const char *ranks, struct words *argv,
+static void add_gang(const struct launch_cfg *cfg, const struct gang_words *own, struct words *argv,
                      struct words *environment)
 {
     if (cfg->mpirun) {
-        const char *words[] = {cfg->mpirun, "-n", ranks, "--bind-to", "none", "--oversubscribe"};
+        const char *words[] = {cfg->mpirun, "-n",   own->ranks,
+                               "--bind-to", "none", "--oversubscribe"};
         for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
             add(argv, words[i]);
         add_default(environment, "OMPI_ALLOW_RUN_AS_ROOT=1");
@@ -44,6 +50,8 @@ static void add_gang(const struct launch_cfg *cfg, const char *ranks, struct wor
         /* without this choice a fast network's own path would be taken, which heeds no btl */
         add_default(environment, "OMPI_MCA_pml=ob1");
         add_default(environment, "OMPI_MCA_btl=self,vader");
+        add_default(environment, own->segments);
+        add_default(environment, own->sessions);
         /* the kernel's copy between processes is refused in many containers, with a warning */
         add_default(environment, "OMPI_MCA_btl_vader_single_copy_mechanism=none");
         add_default(environment, "OMPI_MCA_oob_tcp_if_include=lo");
@@ -82,11 +90,14 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
 {
     enum err err = ERR_OK;
     struct words argv = {0}, environment = {0};
-    char mark[SETTING], token[SETTING], lease[SETTING], ranks[16];
+    char mark[SETTING], token[SETTING], lease[SETTING];
+    struct gang_words own;
     launch_mark(launch->endpoint, mark, sizeof mark);
     snprintf(token, sizeof token, PROTOCOL_TOKEN "=%s", launch->token);
     snprintf(lease, sizeof lease, PROTOCOL_LEASE "=%llu", (unsigned long long)launch->lease_epoch);
-    snprintf(ranks, sizeof ranks, "%d", cfg->ranks);
+    snprintf(own.ranks, sizeof own.ranks, "%d", cfg->ranks);
+    snprintf(own.segments, sizeof own.segments, MPI_FOLDER_SEGMENTS "%s", launch->mpi_folder);
+    snprintf(own.sessions, sizeof own.sessions, MPI_FOLDER_SESSIONS "%s", launch->mpi_folder);
     add(&environment, mark);
     add(&environment, token);
     add(&environment, lease);
@@ -94,7 +105,7 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
     if (launch->stage->is_host)
         add_host(cfg, launch, &argv);
     else
-        add_gang(cfg, ranks, &argv, &environment);
+        add_gang(cfg, &own, &argv, &environment);
     struct process_cfg process_cfg = {argv.list, environment.list, launch->log_path};
     TRY(process_start(&process_cfg, process));
 out:

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
+#include "scheduler/mpi_folder.h"
 #include "scheduler/socket_folder.h"
+#include "scheduler/sweep.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,10 +47,7 @@ static enum err open_socket(struct loop *loop)
 {
     enum err err = ERR_OK;
     char endpoint[JOURNAL_PATH + 16];
-    TRY(socket_folder_make(loop->socket_folder));
-    loop->socket_lock = socket_folder_lock(loop->socket_folder);
-    if (loop->socket_lock < 0)
-        TRY(err_set(ERR_IO, "%s cannot be locked: %s", loop->socket_folder, strerror(errno)));
+    TRY(socket_folder_make(loop->socket_folder, &loop->socket_lock));
     snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, loop->socket_folder);
     struct wire_cfg cfg = {.role = WIRE_SERVER,
                            .endpoint = endpoint,
@@ -59,6 +58,15 @@ static enum err open_socket(struct loop *loop)
     TRY(wire_open(&cfg, &loop->wire));
 out:
     return err;
+}
+
+static void close_mpi(struct loop *loop)
+{
+    if (loop->mpi_lock < 0)
+        return;
+    if (mpi_folder_remove(loop->mpi_folder) != ERR_OK)
+        log_warn("what Open MPI kept is left behind: %s", err_text());
+    close(loop->mpi_lock);
 }
 
 enum err loop_renew_socket(struct loop *loop)
@@ -239,17 +247,21 @@ enum err loop_run(const struct loop_cfg *cfg)
     int leftovers = 0;
     struct loop *loop = mem_alloc(sizeof *loop);
     loop->cfg = cfg;
-    loop->socket_lock = -1;
+    loop->socket_lock = loop->mpi_lock = -1;
     TRY(loop_clear_leftovers(cfg->journal, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
     TRY(make_token(cfg->token, loop->token));
     TRY(open_socket(loop));
+    if (cfg->launch.mpirun)
+        TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
     TRY(go_on(loop));
 out:
     err = end_gang(loop, err);
     err = forget_budgets(loop, err);
     close_socket(loop);
+    close_mpi(loop);
+    (void)sweep_leftovers();
     liveness_fini(&loop->gang.liveness);
     mem_free(loop);
     return err;
@@ -340,6 +352,7 @@ enum err loop_clear_leftovers(struct journal *journal, int *count)
     if (killed > 0)
         log_warn("an earlier runner of this run died; %d processes it left were ended", killed);
     *count = killed;
+    (void)sweep_leftovers();
 out:
     mem_free(list.records);
     return err;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
+#include "scheduler/mpi_folder.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static enum err start_process(struct loop *loop)
                             .target = target_name(loop, gang->stage),
                             .endpoint = wire_endpoint(loop->wire),
                             .token = loop->token,
+                            .mpi_folder = loop->mpi_folder,
                             .lease_epoch = gang->lease.epoch,
                             .log_path = path};
     TRY(launch_start(&loop->cfg->launch, &launch, &gang->process));
@@ -109,6 +111,8 @@ enum err attempt_start(struct loop *loop, int stage)
     gang->is_host = node->is_host;
     liveness_init(&gang->liveness, loop->cfg->launch.ranks);
     TRY(loop_renew_socket(loop));
+    if (loop->mpi_lock >= 0)
+        mpi_folder_clear(loop->mpi_folder);
     TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
                       loop->has_checkpoint[stage] ? LEASE_GOES_ON : LEASE_AFRESH, &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);

@@ -14,9 +14,11 @@ struct loop {
     char token[65];
     char socket_folder[JOURNAL_PATH]; /* "": none */
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
-    struct gang gang;                 /* one at a time */
-    struct process leaving;           /* the gang before: not all of it has ended; pid 0: none */
-    double leaving_s;                 /* since when */
+    char mpi_folder[JOURNAL_PATH];    /* where mpirun is used; its lock, else -1 */
+    int mpi_lock;
+    struct gang gang;       /* one at a time */
+    struct process leaving; /* the gang before: not all of it has ended; pid 0: none */
+    double leaving_s;       /* since when */
     bool is_leaving_told;
     int stops_seen;
     char text[JOURNAL_TEXT]; /* of the running attempt's outcome */

@@ -257,6 +257,11 @@ int process_kill_marked(const char *mark)
     return signal_all(NULL, mark, SIGKILL);
 }
 
+int process_count_marked(const char *mark)
+{
+    return signal_all(NULL, mark, 0);
+}
+
 void process_place(char *place, int room)
 {
     char *boot = NULL, host[128] = "";

@@ -43,6 +43,7 @@ int process_list(const struct process *process, char *text, int room);
 /* SIGKILL to every process that carries `mark` ("NAME=value") in its environment: what a runner
  * that died has left. Returns how many. */
 int process_kill_marked(const char *mark);
+int process_count_marked(const char *mark);
 
 /* This machine since its last start: "<boot id> <host name>". */
 void process_place(char *place, int room);

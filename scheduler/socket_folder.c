@@ -9,17 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PREFIX "glowworm-"
+#define TRIES 100
 
-enum err socket_folder_make(char folder[JOURNAL_PATH])
+const char *socket_folder_root(void)
 {
     const char *root = getenv("TMPDIR"); /* XDG_RUNTIME_DIR goes when its person logs out */
-    if (!root || root[0] != '/' || strlen(root) > 60)
-        root = "/tmp";
-    snprintf(folder, JOURNAL_PATH, "%s/" PREFIX "XXXXXX", root);
-    if (!mkdtemp(folder))
-        return err_set(ERR_IO, "no folder for the run's socket (%s): %s", folder, strerror(errno));
-    return ERR_OK;
+    return root && root[0] == '/' && strlen(root) <= 60 ? root : "/tmp";
 }
 
 int socket_folder_lock(const char *folder)
@@ -33,6 +28,36 @@ int socket_folder_lock(const char *folder)
     return -1;
 }
 
+/* Whether the path still leads to what is locked. */
+static bool is_there(const char *folder, int lock)
+{
+    struct stat locked, found;
+    return fstat(lock, &locked) == 0 && lstat(folder, &found) == 0 &&
+           locked.st_ino == found.st_ino && locked.st_dev == found.st_dev;
+}
+
+enum err socket_folder_make_at(const char *root, const char *prefix, char folder[JOURNAL_PATH],
+                               int *lock)
+{
+    for (int i = 0; i < TRIES; i++) { /* between the two steps it looks like a dead runner's */
+        snprintf(folder, JOURNAL_PATH, "%s/%sXXXXXX", root, prefix);
+        if (!mkdtemp(folder))
+            break;
+        *lock = socket_folder_lock(folder);
+        if (*lock >= 0 && is_there(folder, *lock))
+            return ERR_OK;
+        if (*lock >= 0)
+            close(*lock);
+    }
+    *lock = -1;
+    return err_set(ERR_IO, "no folder in %s for the run's gangs: %s", root, strerror(errno));
+}
+
+enum err socket_folder_make(char folder[JOURNAL_PATH], int *lock)
+{
+    return socket_folder_make_at(socket_folder_root(), SOCKET_FOLDER_PREFIX, folder, lock);
+}
+
 static enum err refuse(const char *folder, const char *reason)
 {
     return err_set(ERR_CONFIG, "%s is not the folder of a run's socket (%s): it is left alone",
@@ -44,7 +69,7 @@ static bool has_our_form(const char *folder)
 {
     const char *name = strrchr(folder, '/');
     return folder[0] == '/' && !strstr(folder, "/../") && file_is_name(name + 1) &&
-           strncmp(name + 1, PREFIX, strlen(PREFIX)) == 0;
+           strncmp(name + 1, SOCKET_FOLDER_PREFIX, strlen(SOCKET_FOLDER_PREFIX)) == 0;
 }
 
 static enum err check_opened(const char *folder, int opened)

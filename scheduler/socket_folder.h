@@ -6,10 +6,16 @@
 
 #include "scheduler/journal.h"
 
-#define SOCKET_NAME "gang"
+#define SOCKET_NAME          "gang"
+#define SOCKET_FOLDER_PREFIX "glowworm-"
 
-/* ERR_IO. */
-MUST_CHECK enum err socket_folder_make(char folder[JOURNAL_PATH]);
+/* TMPDIR, or /tmp where that is not set or too long for a socket. Borrowed. */
+const char *socket_folder_root(void);
+/* Makes one, and locks it; the caller closes *lock. ERR_IO. */
+MUST_CHECK enum err socket_folder_make(char folder[JOURNAL_PATH], int *lock);
+/* The same elsewhere: "root/prefixXXXXXX". */
+MUST_CHECK enum err socket_folder_make_at(const char *root, const char *prefix,
+                                          char folder[JOURNAL_PATH], int *lock);
 
 /* Locks it, for other runners and for what cleans temporary folders; close() gives it back. -1:
  * another process has it, or there is no such folder (errno tells). */

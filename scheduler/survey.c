@@ -6,8 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_RESULT ((size_t)256 << 20) /* a fraction of a second's hashing: gangs wait meanwhile   \
-                                        */
+#define MAX_RESULT                                                                                 \
+    ((size_t)256 << 20) /* a fraction of a second's hashing: gangs wait meanwhile                  \
+                         */
 #define PIECE ((size_t)1 << 20)
 
 static enum err hash_opened(int file, const char *path, struct hasher *hasher)

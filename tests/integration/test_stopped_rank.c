@@ -1,11 +1,15 @@
 /* A rank that is stopped (SIGSTOP) in a real gang: the scheduler names it and starts another gang,
- * and the result is that of an undisturbed run. */
+ * and the result is that of an undisturbed run. And what runners and gangs that were killed leave
+ * of their files. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "tests/integration/scene.h"
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -84,9 +88,85 @@ static void a_stopped_rank_is_named_and_its_gang_replaced(void **state)
     }
 }
 
+/* Where Open MPI keeps what this process needs, as its environment says. */
+static void find_mpi_folder(pid_t pid, char folder[256])
+{
+    static const char name[] = "OMPI_MCA_btl_vader_backing_directory=";
+    char path[64], *bytes = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size), ERR_OK);
+    const char *at = memmem(bytes, size, name, sizeof name - 1);
+    assert_non_null(at);
+    snprintf(folder, 256, "%s", at + sizeof name - 1);
+    mem_free(bytes);
+}
+
+static int count_entries(const char *folder, const char *prefix)
+{
+    int count = 0;
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    if (list)
+        closedir(list);
+    return count;
+}
+
+/* Its gang computes: Open MPI has made what it needs. */
+static void wait_for_step(struct scene *scene, struct program *run)
+{
+    struct position position;
+    struct hash content;
+    int code = 0;
+    while (!scene_peek(scene, "killed", "teacher/latest", &position, &content)) {
+        if (!program_runs(run, &code))
+            fail_msg("the run ended with %d:\n%s", code, scene_log_end(scene));
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+static void what_a_killed_run_leaves_is_swept_by_the_next(void **state)
+{
+    struct scene *scene = *state;
+    char run_folder[400], sockets[300], segments[256];
+    snprintf(run_folder, sizeof run_folder, "%s/killed", scene->folder);
+    snprintf(sockets, sizeof sockets, "%s/tmp", scene->folder);
+    assert_int_equal(file_make_folders(sockets), ERR_OK);
+    setenv("TMPDIR", sockets, 1);
+    const char *words[] = {GLOWWORM,
+                           "run",
+                           scene->campaign,
+                           "--run-folder",
+                           run_folder,
+                           "--set",
+                           "resources.ranks=2",
+                           "--set",
+                           "checkpoint.every=0.2",
+                           "--set",
+                           "teacher.epochs=20",
+                           NULL};
+    struct program run = program_start(words, scene->output, scene->log);
+    wait_for_step(scene, &run);
+    pid_t rank = find_rank(&run, 0);
+    assert_int_not_equal(rank, 0);
+    find_mpi_folder(rank, segments);
+    kill(rank, SIGKILL);
+    kill(run.pid, SIGKILL);
+    assert_int_equal(program_wait(&run, SCENE_WAIT_S), 128 + SIGKILL);
+    assert_true(count_entries(segments, "vader_segment") > 0);
+    run = program_start(words, scene->output, scene->log);
+    assert_int_equal(program_wait(&run, SCENE_WAIT_S), 0);
+    unsetenv("TMPDIR");
+    assert_false(file_exists(segments));
+    assert_int_equal(count_entries(sockets, "glowworm-"), 0);
+    assert_int_equal(count_entries(sockets, "ompi."), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_killed_run_leaves_is_swept_by_the_next),
         cmocka_unit_test(a_stopped_rank_is_named_and_its_gang_replaced),
     };
     return cmocka_run_group_tests(tests, scene_make, scene_remove);
