@@ -264,7 +264,7 @@ void file_open_standard(void)
         close(file);
 }
 
-enum err file_make_folders(const char *path)
+static enum err make_folders(const char *path, mode_t last)
 {
     char *folder = mem_string(path);
     enum err err = ERR_OK;
@@ -272,15 +272,26 @@ enum err file_make_folders(const char *path)
         char *stop = end + 1;
         if (*stop != '/' && *stop != '\0')
             continue;
+        bool is_last = stop[strspn(stop, "/")] == '\0';
         char kept = *stop;
         *stop = '\0';
-        if (mkdir(folder, 0777) != 0 && !file_is_folder(folder))
+        if (mkdir(folder, is_last ? last : 0777) != 0 && !file_is_folder(folder))
             TRY(failed("make the folder", folder));
         *stop = kept;
     }
 out:
     mem_free(folder);
     return err;
+}
+
+enum err file_make_folders(const char *path)
+{
+    return make_folders(path, 0777);
+}
+
+enum err file_make_private(const char *path)
+{
+    return make_folders(path, 0700);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)

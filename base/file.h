@@ -48,7 +48,9 @@ void file_abort(struct file_update **update); /* accepts NULL */
  */
 void file_open_standard(void);
 
-MUST_CHECK enum err file_make_folders(const char *path);  /* as mkdir -p */
+MUST_CHECK enum err file_make_folders(const char *path); /* as mkdir -p */
+/* The same; the last one, where it is made now, is its owner's alone. */
+MUST_CHECK enum err file_make_private(const char *path);
 MUST_CHECK enum err file_remove_folder(const char *path); /* as rm -r; a missing folder is fine */
 /* Make names that were made, renamed or removed in a folder durable; of a path: in the folder it
  * lies in. Some file systems refuse: not an error. */

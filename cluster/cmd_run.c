@@ -154,7 +154,7 @@ static enum err run_locked(struct campaign_run *run, struct journal *journal)
     struct machine_memory machine;
     struct run_memory memory;
     struct survey *survey = mem_alloc(sizeof *survey);
-    TRY(loop_clear_leftovers(journal, &leftovers));
+    TRY(loop_clear_leftovers(journal, interrupt_count(), &leftovers));
     TRY(campaign_run_survey(run, journal, survey));
     TRY(run_memory_survey(run, survey, &machine, &memory));
     TRY(campaign_run_name_checkpoints(run, survey));
@@ -183,7 +183,7 @@ enum err cmd_run(int argc, char **argv)
     if (strcmp(run->campaign.resources.launcher, "local") != 0)
         TRY(err_set(ERR_CONFIG, "resources.launcher: \"glowworm run\" starts local gangs only"));
     interrupt_watch();
-    TRY(file_make_folders(run->folder));
+    TRY(file_make_private(run->folder));
     err = journal_open(run->journal, JOURNAL_WRITE, &journal);
     if (err == ERR_AGAIN)
         err_prefix(err, "%s is being run already", run->folder);

@@ -17,6 +17,8 @@
 #define TICK_MS       100
 #define LEAVING_MS    10   /* while the end of a process is all that is waited for */
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
+#define TELL_AFTER_S  2.0  /* what is killed is usually gone in less */
+#define TELL_EVERY_S  60.0
 
 static enum err make_token(const char *given, char token[65])
 {
@@ -248,7 +250,7 @@ enum err loop_run(const struct loop_cfg *cfg)
     struct loop *loop = mem_alloc(sizeof *loop);
     loop->cfg = cfg;
     loop->socket_lock = loop->mpi_lock = -1;
-    TRY(loop_clear_leftovers(cfg->journal, &leftovers));
+    TRY(loop_clear_leftovers(cfg->journal, cfg->stop_asked, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
     TRY(make_token(cfg->token, loop->token));
@@ -282,50 +284,73 @@ static enum err collect(const struct attempt_record *record, void *own)
     return ERR_OK;
 }
 
+/* People see what a start waits for. */
+static void tell_waiting(const char *mark)
+{
+    char list[256];
+    int count = process_list_marked(mark, list, sizeof list);
+    if (count > 0)
+        log_warn("waiting for the end of %d processes of an earlier runner: %s; killed, they end "
+                 "when what they wait for (a disk?) answers",
+                 count, list);
+}
+
 /* Until none is born and the last has gone: one that waits for its disk still holds the
- * checkpoints. Returns how many there were. */
-static int kill_gang(const char *socket_folder)
+ * checkpoints, and an attempt beside it would fail. *most: how many there were. */
+static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t *stop_asked,
+                          int *most)
 {
     char mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
-    double end = clock_seconds() + LAST_RESORT_S;
-    int most = 0;
+    double told_s = clock_seconds() + TELL_AFTER_S - TELL_EVERY_S;
+    *most = 0;
     snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
     launch_mark(endpoint, mark, sizeof mark);
-    for (int now; (now = process_kill_marked(mark)) > 0 && clock_seconds() < end;) {
-        most = now > most ? now : most; /* one that dies is counted again in the next round */
+    for (int now; (now = process_kill_marked(mark)) > 0;) {
+        *most = now > *most ? now : *most; /* one that dies is counted again in the next round */
+        if (stop_asked && *stop_asked > 0)
+            return err_set(ERR_INTERRUPTED, "stopped while processes of an earlier runner end");
+        if (clock_seconds() - told_s > TELL_EVERY_S) {
+            tell_waiting(mark);
+            told_s = clock_seconds();
+        }
         nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
     }
-    return most;
+    return ERR_OK;
 }
 
 /* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */
-static void clear_machine(const struct attempt_record *record, int *killed)
+static enum err clear_machine(const struct attempt_record *record,
+                              const volatile sig_atomic_t *stop_asked, int *killed)
 {
+    enum err err = ERR_OK;
+    int count = 0;
     char place[sizeof record->host];
     process_place(place, sizeof place);
     if (!record->socket_folder[0] || strcmp(place, record->host) != 0)
-        return;
+        return ERR_OK;
     if (socket_folder_check(record->socket_folder) != ERR_OK) {
         log_warn("stage %s: the journal names a folder that no runner made: %s", record->name,
                  err_text());
-        return;
+        return ERR_OK;
     }
     int lock = socket_folder_lock(record->socket_folder);
     if (lock < 0 && errno == EWOULDBLOCK) {
         log_warn("stage %s is being run from another folder, of which this is a copy",
                  record->name);
-        return;
+        return ERR_OK;
     }
-    *killed += kill_gang(record->socket_folder);
+    TRY(kill_gang(record->socket_folder, stop_asked, &count));
+    *killed += count;
     if (socket_folder_remove(record->socket_folder) != ERR_OK)
         log_warn("the socket of a runner that died is left behind: %s", err_text());
+out:
     if (lock >= 0)
         close(lock);
+    return err;
 }
 
-static enum err clear(struct journal *journal, const struct attempt_record *record, int *killed)
+static enum err clear(struct journal *journal, const struct attempt_record *record)
 {
-    clear_machine(record, killed);
     struct lease lease = {.key = record->key, .epoch = record->lease_epoch};
     memcpy(lease.name, record->name, sizeof lease.name);
     struct stage_outcome outcome = {.error = ERR_PEER,
@@ -337,14 +362,36 @@ static enum err clear(struct journal *journal, const struct attempt_record *reco
     return journal_end(journal, &lease, &outcome);
 }
 
-enum err loop_clear_leftovers(struct journal *journal, int *count)
+/* The newest attempt too: its lease may have ended before the last of its processes. */
+static enum err collect_newest(const struct attempt_record *record, void *own)
+{
+    *(struct attempt_record *)own = *record;
+    return ERR_OK;
+}
+
+static enum err list_leftovers(struct journal *journal, struct leftovers *list)
+{
+    enum err err = ERR_OK;
+    struct attempt_record *newest = mem_alloc(sizeof *newest);
+    TRY(journal_unended(journal, collect, list));
+    TRY(journal_attempts(journal, collect_newest, newest));
+    if (newest->lease_epoch > 0)
+        TRY(collect(newest, list));
+out:
+    mem_free(newest);
+    return err;
+}
+
+enum err loop_clear_leftovers(struct journal *journal, const volatile sig_atomic_t *stop_asked,
+                              int *count)
 {
     enum err err = ERR_OK;
     struct leftovers list = {0};
     int killed = 0;
-    TRY(journal_unended(journal, collect, &list));
+    TRY(list_leftovers(journal, &list));
     for (int i = 0; i < list.count; i++) {
-        err = clear(journal, &list.records[i], &killed);
+        TRY(clear_machine(&list.records[i], stop_asked, &killed));
+        err = clear(journal, &list.records[i]);
         if (err == ERR_PEER) /* a newer lease speaks for the stage already */
             err = ERR_OK;
         TRY(err);

@@ -51,8 +51,10 @@ struct loop_cfg {            /* all borrowed */
  * Otherwise the error of the first stage that failed; ERR_FAILED when its retries are used up. */
 MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);
 
-/* Kills what runners that died have left running and ends their leases. *count: processes killed.
- * loop_run() does it first. */
-MUST_CHECK enum err loop_clear_leftovers(struct journal *journal, int *count);
+/* Kills what runners that died have left running, waits for its end, and ends their leases; removes
+ * what killed runs left of folders. *count: processes killed. stop_asked: as in loop_cfg; then
+ * ERR_INTERRUPTED ends a wait for a process that does not end. loop_run() does it first. */
+MUST_CHECK enum err loop_clear_leftovers(struct journal *journal,
+                                         const volatile sig_atomic_t *stop_asked, int *count);
 
 #endif

@@ -136,7 +136,7 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
     struct proc_stat stat;
     int news[2] = {-1, -1};
     pid_t parent = getpid();
-    int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (log < 0)
         TRY(failed("the log cannot be opened,", cfg->log_path));
     TRY(FAULT("process.start"));
@@ -255,6 +255,13 @@ int process_signal(const struct process *process, int signal)
 int process_kill_marked(const char *mark)
 {
     return signal_all(NULL, mark, SIGKILL);
+}
+
+int process_list_marked(const char *mark, char *text, int room)
+{
+    struct list list = {text, room};
+    text[0] = '\0';
+    return visit_all(NULL, mark, add_to_list, &list);
 }
 
 int process_count_marked(const char *mark)

@@ -44,6 +44,7 @@ int process_list(const struct process *process, char *text, int room);
  * that died has left. Returns how many. */
 int process_kill_marked(const char *mark);
 int process_count_marked(const char *mark);
+int process_list_marked(const char *mark, char *text, int room); /* as process_list() */
 
 /* This machine since its last start: "<boot id> <host name>". */
 void process_place(char *place, int room);

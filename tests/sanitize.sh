@@ -10,7 +10,7 @@ cd "$root" || exit 1
 long=(plan_fuzz_long)
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
-mpi='^(gang_|late_campaign)'
+mpi='^(gang_|late_campaign|run_stopped_rank|standard_streams)'
 again='_(bf16|pairs)$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)

@@ -207,7 +207,7 @@ static enum err keep_campaign(const struct campaign *campaign, const char *folde
     char *path = file_join(folder, "campaign.yaml");
     text_init(&text);
     campaign_write(campaign, &text);
-    TRY(file_make_folders(folder));
+    TRY(file_make_private(folder));
     TRY(file_write(path, text_get(&text), text.size));
 out:
     text_fini(&text);

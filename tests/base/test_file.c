@@ -211,6 +211,28 @@ static void folders_are_made_and_removed_whole(void **state)
     mem_free(deep), mem_free(top), mem_free(link), mem_free(kept);
 }
 
+static mode_t mode_of(const char *path)
+{
+    struct stat status;
+    assert_int_equal(lstat(path, &status), 0);
+    return status.st_mode & 0777;
+}
+
+static void a_private_folder_is_its_owner_s_alone_and_its_parents_are_not(void **state)
+{
+    char *parent = file_join(*state, "runs"), *folder = file_join(*state, "runs/mine/");
+    mode_t mask = umask(022);
+    assert_int_equal(file_make_private(folder), ERR_OK);
+    umask(mask);
+    assert_int_equal(mode_of(parent), 0755);
+    assert_int_equal(mode_of(folder), 0700);
+    assert_int_equal(chmod(folder, 0750), 0);
+    assert_int_equal(file_make_private(folder), ERR_OK);
+    assert_int_equal(mode_of(folder), 0750); /* whoever opened it meant it */
+    mem_free(parent);
+    mem_free(folder);
+}
+
 static void the_end_of_a_file_is_read_however_long_it_is(void **state)
 {
     char *path = file_join(*state, "file"), *bytes = NULL;
@@ -257,6 +279,7 @@ int main(void)
         T(a_writer_killed_in_the_middle_leaves_the_old_file),
         T(writing_into_a_missing_folder_says_where),
         T(folders_are_made_and_removed_whole),
+        T(a_private_folder_is_its_owner_s_alone_and_its_parents_are_not),
         T(the_end_of_a_file_is_read_however_long_it_is),
         T(paths_are_joined_with_one_slash),
     };

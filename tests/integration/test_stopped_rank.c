@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -158,6 +159,9 @@ static void what_a_killed_run_leaves_is_swept_by_the_next(void **state)
     run = program_start(words, scene->output, scene->log);
     assert_int_equal(program_wait(&run, SCENE_WAIT_S), 0);
     unsetenv("TMPDIR");
+    struct stat status;
+    assert_int_equal(stat(run_folder, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
     assert_false(file_exists(segments));
     assert_int_equal(count_entries(sockets, "glowworm-"), 0);
     assert_int_equal(count_entries(sockets, "ompi."), 0);

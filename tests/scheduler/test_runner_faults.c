@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/scheduler/stage_set.h"
+#include "tests/scheduler/system_call.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -182,6 +183,52 @@ static void die(void *own, const struct gang *gang, enum err error, const char *
     raise(SIGKILL);
 }
 
+/* The next runner, whose kills are in vain; what it says goes to a file. */
+static pid_t start_in_vain(struct stage_set *set, const char *said)
+{
+    pid_t runner = fork();
+    if (runner == 0) {
+        int file = open(said, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (file < 0 || dup2(file, STDERR_FILENO) < 0)
+            _exit(76);
+        system_call_answers(SYS_kill, 1, SIGKILL, 0);
+        _exit(err_exit_code(set_run(set)));
+    }
+    return runner;
+}
+
+static void a_start_waits_for_the_last_process_of_the_runner_before(void **state)
+{
+    struct stage_set *set = *state;
+    struct loop_view whole = set->view;
+    char said[160], release[160];
+    int status = 0;
+    snprintf(said, sizeof said, "%s/said", set->folder);
+    snprintf(release, sizeof release, "%s/release", set->folder);
+    setenv("FAKE_FAULT", "kernel:straggle:7:1", 1);
+    setenv("FAKE_LOCK", "1", 1);
+    set->view.failed = die; /* it has seen the end of its gang, but for one process */
+    status = wait_for(start_in_vain(set, said));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) /* no filters here */
+        skip();
+    assert_int_equal(status, SIGKILL);
+    set->view = whole;
+    pid_t runner = start_in_vain(set, said);
+    for (bool is_told = false; !is_told && waitpid(runner, &status, WNOHANG) == 0; nap()) {
+        char *text = set_read(set, "said");
+        is_told = strstr(text, "waiting for the end of 1 processes of an earlier runner") != NULL;
+        mem_free(text);
+        if (is_told) {
+            assert_int_equal(file_write(release, "", 0), ERR_OK);
+            status = wait_for(runner);
+        }
+    }
+    assert_int_equal(status, 0);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].record.attempts, 2);
+    set_expect_done(set);
+}
+
 static enum err find_second(const struct attempt_record *record, void *own)
 {
     if (strcmp(record->name, "kernel") == 0 && record->number == 2)
@@ -233,9 +280,10 @@ static void clearing_a_copy_of_a_live_run_leaves_the_run_alone(void **state)
     assert_int_equal(system(words), 0);
     kill(runner, SIGCONT);
     struct journal *journal = open_journal(copy);
-    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
     assert_int_equal(killed, 0);
-    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK); /* its leases are ended */
+    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed),
+                     ERR_OK); /* its leases are ended */
     journal_close(&journal);
     assert_int_equal(wait_for(runner), 0);
     assert_int_equal(set_count_steps(set, "teacher", 7), 1);
@@ -268,7 +316,7 @@ static void each_process_that_was_left_is_counted_once(void **state)
     close(running[1]);
     assert_int_equal(read(running[0], &none, 1), 0); /* all have become programs */
     close(running[0]);
-    assert_int_equal(loop_clear_leftovers(journal, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
     for (int i = 0; i < LEFT; i++)
         assert_int_equal(WTERMSIG(wait_for(left[i])), SIGKILL);
     journal_close(&journal);
@@ -284,6 +332,7 @@ int main(void)
         TEST(a_killed_runner_takes_its_gang_with_it),
         TEST(a_gang_ends_by_itself_when_its_runner_is_frozen),
         TEST(a_killed_runner_leaves_its_budget_to_the_next),
+        TEST(a_start_waits_for_the_last_process_of_the_runner_before),
         TEST(a_pause_before_a_retry_outlives_its_runner),
         TEST(a_journal_that_fails_ends_the_run_and_leaves_nothing_running),
         TEST(a_journal_that_fails_lets_the_gang_save),
