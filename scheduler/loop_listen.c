@@ -7,15 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static void tell(struct loop *loop, const struct wire_peer *peer, Gw__ToWorker *message)
+static void send_to(struct loop *loop, const struct wire_peer *peer, const Gw__ToWorker *message)
 {
-    message->lease_epoch = loop->gang.lease.epoch;
     if (gw__to_worker__get_packed_size(message) > sizeof loop->bytes)
         BUG("a message to a gang larger than %zu bytes", sizeof loop->bytes);
     size_t size = gw__to_worker__pack(message, loop->bytes);
     /* a peer that has gone is noticed by its process or its silence */
     if (wire_send(loop->wire, peer, loop->bytes, size) != ERR_OK)
         log_debug("a message to the gang was not sent: %s", err_text());
+}
+
+static void tell(struct loop *loop, const struct wire_peer *peer, Gw__ToWorker *message)
+{
+    message->lease_epoch = loop->gang.lease.epoch;
+    send_to(loop, peer, message);
 }
 
 static void tell_accepted(struct loop *loop, const struct wire_peer *peer, uint64_t sequence)
@@ -28,14 +33,17 @@ static void tell_accepted(struct loop *loop, const struct wire_peer *peer, uint6
     tell(loop, peer, &message);
 }
 
-static void tell_bye(struct loop *loop, const struct wire_peer *peer, const char *reason)
+/* Names the lease that is void: the gang may hold a newer one. */
+static void tell_bye(struct loop *loop, const struct wire_peer *peer, uint64_t lease_epoch,
+                     const char *reason)
 {
     Gw__ToWorker message = GW__TO_WORKER__INIT;
     Gw__Bye bye = GW__BYE__INIT;
     bye.reason = (char *)reason;
     message.body_case = GW__TO_WORKER__BODY_BYE;
     message.bye = &bye;
-    tell(loop, peer, &message);
+    message.lease_epoch = lease_epoch;
+    send_to(loop, peer, &message);
 }
 
 static void tell_stop(struct loop *loop)
@@ -94,7 +102,7 @@ static void tell_orders(struct loop *loop)
     const struct gang *gang = &loop->gang;
     loop->pulse_s = clock_seconds();
     if (gang->is_ended)
-        tell_bye(loop, &gang->peer, "the stage has ended");
+        tell_bye(loop, &gang->peer, gang->lease.epoch, "the stage has ended");
     else if (gang->is_stop_asked) /* before it was assigned: nothing to save */
         tell_stop(loop);
     else if (!gang->is_assigned)
@@ -249,13 +257,13 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
     }
     if (err == ERR_PEER) {
         log_warn("%s", err_text());
-        tell_bye(loop, peer, "another gang has this stage");
+        tell_bye(loop, peer, message->lease_epoch, "another gang has this stage");
         return ERR_OK;
     }
     if (err == ERR_OK && message->sequence > 0)
         tell_accepted(loop, peer, message->sequence);
     if (err == ERR_OK && gang->is_ended)
-        tell_bye(loop, peer, "the stage has ended");
+        tell_bye(loop, peer, gang->lease.epoch, "the stage has ended");
     return err;
 }
 
@@ -312,7 +320,7 @@ enum err listen_once(struct loop *loop, int timeout_ms)
     } else if (!gang->is_running || message->lease_epoch != gang->lease.epoch) {
         log_warn("a gang with the old lease %llu is sent away",
                  (unsigned long long)message->lease_epoch);
-        tell_bye(loop, &received.peer, "another gang has this stage");
+        tell_bye(loop, &received.peer, message->lease_epoch, "another gang has this stage");
     } else if (message->body_case == GW__FROM_WORKER__BODY_RANK_ALIVE) {
         gang_hear_rank(gang, message->rank_alive, clock_seconds());
     } else if (!is_of_lease(&gang->lease, message)) {

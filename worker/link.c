@@ -149,19 +149,26 @@ static enum err lost(void)
                              "it again and it continues");
 }
 
+static enum err sent_away(void)
+{
+    return err_set(ERR_INTERRUPTED, "the scheduler has no more work for this gang");
+}
+
 /* Under the lock. Figures that were not sent are of the stage before. */
 static void take(struct link *link)
 {
     link->taken.lease_epoch = link->assignment.lease_epoch;
     memcpy(link->taken.stage, link->assignment.stage, sizeof link->taken.stage);
     link->has_assignment = link->has_progress = false;
+    atomic_store(&link->is_void, false);
 }
 
 enum err link_take(struct link *link, struct assignment *assignment)
 {
     enum err err = ERR_OK;
     pthread_mutex_lock(&link->lock);
-    while (!link->has_assignment && !link->was_told_bye && !atomic_load(&link->stop_requested))
+    while (!link->has_assignment && !link_is_void(link, link->lease_epoch) &&
+           !atomic_load(&link->stop_requested))
         wait_for_change(link);
     if (link->has_assignment) {
         *assignment = link->assignment;
@@ -169,7 +176,7 @@ enum err link_take(struct link *link, struct assignment *assignment)
     } else if (atomic_load(&link->is_lost)) {
         err = lost();
     } else {
-        err = err_set(ERR_INTERRUPTED, "the scheduler has no more work for this gang");
+        err = sent_away();
     }
     pthread_mutex_unlock(&link->lock);
     return err;
@@ -216,12 +223,14 @@ static bool is_pending(const struct link *link, uint64_t sequence)
 
 static enum err wait_for_answer(struct link *link, uint64_t sequence)
 {
-    enum err err = ERR_OK;
-    while (is_pending(link, sequence) && !atomic_load(&link->is_lost))
+    bool is_void = false;
+    while (is_pending(link, sequence) && !is_void && !atomic_load(&link->is_lost)) {
         wait_for_change(link);
-    if (is_pending(link, sequence))
-        err = lost();
-    return err;
+        is_void = link_is_void(link, link->taken.lease_epoch);
+    }
+    if (!is_pending(link, sequence))
+        return ERR_OK;
+    return is_void ? sent_away() : lost();
 }
 
 enum err link_done(struct link *link, const struct hash *content, const char *results)
@@ -253,7 +262,7 @@ enum err link_failed(struct link *link, enum err code, const char *text, uint64_
 
 bool link_stop_requested(const struct link *link)
 {
-    return atomic_load(&link->stop_requested);
+    return atomic_load(&link->stop_requested) || atomic_load(&link->is_void);
 }
 
 bool link_is_lost(const struct link *link)

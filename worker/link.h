@@ -5,9 +5,12 @@
  *
  * Life of a gang: link_open, link_take (an assignment), the stage with link_progress,
  * link_checkpoint, link_warning and link_stop_requested at every step boundary, then link_done or
- * link_failed, link_take again (ERR_INTERRUPTED: told to end), link_close. If the scheduler falls
- * silent, link_stop_requested() turns true; if the gang has not closed the link a while after that,
- * the link's thread ends the process with exit code 75, so that no orphan computes for ever. */
+ * link_failed, link_take again (ERR_INTERRUPTED: told to end), link_close.
+ *
+ * Told to end in the middle of a stage, its lease is void: link_stop_requested() turns true, every
+ * wait ends with ERR_INTERRUPTED, and nothing more is reported. If the scheduler falls silent,
+ * link_stop_requested() turns true; if the gang has not closed the link a while after that, the
+ * link's thread ends the process with exit code 75, so that no orphan computes for ever. */
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
 
@@ -79,13 +82,14 @@ void link_warning(struct link *link, const char *text);
 
 /* The stage is done. content: its final checkpoint, NULL where it makes none; results: path of its
  * result file relative to the run's folder, or NULL. Waits for the acknowledgement: ERR_PEER when
- * none comes. */
+ * none comes, ERR_INTERRUPTED when none is needed: the lease is void. */
 MUST_CHECK enum err link_done(struct link *link, const struct hash *content, const char *results);
 /* The stage ended with `code`; ERR_INTERRUPTED: the stop that was asked for, its checkpoint saved
  * and reported. Waits for the acknowledgement like link_done(). */
 MUST_CHECK enum err link_failed(struct link *link, enum err code, const char *text, uint64_t step);
 
-/* The scheduler asks for a stop, or is lost. Reads a flag; any thread. */
+/* The scheduler asks for a stop, has given the stage to others, or is lost. Reads a flag; any
+ * thread. */
 bool link_stop_requested(const struct link *link);
 /* The scheduler is lost: stop, save, and end with exit code 75. */
 bool link_is_lost(const struct link *link);

@@ -34,23 +34,31 @@ struct link {
     char token[128], version[64], lineage[512];
     int ranks;
     atomic_bool stop_requested, is_lost, is_closing;
+    atomic_bool is_void; /* the lease of what the trainer works on */
 
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t changed;
     uint64_t lease_epoch; /* the newest */
+    uint64_t void_below;  /* the scheduler has ended the leases before this one */
     uint64_t last_sequence;
     int note_count;
     struct note notes[LINK_MAX_NOTES]; /* oldest first */
     bool has_progress;
     struct link_progress progress;
     char doing[32];
-    bool has_assignment, was_told_bye;
+    bool has_assignment;
     struct assignment assignment; /* the latest */
     struct {
         uint64_t lease_epoch;
         char stage[64];
     } taken; /* what the trainer works on: what is reported, whatever has come since */
 };
+
+/* Under the lock. Nothing that is said of a void lease counts: it is not said. */
+static inline bool link_is_void(const struct link *link, uint64_t lease_epoch)
+{
+    return lease_epoch < link->void_below;
+}
 
 /* Talks until link->is_closing and nothing is left to send. Argument: the link. */
 void *link_talk(void *link);

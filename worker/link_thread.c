@@ -28,6 +28,8 @@ struct talk { /* the thread's own */
 static bool speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message)
 {
     struct link *link = talk->link;
+    if (link_is_void(link, lease_epoch))
+        return true;
     message->token = link->token;
     message->lease_epoch = lease_epoch;
     if (gw__from_worker__get_packed_size(message) > sizeof talk->bytes)
@@ -128,6 +130,17 @@ static void send_progress(struct talk *talk)
     talk->progress_s = clock_seconds();
 }
 
+static void send_heartbeat(struct talk *talk)
+{
+    struct link *link = talk->link;
+    Gw__FromWorker message = GW__FROM_WORKER__INIT;
+    Gw__Heartbeat heartbeat = GW__HEARTBEAT__INIT;
+    message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
+    heartbeat.is_assigned = link->assignment.stage[0] != '\0';
+    message.heartbeat = &heartbeat;
+    speak(talk, link->lease_epoch, &message);
+}
+
 /* Notes in order: a later one waits for the earlier ones to be sent at least once. */
 static void send_what_is_due(struct talk *talk)
 {
@@ -146,14 +159,8 @@ static void send_what_is_due(struct talk *talk)
     }
     if (link->has_progress && now - talk->progress_s >= PROGRESS_S)
         send_progress(talk);
-    if (now - talk->spoke_s >= PROTOCOL_PULSE_S) {
-        Gw__FromWorker message = GW__FROM_WORKER__INIT;
-        Gw__Heartbeat heartbeat = GW__HEARTBEAT__INIT;
-        message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
-        heartbeat.is_assigned = link->assignment.stage[0] != '\0';
-        message.heartbeat = &heartbeat;
-        speak(talk, link->lease_epoch, &message);
-    }
+    if (now - talk->spoke_s >= PROTOCOL_PULSE_S)
+        send_heartbeat(talk);
     pthread_mutex_unlock(&link->lock);
 }
 
@@ -196,6 +203,17 @@ static void forget_note(struct link *link, uint64_t sequence)
         }
 }
 
+/* Under the lock. The gang stops at its next step and ends; a newer lease of it stays. */
+static void take_bye(struct link *link, uint64_t lease_epoch)
+{
+    if (lease_epoch >= link->void_below)
+        link->void_below = lease_epoch + 1;
+    if (link_is_void(link, link->lease_epoch))
+        link->has_assignment = false;
+    if (link_is_void(link, link->taken.lease_epoch))
+        atomic_store(&link->is_void, true);
+}
+
 static void hear(struct link *link, const Gw__ToWorker *message)
 {
     pthread_mutex_lock(&link->lock);
@@ -210,7 +228,7 @@ static void hear(struct link *link, const Gw__ToWorker *message)
         atomic_store(&link->stop_requested, true);
         break;
     case GW__TO_WORKER__BODY_BYE:
-        link->was_told_bye = true;
+        take_bye(link, message->lease_epoch);
         break;
     default: /* a pulse; or a newer scheduler's word we do not know, harmless by the format rule */
         break;
@@ -265,7 +283,9 @@ static void watch_silence(struct talk *talk)
 static bool has_notes(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
-    bool has = link->note_count > 0;
+    bool has = false;
+    for (int i = 0; i < link->note_count; i++)
+        has = has || !link_is_void(link, link->notes[i].lease_epoch);
     pthread_mutex_unlock(&link->lock);
     return has;
 }

@@ -231,8 +231,8 @@ int main(void)
     cfg.grace_s = (double)setting("FAKE_GRACE_S", 0);
     TRY(link_from_environment(&cfg));
     TRY(link_open(&cfg, &link));
-    while ((err = link_take(link, &mine)) == ERR_OK)
-        TRY(work(link, &mine));
+    while ((err = link_take(link, &mine)) == ERR_OK && (err = work(link, &mine)) == ERR_OK)
+        continue;
     if (err == ERR_INTERRUPTED)
         err = ERR_OK;
 out:

@@ -98,13 +98,14 @@ void puppet_say_hello(struct puppet *puppet)
     say_numbered(puppet, &message);
 }
 
-void puppet_say_alive(struct puppet *puppet)
+void puppet_say_alive(struct puppet *puppet, uint64_t lease_epoch)
 {
     Gw__FromWorker message = GW__FROM_WORKER__INIT;
     Gw__Heartbeat heartbeat = GW__HEARTBEAT__INIT;
     heartbeat.is_assigned = true;
     message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
     message.heartbeat = &heartbeat;
+    message.lease_epoch = lease_epoch;
     puppet_say(puppet, &message);
 }
 
@@ -171,6 +172,8 @@ bool puppet_hears(struct puppet *puppet, Gw__ToWorker__BodyCase body)
         has_come = has_come || message->body_case == body;
         if (message->body_case == GW__TO_WORKER__BODY_ACCEPTED && message->accepted->sequence < 64)
             puppet->accepted |= (uint64_t)1 << message->accepted->sequence;
+        if (message->body_case == GW__TO_WORKER__BODY_BYE)
+            puppet->void_lease = message->lease_epoch;
         gw__to_worker__free_unpacked(message, NULL);
     }
     return has_come;

@@ -14,6 +14,7 @@ struct puppet {
     uint64_t sequence;                  /* of the last word that wants an answer */
     struct wire *wire;                  /* NULL: not connected */
     uint64_t accepted;                  /* bits: the sequences that were */
+    uint64_t void_lease;                /* the one the last goodbye was for */
 };
 
 /* Makes the set's gangs puppets. */
@@ -25,7 +26,7 @@ void puppet_connect(struct puppet *puppet);
 /* Token and, where it is 0, the lease are filled in. */
 void puppet_say(struct puppet *puppet, Gw__FromWorker *message);
 void puppet_say_hello(struct puppet *puppet);
-void puppet_say_alive(struct puppet *puppet);
+void puppet_say_alive(struct puppet *puppet, uint64_t lease_epoch);
 /* Return the sequence. */
 uint64_t puppet_say_checkpoint(struct puppet *puppet, const char *stage, uint64_t step);
 uint64_t puppet_say_done(struct puppet *puppet, const char *stage);

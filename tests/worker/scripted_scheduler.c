@@ -54,7 +54,7 @@ static uint64_t step_of(const Gw__FromWorker *message)
 }
 
 /* False: nothing came. */
-static bool hear_any(struct script *script, int timeout_ms)
+static bool hear(struct script *script, int timeout_ms)
 {
     struct wire_message received;
     if (wire_receive(script->wire, timeout_ms, &received) != ERR_OK)
@@ -72,10 +72,19 @@ static bool hear_any(struct script *script, int timeout_ms)
     return true;
 }
 
+const struct heard *script_hear_any(struct script *script)
+{
+    for (double end = clock_seconds() + PATIENCE_S; clock_seconds() < end;)
+        if (hear(script, 100))
+            return &script->heard;
+    fail_msg("the gang is silent");
+    return NULL;
+}
+
 const struct heard *script_hear(struct script *script, Gw__FromWorker__BodyCase body)
 {
     for (double end = clock_seconds() + PATIENCE_S; clock_seconds() < end;)
-        if (hear_any(script, 100) && script->heard.body == body)
+        if (hear(script, 100) && script->heard.body == body)
             return &script->heard;
     fail_msg("no message of kind %d came", (int)body);
     return NULL;
@@ -84,7 +93,7 @@ const struct heard *script_hear(struct script *script, Gw__FromWorker__BodyCase 
 void script_await_lease(struct script *script, uint64_t lease_epoch)
 {
     for (double end = clock_seconds() + PATIENCE_S; clock_seconds() < end;)
-        if (hear_any(script, 100) && script->heard.lease_epoch == lease_epoch)
+        if (hear(script, 100) && script->heard.lease_epoch == lease_epoch)
             return;
     fail_msg("the gang does not speak for lease %d", (int)lease_epoch);
 }
@@ -101,8 +110,18 @@ static void tell(struct script *script, uint64_t lease_epoch, Gw__ToWorker *mess
 
 void script_assign(struct script *script, uint64_t lease_epoch, const char *stage)
 {
+    script_assign_from(script, lease_epoch, stage, "");
+}
+
+void script_assign_from(struct script *script, uint64_t lease_epoch, const char *stage,
+                        const char *run_folder)
+{
+    char campaign[512];
     Gw__ToWorker message = GW__TO_WORKER__INIT;
     Gw__Assign assign = GW__ASSIGN__INIT;
+    snprintf(campaign, sizeof campaign, "%s/campaign.yaml", run_folder);
+    assign.campaign = campaign;
+    assign.run_folder = (char *)run_folder;
     assign.stage = (char *)stage;
     message.body_case = GW__TO_WORKER__BODY_ASSIGN;
     message.assign = &assign;
@@ -128,14 +147,24 @@ void script_bye(struct script *script, uint64_t lease_epoch)
     tell(script, lease_epoch, &message);
 }
 
+void script_listen(struct script *script)
+{
+    snprintf(script->folder, sizeof script->folder, "/tmp/gw-link-XXXXXX");
+    assert_non_null(mkdtemp(script->folder));
+    snprintf(script->endpoint, sizeof script->endpoint, "ipc://%s/s", script->folder);
+    script->wire = open_server(script->endpoint);
+}
+
+void script_end(struct script *script)
+{
+    wire_close(&script->wire);
+    assert_int_equal(file_remove_folder(script->folder), ERR_OK);
+}
+
 int script_open(void **state)
 {
     struct script *script = mem_alloc(sizeof *script);
-    snprintf(script->folder, sizeof script->folder, "/tmp/gw-link-XXXXXX");
-    if (!mkdtemp(script->folder))
-        return -1;
-    snprintf(script->endpoint, sizeof script->endpoint, "ipc://%s/s", script->folder);
-    script->wire = open_server(script->endpoint);
+    script_listen(script);
     struct link_cfg cfg = {
         .endpoint = script->endpoint, .token = SCRIPT_TOKEN, .lease_epoch = 1, .ranks = 1};
     if (link_open(&cfg, &script->link) != ERR_OK)
@@ -149,8 +178,7 @@ int script_close(void **state)
 {
     struct script *script = *state;
     link_close(&script->link);
-    wire_close(&script->wire);
-    assert_int_equal(file_remove_folder(script->folder), ERR_OK);
+    script_end(script);
     mem_free(script);
     return 0;
 }

@@ -21,15 +21,24 @@ struct script {
     } heard;
 };
 
+/* Listens; nobody is there yet. */
+void script_listen(struct script *script);
+void script_end(struct script *script);
+
 /* cmocka's setup and teardown: a gang that was started for lease 1 and has said hello. */
 int script_open(void **state);
 int script_close(void **state);
 
+/* The next message. */
+const struct heard *script_hear_any(struct script *script);
 /* The next message of a kind; others before it are dropped. */
 const struct heard *script_hear(struct script *script, Gw__FromWorker__BodyCase body);
 /* Waits until the gang speaks for the lease; what it says until then is dropped. */
 void script_await_lease(struct script *script, uint64_t lease_epoch);
 void script_assign(struct script *script, uint64_t lease_epoch, const char *stage);
+/* With everything else a real worker needs to begin. */
+void script_assign_from(struct script *script, uint64_t lease_epoch, const char *stage,
+                        const char *run_folder);
 void script_accept(struct script *script, uint64_t sequence);
 void script_bye(struct script *script, uint64_t lease_epoch);
 
