@@ -154,6 +154,7 @@ static enum err serve(struct loop *loop)
     if (gang->is_running) {
         tell_pulse(loop);
         gang_watch(gang, &loop->cfg->limits, clock_seconds());
+        attempt_await_end(loop);
         struct process_end end = process_poll(&gang->process);
         if (end.has_ended) {
             TRY(listen_all(loop, 0)); /* its last words may still be in the socket */

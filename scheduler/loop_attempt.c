@@ -37,26 +37,37 @@ static enum err write_started(struct loop *loop)
     return err;
 }
 
-bool attempt_must_wait(struct loop *loop)
+/* Once an attempt: what was killed is usually gone in less. */
+static void tell_leaving(struct loop *loop, const struct process *process, double since_s)
 {
     char list[256], text[512];
-    int count = process_signal(&loop->leaving, SIGKILL) > 0
-                    ? process_list(&loop->leaving, list, sizeof list)
-                    : 0;
-    if (count == 0) {
+    if (loop->is_leaving_told || clock_seconds() - since_s <= LEAVING_TOLD_S)
+        return;
+    int count = process_list(process, list, sizeof list);
+    snprintf(text, sizeof text,
+             "waiting for the end of %d processes of the last attempt: %s; killed, they end when "
+             "what they wait for (a disk?) answers",
+             count, list);
+    log_warn("stage %s: %s", loop->gang.lease.name, text);
+    VIEW(loop, warning, &loop->gang, text);
+    loop->is_leaving_told = true;
+}
+
+bool attempt_must_wait(struct loop *loop)
+{
+    if (process_signal(&loop->leaving, SIGKILL) == 0) {
         loop->leaving = (struct process){0};
         return false;
     }
-    if (!loop->is_leaving_told && clock_seconds() - loop->leaving_s > LEAVING_TOLD_S) {
-        snprintf(text, sizeof text,
-                 "waiting for the end of %d processes of the attempt before: %s; killed, they end "
-                 "when what they wait for (a disk?) answers",
-                 count, list);
-        log_warn("stage %s: %s", loop->gang.lease.name, text);
-        VIEW(loop, warning, &loop->gang, text);
-        loop->is_leaving_told = true;
-    }
+    tell_leaving(loop, &loop->leaving, loop->leaving_s);
     return true;
+}
+
+void attempt_await_end(struct loop *loop)
+{
+    const struct gang *gang = &loop->gang;
+    if (gang->is_killed)
+        tell_leaving(loop, &gang->process, gang->left_s);
 }
 
 /* A disk that fails now may answer at the next try. */
@@ -109,6 +120,7 @@ enum err attempt_start(struct loop *loop, int stage)
     memset(gang, 0, sizeof *gang);
     gang->stage = stage;
     gang->is_host = node->is_host;
+    loop->is_leaving_told = false;
     liveness_init(&gang->liveness, loop->cfg->launch.ranks);
     TRY(loop_renew_socket(loop));
     if (loop->mpi_lock >= 0)
@@ -284,7 +296,6 @@ enum err attempt_reap(struct loop *loop, const struct process_end *end)
     gang->is_running = false;
     loop->leaving = gang->process;
     loop->leaving_s = clock_seconds();
-    loop->is_leaving_told = false;
     TRY(look_for_damage(loop, &is_reopened));
     policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
                  gang->made_progress, loop_now_ms());

@@ -45,6 +45,8 @@ MUST_CHECK enum err loop_renew_socket(struct loop *loop);
 /* Processes of the attempt before live still, killed or not: one that waits for a disk may hold the
  * checkpoints, and an attempt beside it would fail. People are told. */
 bool attempt_must_wait(struct loop *loop);
+/* The same of a gang that was killed and has not ended. */
+void attempt_await_end(struct loop *loop);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
 /* The gang said it, or its process ended: writes the outcome once. */
 MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);

@@ -5,10 +5,10 @@
  * Environment: FAKE_STEPS, FAKE_STEP_MS, FAKE_EVERY (steps between checkpoints), and FAKE_FAULT =
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
- * straggle (the same, and the child ends when the run's folder has a file "release"), warn (and
- * goes on). With FAKE_LOCK it takes the lock of its checkpoints, as the real one does, and fails
- * while another process holds it. The run's folder gets a file "trace" with a line for every step
- * computed. */
+ * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
+ * progress until then), warn (and goes on). With FAKE_LOCK it takes the lock of its checkpoints, as
+ * the real one does, and fails while another process holds it. The run's folder gets a file "trace"
+ * with a line for every step computed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -111,15 +111,19 @@ static bool is_due(const struct assignment *mine, uint64_t step, char kind[32])
 }
 
 /* A process that cannot be killed: not before its disk answers. */
-static void straggle(const struct assignment *mine)
+static void linger(const struct assignment *mine)
 {
     char path[LINK_PATH + 16];
     snprintf(path, sizeof path, "%s/release", mine->run_folder);
-    if (fork() == 0) {
-        while (!file_exists(path))
-            wait_ms(5);
-        _exit(0);
-    }
+    while (!file_exists(path))
+        wait_ms(5);
+    _exit(1);
+}
+
+static void straggle(const struct assignment *mine)
+{
+    if (fork() == 0)
+        linger(mine);
     raise(SIGKILL);
 }
 
@@ -150,6 +154,8 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
     }
     if (strcmp(kind, "straggle") == 0)
         straggle(mine);
+    if (strcmp(kind, "linger") == 0)
+        linger(mine);
     if (strcmp(kind, "kill") == 0 || strcmp(kind, "orphan") == 0)
         kill(getpid(), SIGKILL);
     if (strcmp(kind, "stop") == 0)

@@ -188,6 +188,18 @@ static void an_attempt_waits_for_the_last_process_of_the_one_before(void **state
     set_expect_done(set);
 }
 
+static void a_killed_gang_that_does_not_end_is_told_of(void **state)
+{
+    struct stage_set *set = *state;
+    set->cfg.limits.stall_s = 0.5;
+    setenv("FAKE_FAULT", "kernel:linger:7:1", 1);
+    int code = run_with_vain_kills(set);
+    if (code == 77) /* no filters here */
+        skip();
+    assert_int_equal(code, 0);
+    set_expect_done(set);
+}
+
 static void a_launch_that_fails_for_now_is_tried_again(void **state)
 {
     struct stage_set *set = *state;
@@ -276,6 +288,7 @@ int main(void)
         TEST(a_gang_that_is_frozen_is_ended_and_replaced),
         TEST(what_a_dead_gang_leaves_behind_is_killed),
         TEST(an_attempt_waits_for_the_last_process_of_the_one_before),
+        TEST(a_killed_gang_that_does_not_end_is_told_of),
         TEST(a_launch_that_fails_for_now_is_tried_again),
         TEST(lost_messages_are_said_again),
         TEST(neither_strangers_nor_ghosts_are_believed),
