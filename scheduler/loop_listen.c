@@ -123,11 +123,9 @@ void tell_at_once(struct loop *loop)
         tell_orders(loop);
 }
 
-static void hear_hello(struct loop *loop, const struct wire_peer *peer, const Gw__Hello *hello)
+static void hear_hello(struct loop *loop, const Gw__Hello *hello)
 {
     struct gang *gang = &loop->gang;
-    gang->peer = *peer;
-    gang->has_peer = true;
     gang->moved_s = clock_seconds();
     log_info("gang of %s: %u ranks on %s, %s", gang->lease.name, hello->ranks, hello->host,
              hello->lineage);
@@ -231,10 +229,12 @@ static enum err hear(struct loop *loop, const struct wire_peer *peer, const Gw__
 {
     enum err err = ERR_OK;
     struct gang *gang = &loop->gang;
+    gang->peer = *peer; /* who connects again has another name, and says no second hello */
+    gang->has_peer = true;
     gang->is_assigned = gang->is_assigned || shows_assignment(message);
     switch (message->body_case) {
     case GW__FROM_WORKER__BODY_HELLO:
-        hear_hello(loop, peer, message->hello);
+        hear_hello(loop, message->hello);
         break;
     case GW__FROM_WORKER__BODY_PROGRESS:
         gang_set_progress(gang, message->progress, clock_seconds());

@@ -109,6 +109,16 @@ void puppet_say_alive(struct puppet *puppet, uint64_t lease_epoch)
     puppet_say(puppet, &message);
 }
 
+void puppet_say_rank(struct puppet *puppet, unsigned rank)
+{
+    Gw__FromWorker message = GW__FROM_WORKER__INIT;
+    Gw__RankAlive alive = GW__RANK_ALIVE__INIT;
+    alive.rank = rank;
+    message.body_case = GW__FROM_WORKER__BODY_RANK_ALIVE;
+    message.rank_alive = &alive;
+    puppet_say(puppet, &message);
+}
+
 const char *puppet_content(void)
 {
     static char hex[HASH_HEX_BYTES];

@@ -27,6 +27,7 @@ void puppet_connect(struct puppet *puppet);
 void puppet_say(struct puppet *puppet, Gw__FromWorker *message);
 void puppet_say_hello(struct puppet *puppet);
 void puppet_say_alive(struct puppet *puppet, uint64_t lease_epoch);
+void puppet_say_rank(struct puppet *puppet, unsigned rank);
 /* Return the sequence. */
 uint64_t puppet_say_checkpoint(struct puppet *puppet, const char *stage, uint64_t step);
 uint64_t puppet_say_done(struct puppet *puppet, const char *stage);

@@ -80,6 +80,93 @@ static void a_goodbye_names_the_lease_that_is_void(void **state)
     puppet_free(&puppet);
 }
 
+/* As after a cut on the way: the same gang under another name on the wire, with no second hello. */
+static void connect_again(struct puppet *puppet)
+{
+    if (puppet->scene == 0) {
+        puppet_connect(puppet);
+        puppet_say_hello(puppet);
+        puppet->scene++;
+    } else if (puppet->scene == 1 && puppet_hears(puppet, GW__TO_WORKER__BODY_ASSIGN)) {
+        puppet_connect(puppet);
+        puppet_say_alive(puppet, 0);
+        puppet->scene++;
+    } else if (puppet->scene == 2 && puppet_hears(puppet, GW__TO_WORKER__BODY_PULSE)) {
+        stop_run(puppet);
+        puppet->scene++;
+    }
+}
+
+static void a_gang_that_connects_again_is_answered_there(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    puppet_make(&puppet, set, connect_again);
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 3);
+    puppet_free(&puppet);
+}
+
+/* The first word to arrive is not the first that was said. */
+static void begin_without_hello(struct puppet *puppet)
+{
+    if (puppet->scene == 0) {
+        puppet_connect(puppet);
+        puppet_say_alive(puppet, 0);
+        puppet->scene++;
+    } else if (puppet->scene == 1 && puppet_hears(puppet, GW__TO_WORKER__BODY_PULSE)) {
+        stop_run(puppet);
+        puppet->scene++;
+    }
+}
+
+static void a_gang_whose_hello_was_lost_is_answered(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    puppet_make(&puppet, set, begin_without_hello);
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 2);
+    puppet_free(&puppet);
+}
+
+/* A ghost and a rank's sign of life come on connections that are not the gang's. */
+static void others_speak(struct puppet *puppet)
+{
+    static struct wire *other;
+    if (puppet->scene == 0) {
+        puppet_connect(puppet);
+        puppet_say_hello(puppet);
+        puppet->scene++;
+    } else if (puppet->scene == 1 && puppet_hears(puppet, GW__TO_WORKER__BODY_ASSIGN)) {
+        struct wire *own = puppet->wire;
+        puppet->wire = NULL;
+        puppet_connect(puppet);
+        puppet_say_alive(puppet, 99);
+        puppet_say_rank(puppet, 1);
+        other = puppet->wire;
+        puppet->wire = own;
+        puppet_say_alive(puppet, 0);
+        puppet->scene++;
+    } else if (puppet->scene == 2 && puppet_hears(puppet, GW__TO_WORKER__BODY_PULSE)) {
+        puppet->scene++; /* the words of the others may have come behind that one */
+    } else if (puppet->scene == 3 && puppet_hears(puppet, GW__TO_WORKER__BODY_PULSE)) {
+        wire_close(&other);
+        stop_run(puppet);
+        puppet->scene++;
+    }
+}
+
+static void others_do_not_take_the_gang_s_place(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    puppet_make(&puppet, set, others_speak);
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 4);
+    puppet_free(&puppet);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -87,6 +174,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_report_on_another_stage_changes_nothing),
         TEST(a_goodbye_names_the_lease_that_is_void),
+        TEST(a_gang_that_connects_again_is_answered_there),
+        TEST(a_gang_whose_hello_was_lost_is_answered),
+        TEST(others_do_not_take_the_gang_s_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
