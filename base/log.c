@@ -74,6 +74,33 @@ void log_line(enum log_level level, const char *format, ...)
     (void)written; /* nobody is left to tell */
 }
 
+#define RATE_S 1.0 /* between two lines of a kind */
+
+void log_warn_rate(struct log_rate *rate, const char *format, ...)
+{
+    char text[LINE_BYTES - 512], more[64] = "";
+    double now = clock_seconds();
+    if (now < rate->next_s) {
+        rate->left_out++;
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (rate->left_out > 0)
+        snprintf(more, sizeof more, " (%llu more before it)", rate->left_out);
+    log_warn("%s%s", text, more);
+    *rate = (struct log_rate){.next_s = now + RATE_S};
+}
+
+void log_rate_end(struct log_rate *rate, const char *what)
+{
+    if (rate->left_out > 0)
+        log_warn("%llu more %s", rate->left_out, what);
+    *rate = (struct log_rate){0};
+}
+
 void err_trace(const char *file, int line, const char *call)
 {
     log_debug("trace=%s:%d call=%s", file, line, call);

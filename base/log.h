@@ -17,6 +17,16 @@ void log_context(const char *context);
 /* The message is free text or key=value pairs; ts, level, host and rank are added. */
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* For what others can cause as often as they like: a warning a second at most, and how many were
+ * left out before it. Zero: none yet. One thread at a time. */
+struct log_rate {
+    double next_s;
+    unsigned long long left_out;
+};
+void log_warn_rate(struct log_rate *rate, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Tells of those that were left out since the last one, if any: "12 more " and `what`. */
+void log_rate_end(struct log_rate *rate, const char *what);
+
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TICK_MS       100
+#define LISTEN_S      0.1  /* of a turn, however much there is to hear */
 #define LEAVING_MS    10   /* while the end of a process is all that is waited for */
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
 #define TELL_AFTER_S  2.0  /* what is killed is usually gone in less */
@@ -133,14 +134,13 @@ static void heed_stops(struct loop *loop)
     }
 }
 
-/* Hears everything there is; waits a tick for the first. */
+/* Hears what there is, for a while: whoever floods the socket must not keep us from anything else.
+ * ZeroMQ hears its peers in turn, so the gang is heard beside them. */
 static enum err listen_all(struct loop *loop, int timeout_ms)
 {
-    enum err err = ERR_OK;
-    while (err == ERR_OK) {
-        err = listen_once(loop, timeout_ms);
-        timeout_ms = 0;
-    }
+    enum err err = listen_once(loop, timeout_ms);
+    for (double end = clock_seconds() + LISTEN_S; err == ERR_OK && clock_seconds() < end;)
+        err = listen_once(loop, 0);
     return err == ERR_AGAIN ? ERR_OK : err;
 }
 
@@ -263,6 +263,8 @@ out:
     err = end_gang(loop, err);
     err = forget_budgets(loop, err);
     close_socket(loop);
+    log_rate_end(&loop->refused, "messages were refused");
+    log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
     close_mpi(loop);
     (void)sweep_leftovers();
     liveness_fini(&loop->gang.liveness);

@@ -138,8 +138,8 @@ static enum err hear_checkpoint(struct loop *loop, const Gw__CheckpointSaved *sa
     struct gang *gang = &loop->gang;
     struct hash content;
     if (!hash_parse(saved->content, &content)) {
-        log_warn("gang of %s: a checkpoint named \"%.80s\" is refused", gang->lease.name,
-                 saved->content);
+        log_warn_rate(&loop->refused, "gang of %s: a checkpoint named \"%.80s\" is refused",
+                      gang->lease.name, saved->content);
         return ERR_OK;
     }
     TRY(journal_checkpoint(loop->cfg->journal, &gang->lease, saved->step, gang->progress.steps,
@@ -310,22 +310,22 @@ enum err listen_once(struct loop *loop, int timeout_ms)
     if (err == ERR_AGAIN)
         return err;
     if (err != ERR_OK) {
-        log_warn("a message was refused: %s", err_text());
+        log_warn_rate(&loop->refused, "a message was refused: %s", err_text());
         return ERR_OK;
     }
     Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
     if (!message || !is_token(loop, message->token)) {
-        log_warn("a message of %zu bytes was refused: %s", received.size_bytes,
-                 message ? "it is not from a gang of this run" : "it cannot be read");
+        log_warn_rate(&loop->refused, "a message of %zu bytes was refused: %s", received.size_bytes,
+                      message ? "it is not from a gang of this run" : "it cannot be read");
     } else if (!gang->is_running || message->lease_epoch != gang->lease.epoch) {
-        log_warn("a gang with the old lease %llu is sent away",
-                 (unsigned long long)message->lease_epoch);
+        log_warn_rate(&loop->sent_away, "a gang with the old lease %llu is sent away",
+                      (unsigned long long)message->lease_epoch);
         tell_bye(loop, &received.peer, message->lease_epoch, "another gang has this stage");
     } else if (message->body_case == GW__FROM_WORKER__BODY_RANK_ALIVE) {
         gang_hear_rank(gang, message->rank_alive, clock_seconds());
     } else if (!is_of_lease(&gang->lease, message)) {
-        log_warn("gang of %s: a report on stage \"%.60s\" is refused", gang->lease.name,
-                 stage_of(message));
+        log_warn_rate(&loop->refused, "gang of %s: a report on stage \"%.60s\" is refused",
+                      gang->lease.name, stage_of(message));
     } else {
         gang_heard(gang, clock_seconds());
         err = hear(loop, &received.peer, message);

@@ -88,6 +88,43 @@ static void lines_of_threads_do_not_mix(void **state)
     mem_free(text);
 }
 
+#define FLOOD 100000
+
+static void flood(void)
+{
+    struct log_rate rate = {0};
+    for (int i = 0; i < FLOOD; i++)
+        log_warn_rate(&rate, "message %d was refused", i);
+    log_rate_end(&rate, "messages were refused");
+    log_rate_end(&rate, "messages were refused");
+}
+
+/* The number in front of some words of the line; 0 where they are not in it. */
+static unsigned long long number_before(const char *line, const char *words)
+{
+    const char *at = strstr(line, words);
+    while (at && at > line && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return at ? strtoull(at, NULL, 10) : 0;
+}
+
+static void a_flood_is_a_line_a_second_and_its_count(void **state)
+{
+    char *text = NULL, *rest = NULL;
+    unsigned long long lines = 0, left_out = 0;
+    double start = clock_seconds();
+    hear(*state, flood, &text);
+    double seconds = clock_seconds() - start;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        left_out += number_before(line, " more before it");
+        left_out += number_before(line, " more messages were refused");
+        lines += strstr(line, " was refused") != NULL;
+    }
+    assert_true(lines >= 1 && (double)lines <= 1 + seconds);
+    assert_int_equal(lines + left_out, FLOOD);
+    mem_free(text);
+}
+
 static void clocks_run_forward_and_agree(void **state)
 {
     (void)state;
@@ -107,6 +144,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_line_carries_who_when_and_what, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(lines_of_threads_do_not_mix, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(a_flood_is_a_line_a_second_and_its_count, scratch_make,
+                                        scratch_remove),
         cmocka_unit_test(clocks_run_forward_and_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,13 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "tests/scheduler/flood.h"
 #include "tests/scheduler/puppet.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 /* Ends the run as a person would; the gang answers as it should. */
 static void stop_run(struct puppet *puppet)
@@ -167,6 +173,61 @@ static void others_do_not_take_the_gang_s_place(void **state)
     puppet_free(&puppet);
 }
 
+static struct flood strangers;
+
+static void let_strangers_in(void *own)
+{
+    struct stage_set *set = own;
+    char endpoint[SET_ENDPOINT];
+    if (atomic_load(&strangers.shared->is_open))
+        return;
+    set_endpoint(set->cfg.journal, endpoint);
+    flood_open(&strangers, endpoint);
+}
+
+/* Standard error goes into a file of the set's folder; returns what it was. */
+static int catch_log(const struct stage_set *set)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/stderr", set->folder);
+    int kept = dup(STDERR_FILENO), file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(file, STDERR_FILENO);
+    close(file);
+    return kept;
+}
+
+static int release_log(const struct stage_set *set, int kept)
+{
+    char *path = file_join(set->folder, "stderr"), *log = NULL;
+    size_t size = 0;
+    int lines = 0;
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_int_equal(file_read(path, (size_t)1 << 32, &log, &size), ERR_OK);
+    for (const char *at = log; (at = strstr(at, "refused")); at++)
+        lines++;
+    mem_free(log);
+    mem_free(path);
+    return lines;
+}
+
+static void strangers_that_flood_the_socket_hold_nobody_up(void **state)
+{
+    struct stage_set *set = *state;
+    set->view.tick = let_strangers_in;
+    flood_start(&strangers);
+    int kept = catch_log(set);
+    double start = clock_seconds();
+    enum err err = set_run(set);
+    double seconds = clock_seconds() - start;
+    int lines = release_log(set, kept);
+    assert_true(flood_end(&strangers) > 1000); /* to the end of the run */
+    assert_int_equal(err, ERR_OK);
+    if (lines < 1 || lines > seconds + 2)
+        fail_msg("%d lines in %.1f s", lines, seconds);
+    set_expect_done(set);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -177,6 +238,7 @@ int main(void)
         TEST(a_gang_that_connects_again_is_answered_there),
         TEST(a_gang_whose_hello_was_lost_is_answered),
         TEST(others_do_not_take_the_gang_s_place),
+        TEST(strangers_that_flood_the_socket_hold_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
