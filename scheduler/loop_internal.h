@@ -28,7 +28,7 @@ struct loop {
     char first_text[JOURNAL_TEXT];
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
     bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
-    struct log_rate refused, sent_away; /* messages */
+    struct log_rate refused, sent_away;   /* messages */
     uint8_t bytes[PROTOCOL_MAX_BYTES];
 };
 

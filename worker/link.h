@@ -24,7 +24,7 @@
 struct link;
 
 struct link_cfg {
-    const char *endpoint; /* "ipc:///..." or "tcp://127.0.0.1:..." */
+    const char *endpoint; /* "ipc:///..." */
     const char *token;
     uint64_t lease_epoch;
     int ranks;

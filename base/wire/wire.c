@@ -11,6 +11,7 @@
 
 #define QUEUE_LENGTH   1000
 #define HANDSHAKE_MS   5000
+#define SKIP_FRAMES    64 /* of a malformed message, in one receive */
 #define MONITOR_SOCKET "inproc://wire-monitor"
 
 static const uint8_t magic[4] = {'G', 'L', 'O', 'W'};
@@ -24,6 +25,7 @@ struct wire {
     struct zap *zap;
     zmq_msg_t frame; /* the message last received: what its payload is borrowed from */
     uint8_t *outgoing;
+    bool is_skipping; /* the rest of a malformed message */
     int connections;
     char endpoint[WIRE_ENDPOINT];
 };
@@ -132,6 +134,15 @@ out:
     return err;
 }
 
+/* Only what stays on the machine, in a folder or a process of ours, may go unencrypted. */
+static enum err check_secrecy(const struct wire_cfg *cfg)
+{
+    if (cfg->curve || strncmp(cfg->endpoint, "ipc://", 6) == 0 ||
+        strncmp(cfg->endpoint, "inproc://", 9) == 0)
+        return ERR_OK;
+    return err_set(ERR_CONFIG, "%s: without keys (CURVE) only ipc:// is spoken", cfg->endpoint);
+}
+
 static enum err attach(struct wire *wire, const char *endpoint)
 {
     int rc = wire->role == WIRE_SERVER ? zmq_bind(wire->socket, endpoint)
@@ -159,6 +170,7 @@ enum err wire_open(const struct wire_cfg *cfg, struct wire **wire)
     zmq_msg_init(&made->frame);
     made->outgoing = mem_alloc(WIRE_HEADER_BYTES + cfg->max_payload_bytes);
     TRY(FAULT("wire.open"));
+    TRY(check_secrecy(cfg));
     made->context = zmq_ctx_new();
     if (!made->context)
         TRY(err_set(ERR_IO, "ZeroMQ: %s", zmq_strerror(zmq_errno())));
@@ -270,11 +282,22 @@ static bool wait_readable(struct wire *wire, int timeout_ms)
     }
 }
 
-/* Reads the frames of one message: [peer] frame, nothing more. What is left of a malformed one is
- * skipped, so that the next receive starts at a message. */
+/* What is left of a malformed message, so that the next receive starts at one; of a long one a
+ * piece at a time, since a peer decides how long it is. */
+static void skip_frames(struct wire *wire)
+{
+    wire->is_skipping = zmq_msg_more(&wire->frame);
+    for (int i = 0; i < SKIP_FRAMES && wire->is_skipping; i++)
+        wire->is_skipping = zmq_msg_recv(&wire->frame, wire->socket, ZMQ_DONTWAIT) >= 0 &&
+                            zmq_msg_more(&wire->frame);
+}
+
+/* Reads the frames of one message: [peer] frame, nothing more. */
 static enum err read_frames(struct wire *wire, struct wire_message *message)
 {
     enum err err = ERR_OK;
+    if (wire->is_skipping)
+        TRY(err_set(ERR_DATA, "message of very many frames"));
     if (wire->role == WIRE_SERVER) {
         TRY(ZMQ(zmq_msg_recv(&wire->frame, wire->socket, ZMQ_DONTWAIT)));
         size_t size = zmq_msg_size(&wire->frame);
@@ -289,9 +312,8 @@ static enum err read_frames(struct wire *wire, struct wire_message *message)
     TRY(wire_frame_read(zmq_msg_data(&wire->frame), zmq_msg_size(&wire->frame), wire->format,
                         &message->payload, &message->size_bytes));
 out:
-    while (err == ERR_DATA && zmq_msg_more(&wire->frame) &&
-           zmq_msg_recv(&wire->frame, wire->socket, ZMQ_DONTWAIT) >= 0)
-        continue;
+    if (err == ERR_DATA)
+        skip_frames(wire);
     return err;
 }
 

@@ -1,8 +1,10 @@
 /* Messages between processes: ZeroMQ's ROUTER (server, many peers) and DEALER (client, one peer),
  * the only includer of zmq.h. A message is one frame: a header (magic, format version, size) and a
  * payload nobody here looks into. What does not fit is refused: a larger frame closes the peer's
- * connection, a malformed one is ERR_DATA and the socket lives on. Sending never waits. A wire
- * belongs to one thread; it may move between threads with a barrier in between. */
+ * connection, a malformed one is ERR_DATA and the socket lives on. ZeroMQ itself keeps a message of
+ * many frames until its last one comes: only whoever may connect (ipc:// in a folder of ours, or a
+ * listed key) can make it grow. Sending never waits. A wire belongs to one thread; it may move
+ * between threads with a barrier in between. */
 #ifndef BASE_WIRE_WIRE_H
 #define BASE_WIRE_WIRE_H
 
@@ -20,12 +22,13 @@ enum wire_role { WIRE_SERVER, WIRE_CLIENT };
 
 struct wire_cfg {
     enum wire_role role;
-    const char *endpoint; /* "ipc:///folder/socket", "tcp://127.0.0.1:*" (any free port) */
-    uint32_t format;      /* version of the payloads: another one is refused */
+    /* "ipc:///folder/socket"; with keys "tcp://127.0.0.1:*" too (any free port) */
+    const char *endpoint;
+    uint32_t format; /* version of the payloads: another one is refused */
     size_t max_payload_bytes;
     int linger_ms; /* how long close waits for messages that were not sent yet */
     int wake_fd;   /* when readable, wire_receive returns ERR_AGAIN at once; -1: none */
-    const struct wire_curve *curve; /* NULL: plain */
+    const struct wire_curve *curve; /* NULL: plain, which only ipc:// and inproc:// may be */
 };
 
 struct wire_peer { /* who a message came from; stays valid as long as its connection */
@@ -41,7 +44,8 @@ struct wire_message {
 
 struct wire;
 
-/* ERR_UNAVAILABLE (address in use, folder missing), ERR_CONFIG (a bad endpoint or key), ERR_IO. A
+/* ERR_UNAVAILABLE (address in use, folder missing), ERR_CONFIG (a bad endpoint or key, or a plain
+ * wire that would leave the machine), ERR_IO. A
  * client returns before it is connected: messages wait for the server. Returns owned. */
 MUST_CHECK enum err wire_open(const struct wire_cfg *cfg, struct wire **wire);
 void wire_close(struct wire **wire); /* accepts NULL */
@@ -56,7 +60,7 @@ int wire_connections(const struct wire *wire);
 MUST_CHECK enum err wire_send(struct wire *wire, const struct wire_peer *peer, const void *payload,
                               size_t size_bytes);
 /* ERR_AGAIN: nothing for timeout_ms, a signal came, or wake_fd is readable. ERR_DATA: a message was
- * refused (err_text says why), others may wait behind it. */
+ * refused (err_text says why; a very long one piece by piece), others may wait behind it. */
 MUST_CHECK enum err wire_receive(struct wire *wire, int timeout_ms, struct wire_message *message);
 
 /* The frame as bytes: what the tests and the fuzzer take apart. frame: WIRE_HEADER_BYTES written.

@@ -13,7 +13,7 @@ struct flood {
         char endpoint[512]; /* written before is_open */
         atomic_bool is_open;
         atomic_ullong sent;
-    } *shared;
+    } * shared;
 };
 
 /* Before the loop runs; they wait for flood_open(). */

@@ -94,16 +94,63 @@ static void a_question_and_its_answer_cross_the_wire(void **state)
     assert_null(server);
 }
 
+struct keys { /* of a server and its one client */
+    char server_public[WIRE_KEY_BYTES], server_secret[WIRE_KEY_BYTES];
+    char client_public[WIRE_KEY_BYTES], client_secret[WIRE_KEY_BYTES];
+    const char *allowed[1];
+    struct wire_curve server, client;
+};
+
+static void make_keys(struct keys *keys)
+{
+    assert_int_equal(wire_make_keys(keys->server_public, keys->server_secret), ERR_OK);
+    assert_int_equal(wire_make_keys(keys->client_public, keys->client_secret), ERR_OK);
+    keys->allowed[0] = keys->client_public;
+    keys->server = (struct wire_curve){.public_key = keys->server_public,
+                                       .secret_key = keys->server_secret,
+                                       .allowed = keys->allowed,
+                                       .allowed_count = 1};
+    keys->client = (struct wire_curve){.public_key = keys->client_public,
+                                       .secret_key = keys->client_secret,
+                                       .server_key = keys->server_public};
+}
+
+static struct wire *open_encrypted(enum wire_role role, const char *endpoint,
+                                   const struct wire_curve *curve)
+{
+    struct wire_cfg cfg = plain(role, endpoint);
+    cfg.curve = curve;
+    return open_wire(cfg);
+}
+
 static void a_server_on_any_free_port_says_which(void **state)
 {
     (void)state;
-    struct wire *server = open_wire(plain(WIRE_SERVER, "tcp://127.0.0.1:*"));
+    struct keys keys;
+    make_keys(&keys);
+    struct wire *server = open_encrypted(WIRE_SERVER, "tcp://127.0.0.1:*", &keys.server);
     assert_null(strchr(wire_endpoint(server), '*'));
-    struct wire *client = open_wire(plain(WIRE_CLIENT, wire_endpoint(server)));
+    struct wire *client = open_encrypted(WIRE_CLIENT, wire_endpoint(server), &keys.client);
     send_text(client, NULL, "here");
     expect_text(server, "here", NULL);
     wire_close(&client);
     wire_close(&server);
+}
+
+static void nothing_leaves_the_machine_unencrypted(void **state)
+{
+    struct place *place = *state;
+    static const char *const endpoints[] = {"tcp://127.0.0.1:*", "tcp://127.0.0.1:27199",
+                                            "ws://h:1", "udp://127.0.0.1:27199", " ipc:///x"};
+    struct wire *wire = NULL;
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++)
+        for (int role = WIRE_SERVER; role <= WIRE_CLIENT; role++) {
+            struct wire_cfg cfg = plain((enum wire_role)role, endpoints[i]);
+            assert_int_equal(wire_open(&cfg, &wire), ERR_CONFIG);
+            assert_non_null(strstr(err_text(), "CURVE"));
+        }
+    wire = open_wire(plain(WIRE_SERVER, place->endpoint));
+    wire_close(&wire);
 }
 
 static void nothing_to_read_is_try_again_after_the_timeout(void **state)
@@ -214,6 +261,33 @@ static void malformed_messages_are_refused_and_the_server_lives(void **state)
     wire_close(&server);
 }
 
+#define FRAMES 10000
+
+static void a_message_of_very_many_frames_is_refused_piece_by_piece(void **state)
+{
+    struct place *place = *state;
+    struct wire *server = open_wire(plain(WIRE_SERVER, place->endpoint));
+    struct wire_message message;
+    uint8_t good[WIRE_HEADER_BYTES + 2] = {0};
+    int pieces = 0;
+    enum err err = ERR_DATA;
+    wire_frame_write(FORMAT, 2, good);
+    int fd = connect_raw(place);
+    for (int i = 0; i < FRAMES; i++)
+        assert_true(raw_send_frame(fd, RAW_MORE, sizeof good, good, sizeof good));
+    assert_true(raw_send_frame(fd, RAW_LAST, sizeof good, good, sizeof good));
+    assert_true(raw_send_frame(fd, RAW_LAST, sizeof good, good, sizeof good));
+    for (; (err = wire_receive(server, 5000, &message)) == ERR_DATA; pieces++)
+        continue;
+    assert_int_equal(err, ERR_OK);
+    assert_int_equal(message.size_bytes, 2);
+    if (pieces < FRAMES / 100) /* each takes no longer than a hundred messages */
+        fail_msg("%d pieces", pieces);
+    assert_int_equal(wire_receive(server, 0, &message), ERR_AGAIN); /* none was taken for another */
+    close(fd);
+    wire_close(&server);
+}
+
 static void an_oversized_frame_costs_the_peer_its_connection(void **state)
 {
     struct place *place = *state;
@@ -284,38 +358,24 @@ static void the_frame_reader_accepts_only_exact_frames(void **state)
 
 static void curve_lets_in_the_listed_key_and_nobody_else(void **state)
 {
-    (void)state;
-    char server_public[WIRE_KEY_BYTES], server_secret[WIRE_KEY_BYTES];
-    char friend_public[WIRE_KEY_BYTES], friend_secret[WIRE_KEY_BYTES];
-    char stranger_public[WIRE_KEY_BYTES], stranger_secret[WIRE_KEY_BYTES];
-    assert_int_equal(wire_make_keys(server_public, server_secret), ERR_OK);
-    assert_int_equal(wire_make_keys(friend_public, friend_secret), ERR_OK);
-    assert_int_equal(wire_make_keys(stranger_public, stranger_secret), ERR_OK);
-    const char *allowed[] = {friend_public};
-    struct wire_curve door = {.public_key = server_public,
-                              .secret_key = server_secret,
-                              .allowed = allowed,
-                              .allowed_count = 1};
-    struct wire_cfg cfg = plain(WIRE_SERVER, "tcp://127.0.0.1:*");
-    cfg.curve = &door;
-    struct wire *server = open_wire(cfg);
-    struct wire_curve keys[2] = {{.public_key = stranger_public, .secret_key = stranger_secret},
-                                 {.public_key = friend_public, .secret_key = friend_secret}};
-    struct wire *clients[3];
-    for (int i = 0; i < 3; i++) {
-        struct wire_cfg client = plain(WIRE_CLIENT, wire_endpoint(server));
-        if (i < 2) {
-            keys[i].server_key = server_public;
-            client.curve = &keys[i];
-        } /* the third does not encrypt at all */
-        clients[i] = open_wire(client);
-        send_text(clients[i], NULL, i == 1 ? "friend" : "stranger");
-    }
+    struct place *place = *state;
+    struct keys keys, others;
+    make_keys(&keys);
+    make_keys(&others);
+    others.client.server_key = keys.server_public;
+    struct wire *server = open_encrypted(WIRE_SERVER, place->endpoint, &keys.server);
+    struct wire *stranger = open_encrypted(WIRE_CLIENT, place->endpoint, &others.client);
+    struct wire *friendly = open_encrypted(WIRE_CLIENT, place->endpoint, &keys.client);
+    struct wire *open = open_wire(plain(WIRE_CLIENT, place->endpoint));
+    send_text(stranger, NULL, "stranger");
+    send_text(open, NULL, "stranger");
+    send_text(friendly, NULL, "friend");
     expect_text(server, "friend", NULL);
     struct wire_message message;
     assert_int_equal(wire_receive(server, 300, &message), ERR_AGAIN);
-    for (int i = 0; i < 3; i++)
-        wire_close(&clients[i]);
+    wire_close(&stranger);
+    wire_close(&open);
+    wire_close(&friendly);
     wire_close(&server);
 }
 
@@ -341,12 +401,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_question_and_its_answer_cross_the_wire),
         TEST(a_server_on_any_free_port_says_which),
+        TEST(nothing_leaves_the_machine_unencrypted),
         TEST(nothing_to_read_is_try_again_after_the_timeout),
         TEST(a_wake_descriptor_ends_the_waiting),
         TEST(a_peer_that_left_is_an_error_not_a_silence),
         TEST(a_payload_above_the_limit_is_not_sent),
         TEST(another_format_is_refused_and_the_next_message_is_read),
         TEST(malformed_messages_are_refused_and_the_server_lives),
+        TEST(a_message_of_very_many_frames_is_refused_piece_by_piece),
         TEST(an_oversized_frame_costs_the_peer_its_connection),
         TEST(a_stranger_that_speaks_something_else_is_not_heard),
         TEST(the_frame_reader_accepts_only_exact_frames),
