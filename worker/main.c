@@ -2,7 +2,9 @@
  * from it; started by hand it runs one stage of a campaign. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/version/version.h"
+#include "scheduler/protocol.h"
 #include "worker/comm_mpi.h"
 #include "worker/serve.h"
 #include <getopt.h>
@@ -15,11 +17,13 @@
 #define DEADLINE_S    300.0
 
 static const char usage[] =
-    "usage: glowworm-worker [--connect ENDPOINT --token TOKEN --lease NUMBER]\n"
+    "usage: glowworm-worker [--connect ENDPOINT --token-file FILE --lease NUMBER]\n"
     "       glowworm-worker --campaign FILE --stage NAME[,NAME]... [--run FOLDER] [--set "
     "key=value]...\n"
-    "Without arguments the scheduler is found through the environment. Also: --deadline SECONDS\n"
-    "(how long a rank waits for the others), --debug, --version.\n";
+    "Without arguments the scheduler is found through the environment. A token comes from there\n"
+    "(GLOWWORM_TOKEN) or from a file of mode 0600. Also: --deadline SECONDS (how long a rank "
+    "waits\n"
+    "for the others), --debug, --version.\n";
 
 /* Requests to stop so far. The handler only counts; all ranks agree on it at a step boundary. */
 static volatile sig_atomic_t signals;
@@ -43,6 +47,7 @@ static void watch_signals(void)
 
 struct arguments {
     struct link_cfg link;
+    char token[128];
     struct serve_request request;
     struct campaign_override overrides[MAX_OVERRIDES];
     double deadline_s;
@@ -71,7 +76,12 @@ static enum err take_option(struct arguments *arguments, int option)
         arguments->link.endpoint = optarg;
         break;
     case 't':
-        arguments->link.token = optarg;
+        TRY(secret_read(optarg, arguments->token, sizeof arguments->token));
+        arguments->link.token = arguments->token;
+        break;
+    case 'T':
+        TRY(err_set(ERR_USAGE, "every user of a machine can read a token on a command line: "
+                               "use --token-file, or " PROTOCOL_TOKEN " in the environment"));
         break;
     case 'l':
         TRY(text_to_int(optarg, 0, 1L << 62, &lease));
@@ -107,17 +117,13 @@ out:
 
 static enum err parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
-                                            {"token", required_argument, NULL, 't'},
-                                            {"lease", required_argument, NULL, 'l'},
-                                            {"campaign", required_argument, NULL, 'f'},
-                                            {"stage", required_argument, NULL, 's'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"set", required_argument, NULL, 'o'},
-                                            {"deadline", required_argument, NULL, 'd'},
-                                            {"debug", no_argument, NULL, 'D'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"connect", required_argument, NULL, 'c'},  {"token-file", required_argument, NULL, 't'},
+        {"token", required_argument, NULL, 'T'},    {"lease", required_argument, NULL, 'l'},
+        {"campaign", required_argument, NULL, 'f'}, {"stage", required_argument, NULL, 's'},
+        {"run", required_argument, NULL, 'r'},      {"set", required_argument, NULL, 'o'},
+        {"deadline", required_argument, NULL, 'd'}, {"debug", no_argument, NULL, 'D'},
+        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     *arguments = (struct arguments){.deadline_s = DEADLINE_S, .level = LOG_INFO};
     arguments->request.overrides = arguments->overrides;
@@ -131,6 +137,19 @@ out:
     return err;
 }
 
+/* What the command line does not say is in the environment. */
+static enum err find_scheduler(struct link_cfg *link)
+{
+    if (!link->endpoint)
+        return link_from_environment(link);
+    if (!link->token)
+        link->token = getenv(PROTOCOL_TOKEN);
+    if (!link->token)
+        return err_set(ERR_USAGE,
+                       "--connect needs --token-file, or " PROTOCOL_TOKEN " in the environment");
+    return ERR_OK;
+}
+
 static enum err serve(struct arguments *arguments, struct comm *comm, struct rank_work *work)
 {
     enum err err = ERR_OK;
@@ -139,8 +158,7 @@ static enum err serve(struct arguments *arguments, struct comm *comm, struct ran
     if (arguments->request.campaign) {
         TRY(serve_request(&cfg, &arguments->request));
     } else {
-        if (!arguments->link.endpoint || !arguments->link.token)
-            TRY(link_from_environment(&arguments->link));
+        TRY(find_scheduler(&arguments->link));
         TRY(serve_scheduler(&cfg, &arguments->link));
     }
 out:
@@ -154,10 +172,10 @@ int main(int argc, char **argv)
     struct rank_work work = {0};
     file_open_standard();
     enum err err = parse(argc, argv, &arguments);
-    if (err == ERR_USAGE)
-        fprintf(stderr, "%s\n%s", err_text(), usage);
-    if (err != ERR_OK)
+    if (err != ERR_OK) {
+        fprintf(stderr, "%s\n%s", err_text(), err == ERR_USAGE ? usage : "");
         return err_exit_code(err);
+    }
     if (arguments.wants_version) {
         printf("glowworm-worker %s\n%s", version_text(), version_libraries());
         return 0;

@@ -1,0 +1,63 @@
+#include "base/secret.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err refuse(const char *path, const char *reason)
+{
+    return err_set(ERR_CONFIG, "%s %s", path, reason);
+}
+
+static enum err check_owner(const char *path, int file)
+{
+    struct stat status;
+    if (fstat(file, &status) != 0)
+        return err_set(ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return refuse(path, "is not a file");
+    if (status.st_uid != geteuid())
+        return refuse(path, "belongs to somebody else");
+    if (status.st_mode & 077)
+        return refuse(path, "can be read by others: chmod 600 it, and change what it holds");
+    return ERR_OK;
+}
+
+static enum err take_line(const char *path, const char *bytes, char *secret, size_t room)
+{
+    size_t size = strcspn(bytes, "\r\n");
+    if (size == 0)
+        return refuse(path, "is empty");
+    if (bytes[size + strspn(bytes + size, "\r\n")] != '\0')
+        return refuse(path, "holds more than one line");
+    if (size >= room)
+        return refuse(path, "holds a line that is too long");
+    memcpy(secret, bytes, size);
+    secret[size] = '\0';
+    return ERR_OK;
+}
+
+enum err secret_read(const char *path, char *secret, size_t room)
+{
+    enum err err = ERR_OK;
+    char *bytes = NULL;
+    size_t size = 0;
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0 && errno == ENOENT)
+        TRY(err_set(ERR_NOT_FOUND, "there is no file %s", path));
+    if (file < 0 && errno == ELOOP)
+        TRY(refuse(path, "is a link"));
+    if (file < 0)
+        TRY(err_set(ERR_IO, "%s: %s", path, strerror(errno)));
+    TRY(check_owner(path, file));
+    TRY(file_read_from(file, path, 4096, &bytes, &size));
+    TRY(take_line(path, bytes, secret, room));
+out:
+    mem_free(bytes);
+    if (file >= 0)
+        close(file);
+    return err;
+}
