@@ -16,6 +16,7 @@ struct row { /* one operation on one shape */
 static struct {
     const struct device_ops *ops; /* the device's own */
     struct device_ops timed;
+    void (*ended)(const char *name, double seconds);
     struct row rows[MAX_ROWS];
     int count;
 } layers;
@@ -24,6 +25,8 @@ static void add(const char *name, double start, double flops, double bytes)
 {
     double seconds = clock_seconds() - start;
     int i = 0;
+    if (layers.ended)
+        layers.ended(name, seconds);
     while (i < layers.count && strcmp(layers.rows[i].name, name) != 0)
         i++;
     if (i == MAX_ROWS)
@@ -193,8 +196,9 @@ static void zero(struct device *device, size_t size_bytes, void *memory)
     add("zero", start, 0, (double)size_bytes);
 }
 
-void layers_begin(struct device *device)
+void layers_begin(struct device *device, void (*ended)(const char *name, double seconds))
 {
+    layers.ended = ended;
     layers.ops = device->ops;
     layers.count = 0;
     memset(layers.rows, 0, sizeof layers.rows);

@@ -5,7 +5,8 @@
 
 #include "kernels/device.h"
 
-void layers_begin(struct device *device);
+/* ended: told of each operation behind it; or NULL. */
+void layers_begin(struct device *device, void (*ended)(const char *name, double seconds));
 /* Prints what was timed since, divided by `steps`, slowest first, and puts the table back. */
 void layers_end(struct device *device, int steps);
 

@@ -83,7 +83,7 @@ static enum err measure_layers(struct bench *bench)
     enum { STEPS = 3 };
     enum err err = ERR_OK;
     TRY(step(bench));
-    layers_begin(bench->device);
+    layers_begin(bench->device, NULL);
     for (int i = 0; i < STEPS; i++)
         TRY(step(bench));
     layers_end(bench->device, STEPS);
