@@ -33,8 +33,7 @@ void tile_plan_cut(struct tile_plan *plan, int columns, int jobs)
     plan->blocks = divide_up(columns, plan->width);
 }
 
-/* The first image of a group: groups hold whole multiples of a tile's images. */
-static int group_start(const struct tile_plan *plan, int group)
+int tile_group_image(const struct tile_plan *plan, int group)
 {
     int units = divide_up(plan->N, plan->images);
     int unit = (int)((long)units * group / plan->groups);
@@ -43,7 +42,7 @@ static int group_start(const struct tile_plan *plan, int group)
 
 struct tile tile_first(const struct tile_plan *plan, int group)
 {
-    int image = group_start(plan, group);
+    int image = tile_group_image(plan, group);
     return (struct tile){image, at_most(plan->images, plan->N - image), 0, plan->rows};
 }
 
@@ -55,7 +54,7 @@ bool tile_next(const struct tile_plan *plan, int group, struct tile *tile)
         return true;
     }
     int image = tile->image + tile->images;
-    if (image >= group_start(plan, group + 1))
+    if (image >= tile_group_image(plan, group + 1))
         return false;
     *tile = (struct tile){image, at_most(plan->images, plan->N - image), 0, plan->rows};
     return true;

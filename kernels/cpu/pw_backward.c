@@ -1,29 +1,14 @@
-#include "kernels/cpu/ops.h"
+#include "kernels/cpu/pw_backward.h"
 #include "kernels/cpu/pw.h"
 #include "kernels/cpu/rows.h"
-#include "kernels/cpu/tile.h"
 
 enum {
-    JOBS = 16,
-    FEW_JOBS = 4,         /* of few rows: every block of columns forms dz again */
-    ROWS_PER_GROUP = 256, /* fewer would spend more on adding up dw's partial sums than on dw */
-    LEAST_ROWS = 64       /* each tile adds to all of dw */
-};
-
-struct pw_backward {
-    struct tile_plan plan; /* its columns are those of C */
-    const struct conv *conv;
-    struct device *device;
-    const struct grad *dz;
-    struct view x;
-    struct channels dz_channels, x_channels, sink_channels;
-    const map_value *w;
-    struct panels packed; /* w: (K,C) by rows */
-    const struct grad_sink *sink;
-    bool streams;
-    float *dw;
-    float *partial_dw;    /* (groups,K,C); NULL with one group: straight to dw */
-    double *partial_sums; /* sink->sums: (groups,2,C); sink->gate_sums: that array itself */
+    JOBS = 16, /* whatever dw's parts weigh */
+    MOST_JOBS = 64,
+    PART_WEIGHTS = 1 << 17, /* of all parts of dw, beyond JOBS */
+    FEW_JOBS = 4,           /* of few rows: every block of columns forms dz again */
+    ROWS_PER_GROUP = 256,   /* fewer would spend more on adding up dw's partial sums than on dw */
+    LEAST_ROWS = 64         /* each tile adds to all of dw */
 };
 
 struct scratch {       /* one thread's */
@@ -59,11 +44,6 @@ static size_t dz_bytes(const struct tile_plan *plan, int K)
     return cpu_aligned(by_columns_bytes(plan, K)) + by_rows;
 }
 
-static size_t strip_bytes(const struct tile_plan *plan)
-{
-    return (size_t)tile_plan_rows(plan) * STRIP * sizeof(float);
-}
-
 static struct scratch scratch_carve(const struct pw_backward *op, int thread)
 {
     int rows = tile_plan_rows(&op->plan);
@@ -76,7 +56,7 @@ static struct scratch scratch_carve(const struct pw_backward *op, int thread)
     scratch.dz.by_rows = panels_by_rows(dz, rows);
     scratch.x.by_rows =
         panels_by_rows(cpu_carve(&memory, by_rows_bytes(&op->plan, op->plan.width)), rows);
-    scratch.strip = cpu_carve(&memory, strip_bytes(&op->plan));
+    scratch.strip = cpu_carve(&memory, pw_strip_bytes(&op->plan));
     return scratch;
 }
 
@@ -105,31 +85,43 @@ static void add_wgrad(const struct pw_backward *op, const struct tile_columns *a
     MAP_NAME(product_transposed)(&product);
 }
 
-/* Columns [c0,c1), at most a strip, of dx = dz w, then the sink. */
-static void send_dgrad(const struct pw_backward *op, const struct tile *tile, int group, int c0,
-                       int c1, struct scratch *scratch)
+void MAP_NAME(pw_send_dgrad)(const struct pw_backward *op, const struct pw_dgrad *dgrad, int c0,
+                             int c1)
 {
+    const struct tile *tile = dgrad->tile;
     size_t C = (size_t)op->conv->in.C, at = tile_row(&op->plan, tile) * C + (size_t)c0;
     const struct grad_sink *sink = op->sink;
     struct tile_columns in = {&op->plan, tile, (int)C, c0, c1};
-    struct product product = {.a = scratch->dz.by_columns.start,
-                              .a_stride = scratch->dz.by_columns.stride,
+    struct product product = {.a = dgrad->dz,
+                              .a_stride = dgrad->dz_stride,
                               .b = op->packed.start + (size_t)(c0 / PANEL) * op->packed.stride,
                               .b_stride = op->packed.stride,
-                              .c = scratch->strip,
+                              .c = dgrad->strip,
                               .c_row = STRIP,
                               .rows = tile_rows(tile),
                               .columns = c1 - c0,
                               .depth = op->conv->K,
                               .out = {map_to(sink->q, at), NULL, C, op->streams},
-                              .prefetch = &scratch->prefetch};
+                              .prefetch = dgrad->prefetch};
     product.out.add = sink->add ? map_at(sink->add, at) : NULL;
     MAP_NAME(product)(&product);
-    if (sink->sums)
+    size_t part = sink->sums ? (size_t)dgrad->group * 2 * C : 0; /* of a gate: all images' */
+    if (sink->sums || sink->gate_sums)
         MAP_NAME(epilogue_sink_sums)
-    (&in, scratch->strip, sink, &op->sink_channels, op->partial_sums + (size_t)group * 2 * C);
-    else if (sink->gate_sums) MAP_NAME(epilogue_sink_sums)(&in, scratch->strip, sink,
-                                                           &op->sink_channels, op->partial_sums);
+    (&in, dgrad->strip, sink, &op->sink_channels, op->partial_sums + part);
+}
+
+void MAP_NAME(pw_clear_sums)(const struct pw_backward *op, int group, int c0, int c1)
+{
+    size_t C = (size_t)op->conv->in.C, bytes = (size_t)(c1 - c0) * sizeof *op->partial_sums;
+    const struct grad_sink *sink = op->sink;
+    size_t first = 2 * (size_t)group, count = 2; /* rows of C */
+    if (sink && sink->gate_sums) {
+        first = 3 * (size_t)tile_group_image(&op->plan, group);
+        count = 3 * (size_t)tile_group_image(&op->plan, group + 1) - first;
+    }
+    for (size_t i = first; sink && (sink->sums || sink->gate_sums) && i < first + count; i++)
+        memset(op->partial_sums + i * C + c0, 0, bytes);
 }
 
 static void plan_prefetch(const struct pw_backward *op, int group, struct tile tile, int columns,
@@ -165,19 +157,26 @@ static void backward_job(void *context, int i, int thread)
     end = end < C ? end : C;
     struct tile_columns out = {&op->plan, &tile, K, 0, K};
     struct tile_columns in = {&op->plan, &tile, C, c0, end};
+    struct pw_dgrad dgrad = {&tile,
+                             group,
+                             scratch.dz.by_columns.start,
+                             scratch.dz.by_columns.stride,
+                             scratch.strip,
+                             &scratch.prefetch};
+    MAP_NAME(pw_clear_sums)(op, group, c0, end);
     do {
         MAP_NAME(prologue_grad)(&out, op->dz, &op->dz_channels, &scratch.dz);
         MAP_NAME(prologue_view)(&in, &op->x, &op->x_channels, &scratch.x);
         plan_prefetch(op, group, tile, end - c0, &scratch.prefetch);
         add_wgrad(op, &in, &scratch, group);
         for (int c = c0; op->sink && c < end; c += STRIP)
-            send_dgrad(op, &tile, group, c, c + STRIP < end ? c + STRIP : end, &scratch);
+            MAP_NAME(pw_send_dgrad)(op, &dgrad, c, c + STRIP < end ? c + STRIP : end);
     } while (tile_next(&op->plan, group, &tile));
     if (op->streams)
         vec_stream_fence();
 }
 
-static void pack_job(void *context, int i, int thread)
+void MAP_NAME(pw_pack)(void *context, int i, int thread)
 {
     const struct pw_backward *op = context;
     (void)thread;
@@ -203,7 +202,9 @@ static void add_partial_row(void *context, int k, int thread)
 static struct tile_plan plan_of(const struct conv *conv)
 {
     size_t most_groups = pw_rows(conv) / ROWS_PER_GROUP > 1 ? pw_rows(conv) / ROWS_PER_GROUP : 1;
-    int groups = most_groups < JOBS ? (int)most_groups : JOBS;
+    size_t light = PART_WEIGHTS / ((size_t)conv->K * (size_t)conv->in.C);
+    size_t jobs = light < JOBS ? JOBS : light > MOST_JOBS ? MOST_JOBS : light;
+    int groups = (int)(most_groups < jobs ? most_groups : jobs);
     struct tile_plan plan =
         tile_plan_make(conv->in, pw_tile_rows(conv, LEAST_ROWS), conv->in.C, groups);
     tile_plan_cut(&plan, conv->in.C, plan.groups < FEW_JOBS ? FEW_JOBS : 1);
@@ -222,50 +223,60 @@ static size_t partial_sums_bytes(const struct tile_plan *plan, const struct conv
     return (size_t)plan->groups * 2 * (size_t)conv->in.C * sizeof(double);
 }
 
-static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *conv)
+size_t MAP_NAME(pw_shared_bytes)(const struct tile_plan *plan, const struct conv *conv)
 {
     int C = conv->in.C, K = conv->K;
+    return 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
+           cpu_aligned(packed_bytes(conv)) + cpu_aligned(partial_sums_bytes(plan, conv));
+}
+
+static struct cpu_need need_of(const struct tile_plan *plan, const struct conv *conv)
+{
     return (struct cpu_need){
-        .scratch_bytes =
-            dz_bytes(plan, K) + cpu_aligned(by_rows_bytes(plan, plan->width)) + strip_bytes(plan),
+        .scratch_bytes = dz_bytes(plan, conv->K) + cpu_aligned(by_rows_bytes(plan, plan->width)) +
+                         pw_strip_bytes(plan),
         .activated_bytes = by_rows_bytes(plan, plan->width),
-        .shared_bytes = 2 * cpu_aligned(channels_bytes(C)) + cpu_aligned(channels_bytes(K)) +
-                        cpu_aligned(packed_bytes(conv)) +
-                        cpu_aligned(partial_dw_bytes(plan, conv)) + partial_sums_bytes(plan, conv)};
+        .shared_bytes = MAP_NAME(pw_shared_bytes)(plan, conv) + partial_dw_bytes(plan, conv)};
 }
 
 struct cpu_need MAP_NAME(pw_backward_need)(const struct work *work)
 {
     struct tile_plan plan = plan_of(&work->conv);
-    return need_of(&plan, &work->conv);
+    return MAP_NAME(pw_is_few)(&work->conv) ? MAP_NAME(pw_few_need)(&work->conv)
+                                            : need_of(&plan, &work->conv);
 }
 
-/* Carves the shared block and fills the per-channel numbers. */
-static void carve_shared(struct pw_backward *op)
+void MAP_NAME(pw_carve_shared)(struct pw_backward *op, char **shared)
 {
     int C = op->conv->in.C, K = op->conv->K;
     const struct view none = {.z = NULL}, *of = op->sink ? &op->sink->of : &none;
-    size_t dw_bytes = partial_dw_bytes(&op->plan, op->conv);
-    char *shared = cpu_shared(op->device);
-    op->x_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, &op->x, NULL);
-    op->sink_channels = channels_init(cpu_carve(&shared, channels_bytes(C)), C, of, NULL);
-    op->dz_channels = channels_init(cpu_carve(&shared, channels_bytes(K)), K, &op->dz->of, op->dz);
-    op->packed = panels_by_rows(cpu_carve(&shared, packed_bytes(op->conv)), K);
-    op->partial_dw = dw_bytes ? cpu_carve(&shared, dw_bytes) : NULL;
-    op->partial_sums = cpu_carve(&shared, partial_sums_bytes(&op->plan, op->conv));
+    op->x_channels = channels_init(cpu_carve(shared, channels_bytes(C)), C, &op->x, NULL);
+    op->sink_channels = channels_init(cpu_carve(shared, channels_bytes(C)), C, of, NULL);
+    op->dz_channels = channels_init(cpu_carve(shared, channels_bytes(K)), K, &op->dz->of, op->dz);
+    op->packed = panels_by_rows(cpu_carve(shared, packed_bytes(op->conv)), K);
+    op->partial_sums = cpu_carve(shared, partial_sums_bytes(&op->plan, op->conv));
+    if (op->sink && op->sink->gate_sums)
+        op->partial_sums = op->sink->gate_sums;
 }
 
-/* Zeroes what the sink's sums are added to: the groups' parts, or the images' own. */
-static void clear_sums(struct pw_backward *op)
+static bool backward_in_groups(struct pw_backward *op)
 {
-    const struct grad_sink *sink = op->sink;
-    if (sink && sink->sums) {
-        memset(op->partial_sums, 0, partial_sums_bytes(&op->plan, op->conv));
-    } else if (sink && sink->gate_sums) {
-        size_t values = (size_t)op->conv->in.N * 3 * (size_t)op->conv->in.C;
-        op->partial_sums = sink->gate_sums;
-        memset(sink->gate_sums, 0, values * sizeof *sink->gate_sums);
-    }
+    const struct conv *conv = op->conv;
+    op->plan = plan_of(conv);
+    struct cpu_need need = need_of(&op->plan, conv);
+    if (!cpu_reserve(op->device, &(struct work){.kind = WORK_PW_BACKWARD, .conv = *conv}, &need))
+        return false;
+    char *shared = cpu_shared(op->device);
+    MAP_NAME(pw_carve_shared)(op, &shared);
+    if (partial_dw_bytes(&op->plan, conv) > 0)
+        op->partial_dw = cpu_carve(&shared, partial_dw_bytes(&op->plan, conv));
+    op->streams = op->sink && row_can_stream(op->sink->q, conv->in);
+    if (op->sink)
+        cpu_run(op->device, panel_count(conv->in.C), MAP_NAME(pw_pack), op);
+    cpu_run(op->device, tile_plan_jobs(&op->plan), backward_job, op);
+    if (op->partial_dw)
+        cpu_run(op->device, conv->K, add_partial_row, op);
+    return true;
 }
 
 void MAP_NAME(pw_backward)(struct device *device, const struct conv *conv, const struct grad *dz,
@@ -273,19 +284,8 @@ void MAP_NAME(pw_backward)(struct device *device, const struct conv *conv, const
 {
     struct pw_backward op = {
         .conv = conv, .device = device, .dz = dz, .x = x, .w = w, .sink = sink, .dw = dw};
-    op.plan = plan_of(conv);
-    struct cpu_need need = need_of(&op.plan, conv);
-    if (!cpu_reserve(device, &(struct work){.kind = WORK_PW_BACKWARD, .conv = *conv}, &need))
+    if (!(MAP_NAME(pw_is_few)(conv) ? MAP_NAME(pw_few_backward)(&op) : backward_in_groups(&op)))
         return;
-    carve_shared(&op);
-    clear_sums(&op);
-    if (sink) {
-        op.streams = row_can_stream(sink->q, conv->in);
-        cpu_run(device, panel_count(conv->in.C), pack_job, &op);
-    }
-    cpu_run(device, tile_plan_jobs(&op.plan), backward_job, &op);
-    if (op.partial_dw)
-        cpu_run(device, conv->K, add_partial_row, &op);
     ISA_NAME(sink_finish)(conv, op.plan.groups, op.partial_sums, sink);
     if (sink)
         device->traffic.gradient_bytes += pw_rows(conv) * (size_t)conv->in.C * sizeof(map_value);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Squeeze-excite is four small products of N rows; jobs are blocks of their columns. */
-enum { BLOCK = 80 };
+enum { BLOCK = 48 };
 
 struct se {
     const struct squeeze_excite *se;

@@ -38,6 +38,9 @@ static inline int tile_plan_rows(const struct tile_plan *plan)
     return plan->rows * plan->images;
 }
 
+/* The first image of a group, of the last's successor N: groups hold whole multiples of a tile's
+ * images. */
+int tile_group_image(const struct tile_plan *plan, int group);
 /* The first tile of a group, and the next one; false behind the group's last. */
 struct tile tile_first(const struct tile_plan *plan, int group);
 bool tile_next(const struct tile_plan *plan, int group, struct tile *tile);

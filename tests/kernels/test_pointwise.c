@@ -201,20 +201,26 @@ static void backward_is_the_plain_gradient(void **state)
     }
 }
 
-static void backward_takes_every_kind_of_gradient_and_sink(void **state)
+static void check_every_kind(const struct conv *conv)
 {
-    (void)state;
-    struct conv conv = {.in = {5, 7, 6, 24}, .K = 40, .R = 1, .S = 1, .ld = 28};
     for (int parts = 0; parts < 16; parts++)
         for (int adding = 0; adding < ADDINGS; adding++)
             for (int summing = 0; summing < SUMMINGS; summing++) {
                 struct fixture fixture = {.seed = (uint64_t)(parts + 3000) << 16};
-                struct backward back = {.conv = &conv, .adding = adding, .summing = summing};
-                back.x = fixture_view(&fixture, conv.in, acts[parts % 4], 0, summing == SUM_GATES);
+                struct backward back = {.conv = conv, .adding = adding, .summing = summing};
+                back.x = fixture_view(&fixture, conv->in, acts[parts % 4], 0, summing == SUM_GATES);
                 make_backward(&fixture, &back, parts);
                 check_backward(&fixture, &back);
                 fixture_fini(&fixture);
             }
+}
+
+/* Few rows of small maps, and maps that are cut. */
+static void backward_takes_every_kind_of_gradient_and_sink(void **state)
+{
+    (void)state;
+    check_every_kind(&(struct conv){.in = {5, 7, 6, 24}, .K = 40, .R = 1, .S = 1, .ld = 28});
+    check_every_kind(&(struct conv){.in = {2, 12, 11, 40}, .K = 24, .R = 1, .S = 1, .ld = 44});
 }
 
 /* Behind a residual sum the map read is the sum, while the sink is of the branch added last. */

@@ -180,12 +180,12 @@ static void finished_stages_of_earlier_programs_stay_finished(void **state)
 {
     (void)state;
     static const char *const keys[] = {
-        "teacher b1fee9993f40affc",       "kernel 77a1c29b43302e71",
-        "depth-1 9b30291832129009",       "depth-2 865b5e4f75b3a98a",
-        "width-1 bd7311b13aa79a95",       "width-2 284403a043aad416",
-        "evaluate 9ed6795010b27397",      "search 3686e3a2c502870b",
-        "compile-small 2ad1295b0f7bd500", "compile-best 299fff7c3e9ce1a2",
-        "report bf2123c51494685e"};
+        "teacher 51a161ba491c2bcc",       "kernel 75a5588cc96c9ca2",
+        "depth-1 37e58e9958043f58",       "depth-2 b24e84afeaf26fdf",
+        "width-1 ba793f1e1d28dacf",       "width-2 282906f58b9a8b29",
+        "evaluate d2b3fb1676a8b094",      "search 55ffd2d1aec9cc7c",
+        "compile-small 3248d5e45f34f077", "compile-best e7bac1f67dc433f2",
+        "report 1b98312e58dcd5c1"};
     struct made made;
     made_from(NULL, 0, &made);
     assert_int_equal(made.plan.stage_count, sizeof keys / sizeof *keys);
