@@ -24,6 +24,7 @@ void gang_hear_rank(struct gang *gang, const Gw__RankAlive *alive, double now_s)
 {
     struct rank_word word = {.rank = alive->rank > INT_MAX ? -1 : (int)alive->rank,
                              .work = alive->work,
+                             .polls = alive->polls,
                              .is_waiting = alive->is_waiting,
                              .host = alive->host,
                              .pid = alive->pid};

@@ -21,13 +21,15 @@ static void move(struct rank_seen *seen, const struct rank_word *word, double no
 {
     double pause_s = now_s - seen->moved_s, faded_s = FADING * seen->longest_s;
     bool is_work = word->work != seen->work;
-    if (!is_work && !word->is_waiting && !seen->is_waiting)
+    bool is_wait = word->polls != seen->polls || word->is_waiting || seen->is_waiting;
+    if (!is_work && !is_wait)
         return;
     if (is_work)
         seen->longest_s = pause_s > faded_s ? pause_s : faded_s;
     seen->has_moved = seen->has_moved || is_work;
     seen->moved_s = now_s;
     seen->work = word->work;
+    seen->polls = word->polls;
 }
 
 void liveness_hear(struct liveness *liveness, const struct rank_word *word, double now_s)
@@ -41,6 +43,7 @@ void liveness_hear(struct liveness *liveness, const struct rank_word *word, doub
     if (!seen->is_heard) {
         seen->moved_s = now_s;
         seen->work = word->work;
+        seen->polls = word->polls;
         seen->pid = word->pid;
         snprintf(seen->host, sizeof seen->host, "%s", word->host);
     }

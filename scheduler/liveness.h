@@ -11,7 +11,8 @@
 struct rank_word { /* borrowed */
     int rank;
     uint64_t work;   /* grows with the work; how much a step of it is does not matter */
-    bool is_waiting; /* for other ranks or the disk */
+    uint64_t polls;  /* grows while it waits for other ranks */
+    bool is_waiting; /* for the disk */
     const char *host;
     int64_t pid;
 };
@@ -21,7 +22,7 @@ struct rank_seen {
     bool has_moved; /* only then is standing still a bad sign: loading may take as long as it likes
                      */
     bool is_waiting;
-    uint64_t work;
+    uint64_t work, polls;
     double heard_s, moved_s;
     double longest_s; /* between two movements, lately: an old one fades */
     int64_t pid;

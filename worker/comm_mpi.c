@@ -32,12 +32,13 @@ static enum err check_mpi(int code, const char *call)
 
 /* Polls; gives the processor away while nothing happens, since loader and compute threads want it.
  */
-static enum err poll_all(struct comm *comm, int count, const char *what)
+static enum err wait_all(struct comm *comm, int count, const char *what)
 {
     struct mpi_comm *gang = comm->own;
     double start = clock_seconds();
     for (;;) {
         int is_done = 0;
+        atomic_fetch_add_explicit(&gang->work->polls, 1, memory_order_relaxed);
         enum err err =
             check_mpi(MPI_Testall(count, gang->requests, &is_done, MPI_STATUSES_IGNORE), what);
         double waited = clock_seconds() - start;
@@ -52,15 +53,6 @@ static enum err poll_all(struct comm *comm, int count, const char *what)
         else
             nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
     }
-}
-
-static enum err wait_all(struct comm *comm, int count, const char *what)
-{
-    const struct mpi_comm *gang = comm->own;
-    atomic_store(&gang->work->is_waiting, true);
-    enum err err = poll_all(comm, count, what);
-    atomic_store(&gang->work->is_waiting, false);
-    return err;
 }
 
 /* The end of every call: one that failed is the last. */

@@ -7,7 +7,7 @@
 #include "trainer/gang/comm.h"
 #include "trainer/gang/work.h"
 
-/* Joins the gang mpirun started (a gang of one without mpirun). work: says whether this rank waits
+/* Joins the gang mpirun started (a gang of one without mpirun). work: shows that this rank waits
  * for the others; borrowed until close. ERR_UNAVAILABLE. The caller calls comm->close(): it ends
  * MPI, and with it the chance to open again. */
 MUST_CHECK enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *comm);

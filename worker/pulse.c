@@ -29,6 +29,7 @@ static void say_alive(struct pulse *pulse)
     Gw__RankAlive alive = GW__RANK_ALIVE__INIT;
     alive.rank = (uint32_t)pulse->cfg.rank;
     alive.work = atomic_load(&pulse->cfg.work->done);
+    alive.polls = atomic_load(&pulse->cfg.work->polls);
     alive.is_waiting = atomic_load(&pulse->cfg.work->is_waiting);
     alive.host = pulse->host;
     alive.pid = getpid();

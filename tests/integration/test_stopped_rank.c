@@ -1,6 +1,6 @@
-/* A rank that is stopped (SIGSTOP) in a real gang: the scheduler names it and starts another gang,
- * and the result is that of an undisturbed run. And what runners and gangs that were killed leave
- * of their files. */
+/* A rank that is stopped (SIGSTOP) or hangs in a real gang: the scheduler names it and starts
+ * another gang, and the result is that of an undisturbed run. And what runners and gangs that were
+ * killed leave of their files. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/integration/scene.h"
@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -30,8 +32,9 @@ static pid_t find_rank(struct program *run, int rank)
     return ranks[rank];
 }
 
-/* Waits until the teacher has a checkpoint behind *step, and stops a rank of its gang. */
-static void stop_rank(struct scene *scene, struct program *run, int rank, uint64_t *step)
+/* A rank of the gang, once the teacher has a checkpoint behind *step. */
+static pid_t find_working_rank(struct scene *scene, struct program *run, const char *name, int rank,
+                               uint64_t *step)
 {
     struct position position = {0};
     struct hash content;
@@ -39,54 +42,101 @@ static void stop_rank(struct scene *scene, struct program *run, int rank, uint64
     pid_t pid = 0;
     while (program_runs(run, &code) && pid == 0) {
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-        if (scene_peek(scene, "stopped", "teacher/latest", &position, &content) &&
+        if (scene_peek(scene, name, "teacher/latest", &position, &content) &&
             position.step > *step && !position.is_final)
             pid = find_rank(run, rank);
     }
     if (pid == 0)
         fail_msg("the run ended before rank %d could be stopped:\n%s", rank, scene_log_end(scene));
-    kill(pid, SIGSTOP);
     *step = position.step;
+    return pid;
 }
 
-static void expect_named(const struct scene *scene, int rank)
+static void stop_rank(struct scene *scene, struct program *run, int rank, uint64_t *step)
+{
+    kill(find_working_rank(scene, run, "stopped", rank, step), SIGSTOP);
+}
+
+static void expect_named(const struct scene *scene, int rank, const char *what)
 {
     char words[64];
     char *log = scene_log(scene);
     snprintf(words, sizeof words, "ended by us: rank %d (process ", rank);
     const char *at = strstr(log, words);
-    if (!at || !strstr(at, "has been silent for"))
+    if (!at || !strstr(at, what))
         fail_msg("rank %d is not named:\n%s", rank, scene_log_end(scene));
     mem_free(log);
 }
+
+#define MAX_SETS 4
+
+/* `glowworm run` of the scene's campaign into this folder of it. */
+static struct program start_run(struct scene *scene, const char *name, const char *const *sets)
+{
+    char folder[400];
+    const char *words[5 + 2 * MAX_SETS + 1] = {GLOWWORM, "run", scene->campaign, "--run-folder",
+                                               folder};
+    snprintf(folder, sizeof folder, "%s/%s", scene->folder, name);
+    for (int i = 0; i < MAX_SETS && sets[i]; i++) {
+        words[5 + 2 * i] = "--set";
+        words[6 + 2 * i] = sets[i];
+    }
+    return program_start(words, scene->output, scene->log);
+}
+
+static const char *const sets[MAX_SETS] = {LONG, "resources.ranks=2", "resources.stall=4s"};
 
 static void a_stopped_rank_is_named_and_its_gang_replaced(void **state)
 {
     struct scene *scene = *state;
     static const char *const finals[] = {"teacher/final", "width-2/final"};
-    char folder[400], wanted[HASH_HEX_BYTES], got[HASH_HEX_BYTES];
+    char wanted[HASH_HEX_BYTES], got[HASH_HEX_BYTES];
     struct gang_cfg whole = {.run = "whole", .ranks = 1, .stages = SCENE_STAGES, .sets = {LONG}};
     uint64_t step = 0;
     assert_int_equal(scene_run(scene, &whole), 0);
-    snprintf(folder, sizeof folder, "%s/stopped", scene->folder);
-    const char *sets[] = {LONG, "resources.ranks=2", "resources.stall=4s"};
-    const char *words[5 + 2 * 4 + 1] = {GLOWWORM, "run", scene->campaign, "--run-folder", folder};
-    for (int i = 0; i < 4; i++) {
-        words[5 + 2 * i] = "--set";
-        words[6 + 2 * i] = sets[i];
-    }
-    struct program run = program_start(words, scene->output, scene->log);
+    struct program run = start_run(scene, "stopped", sets);
     stop_rank(scene, &run, 1, &step);
     stop_rank(scene, &run, 0, &step); /* of the gang that took its place */
     if (program_wait(&run, SCENE_WAIT_S) != 0)
         fail_msg("the run does not end well:\n%s", scene_log_end(scene));
-    expect_named(scene, 0);
-    expect_named(scene, 1);
+    expect_named(scene, 0, "has been silent for");
+    expect_named(scene, 1, "has been silent for");
     for (int i = 0; i < 2; i++) {
         scene_content(scene, "whole", finals[i], wanted);
         scene_content(scene, "stopped", finals[i], got);
         assert_string_equal(got, wanted);
     }
+}
+
+/* Its main thread stands still, the others go on; false: not allowed here. We are its tracer: what
+ * waits for its end does so behind us. */
+static bool hang(pid_t rank)
+{
+    int status = 0;
+    return ptrace(PTRACE_SEIZE, rank, NULL, NULL) == 0 &&
+           ptrace(PTRACE_INTERRUPT, rank, NULL, NULL) == 0 &&
+           waitpid(rank, &status, __WALL) == rank && WIFSTOPPED(status);
+}
+
+static void a_rank_that_hangs_is_named_and_its_gang_replaced(void **state)
+{
+    struct scene *scene = *state;
+    char wanted[HASH_HEX_BYTES], got[HASH_HEX_BYTES];
+    uint64_t step = 0;
+    int code = 0;
+    struct program run = start_run(scene, "hung", sets);
+    pid_t rank = find_working_rank(scene, &run, "hung", 1, &step);
+    bool is_hung = hang(rank);
+    while (is_hung && program_runs(&run, &code) && waitpid(rank, NULL, WNOHANG | __WALL) != rank)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    if (program_wait(&run, SCENE_WAIT_S) != 0)
+        fail_msg("the run does not end well:\n%s", scene_log_end(scene));
+    if (!is_hung)
+        skip();
+    expect_named(scene, 1, "has stood still for");
+    scene_content(scene, "stopped", "width-2/final", wanted);
+    scene_content(scene, "hung", "width-2/final", got);
+    assert_string_equal(got, wanted);
 }
 
 /* Where Open MPI keeps what this process needs, as its environment says. */
@@ -172,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_killed_run_leaves_is_swept_by_the_next),
         cmocka_unit_test(a_stopped_rank_is_named_and_its_gang_replaced),
+        cmocka_unit_test(a_rank_that_hangs_is_named_and_its_gang_replaced),
     };
     return cmocka_run_group_tests(tests, scene_make, scene_remove);
 }

@@ -26,11 +26,22 @@ static int tear_down(void **unused)
     return 0;
 }
 
+static void say_word(struct rank_word word, double now_s)
+{
+    word.host = "abacus";
+    word.pid = 100 + word.rank;
+    liveness_hear(&gang, &word, now_s);
+}
+
 static void say(int rank, uint64_t work, bool is_waiting, double now_s)
 {
-    struct rank_word word = {
-        .rank = rank, .work = work, .is_waiting = is_waiting, .host = "abacus", .pid = 100 + rank};
-    liveness_hear(&gang, &word, now_s);
+    say_word((struct rank_word){.rank = rank, .work = work, .is_waiting = is_waiting}, now_s);
+}
+
+/* It waits for another rank. */
+static void say_polls(int rank, uint64_t work, double now_s)
+{
+    say_word((struct rank_word){.rank = rank, .work = work, .polls = (uint64_t)now_s}, now_s);
 }
 
 /* Both ranks, once a second, one batch in `batch_s`; returns the time. */
@@ -64,7 +75,7 @@ static void a_silent_rank_is_named_not_the_one_that_waits_for_it(void **unused)
     double stopped_s = work(0, 100, 0.5);
     for (int i = 1; i <= 31; i++) {
         expect(-1, stopped_s + i - 1, "");
-        say(0, 1000, true, stopped_s + i);
+        say_polls(0, 1000, stopped_s + i);
     }
     expect(1, stopped_s + 31, "rank 1 (process 101 on abacus) has been silent for 31 s");
 }
@@ -73,7 +84,7 @@ static void a_rank_that_never_spoke_is_noticed_too(void **unused)
 {
     (void)unused;
     for (int i = 0; i <= 31; i++)
-        say(0, 1, true, i);
+        say_polls(0, 1, i);
     expect(1, 31, "rank 1 has said nothing for 31 s");
 }
 
@@ -82,10 +93,22 @@ static void a_rank_that_stands_still_is_named_not_the_one_that_waits_for_it(void
     (void)unused;
     double hung_s = work(0, 100, 0.5);
     for (int i = 1; i <= 31; i++) {
-        say(0, 1000, true, hung_s + i);
+        say_polls(0, 1000, hung_s + i);
         say(1, 1 + (uint64_t)(hung_s / 0.5), false, hung_s + i);
     }
     expect(1, hung_s + 31, "rank 1 (process 101 on abacus) has stood still for 31 s");
+}
+
+static void a_rank_that_hangs_while_it_waits_for_others_is_named_too(void **unused)
+{
+    (void)unused;
+    double hung_s = work(0, 100, 0.5);
+    say_word((struct rank_word){.rank = 1, .work = 1000, .polls = 1}, hung_s);
+    for (int i = 1; i <= 31; i++) {
+        say_polls(0, 1000, hung_s + i);
+        say_word((struct rank_word){.rank = 1, .work = 1000, .polls = 1}, hung_s + i);
+    }
+    expect(1, hung_s + 31, "has stood still for 31 s");
 }
 
 static void a_wait_that_ends_is_not_standing_still(void **unused)
@@ -148,6 +171,7 @@ int main(void)
         TEST(a_silent_rank_is_named_not_the_one_that_waits_for_it),
         TEST(a_rank_that_never_spoke_is_noticed_too),
         TEST(a_rank_that_stands_still_is_named_not_the_one_that_waits_for_it),
+        TEST(a_rank_that_hangs_while_it_waits_for_others_is_named_too),
         TEST(a_wait_that_ends_is_not_standing_still),
         TEST(batches_that_take_long_are_given_three_times_as_much),
         TEST(loading_may_take_long_and_is_forgotten_later),

@@ -47,7 +47,7 @@ static void expect(struct wire *wire, uint64_t work, bool is_waiting)
         Gw__FromWorker *message = hear(wire);
         const Gw__RankAlive alive = *message->rank_alive;
         gw__from_worker__free_unpacked(message, NULL);
-        if (alive.work == work && (bool)alive.is_waiting == is_waiting)
+        if (alive.work == work && alive.polls == 2 * work && (bool)alive.is_waiting == is_waiting)
             return;
     }
 }
@@ -69,6 +69,7 @@ static void a_rank_says_who_it_is_and_how_far_it_has_got(void **state)
     assert_true(message->rank_alive->host[0] != '\0');
     gw__from_worker__free_unpacked(message, NULL);
     atomic_fetch_add(&work.done, 5);
+    atomic_fetch_add(&work.polls, 10);
     expect(wire, 5, false);
     atomic_store(&work.is_waiting, true);
     expect(wire, 5, true);

@@ -158,7 +158,7 @@ static const struct knob campaign_knobs[] = {
      .low = 0, .high = 1e15, .unit = UNIT_BYTES,
      .help = "memory of a rank for images it measures again and again; what does not fit is loaded "
              "again for every sub-network"},
-    {"resources.stall", KNOB_REAL, FIELD(resources.stall_seconds), .fallback = "30s", .low = 1,
+    {"resources.stall", KNOB_REAL, FIELD(resources.stall_seconds), .fallback = "30s", .low = 3,
      .high = 1e6, .unit = UNIT_SECONDS,
      .help = "a rank silent for so long, or still for so long and three times its longest recent "
              "batch, is taken for hung, and its gang is started again"},
