@@ -52,6 +52,7 @@ static enum err save(struct training *training, bool is_final)
     double start = clock_seconds();
     if (training->bench->comm->rank != 0)
         return ERR_OK;
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WAITS);
     TRY(event_log_check(training->events));
     TRY(resume_save(&training->saving, &training->resume, is_final));
     training->saved_at = clock_seconds();
@@ -59,6 +60,7 @@ static enum err save(struct training *training, bool is_final)
     event_log_number(training->events, "seconds", training->saved_at - start);
     event_log_end(training->events);
 out:
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WORKS);
     return err;
 }
 
@@ -103,6 +105,14 @@ out:
     return err;
 }
 
+/* The run's folder may lie on a disk that does not answer now. */
+static void write_event(struct training *training)
+{
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WAITS);
+    event_log_end(training->events);
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WORKS);
+}
+
 static enum err open_events(struct training *training)
 {
     enum err err = ERR_OK;
@@ -118,7 +128,7 @@ static enum err open_events(struct training *training)
     event_log_number(training->events, "ranks", bench->comm->size);
     event_log_number(training->events, "threads", bench->blueprint.campaign->resources.threads);
     event_log_text(training->events, "lineage", bench->provenance.lineage);
-    event_log_end(training->events);
+    write_event(training);
 out:
     mem_free(path);
     return err;
@@ -167,7 +177,8 @@ static enum err open_images(struct training *training)
                                   .rank = bench->comm->rank,
                                   .size = bench->comm->size,
                                   .lr_schedule = &training->lr_schedule,
-                                  .first_step = training->resume.step};
+                                  .first_step = training->resume.step,
+                                  .work = reporter_work(&bench->reporter)};
     return sampler_create(&sampler, &training->sampler);
 }
 
@@ -207,8 +218,10 @@ out:
 
 static void close_parts(struct training *training)
 {
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WAITS);
     if (training->bench->store)
         checkpoint_finish(training->bench->store); /* it looks at what is closed here */
+    reporter_set_waiting(&training->bench->reporter, REPORTER_WORKS);
     resume_release(&training->saving);
     sampler_destroy(&training->sampler);
     grid_eval_destroy(&training->grid_eval);
@@ -255,7 +268,7 @@ static void report_step(struct training *training, double rate, const struct ste
     event_log_number(training->events, "images_per_s",
                      bench->blueprint.campaign->batch.global / seconds);
     event_log_number(training->events, "seconds", seconds);
-    event_log_end(training->events);
+    write_event(training);
     struct progress progress = {.step = done,
                                 .steps = training->lr_schedule.steps,
                                 .epoch = epoch,
@@ -370,7 +383,7 @@ static enum err write_end(struct training *training, const struct hash *content)
     event_log_text(training->events, "content", hex);
     event_log_number(training->events, "steps_here", (double)training->steps_here);
     event_log_json(training->events, "leaves_by_rank", text_get(&list));
-    event_log_end(training->events);
+    write_event(training);
 out:
     text_fini(&list);
     mem_free(all);

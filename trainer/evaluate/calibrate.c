@@ -57,6 +57,7 @@ static enum err choose_images(struct calibrate *calibrate)
                                        .positions = order,
                                        .count = cfg->set.images,
                                        .epoch = CALIBRATION_EPOCH,
+                                       .work = cfg->work,
                                        .own = cfg->own,
                                        .is_alive = cfg->is_alive};
     enum err err = eval_batches_create(&batches, &calibrate->batches);

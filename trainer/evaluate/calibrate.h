@@ -26,6 +26,7 @@ struct calibrate_cfg { /* all borrowed */
     const struct augment_cfg *augment;
     int loader_threads;
     struct batch_cache *cache; /* of the device and the data set */
+    struct rank_work *work;    /* as in prefetch_cfg */
     void *own;
     void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every batch */
 };

@@ -68,6 +68,7 @@ static enum err open_prefetch(struct eval_batches *batches, int first, void *ima
                                .first = (uint64_t)first,
                                .end = (uint64_t)batches->end,
                                .ahead = EVAL_BATCHES_AHEAD,
+                               .work = batches->cfg.work,
                                .images = images,
                                .own = batches,
                                .fill = fill};

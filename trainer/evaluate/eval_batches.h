@@ -18,6 +18,7 @@ struct eval_batches_cfg {
     const uint32_t *positions; /* (count) of loader.records; NULL: 0..count-1. Copied */
     uint32_t count;            /* images */
     uint64_t epoch;            /* of the augmentation's draws */
+    struct rank_work *work;    /* as in prefetch_cfg */
     void *own;
     void (*is_alive)(void *own); /* NULL: nobody listens. Called behind every leaf */
 };

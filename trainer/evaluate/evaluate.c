@@ -34,6 +34,7 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
                                                            .threads = cfg->loader_threads,
                                                            .max_batch = evaluate->cfg.micro},
                                                 .count = count,
+                                                .work = cfg->work,
                                                 .own = cfg->own,
                                                 .is_alive = cfg->is_alive};
     return eval_batches_create(&eval_batches_cfg, batches);

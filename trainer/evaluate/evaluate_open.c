@@ -27,6 +27,7 @@ enum err evaluate_open(const struct evaluate_parts *parts, struct activation_are
                                              .seed = campaign->seed,
                                              .augment = &splits->augment,
                                              .loader_threads = campaign->resources.loader_threads,
+                                             .work = reporter_work(parts->reporter),
                                              .own = parts->reporter,
                                              .is_alive = is_alive},
                                .holdout = splits->holdout,

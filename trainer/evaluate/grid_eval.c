@@ -77,7 +77,9 @@ static void write_event(struct grid_eval *grid_eval, uint64_t step, const json_t
                      (double)step / (double)grid_eval->cfg.lr_schedule->steps_per_epoch);
     event_log_text(grid_eval->cfg.events, "split", "holdout");
     event_log_json(grid_eval->cfg.events, "subnets", text);
+    reporter_set_waiting(grid_eval->cfg.parts.reporter, REPORTER_WAITS); /* for the disk */
     event_log_end(grid_eval->cfg.events);
+    reporter_set_waiting(grid_eval->cfg.parts.reporter, REPORTER_WORKS);
     free(text);
 }
 

@@ -82,6 +82,18 @@ static void bring(struct prefetch *prefetch, struct prefetched *prefetched)
     prefetched->uploaded = prefetch->uploaded;
 }
 
+/* What the loader's threads read may lie on a disk that does not answer now. */
+static enum err take_loaded(struct prefetch *prefetch, struct batch *batch)
+{
+    struct rank_work *work = prefetch->cfg.work;
+    if (work)
+        atomic_store(&work->is_waiting, true);
+    enum err err = loader_take(prefetch->loader, batch);
+    if (work)
+        atomic_store(&work->is_waiting, false);
+    return err;
+}
+
 enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
 {
     enum err err = ERR_OK;
@@ -89,7 +101,7 @@ enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
         BUG("batch %llu taken of a prefetch that ends at %llu", (unsigned long long)prefetch->taken,
             (unsigned long long)prefetch->cfg.end);
     TRY(ask_ahead(prefetch));
-    TRY(loader_take(prefetch->loader, &prefetched->host));
+    TRY(take_loaded(prefetch, &prefetched->host));
     prefetch->taken++;
     bring(prefetch, prefetched);
     TRY(ask_ahead(prefetch)); /* the threads work on while this batch is computed */

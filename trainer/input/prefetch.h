@@ -7,6 +7,7 @@
 
 #include "kernels/device.h"
 #include "trainer/data/loader.h"
+#include "trainer/gang/work.h"
 
 #define PREFETCH_AHEAD 6 /* fewer than the loader queues, so that asking never waits */
 
@@ -15,6 +16,7 @@ struct prefetch_cfg {
     struct loader_cfg loader; /* max_batch and max_resolution count here too; its device is ours */
     uint64_t first, end;      /* requests to come */
     int ahead;                /* batches prepared before they are taken; at most PREFETCH_AHEAD */
+    struct rank_work *work;   /* borrowed: shows that it waits for the loader; NULL: nobody looks */
     void *images; /* device: room for the largest batch's map. NULL: of the prefetch's own */
     void *own;
     /* Request number `index`: epoch, resolution, N and positions (room for max_batch). Called in

@@ -67,6 +67,7 @@ enum err sampler_create(const struct sampler_cfg *cfg, struct sampler **result)
         .first = cfg->first_step * sampler->mine,
         .end = cfg->lr_schedule->steps * sampler->mine,
         .ahead = PREFETCH_AHEAD,
+        .work = cfg->work,
         .own = sampler,
         .fill = fill};
     TRY(prefetch_create(&prefetch, &sampler->prefetch));

@@ -15,7 +15,8 @@ struct sampler_cfg { /* all borrowed, for the sampler's life */
     struct device *device;
     int rank, size; /* of the gang */
     const struct lr_schedule *lr_schedule;
-    uint64_t first_step; /* of the stage: where it goes on */
+    uint64_t first_step;    /* of the stage: where it goes on */
+    struct rank_work *work; /* as in prefetch_cfg */
 };
 
 struct sampler; /* a prefetch of this rank's micro-batches, step after step */

@@ -32,11 +32,16 @@ void reporter_is_alive(struct reporter *reporter)
         move(reporter);
 }
 
+struct rank_work *reporter_work(const struct reporter *reporter)
+{
+    return reporter->observer ? reporter->observer->work : NULL;
+}
+
 void reporter_set_waiting(const struct reporter *reporter, enum reporter_wait wait)
 {
-    const struct observer *observer = reporter->observer;
-    if (observer && observer->work)
-        atomic_store(&observer->work->is_waiting, wait == REPORTER_WAITS);
+    struct rank_work *work = reporter_work(reporter);
+    if (work)
+        atomic_store(&work->is_waiting, wait == REPORTER_WAITS);
 }
 
 void reporter_warn(const struct reporter *reporter, const char *text)

@@ -41,6 +41,8 @@ void reporter_is_alive(struct reporter *reporter);
 enum reporter_wait { REPORTER_WORKS, REPORTER_WAITS };
 /* Around a wait for the disk: it may take as long as the disk likes. */
 void reporter_set_waiting(const struct reporter *reporter, enum reporter_wait wait);
+/* What the waits of others show themselves in; NULL: nobody watches. Borrowed. */
+struct rank_work *reporter_work(const struct reporter *reporter);
 /* Rank 0 logs it and tells whoever listens: the work goes on, but a person should know. */
 void reporter_warn(const struct reporter *reporter, const char *text);
 void reporter_saved(const struct reporter *reporter, uint64_t step, const struct hash *content);
