@@ -9,6 +9,15 @@ double clock_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+#define LONGEST_TURN_S 5.0 /* on a loaded machine */
+
+double clock_gap(double *looked_s, double now_s)
+{
+    double gap_s = *looked_s > 0 ? now_s - *looked_s : 0;
+    *looked_s = now_s;
+    return gap_s > LONGEST_TURN_S ? gap_s : 0;
+}
+
 int64_t clock_wall_ms(void)
 {
     struct timespec now;

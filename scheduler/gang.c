@@ -1,4 +1,5 @@
 #include "scheduler/gang.h"
+#include "base/clock.h"
 #include "scheduler/protocol.h"
 #include <limits.h>
 #include <signal.h>
@@ -15,8 +16,20 @@ struct gang_limits gang_limits_default(void)
                                 .leave_s = 30};
 }
 
+static void skip_gap(struct gang *gang, double now_s)
+{
+    double gap_s = clock_gap(&gang->looked_s, now_s);
+    gang->started_s += gap_s;
+    gang->heard_s += gap_s;
+    gang->moved_s += gap_s;
+    if (gang->left_s > 0)
+        gang->left_s += gap_s;
+    liveness_skip(&gang->liveness, gap_s);
+}
+
 void gang_heard(struct gang *gang, double now_s)
 {
+    skip_gap(gang, now_s);
     gang->heard_s = now_s;
 }
 
@@ -28,6 +41,7 @@ void gang_hear_rank(struct gang *gang, const Gw__RankAlive *alive, double now_s)
                              .is_waiting = alive->is_waiting,
                              .host = alive->host,
                              .pid = alive->pid};
+    skip_gap(gang, now_s);
     liveness_hear(&gang->liveness, &word, now_s);
 }
 
@@ -87,6 +101,7 @@ static bool is_broken(const struct gang *gang, const struct gang_limits *limits,
 void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s)
 {
     char why[256];
+    skip_gap(gang, now_s);
     if (!gang->is_running || gang->is_killed)
         return;
     if (gang->left_s > 0 && now_s - gang->left_s > limits->leave_s) {

@@ -36,8 +36,9 @@ struct gang {
     bool has_peer;
     bool is_assigned; /* it has shown that the assignment came */
     double started_s, heard_s, moved_s;
-    double left_s; /* when its last word was said or a kill began; 0: not yet */
-    bool is_ended; /* the journal has its outcome */
+    double looked_s; /* when it was last heard or watched */
+    double left_s;   /* when its last word was said or a kill began; 0: not yet */
+    bool is_ended;   /* the journal has its outcome */
     bool has_progress;
     bool made_progress; /* a checkpoint of it counted */
     bool is_stop_asked, is_killed;
@@ -56,7 +57,7 @@ void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double n
 /* SIGKILL to the whole session; `why` and `code` are what the attempt ends with. */
 void gang_kill(struct gang *gang, enum err code, const char *why, double now_s);
 
-/* Kills a gang that broke a limit. */
+/* Kills a gang that broke a limit. Time in which we neither heard nor watched it does not count. */
 void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s);
 
 /* What the end of the process means when the gang has not said it itself: the error, and a sentence

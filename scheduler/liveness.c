@@ -32,6 +32,15 @@ static void move(struct rank_seen *seen, const struct rank_word *word, double no
     seen->polls = word->polls;
 }
 
+void liveness_skip(struct liveness *liveness, double seconds)
+{
+    liveness->begun_s += seconds;
+    for (int rank = 0; rank < liveness->count; rank++) {
+        liveness->ranks[rank].heard_s += seconds;
+        liveness->ranks[rank].moved_s += seconds;
+    }
+}
+
 void liveness_hear(struct liveness *liveness, const struct rank_word *word, double now_s)
 {
     if (word->rank < 0 || word->rank >= liveness->count)

@@ -38,6 +38,8 @@ struct liveness {
 void liveness_init(struct liveness *liveness, int ranks);
 void liveness_fini(struct liveness *liveness); /* accepts a zeroed one */
 
+/* Time in which nobody listened: it counts for no rank. */
+void liveness_skip(struct liveness *liveness, double seconds);
 /* A rank that is none of the gang's is not heard. */
 void liveness_hear(struct liveness *liveness, const struct rank_word *word, double now_s);
 

@@ -20,6 +20,7 @@ struct talk { /* the thread's own */
     double spoke_s;    /* our last message of the newest lease */
     double progress_s; /* our last progress */
     double lost_s;     /* when the scheduler was given up, 0: not */
+    double looked_s;
     uint8_t bytes[PROTOCOL_MAX_BYTES];
 };
 
@@ -263,7 +264,10 @@ static void listen_once(struct talk *talk, int timeout_ms)
 static void watch_silence(struct talk *talk)
 {
     struct link *link = talk->link;
-    double now = clock_seconds();
+    double now = clock_seconds(), gap_s = clock_gap(&talk->looked_s, now);
+    talk->heard_s += gap_s; /* the scheduler may have slept too */
+    if (talk->lost_s > 0)
+        talk->lost_s += gap_s;
     if (talk->lost_s == 0 && now - talk->heard_s > link->silence_s) {
         talk->lost_s = now;
         log_error("link: nothing heard from the scheduler for %.0f s; stopping", link->silence_s);

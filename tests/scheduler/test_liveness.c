@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "scheduler/liveness.h"
+#include "scheduler/gang.h"
 
 #define LIMIT_S 30.0
 
@@ -31,6 +31,12 @@ static void say_word(struct rank_word word, double now_s)
     word.host = "abacus";
     word.pid = 100 + word.rank;
     liveness_hear(&gang, &word, now_s);
+}
+
+static void expect_text(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
 }
 
 static void say(int rank, uint64_t work, bool is_waiting, double now_s)
@@ -164,6 +170,66 @@ static void words_of_a_rank_the_gang_does_not_have_are_not_heard(void **unused)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A gang of both ranks that was started at 1 s; each second of [from_s, to_s) the scheduler turns.
+ */
+static void turn(struct gang *started, double from_s, double to_s)
+{
+    const struct gang_limits limits = gang_limits_default();
+    for (double now_s = from_s; now_s < to_s; now_s++)
+        gang_watch(started, &limits, now_s);
+}
+
+static void say_all(struct gang *started, uint64_t work, double now_s)
+{
+    Gw__RankAlive alive = GW__RANK_ALIVE__INIT;
+    alive.work = work;
+    alive.host = "abacus";
+    gang_heard(started, now_s);
+    for (alive.rank = 0; alive.rank < 2; alive.rank++)
+        gang_hear_rank(started, &alive, now_s);
+}
+
+static struct gang start_gang(void)
+{
+    struct gang started = {
+        .is_running = true, .has_peer = true, .started_s = 1, .heard_s = 1, .moved_s = 1};
+    liveness_init(&started.liveness, 2);
+    for (int i = 1; i <= 10; i++) {
+        say_all(&started, (uint64_t)i, i);
+        turn(&started, i, i + 1);
+    }
+    return started;
+}
+
+static void while_the_machine_sleeps_no_gang_is_silent(void **unused)
+{
+    (void)unused;
+    struct gang started = start_gang();
+    turn(&started, 7210, 7240);
+    assert_false(started.is_killed);
+    turn(&started, 7240, 7242);
+    assert_true(started.is_killed);
+    expect_text(started.reason, "has been silent for 3");
+    liveness_fini(&started.liveness);
+}
+
+static void while_the_machine_sleeps_no_rank_stands_still(void **unused)
+{
+    (void)unused;
+    struct gang started = start_gang();
+    say_all(&started, 11, 7210); /* heard before anything else */
+    for (int i = 7211; i <= 7240; i++) {
+        say_all(&started, 11, i);
+        turn(&started, i, i + 1);
+        assert_false(started.is_killed);
+    }
+    say_all(&started, 11, 7241);
+    turn(&started, 7241, 7242);
+    assert_true(started.is_killed);
+    expect_text(started.reason, "has stood still for 31 s");
+    liveness_fini(&started.liveness);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +242,8 @@ int main(void)
         TEST(batches_that_take_long_are_given_three_times_as_much),
         TEST(loading_may_take_long_and_is_forgotten_later),
         TEST(words_of_a_rank_the_gang_does_not_have_are_not_heard),
+        TEST(while_the_machine_sleeps_no_gang_is_silent),
+        TEST(while_the_machine_sleeps_no_rank_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,9 +11,19 @@
 #include "base/clock.h"
 #include "tests/worker/scripted_scheduler.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #define PATIENCE_S 20.0
+
+static atomic_int slept_s; /* this machine, so far */
+
+double __wrap_clock_seconds(void);
+double __real_clock_seconds(void);
+double __wrap_clock_seconds(void)
+{
+    return __real_clock_seconds() + atomic_load(&slept_s);
+}
 
 static void begin(struct script *script, uint64_t lease_epoch, const char *stage)
 {
@@ -193,6 +203,18 @@ static void the_end_of_an_old_lease_ends_its_reports_and_not_the_gang(void **sta
     begin(script, 3, "depth-1");
 }
 
+/* The second heartbeat is of a turn behind the one that found the time passed. */
+static void a_gang_whose_machine_slept_has_not_lost_its_scheduler(void **state)
+{
+    struct script *script = *state;
+    begin(script, 1, "teacher");
+    atomic_fetch_add(&slept_s, 3600);
+    for (int i = 0; i < 2; i++)
+        script_hear(script, GW__FROM_WORKER__BODY_HEARTBEAT);
+    assert_false(link_is_lost(script->link));
+    assert_false(link_stop_requested(script->link));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, script_open, script_close)
 
 int main(void)
@@ -204,6 +226,7 @@ int main(void)
         TEST(a_stage_whose_lease_is_void_stops_and_reports_nothing_more),
         TEST(an_assignment_that_was_taken_back_is_not_begun),
         TEST(the_end_of_an_old_lease_ends_its_reports_and_not_the_gang),
+        TEST(a_gang_whose_machine_slept_has_not_lost_its_scheduler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
