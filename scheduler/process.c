@@ -190,6 +190,14 @@ static bool has_mark(long long pid, const char *mark)
 
 typedef bool visit_process(void *own, long long pid, char state); /* true: counts */
 
+/* Its number was given to another process, which happens when the session's last has gone. */
+static bool is_another(const struct process *session)
+{
+    struct proc_stat stat;
+    return session->started_ticks > 0 && read_stat(session->pid, &stat) &&
+           stat.started_ticks != session->started_ticks;
+}
+
 /* Living processes: of a session, or with a mark in their environment (the other one NULL). Returns
  * how many the visitor counts. */
 static int visit_all(const struct process *session, const char *mark, visit_process *visit,
@@ -197,6 +205,8 @@ static int visit_all(const struct process *session, const char *mark, visit_proc
 {
     int count = 0;
     struct dirent *entry;
+    if (session && is_another(session))
+        return 0;
     DIR *folder = opendir("/proc");
     while (folder && (entry = readdir(folder))) {
         struct proc_stat stat;

@@ -33,7 +33,8 @@ struct process_end {
 /* Does not wait. After the end the process is forgotten by the system; ask no more. */
 struct process_end process_poll(const struct process *process);
 
-/* A signal to every process of the session; returns how many there were. */
+/* A signal to every process of the session; returns how many there were. 0 when its number belongs
+ * to a later one. */
 int process_signal(const struct process *process, int signal);
 
 /* The living processes of the session, "4711 (state D), 4712 (state R)"; returns how many. One that

@@ -216,6 +216,17 @@ static void marked_processes_are_found_and_others_left_alone(void **state)
     await(&unmarked);
 }
 
+static void a_later_process_of_the_same_number_is_left_alone(void **state)
+{
+    char list[256];
+    struct process process = start(*state, "exec sleep 600", NULL), gone = process;
+    gone.started_ticks--;
+    assert_int_equal(process_signal(&gone, SIGKILL), 0);
+    assert_int_equal(process_list(&gone, list, sizeof list), 0);
+    assert_int_equal(process_signal(&process, SIGKILL), 1);
+    assert_int_equal(await(&process).signal, SIGKILL);
+}
+
 static void a_child_ends_with_its_parent(void **state)
 {
     char *log = file_join(*state, "log"), *bytes = NULL;
@@ -256,6 +267,7 @@ int main(void)
         TEST(what_may_pass_is_told_from_what_stays),
         TEST(living_processes_are_listed_with_their_states),
         TEST(marked_processes_are_found_and_others_left_alone),
+        TEST(a_later_process_of_the_same_number_is_left_alone),
         TEST(a_child_ends_with_its_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
