@@ -336,7 +336,7 @@ static enum err clear_machine(const struct attempt_record *record,
                  err_text());
         return ERR_OK;
     }
-    int lock = socket_folder_lock(record->socket_folder);
+    int lock = socket_folder_share(record->socket_folder);
     if (lock < 0 && errno == EWOULDBLOCK) {
         log_warn("stage %s is being run from another folder, of which this is a copy",
                  record->name);

@@ -17,15 +17,25 @@ const char *socket_folder_root(void)
     return root && root[0] == '/' && strlen(root) <= 60 ? root : "/tmp";
 }
 
-int socket_folder_lock(const char *folder)
+static int take_lock(const char *folder, int kind)
 {
     int lock = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0)
+    if (lock < 0 || flock(lock, kind | LOCK_NB) == 0)
         return lock;
     int reason = errno;
     close(lock);
     errno = reason;
     return -1;
+}
+
+int socket_folder_lock(const char *folder)
+{
+    return take_lock(folder, LOCK_EX);
+}
+
+int socket_folder_share(const char *folder)
+{
+    return take_lock(folder, LOCK_SH);
 }
 
 /* Whether the path still leads to what is locked. */
@@ -40,7 +50,8 @@ enum err socket_folder_make_at(const char *root, const char *prefix, char folder
                                int *lock)
 {
     for (int i = 0; i < TRIES; i++) { /* between the two steps it looks like a dead runner's */
-        snprintf(folder, JOURNAL_PATH, "%s/%sXXXXXX", root, prefix);
+        const char *slash = root[strlen(root) - 1] == '/' ? "" : "/"; /* as file_join() */
+        snprintf(folder, JOURNAL_PATH, "%s%s%sXXXXXX", root, slash, prefix);
         if (!mkdtemp(folder))
             break;
         *lock = socket_folder_lock(folder);

@@ -17,9 +17,12 @@ MUST_CHECK enum err socket_folder_make(char folder[JOURNAL_PATH], int *lock);
 MUST_CHECK enum err socket_folder_make_at(const char *root, const char *prefix,
                                           char folder[JOURNAL_PATH], int *lock);
 
-/* Locks it, for other runners and for what cleans temporary folders; close() gives it back. -1:
- * another process has it, or there is no such folder (errno tells). */
+/* A runner locks it, for other runners and for what cleans temporary folders; close() gives it
+ * back. -1: another process has it, or there is no such folder (errno tells). */
 int socket_folder_lock(const char *folder);
+/* The same for whoever clears up behind a runner that died: any number at a time may, and none of
+ * them is taken for a runner. */
+int socket_folder_share(const char *folder);
 
 /* ERR_CONFIG, with the reason: not a folder as socket_folder_make() makes them (its name, a link,
  * another owner or mode). A missing one is fine. */

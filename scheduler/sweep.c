@@ -42,11 +42,11 @@ static bool is_named(const char *name, const char *prefix)
     return true;
 }
 
-/* The lock is held until the folder is gone: nobody takes it meanwhile. */
+/* The lock is held until the folder is gone: no runner takes it meanwhile. */
 static bool sweep_one(const struct kind *kind, const char *folder)
 {
     char mark[JOURNAL_PATH + 64];
-    int lock = socket_folder_check(folder) == ERR_OK ? socket_folder_lock(folder) : -1;
+    int lock = socket_folder_check(folder) == ERR_OK ? socket_folder_share(folder) : -1;
     if (lock < 0)
         return false;
     kind->mark(folder, mark, sizeof mark);

@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "scheduler/socket_folder.h"
 #include "tests/scheduler/stage_set.h"
 #include "tests/scheduler/system_call.h"
 #include <dirent.h>
@@ -292,13 +293,10 @@ static void clearing_a_copy_of_a_live_run_leaves_the_run_alone(void **state)
 
 #define LEFT 20
 
-static void each_process_that_was_left_is_counted_once(void **state)
+/* A runner that was killed, and its gang with it; the journal names where they met. */
+static struct journal *leave_run(struct stage_set *set, char setting[SET_ENDPOINT + 32])
 {
-    struct stage_set *set = *state;
-    char endpoint[SET_ENDPOINT], setting[SET_ENDPOINT + 32];
-    pid_t left[LEFT];
-    int killed = 0, running[2];
-    char none;
+    char endpoint[SET_ENDPOINT];
     pid_t runner = start_runner(set);
     kill(runner, SIGKILL);
     wait_for(runner);
@@ -306,9 +304,17 @@ static void each_process_that_was_left_is_counted_once(void **state)
         assert_true(clock_seconds() < end);
     struct journal *journal = open_journal(set->folder);
     set_endpoint(journal, endpoint);
-    launch_mark(endpoint, setting, sizeof setting);
+    launch_mark(endpoint, setting, SET_ENDPOINT + 32);
+    return journal;
+}
+
+/* What such a gang may leave. */
+static void leave_processes(char *setting, pid_t *left, int count)
+{
+    int running[2];
+    char none;
     assert_int_equal(pipe2(running, O_CLOEXEC), 0);
-    for (int i = 0; i < LEFT; i++)
+    for (int i = 0; i < count; i++)
         if ((left[i] = fork()) == 0) {
             execle("/bin/sleep", "sleep", "600", (char *)NULL, (char *[]){setting, NULL});
             _exit(127);
@@ -316,11 +322,40 @@ static void each_process_that_was_left_is_counted_once(void **state)
     close(running[1]);
     assert_int_equal(read(running[0], &none, 1), 0); /* all have become programs */
     close(running[0]);
+}
+
+static void each_process_that_was_left_is_counted_once(void **state)
+{
+    char setting[SET_ENDPOINT + 32];
+    pid_t left[LEFT];
+    int killed = 0;
+    struct journal *journal = leave_run(*state, setting);
+    leave_processes(setting, left, LEFT);
     assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
     for (int i = 0; i < LEFT; i++)
         assert_int_equal(WTERMSIG(wait_for(left[i])), SIGKILL);
     journal_close(&journal);
     assert_int_equal(killed, LEFT);
+}
+
+/* Runs that start at the same moment look at each other's leftovers. */
+static void another_run_that_sweeps_is_not_taken_for_the_runner(void **state)
+{
+    char setting[SET_ENDPOINT + 32];
+    pid_t left = 0;
+    int killed = 0;
+    struct journal *journal = leave_run(*state, setting);
+    char *folder = mem_string(strstr(setting, "ipc://") + strlen("ipc://"));
+    *strrchr(folder, '/') = '\0';
+    leave_processes(setting, &left, 1);
+    int sweeper = socket_folder_share(folder);
+    assert_true(sweeper >= 0);
+    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    close(sweeper);
+    kill(left, SIGTERM); /* where nobody has */
+    assert_int_equal(WTERMSIG(wait_for(left)), SIGKILL);
+    journal_close(&journal);
+    mem_free(folder);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -338,6 +373,7 @@ int main(void)
         TEST(a_journal_that_fails_lets_the_gang_save),
         TEST(clearing_a_copy_of_a_live_run_leaves_the_run_alone),
         TEST(each_process_that_was_left_is_counted_once),
+        TEST(another_run_that_sweeps_is_not_taken_for_the_runner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,7 @@ static void what_is_made_can_be_removed(void **state)
     make_socket(folder);
     assert_true(lock >= 0);
     assert_int_equal(socket_folder_lock(folder), -1); /* its runner lives */
+    assert_int_equal(socket_folder_share(folder), -1);
     assert_int_equal(socket_folder_remove(folder), ERR_OK);
     assert_int_equal(socket_folder_remove(folder), ERR_OK);
     assert_false(file_exists(folder));

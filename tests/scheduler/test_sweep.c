@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "scheduler/launch.h"
 #include "scheduler/mpi_folder.h"
 #include "scheduler/process.h"
 #include "scheduler/socket_folder.h"
@@ -104,6 +105,28 @@ static void what_a_living_gang_uses_is_left(void **state)
     mem_free(log);
 }
 
+/* The folder's name stands in the gang's environment as its runner wrote it. */
+static void a_slash_behind_tmpdir_does_not_hide_a_living_gang(void **state)
+{
+    char sockets[JOURNAL_PATH], mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
+    struct process gang = {0};
+    int lock = -1;
+    char *root = file_join(*state, ""), *log = file_join(*state, "log");
+    setenv("TMPDIR", root, 1);
+    assert_int_equal(socket_folder_make(sockets, &lock), ERR_OK);
+    close(lock);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, sockets);
+    launch_mark(endpoint, mark, sizeof mark);
+    const char *argv[] = {"sleep", "600", NULL}, *environment[] = {mark, NULL};
+    struct process_cfg cfg = {argv, environment, log};
+    assert_int_equal(process_start(&cfg, &gang), ERR_OK);
+    (void)sweep_leftovers();
+    assert_true(file_exists(sockets));
+    process_signal(&gang, SIGKILL);
+    mem_free(root);
+    mem_free(log);
+}
+
 static void what_is_not_as_we_make_it_is_left(void **state)
 {
     static const struct {
@@ -144,6 +167,7 @@ int main(void)
         TEST(what_no_runner_holds_is_removed),
         TEST(what_a_runner_holds_is_left),
         TEST(what_a_living_gang_uses_is_left),
+        TEST(a_slash_behind_tmpdir_does_not_hide_a_living_gang),
         TEST(what_is_not_as_we_make_it_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
