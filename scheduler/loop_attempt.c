@@ -164,6 +164,13 @@ out:
     return err;
 }
 
+enum err attempt_hash_result(const struct loop *loop, const char *results,
+                             char hash[HASH_HEX_BYTES])
+{
+    enum err err = survey_hash_file(loop->cfg->run_folder, results, hash);
+    return err == ERR_IO ? err_prefix(ERR_AGAIN, "its result") : err;
+}
+
 /* The outcome of a process that ended without a word: a host stage's exit code says it all. */
 static enum err conclude(struct loop *loop, const struct process_end *end)
 {
@@ -178,7 +185,7 @@ static enum err conclude(struct loop *loop, const struct process_end *end)
                                     .images_per_second = gang->progress.images_per_second};
     if (gang->is_host && end->code == 0 && !gang->is_killed) {
         launch_host_result(stage, target_name(loop, gang->stage), results, sizeof results);
-        outcome.error = survey_hash_file(loop->cfg->run_folder, results, hash);
+        outcome.error = attempt_hash_result(loop, results, hash);
         if (outcome.error != ERR_OK)
             snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
     } else {

@@ -50,6 +50,10 @@ bool attempt_must_wait(struct loop *loop);
 /* The same of a gang that was killed and has not ended. */
 void attempt_await_end(struct loop *loop);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
+/* Hex of the hash of what it made. ERR_AGAIN: the disk does not give it now;
+ * otherwise as survey_hash_file(). */
+MUST_CHECK enum err attempt_hash_result(const struct loop *loop, const char *results,
+                                        char hash[HASH_HEX_BYTES]);
 /* The gang said it, or its process ended: writes the outcome once. */
 MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);
 /* The process is gone: concludes, and makes room for the next. */

@@ -184,10 +184,10 @@ static enum err hear_done(struct loop *loop, const Gw__Done *done)
                done->results[0] == '/') {
         outcome.error = ERR_DATA;
         outcome.text = "it reports a result outside the run's folder";
-    } else if (done->results[0] &&
-               survey_hash_file(loop->cfg->run_folder, done->results, results_hash) != ERR_OK) {
-        outcome.error = ERR_DATA;
-        outcome.text = "the result it reports cannot be read";
+    } else if (done->results[0]) {
+        enum err read = attempt_hash_result(loop, done->results, results_hash);
+        outcome.error = read == ERR_OK || read == ERR_AGAIN ? read : ERR_DATA;
+        outcome.text = read == ERR_OK ? "" : "the result it reports cannot be read";
     }
     TRY(attempt_end(loop, &outcome));
 out:

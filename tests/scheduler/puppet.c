@@ -141,10 +141,16 @@ uint64_t puppet_say_checkpoint(struct puppet *puppet, const char *stage, uint64_
 
 uint64_t puppet_say_done(struct puppet *puppet, const char *stage)
 {
+    return puppet_say_result(puppet, stage, "");
+}
+
+uint64_t puppet_say_result(struct puppet *puppet, const char *stage, const char *results)
+{
     Gw__FromWorker message = GW__FROM_WORKER__INIT;
     Gw__Done done = GW__DONE__INIT;
     done.stage = (char *)stage;
     done.content = (char *)puppet_content();
+    done.results = (char *)results;
     message.body_case = GW__FROM_WORKER__BODY_DONE;
     message.done = &done;
     return say_numbered(puppet, &message);

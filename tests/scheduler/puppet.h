@@ -31,6 +31,7 @@ void puppet_say_rank(struct puppet *puppet, unsigned rank);
 /* Return the sequence. */
 uint64_t puppet_say_checkpoint(struct puppet *puppet, const char *stage, uint64_t step);
 uint64_t puppet_say_done(struct puppet *puppet, const char *stage);
+uint64_t puppet_say_result(struct puppet *puppet, const char *stage, const char *results);
 uint64_t puppet_say_failed(struct puppet *puppet, const char *stage, enum err error);
 uint64_t puppet_say_warning(struct puppet *puppet, const char *stage);
 

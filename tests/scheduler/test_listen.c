@@ -59,6 +59,36 @@ static void a_report_on_another_stage_changes_nothing(void **state)
     assert_false(set->survey.stages[SET_KERNEL].has_record);
 }
 
+static void report_what_cannot_be_read(struct puppet *puppet)
+{
+    if (puppet->scene == 0) {
+        puppet_connect(puppet);
+        puppet_say_hello(puppet);
+        puppet->scene++;
+    } else if (puppet->scene == 1 && puppet_hears(puppet, GW__TO_WORKER__BODY_ASSIGN)) {
+        puppet_say_result(puppet, "teacher", "around");
+        puppet->scene++;
+    } else if (puppet->scene == 2 && strstr(text_get(&puppet->set->told), "failed")) {
+        puppet->set->stop = 1;
+        puppet->scene++;
+    }
+}
+
+static void a_result_whose_disk_does_not_answer_is_worth_a_retry(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    char *link = file_join(set->folder, "around");
+    assert_int_equal(symlink("around", link), 0); /* ELOOP, for any error of the file system */
+    set->cfg.backoff_ms = 60000;
+    puppet_make(&puppet, set, report_what_cannot_be_read);
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 3);
+    puppet_free(&puppet);
+    expect_in(text_get(&set->told), "failed teacher again: the result it reports cannot be read");
+    mem_free(link);
+}
+
 /* The gang of lease 1 is told that 99 is void, not that it is to go. */
 static void speak_of_another_lease(struct puppet *puppet)
 {
@@ -234,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_report_on_another_stage_changes_nothing),
+        TEST(a_result_whose_disk_does_not_answer_is_worth_a_retry),
         TEST(a_goodbye_names_the_lease_that_is_void),
         TEST(a_gang_that_connects_again_is_answered_there),
         TEST(a_gang_whose_hello_was_lost_is_answered),
