@@ -134,13 +134,15 @@ out:
     return err;
 }
 
-/* Only what stays on the machine, in a folder or a process of ours, may go unencrypted. */
+/* Only what stays on the machine, in a folder or a process of ours, may go unencrypted. Behind
+ * ipc://@ there is no folder: every user of the machine may connect. */
 static enum err check_secrecy(const struct wire_cfg *cfg)
 {
-    if (cfg->curve || strncmp(cfg->endpoint, "ipc://", 6) == 0 ||
-        strncmp(cfg->endpoint, "inproc://", 9) == 0)
+    bool is_file = strncmp(cfg->endpoint, "ipc://", 6) == 0 && cfg->endpoint[6] != '@';
+    if (cfg->curve || is_file || strncmp(cfg->endpoint, "inproc://", 9) == 0)
         return ERR_OK;
-    return err_set(ERR_CONFIG, "%s: without keys (CURVE) only ipc:// is spoken", cfg->endpoint);
+    return err_set(ERR_CONFIG, "%s: without keys (CURVE) only ipc:// in a folder is spoken",
+                   cfg->endpoint);
 }
 
 static enum err attach(struct wire *wire, const char *endpoint)

@@ -28,7 +28,8 @@ struct wire_cfg {
     size_t max_payload_bytes;
     int linger_ms; /* how long close waits for messages that were not sent yet */
     int wake_fd;   /* when readable, wire_receive returns ERR_AGAIN at once; -1: none */
-    const struct wire_curve *curve; /* NULL: plain, which only ipc:// and inproc:// may be */
+    const struct wire_curve
+        *curve; /* NULL: plain, which only ipc:// (a file) and inproc:// may be */
 };
 
 struct wire_peer { /* who a message came from; stays valid as long as its connection */

@@ -141,7 +141,8 @@ static void nothing_leaves_the_machine_unencrypted(void **state)
 {
     struct place *place = *state;
     static const char *const endpoints[] = {"tcp://127.0.0.1:*", "tcp://127.0.0.1:27199",
-                                            "ws://h:1", "udp://127.0.0.1:27199", " ipc:///x"};
+                                            "ws://h:1",          "udp://127.0.0.1:27199",
+                                            " ipc:///x",         "ipc://@x"};
     struct wire *wire = NULL;
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++)
         for (int role = WIRE_SERVER; role <= WIRE_CLIENT; role++) {
