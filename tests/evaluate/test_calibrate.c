@@ -197,6 +197,8 @@ static void mark_statistics(struct trial *trial)
     mem_free(marks);
 }
 
+static struct rank_work shown;
+
 static enum err calibrate(const struct trial *trial, struct comm *comm, struct supernet *net,
                           struct activation_arena *arena, const struct subnet *subnet)
 {
@@ -214,7 +216,8 @@ static enum err calibrate(const struct trial *trial, struct comm *comm, struct s
                                 .set = set,
                                 .seed = SEED,
                                 .loader_threads = 1,
-                                .cache = cache};
+                                .cache = cache,
+                                .work = &shown};
     TRY(calibrate_create(&cfg, &calibrate));
     TRY(calibrate_subnet(calibrate, arena, subnet));
 out:
@@ -296,6 +299,17 @@ static void narrow_and_shallow_ones_too_and_leave_the_rest_alone(void **state)
     check_subnet(*state, "r=28 k=3,5,7,7,5,3 e=2,3,4,3,2,4 d=2,1");
 }
 
+/* A leaf of 200 images may take a slow machine longer than a rank may stand still. */
+static void a_calibration_batch_moves_the_work_with_every_block(void **state)
+{
+    struct trial *trial = *state;
+    struct subnet subnet;
+    must(subnet_parse(&trial->rig.space, "r=28 k=7 e=4 d=3", &subnet));
+    atomic_store(&shown.done, 0);
+    calibrate_alone(trial, &subnet);
+    assert_int_equal(atomic_load(&shown.done), (1 + 2 * 3) * LEAVES); /* the first has no choices */
+}
+
 struct gang { /* what its ranks share, and what each of them found */
     const struct trial *trial;
     struct subnet subnet;
@@ -361,6 +375,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_biggest_has_the_variance_within_and_between_the_batches,
                                         open_trial, close_trial),
         cmocka_unit_test_setup_teardown(narrow_and_shallow_ones_too_and_leave_the_rest_alone,
+                                        open_trial, close_trial),
+        cmocka_unit_test_setup_teardown(a_calibration_batch_moves_the_work_with_every_block,
                                         open_trial, close_trial),
         cmocka_unit_test_setup_teardown(every_gang_finds_the_same_bits, open_trial, close_trial),
     };

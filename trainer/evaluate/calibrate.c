@@ -157,7 +157,9 @@ static enum err add_leaf(void *own, const struct prefetched *prefetched)
                               .images = prefetched->images,
                               .N = prefetched->host.N,
                               .mode = PASS_BATCH_NORM,
-                              .calibration = tree_sum_leaf(calibrate->sums)};
+                              .calibration = tree_sum_leaf(calibrate->sums),
+                              /* a leaf is many micro-batches: it takes as many times as long */
+                              .moved = calibrate->cfg.work ? &calibrate->cfg.work->done : NULL};
     enum err err = supernet_forward(net, visit->arena, &forward, &logits);
     if (err == ERR_OK)
         tree_sum_close_leaf(calibrate->sums);

@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 
 struct rank_work {
-    atomic_ullong done;     /* moves with every micro-batch, calibration or evaluation batch */
+    atomic_ullong done;     /* moves with every micro-batch or evaluation batch, with every block
+                             * of a calibration batch */
     atomic_ullong polls;    /* moves while it waits for other ranks */
     atomic_bool is_waiting; /* for the disk: its standing still is not its own */
 };

@@ -104,6 +104,8 @@ enum err supernet_forward(struct supernet *net, struct activation_arena *arena,
         struct block *block = &arena->blocks[arena->active[i]];
         block_forward(&run, block, &map);
         map = block->output;
+        if (forward->moved)
+            atomic_fetch_add(forward->moved, 1);
     }
     head_forward(&run, &arena->head, &map);
     look_at_logits(&run, arena);

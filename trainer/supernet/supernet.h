@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "kernels/device.h"
 #include "trainer/spec/subnet.h"
+#include <stdatomic.h>
 
 enum param_kind {
     PARAM_CONV,      /* pointwise (K,C) as (K,C,1,1) outside */
@@ -179,6 +180,7 @@ struct forward {
      * and calibration_counts[norm] += elements per channel (host, norm_count). */
     double *calibration;
     double *calibration_counts;
+    atomic_ullong *moved; /* counts the blocks, for whoever watches; NULL: nobody does */
     struct flaw flaw; /* the first layer whose output is not finite; PASS_FIXED takes no sums: there
                          only the logits are looked at */
 };
