@@ -172,7 +172,7 @@ enum err file_begin(const char *path, struct file_update **begun)
                           atomic_fetch_add(&serial, 1));
     if (length >= (int)sizeof beside)
         TRY(err_set(ERR_IO, "a path of %d characters is too long", length));
-    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (file < 0)
         TRY(failed("create", beside));
     update = mem_alloc(sizeof *update);

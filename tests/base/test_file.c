@@ -265,11 +265,26 @@ static void paths_are_joined_with_one_slash(void **state)
     }
 }
 
+/* A folder that others may write to: the name beside can be guessed. */
+static void a_link_laid_where_a_file_will_be_is_not_written_through(void **state)
+{
+    char *path = file_join(*state, "file"), *victim = file_join(*state, "victim"), name[512];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "%s.part-%ld-%d", path, (long)getpid(), i);
+        assert_int_equal(symlink("victim", name), 0);
+    }
+    assert_int_equal(file_write(path, "hello", 5), ERR_IO);
+    assert_false(file_exists(victim));
+    mem_free(path);
+    mem_free(victim);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(a_link_laid_where_a_file_will_be_is_not_written_through),
         T(what_was_written_is_read),
         T(a_file_in_pieces_appears_as_a_whole_and_never_takes_a_taken_name),
         T(a_read_stops_at_its_limit),
