@@ -321,15 +321,21 @@ static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t
     return ERR_OK;
 }
 
+/* By its boot: its name may have changed since, as a laptop's does with the network. */
+static bool is_this_machine(const char *host)
+{
+    char place[JOURNAL_PATH];
+    process_place(place, sizeof place);
+    return strncmp(place, host, strcspn(place, " ") + 1) == 0;
+}
+
 /* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */
 static enum err clear_machine(const struct attempt_record *record,
                               const volatile sig_atomic_t *stop_asked, int *killed)
 {
     enum err err = ERR_OK;
     int count = 0;
-    char place[sizeof record->host];
-    process_place(place, sizeof place);
-    if (!record->socket_folder[0] || strcmp(place, record->host) != 0)
+    if (!record->socket_folder[0] || !is_this_machine(record->host))
         return ERR_OK;
     if (socket_folder_check(record->socket_folder) != ERR_OK) {
         log_warn("stage %s: the journal names a folder that no runner made: %s", record->name,

@@ -358,6 +358,31 @@ static void another_run_that_sweeps_is_not_taken_for_the_runner(void **state)
     mem_free(folder);
 }
 
+static enum err take_newest(const struct attempt_record *record, void *own)
+{
+    *(struct attempt_record *)own = *record;
+    return ERR_OK;
+}
+
+/* A laptop that changes its network. */
+static void a_machine_that_has_another_name_now_is_cleared_too(void **state)
+{
+    char setting[SET_ENDPOINT + 32];
+    pid_t left = 0;
+    int killed = 0;
+    struct attempt_record newest = {0};
+    struct journal *journal = leave_run(*state, setting);
+    assert_int_equal(journal_attempts(journal, take_newest, &newest), ERR_OK);
+    const struct lease lease = {.key = newest.key, .epoch = newest.lease_epoch};
+    snprintf(strchr(newest.host, ' '), 16, " elsewhere");
+    assert_int_equal(journal_started(journal, &lease, &newest), ERR_OK);
+    leave_processes(setting, &left, 1);
+    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    kill(left, SIGTERM); /* where nobody has */
+    assert_int_equal(WTERMSIG(wait_for(left)), SIGKILL);
+    journal_close(&journal);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -373,6 +398,7 @@ int main(void)
         TEST(a_journal_that_fails_lets_the_gang_save),
         TEST(clearing_a_copy_of_a_live_run_leaves_the_run_alone),
         TEST(each_process_that_was_left_is_counted_once),
+        TEST(a_machine_that_has_another_name_now_is_cleared_too),
         TEST(another_run_that_sweeps_is_not_taken_for_the_runner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
