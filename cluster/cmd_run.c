@@ -83,10 +83,11 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
 }
 
 static enum err run_stages(struct campaign_run *run, struct journal *journal,
-                           const struct survey *survey)
+                           const struct survey *survey, const struct machine_memory *machine)
 {
     enum err err = ERR_OK;
     struct programs programs;
+    size_t stage_bytes[PLAN_MAX_STAGES];
     struct progress *progress = NULL;
     struct progress_cfg looks = {.out = stderr,
                                  .every_s = EVERY_S,
@@ -95,25 +96,28 @@ static enum err run_stages(struct campaign_run *run, struct journal *journal,
                                  .run_folder = run->folder};
     struct gang_limits limits = gang_limits_default();
     limits.rank_s = run->campaign.resources.stall_seconds;
+    run_memory_of_stages(run, stage_bytes);
     TRY(find_programs(&programs));
     progress_look(&looks);
     progress = progress_create(&looks);
-    struct loop_cfg cfg = {.journal = journal,
-                           .graph = &run->graph,
-                           .survey = survey,
-                           .campaign = &run->campaign,
-                           .run_folder = run->folder,
-                           .campaign_path = run->resolved,
-                           .launch = {.mpirun = "mpirun",
-                                      .worker = programs.worker,
-                                      .glowworm = programs.glowworm,
-                                      .ranks = run->campaign.resources.ranks,
-                                      .run_folder = run->folder},
-                           .limits = limits,
-                           .check = campaign_run_check,
-                           .check_own = run,
-                           .stop_asked = interrupt_count(),
-                           .view = progress_view(progress)};
+    struct loop_cfg cfg = {
+        .journal = journal,
+        .graph = &run->graph,
+        .survey = survey,
+        .campaign = &run->campaign,
+        .run_folder = run->folder,
+        .campaign_path = run->resolved,
+        .launch = {.mpirun = "mpirun",
+                   .worker = programs.worker,
+                   .glowworm = programs.glowworm,
+                   .ranks = run->campaign.resources.ranks,
+                   .run_folder = run->folder},
+        .limits = limits,
+        .capacity = {.memory_bytes = machine->total_bytes, .stage_bytes = stage_bytes},
+        .check = campaign_run_check,
+        .check_own = run,
+        .stop_asked = interrupt_count(),
+        .view = progress_view(progress)};
     TRY(loop_run(&cfg));
 out:
     progress_destroy(&progress);
@@ -165,7 +169,7 @@ static enum err run_locked(struct campaign_run *run, struct journal *journal)
         goto out;
     }
     TRY(write_current(run, journal));
-    TRY(run_stages(run, journal, survey));
+    TRY(run_stages(run, journal, survey, &machine));
 out:
     survey_fini(survey);
     mem_free(survey);

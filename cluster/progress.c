@@ -13,17 +13,20 @@
 #define DEFAULT_ROW 80
 #define PIECE_BYTES 512 /* of a write: a pipe or terminal with room takes it whole */
 
+struct pace { /* of an attempt, for the ETA: when its first progress came, and at which step */
+    double first_s;
+    uint64_t first_computed;
+};
+
 struct progress {
     struct progress_cfg cfg;
     struct loop_view view;
     struct text waiting; /* lines that nobody takes yet; sent: how much of it is out */
     size_t sent;
-    bool has_line; /* an unfinished line is on the terminal */
-    double said_s; /* the last line of progress */
-    struct gang_progress latest;
-    const struct gang *gang;
-    double first_s; /* when the attempt's first progress came, and at which step: for the ETA */
-    uint64_t first_computed;
+    bool has_line;           /* an unfinished line is on the terminal */
+    double said_s;           /* the last line of progress */
+    const struct gang *gang; /* the one that spoke last */
+    struct pace paces[PLAN_MAX_STAGES];
 };
 
 void progress_look(struct progress_cfg *cfg)
@@ -103,7 +106,8 @@ static uint64_t computed(const struct gang_progress *latest)
 /* "kernel 120/640 19 %  loss 0.412  2140 images/s  35 s left" */
 static void format_line(const struct progress *progress, struct text *line)
 {
-    const struct gang_progress *latest = &progress->latest;
+    const struct gang_progress *latest = &progress->gang->progress;
+    const struct pace *pace = &progress->paces[progress->gang->stage];
     char left[32];
     text_add(line, "  %s", progress->gang->lease.name);
     if (latest->steps > 0)
@@ -121,9 +125,9 @@ static void format_line(const struct progress *progress, struct text *line)
         text_add(line, "  accuracy %.2f %%", 100 * latest->accuracy);
     if (latest->images_per_second > 0)
         text_add(line, "  %.0f images/s", latest->images_per_second);
-    uint64_t steps = computed(latest) - progress->first_computed;
-    if (computed(latest) > progress->first_computed && latest->steps >= latest->step) {
-        double each = (clock_seconds() - progress->first_s) / (double)steps;
+    uint64_t steps = computed(latest) - pace->first_computed;
+    if (computed(latest) > pace->first_computed && latest->steps >= latest->step) {
+        double each = (clock_seconds() - pace->first_s) / (double)steps;
         progress_duration(each * (double)(latest->steps - latest->step), left);
         text_add(line, "  %s left", left);
     }
@@ -160,9 +164,7 @@ static void on_started(void *own, const struct gang *gang, bool is_resume, uint6
     if (gang->lease.attempt > 1)
         text_add(&line, " (attempt %d)", gang->lease.attempt);
     say(progress, "1", text_get(&line));
-    memset(&progress->latest, 0, sizeof progress->latest);
-    progress->gang = gang;
-    progress->first_s = 0;
+    progress->paces[gang->stage] = (struct pace){0};
     progress->said_s = clock_seconds();
     text_fini(&line);
 }
@@ -170,12 +172,10 @@ static void on_started(void *own, const struct gang *gang, bool is_resume, uint6
 static void on_progress(void *own, const struct gang *gang)
 {
     struct progress *progress = own;
-    progress->latest = gang->progress;
+    struct pace *pace = &progress->paces[gang->stage];
     progress->gang = gang;
-    if (progress->first_s == 0 || computed(&gang->progress) < progress->first_computed) {
-        progress->first_s = clock_seconds();
-        progress->first_computed = computed(&gang->progress);
-    }
+    if (pace->first_s == 0 || computed(&gang->progress) < pace->first_computed)
+        *pace = (struct pace){clock_seconds(), computed(&gang->progress)};
     double pause = progress->cfg.is_terminal ? REFRESH_S : progress->cfg.every_s;
     if (clock_seconds() - progress->said_s >= pause)
         show_line(progress);
@@ -229,6 +229,9 @@ static const char *what_a_stop_keeps(const struct progress *progress, const stru
     case STAGE_EVALUATE:
     case STAGE_SEARCH:
         return "keeps what it has measured";
+    case STAGE_COMPILE:
+    case STAGE_REPORT:
+        return "ends, and begins anew next time";
     default:
         return "ends its step and saves a checkpoint";
     }

@@ -1,6 +1,6 @@
 /* What a person sees while a run goes on, on standard error: one line that refreshes itself on a
- * terminal, a line now and then elsewhere; stages that start, end and fail always get lines of
- * their own. NO_COLOR is obeyed. One thread. */
+ * terminal, a line now and then elsewhere, of the gang that spoke last; stages that start, end and
+ * fail always get lines of their own. NO_COLOR is obeyed. One thread. */
 #ifndef CLUSTER_PROGRESS_H
 #define CLUSTER_PROGRESS_H
 

@@ -1,25 +1,54 @@
 #include "cluster/run_memory.h"
 #include "base/mem.h"
 #include "kernels/device.h"
+#include <string.h>
 
 #define GB 1e9
 
-static void count_stage(const struct campaign_run *run, const struct campaign *campaign, int stage,
-                        const struct phase *phase, struct run_memory *memory)
+static int ranks_of(const struct campaign *campaign, const struct graph_stage *stage)
 {
-    const struct graph_stage *node = &run->graph.stages[stage];
+    return stage->is_host ? 1 : campaign->resources.ranks;
+}
+
+static struct footprint stage_footprint(const struct campaign_run *run,
+                                        const struct campaign *campaign, int stage,
+                                        const struct phase *phase)
+{
     const struct footprint_cfg cfg = {.campaign = campaign,
                                       .space = &run->space,
                                       .phase = phase,
-                                      .ranks = node->is_host ? 1 : campaign->resources.ranks,
+                                      .ranks = ranks_of(campaign, &run->graph.stages[stage]),
                                       .train_images = run->train_images,
                                       .holdout_images = run->holdout_images,
                                       .test_images = run->test_images,
                                       .image_side = run->image_side};
     struct footprint footprint;
     footprint_of(&cfg, &footprint);
+    return footprint;
+}
+
+static void count_stage(const struct campaign_run *run, const struct campaign *campaign, int stage,
+                        const struct phase *phase, struct run_memory *memory)
+{
+    struct footprint footprint = stage_footprint(run, campaign, stage, phase);
     if (footprint.gang_bytes > memory->footprint.gang_bytes)
-        *memory = (struct run_memory){stage, cfg.ranks, footprint};
+        *memory =
+            (struct run_memory){stage, ranks_of(campaign, &run->graph.stages[stage]), footprint};
+}
+
+void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_STAGES])
+{
+    const struct phase *phase = run->schedule.phases;
+    memset(bytes, 0, PLAN_MAX_STAGES * sizeof *bytes);
+    if (!device_is_host(run->campaign.resources.device))
+        return;
+    for (int i = 0; i < run->graph.count; i++) {
+        enum stage_kind kind = run->graph.stages[i].kind;
+        if (kind != STAGE_REPORT)
+            bytes[i] = stage_footprint(run, &run->campaign, i, kind == STAGE_TRAIN ? phase : NULL)
+                           .gang_bytes;
+        phase += kind == STAGE_TRAIN;
+    }
 }
 
 /* With the run's campaign or one that differs from it in its batches. */

@@ -17,6 +17,9 @@ struct run_memory {             /* of the stage that takes most of those that ar
  * is not known here. */
 void run_memory_of(const struct campaign_run *run, const bool *done, struct run_memory *memory);
 
+/* What each stage of the run takes; zero where it is not known. */
+void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_STAGES]);
+
 /* ERR_CONFIG with what is needed, what there is, and what would fit. */
 MUST_CHECK enum err run_memory_check(const struct campaign_run *run, const bool *done,
                                      const struct machine_memory *machine,

@@ -8,6 +8,7 @@
 #include "scheduler/socket_folder.h"
 #include "scheduler/sweep.h"
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -20,6 +21,11 @@
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
 #define TELL_AFTER_S  2.0  /* what is killed is usually gone in less */
 #define TELL_EVERY_S  60.0
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
+}
 
 static enum err make_token(const char *given, char token[65])
 {
@@ -83,10 +89,31 @@ enum err loop_renew_socket(struct loop *loop)
     return open_socket(loop);
 }
 
+/* So many host stages have processors for their threads. */
+static int count_hosts(const struct loop_cfg *cfg)
+{
+    cpu_set_t ours;
+    int threads = cfg->campaign->resources.threads;
+    int processors = sched_getaffinity(0, sizeof ours, &ours) == 0 ? CPU_COUNT(&ours) : 1;
+    int hosts = threads > 1 ? processors / threads : processors;
+    return hosts > 1 ? hosts : 1;
+}
+
+static struct policy_capacity find_capacity(const struct loop_cfg *cfg)
+{
+    struct policy_capacity capacity = cfg->capacity;
+    if (capacity.gangs == 0)
+        capacity.gangs = 1;
+    if (capacity.hosts == 0)
+        capacity.hosts = count_hosts(cfg);
+    return capacity;
+}
+
 static void init_policy(struct loop *loop)
 {
     const struct loop_cfg *cfg = loop->cfg;
     policy_init(&loop->policy, cfg->graph);
+    loop->policy.capacity = find_capacity(cfg);
     if (cfg->backoff_ms > 0)
         loop->policy.backoff_ms = cfg->backoff_ms;
     for (int i = 0; i < cfg->graph->count; i++) {
@@ -116,26 +143,34 @@ out:
     return err;
 }
 
+static void stop(struct loop *loop, struct attempt *attempt, int count)
+{
+    struct gang *gang = &attempt->gang;
+    if (count == 1) {
+        gang->is_stop_asked = true;
+        if (gang->is_host)
+            process_signal(&gang->process, SIGTERM);
+        tell_at_once(loop, attempt);
+    }
+    if (count >= 3)
+        gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());
+    VIEW(loop, stopping, gang, count);
+}
+
 static void heed_stops(struct loop *loop)
 {
-    struct gang *gang = &loop->gang;
     while (loop->cfg->stop_asked && loop->stops_seen < *loop->cfg->stop_asked) {
         int count = ++loop->stops_seen;
         loop->policy.is_stopping = true;
-        if (count == 1 && gang->is_running) {
-            gang->is_stop_asked = true;
-            if (gang->is_host)
-                process_signal(&gang->process, SIGTERM);
-            tell_at_once(loop);
-        }
-        if (count >= 3 && gang->is_running)
-            gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());
-        VIEW(loop, stopping, gang->is_running ? gang : NULL, count);
+        if (!attempt_running(loop, loop->attempts))
+            VIEW(loop, stopping, NULL, count);
+        for (EACH_RUNNING(loop, attempt))
+            stop(loop, attempt, count);
     }
 }
 
 /* Hears what there is, for a while: whoever floods the socket must not keep us from anything else.
- * ZeroMQ hears its peers in turn, so the gang is heard beside them. */
+ * ZeroMQ hears its peers in turn, so the gangs are heard beside them. */
 static enum err listen_all(struct loop *loop, int timeout_ms)
 {
     enum err err = listen_once(loop, timeout_ms);
@@ -144,25 +179,52 @@ static enum err listen_all(struct loop *loop, int timeout_ms)
     return err == ERR_AGAIN ? ERR_OK : err;
 }
 
+/* The end of a process is about to come. */
+static bool is_any_leaving(struct loop *loop)
+{
+    for (EACH_RUNNING(loop, attempt))
+        if (attempt->gang.is_host || attempt->gang.left_s > 0)
+            return true;
+    return false;
+}
+
+static enum err look_after(struct loop *loop, struct attempt *attempt)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &attempt->gang;
+    tell_pulse(loop, attempt);
+    gang_watch(gang, &loop->cfg->limits, clock_seconds());
+    attempt_await_end(loop, attempt);
+    struct process_end end = process_poll(&gang->process);
+    if (end.has_ended) {
+        TRY(listen_all(loop, 0)); /* its last words may still be in the socket */
+        TRY(attempt_reap(loop, attempt, &end));
+    }
+out:
+    return err;
+}
+
 static enum err serve(struct loop *loop)
 {
     enum err err = ERR_OK;
-    struct gang *gang = &loop->gang;
-    bool is_leaving = gang->is_running && (gang->is_host || gang->left_s > 0);
     heed_stops(loop);
-    TRY(listen_all(loop, is_leaving ? LEAVING_MS : TICK_MS));
-    if (gang->is_running) {
-        tell_pulse(loop);
-        gang_watch(gang, &loop->cfg->limits, clock_seconds());
-        attempt_await_end(loop);
-        struct process_end end = process_poll(&gang->process);
-        if (end.has_ended) {
-            TRY(listen_all(loop, 0)); /* its last words may still be in the socket */
-            TRY(attempt_reap(loop, &end));
-        }
-    }
+    TRY(listen_all(loop, is_any_leaving(loop) ? LEAVING_MS : TICK_MS));
+    for (EACH_RUNNING(loop, attempt))
+        TRY(look_after(loop, attempt));
     if (loop->cfg->view && loop->cfg->view->tick)
         loop->cfg->view->tick(loop->cfg->view->own);
+out:
+    return err;
+}
+
+static enum err start_all(struct loop *loop, const struct policy_actions *actions)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < actions->count; i++) {
+        const struct policy_action *action = &actions->list[i];
+        if (action->verb == POLICY_START && !attempt_must_wait(loop, action->stage))
+            TRY(attempt_start(loop, action->stage));
+    }
 out:
     return err;
 }
@@ -172,11 +234,11 @@ static enum err go_on(struct loop *loop)
     enum err err = ERR_OK;
     for (;;) {
         heed_stops(loop);
-        struct policy_action action = policy_next(&loop->policy, loop_now_ms());
-        switch (action.verb) {
+        struct policy_actions actions = policy_next(&loop->policy, loop_now_ms());
+        TRY(start_all(loop, &actions));
+        switch (actions.list[actions.count - 1].verb) {
         case POLICY_START:
-            TRY(attempt_must_wait(loop) ? serve(loop) : attempt_start(loop, action.stage));
-            break;
+            BUG("the last action starts a stage");
         case POLICY_WAIT:
             TRY(serve(loop));
             break;
@@ -192,37 +254,58 @@ out:
     return err;
 }
 
-/* The journal fails, but the checkpoints may lie on another disk: a gang that trains is given the
- * time to save one. */
-static void let_gang_save(struct loop *loop)
+/* It has not said its last word, nor been killed. */
+static bool may_save(const struct gang *gang)
 {
-    struct gang *gang = &loop->gang;
+    return gang->has_peer && gang->left_s == 0 && process_signal(&gang->process, 0) > 0;
+}
+
+static bool is_any_saving(struct loop *loop)
+{
+    for (EACH_RUNNING(loop, attempt))
+        if (may_save(&attempt->gang))
+            return true;
+    return false;
+}
+
+/* The journal fails, but the checkpoints may lie on another disk: gangs that train are given the
+ * time to save one. */
+static void let_gangs_save(struct loop *loop)
+{
     double end = clock_seconds() + loop->cfg->limits.leave_s;
-    if (!gang->has_peer || gang->is_ended || gang->is_killed)
-        return;
-    gang->is_stop_asked = true;
-    tell_at_once(loop);
-    while (clock_seconds() < end && !listen_farewell(loop, TICK_MS) &&
-           process_signal(&gang->process, 0) > 0)
-        tell_pulse(loop);
+    for (EACH_RUNNING(loop, attempt)) {
+        attempt->gang.is_stop_asked = true;
+        if (may_save(&attempt->gang))
+            tell_at_once(loop, attempt);
+    }
+    while (clock_seconds() < end && is_any_saving(loop)) {
+        listen_farewell(loop, TICK_MS);
+        for (EACH_RUNNING(loop, attempt))
+            if (may_save(&attempt->gang))
+                tell_pulse(loop, attempt);
+    }
+}
+
+static void kill_all(struct loop *loop)
+{
+    for (EACH_RUNNING(loop, attempt)) {
+        struct gang *gang = &attempt->gang;
+        gang->is_running = !process_poll(&gang->process).has_ended;
+        process_signal(&gang->process, SIGKILL);
+    }
 }
 
 /* We cannot go on: nothing may be left running behind us. Returns `why` with its text kept. */
-static enum err end_gang(struct loop *loop, enum err why)
+static enum err end_gangs(struct loop *loop, enum err why)
 {
-    struct gang *gang = &loop->gang;
-    struct wire_message ignored;
-    if (!gang->is_running)
+    if (!attempt_running(loop, loop->attempts))
         return why;
     char *text = mem_string(err_text());
-    let_gang_save(loop);
+    let_gangs_save(loop);
     double end = clock_seconds() + LAST_RESORT_S;
-    while (!process_poll(&gang->process).has_ended && clock_seconds() < end) {
-        process_signal(&gang->process, SIGKILL);
-        if (wire_receive(loop->wire, TICK_MS, &ignored) == ERR_IO)
-            break;
-    }
-    process_signal(&gang->process, SIGKILL);
+    for (kill_all(loop); attempt_running(loop, loop->attempts) && clock_seconds() < end;
+         kill_all(loop))
+        nap();
     err_set(why, "%s", text);
     mem_free(text);
     return why;
@@ -260,14 +343,15 @@ enum err loop_run(const struct loop_cfg *cfg)
         TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
     TRY(go_on(loop));
 out:
-    err = end_gang(loop, err);
+    err = end_gangs(loop, err);
     err = forget_budgets(loop, err);
     close_socket(loop);
     log_rate_end(&loop->refused, "messages were refused");
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
     close_mpi(loop);
     (void)sweep_leftovers();
-    liveness_fini(&loop->gang.liveness);
+    for (int i = 0; i < PLAN_MAX_STAGES; i++)
+        liveness_fini(&loop->attempts[i].gang.liveness);
     mem_free(loop);
     return err;
 }
@@ -316,7 +400,7 @@ static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t
             tell_waiting(mark);
             told_s = clock_seconds();
         }
-        nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
+        nap();
     }
     return ERR_OK;
 }
@@ -371,24 +455,41 @@ static enum err clear(struct journal *journal, const struct attempt_record *reco
     return journal_end(journal, &lease, &outcome);
 }
 
-/* The newest attempt too: its lease may have ended before the last of its processes. */
+/* The newest attempt of every stage too: its lease may have ended before the last of its
+ * processes. */
 static enum err collect_newest(const struct attempt_record *record, void *own)
 {
-    *(struct attempt_record *)own = *record;
-    return ERR_OK;
+    struct leftovers *newest = own;
+    for (int i = 0; i < newest->count; i++)
+        if (strcmp(newest->records[i].name, record->name) == 0) {
+            newest->records[i] = *record;
+            return ERR_OK;
+        }
+    return collect(record, own);
 }
 
 static enum err list_leftovers(struct journal *journal, struct leftovers *list)
 {
     enum err err = ERR_OK;
-    struct attempt_record *newest = mem_alloc(sizeof *newest);
+    struct leftovers newest = {0};
     TRY(journal_unended(journal, collect, list));
-    TRY(journal_attempts(journal, collect_newest, newest));
-    if (newest->lease_epoch > 0)
-        TRY(collect(newest, list));
+    TRY(journal_attempts(journal, collect_newest, &newest));
+    for (int i = 0; i < newest.count; i++)
+        TRY(collect(&newest.records[i], list));
 out:
-    mem_free(newest);
+    mem_free(newest.records);
     return err;
+}
+
+/* Attempts of one runner share its socket: a look at all processes is enough for them. */
+static bool is_cleared(const struct leftovers *list, int at)
+{
+    const struct attempt_record *records = list->records;
+    for (int i = 0; i < at; i++)
+        if (strcmp(records[i].socket_folder, records[at].socket_folder) == 0 &&
+            strcmp(records[i].host, records[at].host) == 0)
+            return true;
+    return false;
 }
 
 enum err loop_clear_leftovers(struct journal *journal, const volatile sig_atomic_t *stop_asked,
@@ -399,7 +500,8 @@ enum err loop_clear_leftovers(struct journal *journal, const volatile sig_atomic
     int killed = 0;
     TRY(list_leftovers(journal, &list));
     for (int i = 0; i < list.count; i++) {
-        TRY(clear_machine(&list.records[i], stop_asked, &killed));
+        if (!is_cleared(&list, i))
+            TRY(clear_machine(&list.records[i], stop_asked, &killed));
         err = clear(journal, &list.records[i]);
         if (err == ERR_PEER) /* a newer lease speaks for the stage already */
             err = ERR_OK;

@@ -1,6 +1,6 @@
-/* The scheduler's loop as `glowworm run` embeds it: asks the policy, starts attempts, listens to
- * them, writes down what happened, until the graph is done, cannot go on, or a person stops it. One
- * thread, which also started the processes. */
+/* The scheduler's loop as `glowworm run` embeds it: asks the policy, starts attempts (side by side,
+ * where the capacity allows it), listens to them, writes down what happened, until the graph is
+ * done, cannot go on, or a person stops it. One thread, which also started the processes. */
 #ifndef SCHEDULER_LOOP_H
 #define SCHEDULER_LOOP_H
 
@@ -12,7 +12,8 @@
 #include "scheduler/survey.h"
 #include <signal.h>
 
-/* What people are told, as it happens; every function may be NULL. Strings are borrowed. */
+/* What people are told, as it happens; every function may be NULL. Strings are borrowed; a stage's
+ * gang lies at the same place in all its attempts, as long as loop_run(). */
 struct loop_view {
     void *own;
     void (*started)(void *own, const struct gang *gang, bool is_resume, uint64_t step);
@@ -23,7 +24,8 @@ struct loop_view {
     /* retry_s < 0: it will not be tried again. tail: the last lines of the log. */
     void (*failed)(void *own, const struct gang *gang, enum err error, const char *text,
                    const char *tail, double retry_s);
-    /* A person asked for a stop, for the count'th time. gang: NULL when nothing runs. */
+    /* A person asked for a stop, for the count'th time: once for each that runs. gang: NULL when
+     * nothing does. */
     void (*stopping)(void *own, const struct gang *gang, int count);
     void (*tick)(void *own); /* at least ten times a second */
 };
@@ -38,6 +40,7 @@ struct loop_cfg {            /* all borrowed */
     const char *token;         /* NULL: a random one */
     struct launch_cfg launch;
     struct gang_limits limits;
+    struct policy_capacity capacity; /* gangs 0: one; hosts 0: as the processors allow */
     /* Where a stage failed for want of it: is the final checkpoint it starts from still whole? Else
      * the stage that made it runs again. NULL: nobody can tell. */
     check_checkpoint *check;

@@ -23,9 +23,8 @@ static const char *target_name(const struct loop *loop, int stage)
 }
 
 /* What a later runner needs to find the processes of this attempt, should we die. */
-static enum err write_started(struct loop *loop)
+static enum err write_started(struct loop *loop, const struct gang *gang)
 {
-    const struct gang *gang = &loop->gang;
     struct attempt_record *record = mem_alloc(sizeof *record);
     record->pid = gang->process.pid;
     record->pid_started = gang->process.started_ticks;
@@ -38,36 +37,49 @@ static enum err write_started(struct loop *loop)
 }
 
 /* Once an attempt: what was killed is usually gone in less. */
-static void tell_leaving(struct loop *loop, const struct process *process, double since_s)
+static void tell_leaving(struct loop *loop, struct attempt *attempt, const struct process *process,
+                         double since_s)
 {
     char list[256], text[512];
-    if (loop->is_leaving_told || clock_seconds() - since_s <= LEAVING_TOLD_S)
+    if (attempt->is_leaving_told || clock_seconds() - since_s <= LEAVING_TOLD_S)
         return;
     int count = process_list(process, list, sizeof list);
     snprintf(text, sizeof text,
              "waiting for the end of %d processes of the last attempt: %s; killed, they end when "
              "what they wait for (a disk?) answers",
              count, list);
-    log_warn("stage %s: %s", loop->gang.lease.name, text);
-    VIEW(loop, warning, &loop->gang, text);
-    loop->is_leaving_told = true;
+    log_warn("stage %s: %s", attempt->gang.lease.name, text);
+    VIEW(loop, warning, &attempt->gang, text);
+    attempt->is_leaving_told = true;
 }
 
-bool attempt_must_wait(struct loop *loop)
+static bool is_leaving(struct loop *loop, struct attempt *attempt)
 {
-    if (process_signal(&loop->leaving, SIGKILL) == 0) {
-        loop->leaving = (struct process){0};
+    if (process_signal(&attempt->leaving, SIGKILL) == 0) {
+        attempt->leaving = (struct process){0};
         return false;
     }
-    tell_leaving(loop, &loop->leaving, loop->leaving_s);
+    tell_leaving(loop, attempt, &attempt->leaving, attempt->leaving_s);
     return true;
 }
 
-void attempt_await_end(struct loop *loop)
+bool attempt_must_wait(struct loop *loop, int stage)
 {
-    const struct gang *gang = &loop->gang;
+    const struct graph *graph = loop->cfg->graph;
+    bool must_wait = false;
+    for (int i = 0; i < graph->count; i++) {
+        bool are_gangs = !graph->stages[i].is_host && !graph->stages[stage].is_host;
+        if ((i == stage || are_gangs) && is_leaving(loop, &loop->attempts[i]))
+            must_wait = true;
+    }
+    return must_wait;
+}
+
+void attempt_await_end(struct loop *loop, struct attempt *attempt)
+{
+    const struct gang *gang = &attempt->gang;
     if (gang->is_killed)
-        tell_leaving(loop, &gang->process, gang->left_s);
+        tell_leaving(loop, attempt, &gang->process, gang->left_s);
 }
 
 /* A disk that fails now may answer at the next try. */
@@ -77,15 +89,14 @@ static enum err make_folder(const char *path)
     return err == ERR_IO ? err_prefix(ERR_AGAIN, "logs") : err;
 }
 
-static enum err start_process(struct loop *loop)
+static enum err start_process(struct loop *loop, struct gang *gang)
 {
     enum err err = ERR_OK;
-    struct gang *gang = &loop->gang;
     const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
     char *logs = file_join(loop->cfg->run_folder, "logs");
     char *path = file_join(loop->cfg->run_folder, gang->log);
     TRY(make_folder(logs));
-    TRY(write_started(loop));
+    TRY(write_started(loop, gang));
     struct launch launch = {.stage = stage,
                             .target = target_name(loop, gang->stage),
                             .endpoint = wire_endpoint(loop->wire),
@@ -96,66 +107,99 @@ static enum err start_process(struct loop *loop)
     TRY(launch_start(&loop->cfg->launch, &launch, &gang->process));
     gang->is_running = true;
     TRY(FAULT("loop.launched"));
-    TRY(write_started(loop));
+    TRY(write_started(loop, gang));
 out:
     mem_free(logs);
     mem_free(path);
     return err;
 }
 
-static void tell_started(struct loop *loop)
+static void tell_started(struct loop *loop, struct gang *gang)
 {
     struct stage_record record = {0};
-    bool is_known = journal_stage(loop->cfg->journal, &loop->gang.lease.key, &record) == ERR_OK;
-    loop->gang.progress.step = is_known ? record.step : 0;
-    VIEW(loop, started, &loop->gang, is_known && record.checkpoint[0], record.step);
+    bool is_known = journal_stage(loop->cfg->journal, &gang->lease.key, &record) == ERR_OK;
+    gang->progress.step = is_known ? record.step : 0;
+    VIEW(loop, started, gang, is_known && record.checkpoint[0], record.step);
     stage_record_fini(&record);
+}
+
+/* Gangs share the socket and Open MPI's folder: neither is touched under one that runs. */
+static enum err make_room(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    for (EACH_RUNNING(loop, attempt))
+        if (!attempt->gang.is_host)
+            return ERR_OK;
+    TRY(loop_renew_socket(loop));
+    if (loop->mpi_lock >= 0)
+        mpi_folder_clear(loop->mpi_folder);
+out:
+    return err;
+}
+
+static struct attempt *begin(struct loop *loop, int stage)
+{
+    struct attempt *attempt = &loop->attempts[stage];
+    *attempt = (struct attempt){
+        .gang = {.stage = stage, .is_host = loop->cfg->graph->stages[stage].is_host}};
+    liveness_init(&attempt->gang.liveness, loop->cfg->launch.ranks);
+    return attempt;
+}
+
+static enum err take_lease(struct loop *loop, struct gang *gang)
+{
+    enum err err = ERR_OK;
+    const struct graph_stage *node = &loop->cfg->graph->stages[gang->stage];
+    TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
+                      loop->has_checkpoint[gang->stage] ? LEASE_GOES_ON : LEASE_AFRESH,
+                      &gang->lease));
+    snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
+    gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
+out:
+    return err;
+}
+
+/* The launch failed with `error`, the run may go on. */
+static enum err end_unstarted(struct loop *loop, struct attempt *attempt, enum err error)
+{
+    enum err err = ERR_OK;
+    char text[JOURNAL_TEXT];
+    struct stage_outcome outcome = {
+        .error = error, .text = text, .content = "", .results = "", .results_hash = ""};
+    snprintf(text, sizeof text, "%s", err_text());
+    TRY(attempt_end(loop, attempt, &outcome));
+    TRY(attempt_reap(loop, attempt, &(struct process_end){.has_ended = true}));
+out:
+    return err;
 }
 
 enum err attempt_start(struct loop *loop, int stage)
 {
     enum err err = ERR_OK;
-    const struct graph_stage *node = &loop->cfg->graph->stages[stage];
-    struct gang *gang = &loop->gang;
-    memset(gang, 0, sizeof *gang);
-    gang->stage = stage;
-    gang->is_host = node->is_host;
-    loop->is_leaving_told = false;
-    liveness_init(&gang->liveness, loop->cfg->launch.ranks);
-    TRY(loop_renew_socket(loop));
-    if (loop->mpi_lock >= 0)
-        mpi_folder_clear(loop->mpi_folder);
-    TRY(journal_lease(loop->cfg->journal, &node->key, node->name, node->inputs,
-                      loop->has_checkpoint[stage] ? LEASE_GOES_ON : LEASE_AFRESH, &gang->lease));
-    snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
-    gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
-    loop->policy.stages[stage].status = POLICY_RUNNING;
-    tell_started(loop);
-    err = start_process(loop);
-    if (err != ERR_OK && !gang->is_running) { /* the launch failed, the run may go on */
-        struct stage_outcome outcome = {
-            .error = err, .content = "", .results = "", .results_hash = ""};
-        char text[JOURNAL_TEXT];
-        snprintf(text, sizeof text, "%s", err_text());
-        outcome.text = text;
-        TRY(attempt_end(loop, &outcome));
-        err = attempt_reap(loop, &(struct process_end){.has_ended = true});
-    }
+    struct attempt *attempt = begin(loop, stage);
+    TRY(make_room(loop));
+    TRY(take_lease(loop, &attempt->gang));
+    policy_started(&loop->policy, stage);
+    tell_started(loop, &attempt->gang);
+    err = start_process(loop, &attempt->gang);
+    if (err != ERR_OK && !attempt->gang.is_running)
+        err = end_unstarted(loop, attempt, err);
 out:
     return err;
 }
 
-enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome)
+enum err attempt_end(struct loop *loop, struct attempt *attempt,
+                     const struct stage_outcome *outcome)
 {
     enum err err = ERR_OK;
-    struct gang *gang = &loop->gang;
+    struct gang *gang = &attempt->gang;
     double now = clock_seconds();
     struct stage_outcome timed = *outcome;
     timed.seconds = now - gang->started_s;
     TRY(journal_end(loop->cfg->journal, &gang->lease, &timed));
     gang->is_ended = true;
     gang->outcome = outcome->error;
-    snprintf(loop->text, sizeof loop->text, "%s", outcome->text);
+    snprintf(attempt->text, sizeof attempt->text, "%s", outcome->text);
     if (gang->left_s == 0)
         gang->left_s = now;
     if (outcome->error == ERR_OK)
@@ -172,9 +216,9 @@ enum err attempt_hash_result(const struct loop *loop, const char *results,
 }
 
 /* The outcome of a process that ended without a word: a host stage's exit code says it all. */
-static enum err conclude(struct loop *loop, const struct process_end *end)
+static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
 {
-    const struct gang *gang = &loop->gang;
+    const struct gang *gang = &attempt->gang;
     const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
     char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[512] = "";
     struct stage_outcome outcome = {.content = "",
@@ -191,13 +235,13 @@ static enum err conclude(struct loop *loop, const struct process_end *end)
     } else {
         outcome.error = gang_judge_exit(gang, end, text, sizeof text);
     }
-    return attempt_end(loop, &outcome);
+    return attempt_end(loop, attempt, &outcome);
 }
 
 /* The last lines of the attempt's log: where the reason usually stands. Returns owned. */
-static char *read_tail(const struct loop *loop)
+static char *read_tail(const struct loop *loop, const struct gang *gang)
 {
-    char *path = file_join(loop->cfg->run_folder, loop->gang.log), *bytes = NULL;
+    char *path = file_join(loop->cfg->run_folder, gang->log), *bytes = NULL;
     size_t size = 0;
     if (file_read_tail(path, TAIL_BYTES, &bytes, &size) != ERR_OK)
         size = 0;
@@ -213,14 +257,14 @@ static char *read_tail(const struct loop *loop)
     return tail;
 }
 
-static void tell_failure(struct loop *loop)
+static void tell_failure(struct loop *loop, const struct attempt *attempt)
 {
-    const struct gang *gang = &loop->gang;
+    const struct gang *gang = &attempt->gang;
     const struct policy_stage *state = &loop->policy.stages[gang->stage];
     bool is_over = state->status == POLICY_FAILED;
     double retry_s = (double)(state->not_before_ms - loop_now_ms()) / 1000.0;
-    char *tail = read_tail(loop);
-    VIEW(loop, failed, gang, gang->outcome, loop->text, tail,
+    char *tail = read_tail(loop, gang);
+    VIEW(loop, failed, gang, gang->outcome, attempt->text, tail,
          is_over ? -1.0 : (retry_s > 0 ? retry_s : 0.0));
     mem_free(tail);
     if (!is_over || loop->first_error != ERR_OK)
@@ -228,12 +272,14 @@ static void tell_failure(struct loop *loop)
     bool is_used_up = policy_is_retryable(gang->outcome);
     loop->first_error = is_used_up ? ERR_FAILED : gang->outcome;
     snprintf(loop->first_text, sizeof loop->first_text, "stage %s failed%s: %.3000s (log: %s/%s)",
-             gang->lease.name, is_used_up ? " too often" : "", loop->text, loop->cfg->run_folder,
+             gang->lease.name, is_used_up ? " too often" : "", attempt->text, loop->cfg->run_folder,
              gang->log);
 }
 
-/* The stage `source` made a final checkpoint that is no longer whole: it runs again. */
-static enum err reopen(struct loop *loop, int source)
+/* The stage `source` made a final checkpoint that is no longer whole, as `gang` found: it runs
+ * again.
+ */
+static enum err reopen(struct loop *loop, int source, const struct gang *gang)
 {
     enum err err = ERR_OK;
     const struct graph_stage *node = &loop->cfg->graph->stages[source];
@@ -246,40 +292,53 @@ static enum err reopen(struct loop *loop, int source)
     TRY(journal_reopen(loop->cfg->journal, &node->key, text_get(&why)));
     policy_reopen(&loop->policy, source);
     loop->has_checkpoint[source] = false; /* the worker looks for an older sound one */
-    VIEW(loop, warning, &loop->gang, text_get(&why));
+    VIEW(loop, warning, gang, text_get(&why));
 out:
     text_fini(&why);
     return err;
 }
 
-/* A stage that failed over data may have been given a damaged checkpoint. *is_reopened: so it is,
- * and another attempt makes sense behind the stage that makes it again. */
-static enum err look_for_damage(struct loop *loop, bool *is_reopened)
+/* Whether the stage a checkpoint came from runs again: since now, or since another that was given
+ * it has failed too. */
+static enum err check_source(struct loop *loop, int source, const struct gang *gang,
+                             bool *is_reopened)
 {
     enum err err = ERR_OK;
-    const struct gang *gang = &loop->gang;
+    bool is_done = loop->policy.stages[source].status == POLICY_DONE;
+    *is_reopened = !is_done;
+    enum err found =
+        is_done ? loop->cfg->check(loop->cfg->check_own, loop->contents[source]) : ERR_OK;
+    if (found != ERR_DATA && found != ERR_NOT_FOUND) /* sound, or nobody can tell */
+        return ERR_OK;
+    TRY(reopen(loop, source, gang));
+    *is_reopened = true;
+out:
+    return err;
+}
+
+/* A stage that failed over data may have been given a damaged checkpoint. *is_reopened: so it is,
+ * and another attempt makes sense behind the stage that makes it again. */
+static enum err look_for_damage(struct loop *loop, const struct gang *gang, bool *is_reopened)
+{
+    enum err err = ERR_OK;
     const struct graph_stage *node = &loop->cfg->graph->stages[gang->stage];
     const int sources[] = {node->start_stage, node->teacher_stage};
     *is_reopened = false;
     if ((gang->outcome != ERR_DATA && gang->outcome != ERR_NOT_FOUND) || !loop->cfg->check)
         return ERR_OK;
     for (int i = 0; i < 2; i++) {
-        if (sources[i] < 0 || loop->policy.stages[sources[i]].status != POLICY_DONE)
-            continue;
-        enum err found = loop->cfg->check(loop->cfg->check_own, loop->contents[sources[i]]);
-        if (found != ERR_DATA && found != ERR_NOT_FOUND) /* sound, or nobody can tell */
-            continue;
-        TRY(reopen(loop, sources[i]));
-        *is_reopened = true;
+        bool runs_again = false;
+        if (sources[i] >= 0)
+            TRY(check_source(loop, sources[i], gang, &runs_again));
+        *is_reopened = *is_reopened || runs_again;
     }
 out:
     return err;
 }
 
 /* A runner that takes over goes on with it. */
-static enum err keep_budget(struct loop *loop)
+static enum err keep_budget(struct loop *loop, const struct gang *gang)
 {
-    const struct gang *gang = &loop->gang;
     const struct policy_stage *stage = &loop->policy.stages[gang->stage];
     int64_t pause_ms = stage->not_before_ms - loop_now_ms();
     if (stage->failures == 0)
@@ -289,28 +348,35 @@ static enum err keep_budget(struct loop *loop)
                               pause_ms > 0 ? clock_wall_ms() + pause_ms : 0);
 }
 
-enum err attempt_reap(struct loop *loop, const struct process_end *end)
+/* What outlived it leaves, watched by attempt_must_wait(). */
+static void leave(struct attempt *attempt)
 {
-    enum err err = ERR_OK;
-    struct gang *gang = &loop->gang;
-    bool is_reopened = false;
-    if (!gang->is_ended)
-        TRY(conclude(loop, end));
+    struct gang *gang = &attempt->gang;
     int stragglers = process_signal(&gang->process, SIGKILL);
     if (stragglers > 0)
         log_warn("stage %s: %d processes outlived their gang and were killed", gang->lease.name,
                  stragglers);
     gang->is_running = false;
-    loop->leaving = gang->process;
-    loop->leaving_s = clock_seconds();
-    TRY(look_for_damage(loop, &is_reopened));
+    attempt->leaving = gang->process;
+    attempt->leaving_s = clock_seconds();
+}
+
+enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct process_end *end)
+{
+    enum err err = ERR_OK;
+    struct gang *gang = &attempt->gang;
+    bool is_reopened = false;
+    if (!gang->is_ended)
+        TRY(conclude(loop, attempt, end));
+    leave(attempt);
+    TRY(look_for_damage(loop, gang, &is_reopened));
     policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
                  gang->made_progress, loop_now_ms());
-    TRY(keep_budget(loop));
+    TRY(keep_budget(loop, gang));
     if (gang->outcome == ERR_OK)
         VIEW(loop, done, gang, clock_seconds() - gang->started_s);
     else if (gang->outcome != ERR_INTERRUPTED)
-        tell_failure(loop);
+        tell_failure(loop, attempt);
     memset(&gang->process, 0, sizeof gang->process);
     liveness_fini(&gang->liveness);
 out:

@@ -8,6 +8,16 @@
 #include "scheduler/loop.h"
 #include "scheduler/protocol.h"
 
+/* A stage has one at a time: the next waits until this one's last process has ended. */
+struct attempt {
+    struct gang gang;
+    char text[JOURNAL_TEXT]; /* of its outcome */
+    double pulse_s;          /* our last pulse */
+    struct process leaving;  /* its outcome is known, but not all of it has ended; pid 0: it has */
+    double leaving_s;        /* since when */
+    bool is_leaving_told;
+};
+
 struct loop {
     const struct loop_cfg *cfg;
     struct policy_state policy;
@@ -17,14 +27,9 @@ struct loop {
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
     char mpi_folder[JOURNAL_PATH];    /* where mpirun is used; its lock, else -1 */
     int mpi_lock;
-    struct gang gang;       /* one at a time */
-    struct process leaving; /* the gang before: not all of it has ended; pid 0: none */
-    double leaving_s;       /* since when */
-    bool is_leaving_told;
+    struct attempt attempts[PLAN_MAX_STAGES]; /* each stage's latest */
     int stops_seen;
-    char text[JOURNAL_TEXT]; /* of the running attempt's outcome */
-    double pulse_s;          /* our last pulse */
-    enum err first_error;    /* of the first stage that failed for good */
+    enum err first_error; /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
     bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
@@ -38,35 +43,52 @@ static inline int64_t loop_now_ms(void)
     return (int64_t)(clock_seconds() * 1000);
 }
 
+/* The first that runs at `at` or behind; NULL: none. */
+static inline struct attempt *attempt_running(struct loop *loop, struct attempt *at)
+{
+    for (; at < loop->attempts + PLAN_MAX_STAGES; at++)
+        if (at->gang.is_running)
+            return at;
+    return NULL;
+}
+/* `at` is each attempt that runs. */
+#define EACH_RUNNING(loop, at)                                                                     \
+    struct attempt *at = attempt_running((loop), (loop)->attempts);                                \
+    at;                                                                                            \
+    at = attempt_running((loop), at + 1)
+
 /* loop.c */
 /* Makes another folder and socket where something has removed them: a run takes days, and temporary
  * folders are cleaned. No gang runs. */
 MUST_CHECK enum err loop_renew_socket(struct loop *loop);
 
 /* loop_attempt.c */
-/* Processes of the attempt before live still, killed or not: one that waits for a disk may hold the
- * checkpoints, and an attempt beside it would fail. People are told. */
-bool attempt_must_wait(struct loop *loop);
-/* The same of a gang that was killed and has not ended. */
-void attempt_await_end(struct loop *loop);
+/* Processes of the stage's attempt before live still, killed or not, or those of another gang where
+ * the stage is a gang's: one that waits for a disk may hold the checkpoints, and an attempt beside
+ * it would fail. People are told. */
+bool attempt_must_wait(struct loop *loop, int stage);
+/* The same of an attempt that was killed and has not ended. */
+void attempt_await_end(struct loop *loop, struct attempt *attempt);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
 /* Hex of the hash of what it made. ERR_AGAIN: the disk does not give it now;
  * otherwise as survey_hash_file(). */
 MUST_CHECK enum err attempt_hash_result(const struct loop *loop, const char *results,
                                         char hash[HASH_HEX_BYTES]);
 /* The gang said it, or its process ended: writes the outcome once. */
-MUST_CHECK enum err attempt_end(struct loop *loop, const struct stage_outcome *outcome);
+MUST_CHECK enum err attempt_end(struct loop *loop, struct attempt *attempt,
+                                const struct stage_outcome *outcome);
 /* The process is gone: concludes, and makes room for the next. */
-MUST_CHECK enum err attempt_reap(struct loop *loop, const struct process_end *end);
+MUST_CHECK enum err attempt_reap(struct loop *loop, struct attempt *attempt,
+                                 const struct process_end *end);
 
 /* loop_listen.c */
 /* Hears one message, waiting for it. ERR_AGAIN: there was none; a refused one is logged and OK. */
 MUST_CHECK enum err listen_once(struct loop *loop, int timeout_ms);
-/* Hears one message without writing anything down; true: the gang's last word. */
-bool listen_farewell(struct loop *loop, int timeout_ms);
+/* Hears one message without writing anything down; a gang whose last word it was has left_s. */
+void listen_farewell(struct loop *loop, int timeout_ms);
 /* What the gang has to know (assignment, stop, bye, or that we live), once a second... */
-void tell_pulse(struct loop *loop);
-void tell_at_once(struct loop *loop); /* ...or now */
+void tell_pulse(struct loop *loop, struct attempt *attempt);
+void tell_at_once(struct loop *loop, struct attempt *attempt); /* ...or now */
 
 /* Tells the view, where it listens. */
 #define VIEW(loop, what, ...)                                                                      \

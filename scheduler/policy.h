@@ -15,23 +15,31 @@ struct policy_stage {
     enum err error;        /* of the last failure */
 };
 
+struct policy_capacity {       /* what may run side by side; one stage may always run */
+    int gangs;                 /* with one checkpoint store, which they write: 1 */
+    int hosts;                 /* host stages, beside gangs */
+    size_t memory_bytes;       /* of all of them... */
+    const size_t *stage_bytes; /* ...where each stage takes so much; borrowed; NULL: not known */
+};
+
 struct policy_state {
     const struct graph *graph; /* borrowed */
     struct policy_stage stages[PLAN_MAX_STAGES];
     int max_failures;   /* so many retryable failures in a row without progress end a stage */
     int64_t backoff_ms; /* before the first retry; doubles, capped at backoff_max_ms */
     int64_t backoff_max_ms;
+    struct policy_capacity capacity;
     bool is_stopping; /* a person asked for a stop: start nothing more */
 };
 
-/* Budget and backoff as shipped: 5 failures, 1 s doubling to 60 s. */
+/* Budget and backoff as shipped: 5 failures, 1 s doubling to 60 s. One gang and one host stage. */
 void policy_init(struct policy_state *state, const struct graph *graph);
 
 enum policy_verb {
     POLICY_START,    /* start `stage` */
-    POLICY_WAIT,     /* something runs, or backs off until `until_ms` (0: no time known) */
+    POLICY_WAIT,     /* something runs, or `stage` backs off until `until_ms` (0: none does) */
     POLICY_FINISHED, /* every stage is done */
-    POLICY_GIVE_UP,  /* nothing can go on: `stage` is the first that failed */
+    POLICY_GIVE_UP,  /* nothing runs or can go on: `stage` is the first that failed */
     POLICY_STOPPED   /* a stop was asked for and nothing runs */
 };
 
@@ -40,7 +48,15 @@ struct policy_action {
     int stage;
     int64_t until_ms;
 };
-struct policy_action policy_next(const struct policy_state *state, int64_t now_ms);
+struct policy_actions { /* the last of them is no POLICY_START, all others are */
+    int count;
+    struct policy_action list[PLAN_MAX_STAGES + 1];
+};
+/* Every stage that is ready and fits beside what runs is to be started. One is ready when all that
+ * it needs, directly or through others, is done, and nothing runs that needs it: that would read
+ * what is made again. */
+struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms);
+void policy_started(struct policy_state *state, int stage);
 
 /* How an attempt of a stage ended. made_progress: a checkpoint of it counted. Failures worth a
  * retry: ERR_PEER and ERR_AGAIN; 65, 78 and the like never are. A stop that was asked for leaves

@@ -97,9 +97,15 @@ static enum err open_store(struct workbench *bench)
     enum err err = ERR_OK;
     char *path = file_join(bench->folder, "checkpoints");
     TRY(file_make_folders(path));
-    struct checkpoint_store_cfg cfg = {
-        .path = path, .is_writer = true, .keep = bench->cfg.campaign->checkpoint.keep};
-    TRY(wait_for_store(&cfg, &bench->store));
+    struct checkpoint_store_cfg cfg = {.path = path,
+                                       .is_writer = !bench->cfg.only_reads,
+                                       .keep = bench->cfg.campaign->checkpoint.keep};
+    err = wait_for_store(&cfg, &bench->store);
+    if (err == ERR_NOT_FOUND) { /* nothing was ever trained here: an empty one */
+        cfg.is_writer = true;
+        err = wait_for_store(&cfg, &bench->store);
+    }
+    TRY(err);
 out:
     mem_free(path);
     return err;

@@ -21,6 +21,7 @@ struct workbench_cfg { /* all borrowed */
     const struct observer *observer; /* NULL: nobody */
     const char *version;             /* of the program: into lineage */
     int64_t lease_epoch;
+    bool only_reads; /* checkpoints, beside whoever writes them; otherwise it is their one writer */
 };
 
 struct workbench {

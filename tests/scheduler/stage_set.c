@@ -84,20 +84,23 @@ void set_damage(const struct stage_set *set, const char *content)
 
 static void make_keys(struct stage_set *set)
 {
-    for (int i = 0; i < SET_COUNT; i++) {
+    for (int i = 0; i < set->graph.count; i++) {
+        struct graph_stage *stage = &set->graph.stages[i];
         struct hasher hasher;
         hasher_init(&hasher);
-        hasher_add_text(&hasher, set->graph.stages[i].inputs);
-        if (before[i] >= 0)
-            hasher_add(&hasher, &set->graph.stages[before[i]].key, sizeof(struct hash));
-        set->graph.stages[i].key = hasher_end(&hasher);
+        hasher_add_text(&hasher, stage->inputs);
+        for (int j = 0; j < stage->dependency_count; j++)
+            hasher_add(&hasher, &set->graph.stages[stage->dependencies[j]].key,
+                       sizeof(struct hash));
+        stage->key = hasher_end(&hasher);
     }
 }
 
 void set_edit(struct stage_set *set, enum set_stage stage, int epochs)
 {
     char inputs[64];
-    snprintf(inputs, sizeof inputs, "seed=1\n%s.epochs=%d\n", names[stage], epochs);
+    snprintf(inputs, sizeof inputs, "seed=1\n%s.epochs=%d\n", set->graph.stages[stage].name,
+             epochs);
     mem_free(set->graph.stages[stage].inputs);
     set->graph.stages[stage].inputs = mem_string(inputs);
     make_keys(set);
@@ -121,11 +124,40 @@ static void make_graph(struct stage_set *set)
         set_edit(set, (enum set_stage)i, 1);
 }
 
-/* compile RUN --target NAME and report RUN; "fail" in the run's folder makes it fail. */
+void set_add_target(struct stage_set *set)
+{
+    struct graph_stage *added = &set->graph.stages[SET_REPORT], *report = added + 1;
+    *report = *added;
+    *added = set->graph.stages[SET_COMPILE];
+    snprintf(added->name, sizeof added->name, "compile-small");
+    added->target = 1;
+    added->inputs = mem_string("");
+    report->dependencies[report->dependency_count++] = SET_REPORT;
+    set->graph.count++;
+    set->campaign.target_count = 2;
+    snprintf(set->campaign.targets[1].name, sizeof set->campaign.targets[1].name, "small");
+    set_edit(set, SET_REPORT, 1);
+    set->cfg.capacity.hosts = 2;
+}
+
+void set_script(const struct stage_set *set, const char *target, const char *script)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/act-%s", set->folder, target);
+    if (script)
+        assert_int_equal(file_write(path, script, strlen(script)), ERR_OK);
+    else
+        assert_int_equal(unlink(path), 0);
+}
+
+/* compile RUN --target NAME and report RUN; "fail" in the run's folder makes it fail, set_script()
+ * do as a test wants. */
 static void make_script(struct stage_set *set)
 {
     static const char text[] =
         "#!/bin/sh\n"
+        "await() { until [ -e \"$1\" ]; do sleep 0.02; done; }\n"
+        "[ -e \"$2/act-$4\" ] && cd \"$2\" && . \"./act-$4\"\n"
         "[ -e \"$2/hang\" ] && { sleep 600 & wait; }\n"
         "[ -e \"$2/fail65\" ] && exit 65\n"
         "[ -e \"$2/fail\" ] && { echo 'the squeeze-excite cannot be written'; exit 78; }\n"
@@ -198,19 +230,20 @@ void set_free(struct stage_set *set)
 static enum err with_journal(struct stage_set *set, enum err (*act)(struct stage_set *))
 {
     enum err err = ERR_OK;
-    struct current_stage current[SET_COUNT];
+    struct current_stage current[PLAN_MAX_STAGES];
+    const struct graph *graph = &set->graph;
     char *path = file_join(set->folder, "journal");
     struct survey_cfg survey = {
-        .graph = &set->graph, .run_folder = set->folder, .check = check_file, .own = set};
-    for (int i = 0; i < SET_COUNT; i++)
-        current[i] = (struct current_stage){names[i], set->graph.stages[i].inputs,
-                                            &set->graph.stages[i].key};
+        .graph = graph, .run_folder = set->folder, .check = check_file, .own = set};
+    for (int i = 0; i < graph->count; i++)
+        current[i] = (struct current_stage){graph->stages[i].name, graph->stages[i].inputs,
+                                            &graph->stages[i].key};
     TRY(journal_open(path, JOURNAL_WRITE, &set->cfg.journal));
     survey.journal = set->cfg.journal;
     survey_fini(&set->survey);
     TRY(survey_take(&survey, &set->survey));
     if (act) {
-        TRY(journal_set_current(set->cfg.journal, current, SET_COUNT));
+        TRY(journal_set_current(set->cfg.journal, current, graph->count));
         TRY(act(set));
     }
 out:
@@ -308,10 +341,11 @@ void set_expect_done(struct stage_set *set)
 {
     char expected[HASH_HEX_BYTES];
     set_survey(set);
-    for (int i = 0; i < SET_COUNT; i++) {
+    for (int i = 0; i < set->graph.count; i++) {
         const struct survey_stage *stage = &set->survey.stages[i];
         if (stage->verdict != SURVEY_DONE)
-            fail_msg("%s is not done: verdict %d, %s", names[i], stage->verdict, stage->why);
+            fail_msg("%s is not done: verdict %d, %s", set->graph.stages[i].name, stage->verdict,
+                     stage->why);
         if (set->graph.stages[i].is_host)
             continue;
         set_final_content(set, i, expected);

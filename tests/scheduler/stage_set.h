@@ -33,6 +33,13 @@ void set_free(struct stage_set *set);
 /* One knob of a stage as the person edits it: its inputs and its key, and the keys behind it. */
 void set_edit(struct stage_set *set, enum set_stage stage, int epochs);
 
+/* Before the first run: another stage, compile-small, beside compile-best and for the report. It
+ * takes the place of SET_REPORT; both compile at once. */
+void set_add_target(struct stage_set *set);
+/* What compiling a target does first: shell, in the run's folder, with `await FILE` for waiting;
+ * NULL: nothing any more. */
+void set_script(const struct stage_set *set, const char *target, const char *script);
+
 /* cmocka's setup and teardown; *state is the set, in a scratch folder. */
 int set_up(void **state);
 int tear_down(void **state);

@@ -33,12 +33,35 @@ static int set_up(void **unused)
     return 0;
 }
 
+/* The only action, or the first where stages are started. */
+static struct policy_action first(int64_t now)
+{
+    struct policy_actions actions = policy_next(&state, now);
+    return actions.list[0];
+}
+
 static void expect(enum policy_verb verb, int stage, int64_t now)
 {
-    struct policy_action action = policy_next(&state, now);
+    struct policy_action action = first(now);
     if (action.verb != verb || (stage >= 0 && action.stage != stage))
         fail_msg("at %lld: verb %d stage %d, expected verb %d stage %d", (long long)now,
                  action.verb, action.stage, verb, stage);
+}
+
+/* "23 wait": the stages to be started, and what comes behind them. They run from then on. */
+static void expect_list(const char *expected, int64_t now)
+{
+    static const char *const verbs[] = {"start", "wait", "finished", "give up", "stopped"};
+    char found[64] = "";
+    struct policy_actions actions = policy_next(&state, now);
+    for (int i = 0; i < actions.count - 1; i++) {
+        assert_int_equal(actions.list[i].verb, POLICY_START);
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%d", actions.list[i].stage);
+        policy_started(&state, actions.list[i].stage);
+    }
+    snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s",
+             actions.count > 1 ? " " : "", verbs[actions.list[actions.count - 1].verb]);
+    assert_string_equal(found, expected);
 }
 
 static void finish(int stage)
@@ -57,7 +80,7 @@ static void stages_start_in_order_of_their_dependencies(void **unused)
     expect(POLICY_FINISHED, -1, 0);
 }
 
-static void nothing_starts_while_something_runs(void **unused)
+static void no_gang_starts_beside_a_gang(void **unused)
 {
     (void)unused;
     finish(0);
@@ -75,7 +98,7 @@ static void a_lost_gang_is_tried_again_after_a_growing_pause(void **unused)
         state.stages[0].status = POLICY_RUNNING;
         policy_ended(&state, 0, ERR_PEER, false, now);
         expect(POLICY_WAIT, 0, now + pause - 1);
-        assert_int_equal(policy_next(&state, now).until_ms, now + pause);
+        assert_int_equal(first(now).until_ms, now + pause);
         now += pause;
         pause *= 2;
     }
@@ -162,11 +185,131 @@ static void a_stop_starts_nothing_more_and_is_no_failure(void **unused)
     expect(POLICY_STOPPED, -1, 0);
 }
 
+/* c and d as host stages, b done: both are ready. */
+static void make_hosts(int hosts)
+{
+    graph.stages[2].is_host = graph.stages[3].is_host = true;
+    state.capacity.hosts = hosts;
+    finish(0);
+    finish(1);
+}
+
+static void end(int stage, enum err error)
+{
+    policy_ended(&state, stage, error, false, 0);
+}
+
+static void host_stages_run_side_by_side(void **unused)
+{
+    (void)unused;
+    make_hosts(2);
+    expect_list("23 wait", 0);
+    expect_list("wait", 0);
+    end(2, ERR_OK);
+    expect_list("wait", 0); /* 4 needs both */
+    end(3, ERR_OK);
+    expect_list("4 wait", 0);
+    end(4, ERR_OK);
+    expect_list("finished", 0);
+}
+
+static void host_stages_are_no_more_than_fit(void **unused)
+{
+    (void)unused;
+    make_hosts(1);
+    expect_list("2 wait", 0);
+    end(2, ERR_OK);
+    expect_list("3 wait", 0);
+}
+
+static void a_host_stage_runs_beside_a_gang(void **unused)
+{
+    (void)unused;
+    make_hosts(1);
+    graph.stages[2].is_host = false;
+    expect_list("23 wait", 0);
+}
+
+static void what_runs_together_fits_into_memory(void **unused)
+{
+    static const size_t bytes[5] = {9, 9, 4, 3, 9};
+    (void)unused;
+    make_hosts(2);
+    state.capacity.stage_bytes = bytes;
+    state.capacity.memory_bytes = 7;
+    expect_list("23 wait", 0);
+    end(2, ERR_INTERRUPTED);
+    end(3, ERR_INTERRUPTED);
+    state.capacity.memory_bytes = 6;
+    expect_list("2 wait", 0);
+    end(2, ERR_OK);
+    expect_list("3 wait", 0);
+    end(3, ERR_OK);
+    expect_list("4 wait", 0); /* alone it runs, whatever it takes */
+}
+
+static void one_backs_off_while_the_other_goes_on(void **unused)
+{
+    (void)unused;
+    make_hosts(2);
+    expect_list("23 wait", 0);
+    end(2, ERR_PEER);
+    expect_list("wait", 0);
+    assert_int_equal(first(0).stage, 2);
+    assert_int_equal(first(0).until_ms, state.backoff_ms);
+    expect_list("2 wait", state.backoff_ms);
+}
+
+static void a_final_failure_lets_what_runs_end(void **unused)
+{
+    (void)unused;
+    make_hosts(2);
+    expect_list("23 wait", 0);
+    end(2, ERR_CONFIG);
+    expect_list("wait", 0);
+    end(3, ERR_PEER);
+    expect_list("3 wait", state.backoff_ms); /* needs nothing of what failed */
+    end(3, ERR_OK);
+    expect_list("give up", 0);
+    assert_int_equal(first(0).stage, 2);
+}
+
+static void a_stop_waits_for_all_that_runs(void **unused)
+{
+    (void)unused;
+    make_hosts(2);
+    expect_list("23 wait", 0);
+    state.is_stopping = true;
+    end(2, ERR_INTERRUPTED);
+    expect_list("wait", 0);
+    end(3, ERR_INTERRUPTED);
+    expect_list("stopped", 0);
+}
+
+static void what_is_made_again_waits_for_its_readers_and_holds_up_the_others(void **unused)
+{
+    (void)unused;
+    make_hosts(2);
+    expect_list("23 wait", 0);
+    end(2, ERR_AGAIN); /* it has found b damaged */
+    policy_reopen(&state, 1);
+    expect_list("wait", state.backoff_ms);
+    end(3, ERR_OK);
+    expect_list("1 wait", state.backoff_ms);
+    end(1, ERR_OK);
+    expect_list("2 wait", state.backoff_ms);
+    policy_reopen(&state, 0); /* c goes on, 4 would stand on what a makes */
+    end(2, ERR_OK);
+    expect_list("0 wait", state.backoff_ms);
+    end(0, ERR_OK);
+    expect_list("4 wait", state.backoff_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(stages_start_in_order_of_their_dependencies, set_up),
-        cmocka_unit_test_setup(nothing_starts_while_something_runs, set_up),
+        cmocka_unit_test_setup(no_gang_starts_beside_a_gang, set_up),
         cmocka_unit_test_setup(a_lost_gang_is_tried_again_after_a_growing_pause, set_up),
         cmocka_unit_test_setup(progress_gives_the_budget_back, set_up),
         cmocka_unit_test_setup(the_pause_has_a_longest, set_up),
@@ -175,6 +318,15 @@ int main(void)
         cmocka_unit_test_setup(errors_that_would_come_again_are_never_retried, set_up),
         cmocka_unit_test_setup(a_failed_branch_does_not_stop_its_neighbour, set_up),
         cmocka_unit_test_setup(a_stop_starts_nothing_more_and_is_no_failure, set_up),
+        cmocka_unit_test_setup(host_stages_run_side_by_side, set_up),
+        cmocka_unit_test_setup(host_stages_are_no_more_than_fit, set_up),
+        cmocka_unit_test_setup(a_host_stage_runs_beside_a_gang, set_up),
+        cmocka_unit_test_setup(what_runs_together_fits_into_memory, set_up),
+        cmocka_unit_test_setup(one_backs_off_while_the_other_goes_on, set_up),
+        cmocka_unit_test_setup(a_final_failure_lets_what_runs_end, set_up),
+        cmocka_unit_test_setup(a_stop_waits_for_all_that_runs, set_up),
+        cmocka_unit_test_setup(what_is_made_again_waits_for_its_readers_and_holds_up_the_others,
+                               set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
