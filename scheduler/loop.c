@@ -327,6 +327,16 @@ static enum err forget_budgets(struct loop *loop, enum err why)
     return why;
 }
 
+/* The text of `why` is kept: what others left fails where it likes. */
+static void sweep(enum err why)
+{
+    char *text = mem_string(err_text());
+    (void)sweep_leftovers();
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+}
+
 enum err loop_run(const struct loop_cfg *cfg)
 {
     enum err err = ERR_OK;
@@ -349,7 +359,7 @@ out:
     log_rate_end(&loop->refused, "messages were refused");
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
     close_mpi(loop);
-    (void)sweep_leftovers();
+    sweep(err);
     for (int i = 0; i < PLAN_MAX_STAGES; i++)
         liveness_fini(&loop->attempts[i].gang.liveness);
     mem_free(loop);

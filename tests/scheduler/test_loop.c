@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "scheduler/socket_folder.h"
 #include "tests/scheduler/stage_set.h"
 #include <sys/stat.h>
 #include <unistd.h>
@@ -311,6 +312,24 @@ static void a_host_stage_that_fails_shows_its_last_words(void **state)
     set_expect_done(set);
 }
 
+static void what_others_left_does_not_hide_why_a_run_failed(void **state)
+{
+    struct stage_set *set = *state;
+    char folder[JOURNAL_PATH], path[JOURNAL_PATH + 8];
+    int lock = -1;
+    assert_int_equal(socket_folder_make(folder, &lock), ERR_OK);
+    close(lock);
+    snprintf(path, sizeof path, "%s/more", folder); /* a sweep fails to remove it */
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    set->cfg.launch.worker = "/no/such/glowworm-worker";
+    enum err err = set_run(set);
+    char *text = mem_string(err_text());
+    assert_int_equal(file_remove_folder(folder), ERR_OK);
+    assert_int_equal(err, ERR_UNAVAILABLE);
+    expect_in(text, "/no/such/glowworm-worker");
+    mem_free(text);
+}
+
 /* Its log is a long one already, with a hole in it. */
 static void lengthen_log(struct stage_set *set, const struct gang *gang)
 {
@@ -420,6 +439,7 @@ int main(void)
         TEST(a_host_stage_that_hangs_is_ended),
         TEST(a_result_that_is_no_file_or_too_large_is_refused_at_once),
         TEST(a_worker_that_is_not_there_is_said_so),
+        TEST(what_others_left_does_not_hide_why_a_run_failed),
         TEST(a_warning_is_shown_and_the_stage_goes_on),
         TEST(a_gang_runs_under_mpirun),
     };
