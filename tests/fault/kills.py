@@ -262,14 +262,16 @@ def steps_of(path):
 
 
 def read_journal(scene, folder):
-    """The stages' states; raises where one is not done, or attempts have run that the journal does not know."""
+    """The stages' states; raises where one is not done, or attempts have run that the journal does not know. The step that
+    the journal has of a stage is not compared: it is that of the last checkpoint reported, and a gang may be killed between
+    its final checkpoint and the report."""
     stages = scene.ask(*scene.words("plan", folder))["stages"]
     logs = os.listdir(os.path.join(scene.work, folder, "logs"))
     for stage in stages:
         known = [int(found[1]) for found in (re.fullmatch(stage["name"] + r"-(\d+)\.log", log) for log in logs) if found]
         if stage["state"] != "done" or not 1 <= max(known, default=0) <= stage["attempts"]:
             raise Wrong(f"{folder}: the journal says {stage}, logs are there of attempts {sorted(known)}")
-    return {f"{stage['name']} in the journal": (stage["state"], stage["step"]) for stage in stages}
+    return {f"{stage['name']} in the journal": stage["state"] for stage in stages}
 
 
 def outcome(scene, folder):
