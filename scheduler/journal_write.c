@@ -353,6 +353,8 @@ static void apply_outcome(struct stage_record *record, const struct stage_outcom
     SET(record->error_text, outcome->text);
     if (record->is_done) {
         record->done_ms = clock_wall_ms();
+        if (outcome->content[0]) /* the report of its last checkpoint may have died with a gang */
+            record->step = record->steps;
         SET(record->content, outcome->content);
         SET(record->results, outcome->results);
         SET(record->results_hash, outcome->results_hash);

@@ -142,6 +142,20 @@ static void every_stage_that_was_ever_started_is_visited(void **state)
     journal_close(&journal);
 }
 
+/* A gang may be killed between its final checkpoint and the report of it. */
+static void a_stage_that_is_done_has_taken_all_its_steps(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct lease lease = take(journal, &kernel, "kernel");
+    struct stage_outcome done = outcome(ERR_OK);
+    assert_int_equal(journal_checkpoint(journal, &lease, 10, 20, "cccc"), ERR_OK);
+    assert_int_equal(journal_end(journal, &lease, &done), ERR_OK);
+    struct stage_record record = read_record(journal, &kernel);
+    assert_int_equal(record.step, 20);
+    stage_record_fini(&record);
+    journal_close(&journal);
+}
+
 static enum err count_event(const struct event_record *event, void *own)
 {
     int *count = own;
@@ -305,6 +319,7 @@ int main(void)
         TEST(a_report_of_an_old_lease_does_not_count),
         TEST(nothing_counts_after_the_end_of_a_lease),
         TEST(every_stage_that_was_ever_started_is_visited),
+        TEST(a_stage_that_is_done_has_taken_all_its_steps),
         TEST(a_checkpoint_said_twice_is_written_once),
         TEST(a_second_runner_is_told_who_runs),
         TEST(what_the_campaign_asks_for_is_replaced_as_a_whole),
