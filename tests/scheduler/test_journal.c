@@ -72,7 +72,7 @@ static void a_done_stage_is_remembered_over_a_restart(void **state)
     assert_string_equal(record.checkpoint, "cccc");
     assert_string_equal(record.content, "aaaa");
     assert_string_equal(record.results, "results/kernel.json");
-    assert_int_equal(record.step, 10);
+    assert_int_equal(record.step, 20);
     assert_int_equal(record.steps, 20);
     assert_true(record.seconds == 2.5);
     stage_record_fini(&record);
