@@ -1,5 +1,6 @@
-/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts) and loop_listen.c
- * (the gang's words) share. Nobody else includes it. */
+/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (the
+ * gang's words) and loop_leftovers.c (what a runner that died left) share. Nobody else includes it.
+ */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -7,6 +8,9 @@
 #include "base/log.h"
 #include "scheduler/loop.h"
 #include "scheduler/protocol.h"
+#include <time.h>
+
+#define LEAVING_MS 10 /* while the end of a process is all that is waited for */
 
 /* A stage has one at a time: the next waits until this one's last process has ended. */
 struct attempt {
@@ -41,6 +45,11 @@ struct loop {
 static inline int64_t loop_now_ms(void)
 {
     return (int64_t)(clock_seconds() * 1000);
+}
+
+static inline void loop_nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
 }
 
 /* The first that runs at `at` or behind; NULL: none. */

@@ -46,6 +46,24 @@ out:
     return err;
 }
 
+enum err passes_open_subnet(const struct bench_options *options, const char *space_file,
+                            const char *text, struct device **device, struct subnet *subnet,
+                            struct passes *passes)
+{
+    enum err err = ERR_OK;
+    struct device_cfg cfg;
+    struct space space;
+    TRY(bench_options_device(options, &cfg));
+    TRY(space_load(space_file, 1.0, BENCH_CLASSES, BENCH_CHANNELS, &space));
+    TRY(subnet_parse(&space, text, subnet));
+    if (subnet->resolution == 0)
+        TRY(err_set(ERR_USAGE, "say the resolution: \"r=128 %s\"", text));
+    TRY(device_open(&cfg, device));
+    TRY(passes_open(space_file, options->batch, subnet->resolution, *device, passes));
+out:
+    return err;
+}
+
 void passes_close(struct passes *passes)
 {
     void *memory[] = {passes->images,   passes->labels,   passes->dlogits,

@@ -4,6 +4,7 @@
 #ifndef TESTS_BENCH_PASSES_H
 #define TESTS_BENCH_PASSES_H
 
+#include "tests/bench/options.h"
 #include "trainer/supernet/supernet.h"
 
 #define BENCH_CLASSES  1000
@@ -23,6 +24,11 @@ struct passes {
 MUST_CHECK enum err passes_open(const char *space_file, int N, int resolution,
                                 struct device *device, struct passes *passes);
 void passes_close(struct passes *passes);
+/* The same for a sub-network with its resolution, as text, on a device of its own; the caller
+ * closes both, whatever it returns. ERR_USAGE and device_open()'s errors, too. */
+MUST_CHECK enum err passes_open_subnet(const struct bench_options *options, const char *space_file,
+                                       const char *text, struct device **device,
+                                       struct subnet *subnet, struct passes *passes);
 
 /* Forward, loss and backward; the gradient is added. ERR_CONFIG: no sub-network of the space. */
 MUST_CHECK enum err passes_train(struct passes *passes, const struct subnet *subnet);

@@ -262,23 +262,6 @@ static void print_table(void)
     print_shares(32);
 }
 
-static enum err open_bench(struct bench *bench, const char *space_file, const char *subnet)
-{
-    enum err err = ERR_OK;
-    struct device_cfg cfg;
-    struct space space;
-    TRY(bench_options_device(&bench->options, &cfg));
-    TRY(space_load(space_file, 1.0, BENCH_CLASSES, BENCH_CHANNELS, &space));
-    TRY(subnet_parse(&space, subnet, &bench->subnet));
-    if (bench->subnet.resolution == 0)
-        TRY(err_set(ERR_USAGE, "say the resolution: \"r=128 %s\"", subnet));
-    TRY(device_open(&cfg, &bench->device));
-    TRY(passes_open(space_file, bench->options.batch, bench->subnet.resolution, bench->device,
-                    &bench->passes));
-out:
-    return err;
-}
-
 static void close_bench(struct bench *bench)
 {
     for (int i = 0; i < rounds.count; i++)
@@ -298,7 +281,8 @@ int main(int argc, char **argv)
         TRY(err_set(ERR_USAGE, "usage: bench_scaling SPACE SUBNET [--batch 64] [--seconds 2] "
                                "[--isa auto] [--precision fp32] [--json]"));
     char **words = bench.options.words;
-    TRY(open_bench(&bench, words[0], words[1]));
+    TRY(passes_open_subnet(&bench.options, words[0], words[1], &bench.device, &bench.subnet,
+                           &bench.passes));
     TRY(measure(&bench));
     if (bench.options.has_json)
         print_json(&bench, words[1]);

@@ -17,23 +17,6 @@ struct bench {
     struct passes passes;
 };
 
-static enum err open_bench(struct bench *bench, const char *space_file, const char *subnet)
-{
-    enum err err = ERR_OK;
-    struct device_cfg cfg;
-    struct space space;
-    TRY(bench_options_device(&bench->options, &cfg));
-    TRY(space_load(space_file, 1.0, BENCH_CLASSES, BENCH_CHANNELS, &space));
-    TRY(subnet_parse(&space, subnet, &bench->subnet));
-    if (bench->subnet.resolution == 0)
-        TRY(err_set(ERR_USAGE, "say the resolution: \"r=128 %s\"", subnet));
-    TRY(device_open(&cfg, &bench->device));
-    TRY(passes_open(space_file, bench->options.batch, bench->subnet.resolution, bench->device,
-                    &bench->passes));
-out:
-    return err;
-}
-
 static void close_bench(struct bench *bench)
 {
     passes_close(&bench->passes);
@@ -102,7 +85,8 @@ int main(int argc, char **argv)
         TRY(err_set(ERR_USAGE, "usage: bench_step SPACE SUBNET [--batch 64] [--threads 2] "
                                "[--seconds 2] [--isa auto] [--precision fp32] [--layers]"));
     char **words = bench.options.words;
-    TRY(open_bench(&bench, words[0], words[1]));
+    TRY(passes_open_subnet(&bench.options, words[0], words[1], &bench.device, &bench.subnet,
+                           &bench.passes));
     if (bench.options.has_layers)
         TRY(measure_layers(&bench));
     else

@@ -1,0 +1,172 @@
+/* What runners of this run that died have left running, found by the journal and cleared away. */
+#include "base/mem.h"
+#include "scheduler/loop_internal.h"
+#include "scheduler/socket_folder.h"
+#include "scheduler/sweep.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TELL_AFTER_S 2.0 /* what is killed is usually gone in less */
+#define TELL_EVERY_S 60.0
+
+/* The attempts are collected first: leases are ended in transactions of their own. */
+struct leftovers {
+    int count;
+    struct attempt_record *records;
+};
+
+static enum err collect(const struct attempt_record *record, void *own)
+{
+    struct leftovers *list = own;
+    size_t bytes = (size_t)list->count * sizeof *record;
+    list->records = mem_grow(list->records, bytes, bytes + sizeof *record);
+    list->records[list->count++] = *record;
+    return ERR_OK;
+}
+
+/* People see what a start waits for. */
+static void tell_waiting(const char *mark)
+{
+    char list[256];
+    int count = process_list_marked(mark, list, sizeof list);
+    if (count > 0)
+        log_warn("waiting for the end of %d processes of an earlier runner: %s; killed, they end "
+                 "when what they wait for (a disk?) answers",
+                 count, list);
+}
+
+/* Until none is born and the last has gone: one that waits for its disk still holds the
+ * checkpoints, and an attempt beside it would fail. *most: how many there were. */
+static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t *stop_asked,
+                          int *most)
+{
+    char mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
+    double told_s = clock_seconds() + TELL_AFTER_S - TELL_EVERY_S;
+    *most = 0;
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
+    launch_mark(endpoint, mark, sizeof mark);
+    for (int now; (now = process_kill_marked(mark)) > 0;) {
+        *most = now > *most ? now : *most; /* one that dies is counted again in the next round */
+        if (stop_asked && *stop_asked > 0)
+            return err_set(ERR_INTERRUPTED, "stopped while processes of an earlier runner end");
+        if (clock_seconds() - told_s > TELL_EVERY_S) {
+            tell_waiting(mark);
+            told_s = clock_seconds();
+        }
+        loop_nap();
+    }
+    return ERR_OK;
+}
+
+/* By its boot: its name may have changed since, as a laptop's does with the network. */
+static bool is_this_machine(const char *host)
+{
+    char place[JOURNAL_PATH];
+    process_place(place, sizeof place);
+    return strncmp(place, host, strcspn(place, " ") + 1) == 0;
+}
+
+/* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */
+static enum err clear_machine(const struct attempt_record *record,
+                              const volatile sig_atomic_t *stop_asked, int *killed)
+{
+    enum err err = ERR_OK;
+    int count = 0;
+    if (!record->socket_folder[0] || !is_this_machine(record->host))
+        return ERR_OK;
+    if (socket_folder_check(record->socket_folder) != ERR_OK) {
+        log_warn("stage %s: the journal names a folder that no runner made: %s", record->name,
+                 err_text());
+        return ERR_OK;
+    }
+    int lock = socket_folder_share(record->socket_folder);
+    if (lock < 0 && errno == EWOULDBLOCK) {
+        log_warn("stage %s is being run from another folder, of which this is a copy",
+                 record->name);
+        return ERR_OK;
+    }
+    TRY(kill_gang(record->socket_folder, stop_asked, &count));
+    *killed += count;
+    if (socket_folder_remove(record->socket_folder) != ERR_OK)
+        log_warn("the socket of a runner that died is left behind: %s", err_text());
+out:
+    if (lock >= 0)
+        close(lock);
+    return err;
+}
+
+static enum err clear(struct journal *journal, const struct attempt_record *record)
+{
+    struct lease lease = {.key = record->key, .epoch = record->lease_epoch};
+    memcpy(lease.name, record->name, sizeof lease.name);
+    struct stage_outcome outcome = {.error = ERR_PEER,
+                                    .text = "its runner ended without a word",
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = "",
+                                    .step = record->last_step};
+    return journal_end(journal, &lease, &outcome);
+}
+
+/* The newest attempt of every stage too: its lease may have ended before the last of its
+ * processes. */
+static enum err collect_newest(const struct attempt_record *record, void *own)
+{
+    struct leftovers *newest = own;
+    for (int i = 0; i < newest->count; i++)
+        if (strcmp(newest->records[i].name, record->name) == 0) {
+            newest->records[i] = *record;
+            return ERR_OK;
+        }
+    return collect(record, own);
+}
+
+static enum err list_leftovers(struct journal *journal, struct leftovers *list)
+{
+    enum err err = ERR_OK;
+    struct leftovers newest = {0};
+    TRY(journal_unended(journal, collect, list));
+    TRY(journal_attempts(journal, collect_newest, &newest));
+    for (int i = 0; i < newest.count; i++)
+        TRY(collect(&newest.records[i], list));
+out:
+    mem_free(newest.records);
+    return err;
+}
+
+/* Attempts of one runner share its socket: a look at all processes is enough for them. */
+static bool is_cleared(const struct leftovers *list, int at)
+{
+    const struct attempt_record *records = list->records;
+    for (int i = 0; i < at; i++)
+        if (strcmp(records[i].socket_folder, records[at].socket_folder) == 0 &&
+            strcmp(records[i].host, records[at].host) == 0)
+            return true;
+    return false;
+}
+
+enum err loop_clear_leftovers(struct journal *journal, const volatile sig_atomic_t *stop_asked,
+                              int *count)
+{
+    enum err err = ERR_OK;
+    struct leftovers list = {0};
+    int killed = 0;
+    TRY(list_leftovers(journal, &list));
+    for (int i = 0; i < list.count; i++) {
+        if (!is_cleared(&list, i))
+            TRY(clear_machine(&list.records[i], stop_asked, &killed));
+        err = clear(journal, &list.records[i]);
+        if (err == ERR_PEER) /* a newer lease speaks for the stage already */
+            err = ERR_OK;
+        TRY(err);
+    }
+    if (killed > 0)
+        log_warn("an earlier runner of this run died; %d processes it left were ended", killed);
+    *count = killed;
+    (void)sweep_leftovers();
+out:
+    mem_free(list.records);
+    return err;
+}
