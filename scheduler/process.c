@@ -198,14 +198,14 @@ static bool is_another(const struct process *session)
            stat.started_ticks != session->started_ticks;
 }
 
-/* Living processes: of a session, or with a mark in their environment (the other one NULL). Returns
- * how many the visitor counts. */
+/* Living processes: with a mark in their environment (NULL: of a session). Returns how many the
+ * visitor counts. */
 static int visit_all(const struct process *session, const char *mark, visit_process *visit,
                      void *own)
 {
     int count = 0;
     struct dirent *entry;
-    if (session && is_another(session))
+    if (!mark && is_another(session))
         return 0;
     DIR *folder = opendir("/proc");
     while (folder && (entry = readdir(folder))) {
@@ -214,7 +214,8 @@ static int visit_all(const struct process *session, const char *mark, visit_proc
         long long pid = strtoll(entry->d_name, &end, 10);
         if (pid <= 1 || *end || pid == getpid() || !read_stat(pid, &stat) || stat.state == 'Z')
             continue;
-        if (session ? stat.session != session->pid : !has_mark(pid, mark))
+        bool is_meant = mark ? has_mark(pid, mark) : stat.session == session->pid;
+        if (!is_meant)
             continue;
         if (visit(own, pid, stat.state))
             count++;
