@@ -38,6 +38,7 @@ struct gang {
     double started_s, heard_s, moved_s;
     double looked_s; /* when it was last heard or watched */
     double left_s;   /* when its last word was said or a kill began; 0: not yet */
+    bool is_ending;  /* it has said its outcome, or is_ended */
     bool is_ended;   /* the journal has its outcome */
     bool has_progress;
     bool made_progress; /* a checkpoint of it counted */

@@ -4,9 +4,12 @@
 #include "scheduler/journal_internal.h"
 #include <string.h>
 
-#define JOURNAL_VERSION 1
+/* 2: measurements, and attempts of helpers */
+#define JOURNAL_VERSION 2
+#define JOURNAL_OLDEST  1
 
-static const char *const tables[] = {"stages", "attempts", "events", "current", "meta", NULL};
+static const char *const tables[] = {"stages", "attempts",     "events", "current",
+                                     "meta",   "measurements", NULL};
 
 enum err journal_open(const char *path, enum journal_mode mode, struct journal **journal)
 {
@@ -16,7 +19,9 @@ enum err journal_open(const char *path, enum journal_mode mode, struct journal *
                             .mode = mode == JOURNAL_READ ? STORE_READ : STORE_WRITE,
                             .kind = "journal",
                             .version = JOURNAL_VERSION,
-                            .tables = tables};
+                            .oldest = JOURNAL_OLDEST,
+                            .tables = tables,
+                            .first_added = TABLE_ADDED};
     TRY(store_open(&cfg, &made->store));
     *journal = made;
     made = NULL;

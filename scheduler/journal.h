@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -83,7 +84,8 @@ struct lease {
     struct hash key;
     char name[64];
     uint64_t epoch;
-    int attempt; /* from 1 */
+    int attempt;    /* from 1 */
+    bool is_helper; /* of a gang that only measures for the one that holds the stage's lease */
 };
 enum lease_start {
     LEASE_GOES_ON, /* from the stage's last checkpoint that counts, if there is one */
@@ -92,6 +94,11 @@ enum lease_start {
 /* Gives out the next lease for a stage: every older one is void from now on. */
 MUST_CHECK enum err journal_lease(struct journal *journal, const struct hash *key, const char *name,
                                   const char *inputs, enum lease_start start, struct lease *lease);
+
+/* A lease for another gang of a stage that was leased, which measures for it: voids none, and ends
+ * alone. ERR_NOT_FOUND when no stage of this key was ever started. */
+MUST_CHECK enum err journal_help(struct journal *journal, const struct hash *key,
+                                 struct lease *lease);
 
 struct attempt_record {
     struct hash key;
@@ -107,6 +114,7 @@ struct attempt_record {
     enum err error;
     char text[JOURNAL_TEXT];
     uint64_t first_step, last_step;
+    bool is_helper;
 };
 /* What was started for the lease, so that a later runner can find it. Only pid, pid_started, host,
  * log, socket_folder and first_step are taken. */
@@ -131,6 +139,48 @@ struct stage_outcome {
 /* Ends the lease. ERR_PEER when it is no longer current: nothing is written. */
 MUST_CHECK enum err journal_end(struct journal *journal, const struct lease *lease,
                                 const struct stage_outcome *outcome);
+
+struct journal_checkpoint {
+    uint64_t step, steps; /* steps 0: not known */
+    const char *content;  /* hex */
+};
+struct journal_note {
+    const char *kind, *stage, *text;
+};
+/* What a sub-network scored, found by the hash of all that the score depends on. The bytes are the
+ * trainer's: the journal does not look into them. */
+struct measurement_bytes { /* borrowed */
+    const struct hash *key;
+    int detail; /* from 0: a record of more detail answers for less, and is not replaced by it */
+    const void *record;
+    size_t size_bytes;
+};
+
+enum journal_verb { JOURNAL_CHECKPOINT, JOURNAL_END, JOURNAL_NOTE, JOURNAL_MEASUREMENT };
+struct journal_entry { /* everything borrowed */
+    enum journal_verb verb;
+    const struct lease *lease; /* of a checkpoint and an end */
+    union {
+        struct journal_checkpoint checkpoint;
+        struct stage_outcome outcome;
+        struct journal_note note;
+        struct measurement_bytes measurement;
+    };
+    enum err result; /* ERR_OK, or ERR_PEER: its lease is not current, nothing was written for it */
+};
+/* Many entries in one transaction, in their order: all that count, or none after an error. The
+ * three functions above and journal_note() write one. */
+MUST_CHECK enum err journal_write(struct journal *journal, struct journal_entry *entries,
+                                  int count);
+
+/* The record of that key in at least this detail, appended. ERR_NOT_FOUND. */
+MUST_CHECK enum err journal_measurement(struct journal *journal, const struct hash *key, int detail,
+                                        struct text *record);
+/* Every one, in the order of keys. The visitor may not ask the journal. */
+MUST_CHECK enum err
+journal_measurements(struct journal *journal,
+                     enum err (*visit)(const struct measurement_bytes *measurement, void *own),
+                     void *own);
 
 /* Attempts whose lease never ended: what a runner that died may have left running. */
 MUST_CHECK enum err journal_unended(struct journal *journal,

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "scheduler/journal.pb-c.h"
 #include "scheduler/journal_internal.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,7 @@ enum err codec_read_attempt(struct store_bytes key, struct store_bytes value,
     COPY(record->text, read->text);
     record->first_step = read->first_step;
     record->last_step = read->last_step;
+    record->is_helper = read->is_helper;
     gwj__attempt__free_unpacked(read, NULL);
     return is_sound ? ERR_OK : bad_record("an attempt");
 }
@@ -174,6 +176,7 @@ enum err codec_put_attempt(struct store_txn *txn, const struct attempt_record *r
     attempt.text = (char *)record->text;
     attempt.first_step = record->first_step;
     attempt.last_step = record->last_step;
+    attempt.is_helper = record->is_helper;
     return put(txn, TABLE_ATTEMPTS, store_number(record->lease_epoch, room), &attempt.base);
 }
 
@@ -195,4 +198,33 @@ enum err codec_put_current(struct store_txn *txn, const struct current_stage *st
     current.stage_key = borrow_hash(stage->key);
     current.inputs = (char *)stage->inputs;
     return put(txn, TABLE_CURRENT, store_text(stage->name), &current.base);
+}
+
+enum err codec_put_measurement(struct store_txn *txn, const struct measurement_bytes *measurement)
+{
+    Gwj__Measurement message = GWJ__MEASUREMENT__INIT;
+    message.detail = (uint32_t)measurement->detail;
+    message.record = (ProtobufCBinaryData){measurement->size_bytes, (uint8_t *)measurement->record};
+    return put(txn, TABLE_MEASUREMENTS, journal_key(measurement->key), &message.base);
+}
+
+enum err codec_read_measurement(struct store_bytes key, struct store_bytes value,
+                                enum err (*visit)(const struct measurement_bytes *, void *),
+                                void *own)
+{
+    struct hash hash;
+    Gwj__Measurement *read = gwj__measurement__unpack(NULL, value.size, value.data);
+    if (!read || key.size != HASH_BYTES || read->detail > INT_MAX) {
+        if (read)
+            gwj__measurement__free_unpacked(read, NULL);
+        return bad_record("a measurement");
+    }
+    memcpy(hash.bytes, key.data, HASH_BYTES);
+    struct measurement_bytes measurement = {.key = &hash,
+                                            .detail = (int)read->detail,
+                                            .record = read->record.data,
+                                            .size_bytes = read->record.len};
+    enum err err = visit(&measurement, own);
+    gwj__measurement__free_unpacked(read, NULL);
+    return err;
 }

@@ -6,7 +6,15 @@
 #include "base/store/store.h"
 #include "scheduler/journal.h"
 
-enum journal_table { TABLE_STAGES, TABLE_ATTEMPTS, TABLE_EVENTS, TABLE_CURRENT, TABLE_META };
+enum journal_table {
+    TABLE_STAGES,
+    TABLE_ATTEMPTS,
+    TABLE_EVENTS,
+    TABLE_CURRENT,
+    TABLE_META,
+    TABLE_ADDED, /* from here on: tables that journals of format 1 lack */
+    TABLE_MEASUREMENTS = TABLE_ADDED
+};
 
 struct journal {
     struct store *store;
@@ -31,5 +39,16 @@ MUST_CHECK enum err codec_put_stage(struct store_txn *txn, const struct hash *ke
 MUST_CHECK enum err codec_put_attempt(struct store_txn *txn, const struct attempt_record *record);
 MUST_CHECK enum err codec_put_event(struct store_txn *txn, const struct event_record *record);
 MUST_CHECK enum err codec_put_current(struct store_txn *txn, const struct current_stage *stage);
+
+/* journal_measurements.c: inside a batch. */
+MUST_CHECK enum err measurement_write(struct store_txn *txn,
+                                      const struct measurement_bytes *measurement);
+
+MUST_CHECK enum err codec_put_measurement(struct store_txn *txn,
+                                          const struct measurement_bytes *measurement);
+/* Visits what is read: its bytes last for the call. */
+MUST_CHECK enum err
+codec_read_measurement(struct store_bytes key, struct store_bytes value,
+                       enum err (*visit)(const struct measurement_bytes *, void *own), void *own);
 
 #endif

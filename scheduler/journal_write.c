@@ -34,21 +34,9 @@ out:
     return err;
 }
 
-struct note {
-    const char *kind, *stage, *text;
-};
-
-static enum err write_note(struct store_txn *txn, void *argument)
+static enum err write_note(struct store_txn *txn, const struct journal_entry *entry)
 {
-    struct note *note = argument;
-    return add_event(txn, note->kind, note->stage, 0, note->text);
-}
-
-enum err journal_note(struct journal *journal, const char *kind, const char *stage,
-                      const char *text)
-{
-    struct note note = {kind, stage, text};
-    return store_update(journal->store, write_note, &note);
+    return add_event(txn, entry->note.kind, entry->note.stage, 0, entry->note.text);
 }
 
 struct current_write {
@@ -215,6 +203,46 @@ out:
     return err;
 }
 
+struct help_write {
+    const struct hash *key;
+    struct lease *lease;
+};
+
+static enum err write_helper(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    const struct help_write *write = argument;
+    struct stage_record *record = mem_alloc(sizeof *record);
+    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
+    struct store_bytes value;
+    TRY(next_epoch(txn, &attempt->lease_epoch));
+    TRY(store_get(txn, TABLE_STAGES, journal_key(write->key), &value));
+    TRY(codec_read_stage(value, record));
+    attempt->key = *write->key;
+    attempt->is_helper = true;
+    SET(attempt->name, record->name);
+    attempt->number = record->attempts;
+    attempt->started_ms = clock_wall_ms();
+    TRY(codec_put_attempt(txn, attempt));
+    TRY(add_event(txn, "helper", record->name, attempt->lease_epoch, ""));
+    *write->lease = (struct lease){.key = *write->key,
+                                   .epoch = attempt->lease_epoch,
+                                   .attempt = record->attempts,
+                                   .is_helper = true};
+    SET(write->lease->name, record->name);
+out:
+    stage_record_fini(record);
+    mem_free(record);
+    mem_free(attempt);
+    return err;
+}
+
+enum err journal_help(struct journal *journal, const struct hash *key, struct lease *lease)
+{
+    struct help_write write = {key, lease};
+    return store_update(journal->store, write_helper, &write);
+}
+
 enum err journal_lease(struct journal *journal, const struct hash *key, const char *name,
                        const char *inputs, enum lease_start start, struct lease *lease)
 {
@@ -289,49 +317,28 @@ out:
     return err;
 }
 
-struct checkpoint_write {
-    const struct lease *lease;
-    uint64_t step, steps;
-    const char *content;
-};
-
-static enum err write_checkpoint(struct store_txn *txn, void *argument)
+static enum err write_checkpoint(struct store_txn *txn, const struct journal_entry *entry)
 {
     enum err err = ERR_OK;
-    struct checkpoint_write *write = argument;
+    const struct lease *lease = entry->lease;
+    const struct journal_checkpoint *made = &entry->checkpoint;
     struct stage_record *record = mem_alloc(sizeof *record);
     char text[96];
-    TRY(read_leased(txn, write->lease, record));
-    if (strcmp(record->checkpoint, write->content) == 0)
+    TRY(read_leased(txn, lease, record));
+    if (strcmp(record->checkpoint, made->content) == 0)
         goto out; /* said twice */
-    record->step = write->step;
-    if (write->steps > 0)
-        record->steps = write->steps;
-    SET(record->checkpoint, write->content);
-    TRY(codec_put_stage(txn, &write->lease->key, record));
-    snprintf(text, sizeof text, "%llu %s", (unsigned long long)write->step, write->content);
-    TRY(add_event(txn, "checkpoint", write->lease->name, write->lease->epoch, text));
+    record->step = made->step;
+    if (made->steps > 0)
+        record->steps = made->steps;
+    SET(record->checkpoint, made->content);
+    TRY(codec_put_stage(txn, &lease->key, record));
+    snprintf(text, sizeof text, "%llu %s", (unsigned long long)made->step, made->content);
+    TRY(add_event(txn, "checkpoint", lease->name, lease->epoch, text));
 out:
     stage_record_fini(record);
     mem_free(record);
     return err;
 }
-
-enum err journal_checkpoint(struct journal *journal, const struct lease *lease, uint64_t step,
-                            uint64_t steps, const char *content)
-{
-    enum err err = ERR_OK;
-    struct checkpoint_write write = {lease, step, steps, content};
-    TRY(FAULT("journal.checkpoint"));
-    TRY(store_update(journal->store, write_checkpoint, &write));
-out:
-    return err;
-}
-
-struct end_write {
-    const struct lease *lease;
-    const struct stage_outcome *outcome;
-};
 
 static void set_outcome(struct attempt_record *attempt, const void *argument)
 {
@@ -361,33 +368,129 @@ static void apply_outcome(struct stage_record *record, const struct stage_outcom
     }
 }
 
-static enum err write_end(struct store_txn *txn, void *argument)
+/* ERR_PEER when its end has been written. */
+static enum err check_helper(struct store_txn *txn, const struct lease *lease)
 {
     enum err err = ERR_OK;
-    struct end_write *write = argument;
-    const struct stage_outcome *outcome = write->outcome;
+    uint8_t room[8];
+    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
+    struct store_bytes key = store_number(lease->epoch, room), value;
+    TRY(store_get(txn, TABLE_ATTEMPTS, key, &value));
+    TRY(codec_read_attempt(key, value, attempt));
+    if (attempt->ended_ms != 0)
+        TRY(err_set(ERR_PEER, "%s: the helper with lease %llu has ended", lease->name,
+                    (unsigned long long)lease->epoch));
+out:
+    mem_free(attempt);
+    return err;
+}
+
+/* A helper's end is its attempt's alone. */
+static enum err write_end(struct store_txn *txn, const struct journal_entry *entry)
+{
+    enum err err = ERR_OK;
+    const struct lease *lease = entry->lease;
+    const struct stage_outcome *outcome = &entry->outcome;
     struct stage_record *record = mem_alloc(sizeof *record);
-    TRY(read_leased(txn, write->lease, record));
-    apply_outcome(record, outcome);
-    TRY(codec_put_stage(txn, &write->lease->key, record));
-    TRY(change_attempt(txn, write->lease->epoch, set_outcome, outcome));
-    const char *kind = record->is_done                     ? "done"
+    if (lease->is_helper) {
+        TRY(check_helper(txn, lease));
+    } else {
+        TRY(read_leased(txn, lease, record));
+        apply_outcome(record, outcome);
+        TRY(codec_put_stage(txn, &lease->key, record));
+    }
+    TRY(change_attempt(txn, lease->epoch, set_outcome, outcome));
+    const char *kind = outcome->error == ERR_OK            ? "done"
                        : outcome->error == ERR_INTERRUPTED ? "stop"
                                                            : "failed";
-    TRY(add_event(txn, kind, write->lease->name, write->lease->epoch, outcome->text));
+    if (!lease->is_helper || outcome->error != ERR_OK)
+        TRY(add_event(txn, kind, lease->name, lease->epoch, outcome->text));
 out:
     stage_record_fini(record);
     mem_free(record);
     return err;
 }
 
+static enum err write_entry(struct store_txn *txn, const struct journal_entry *entry)
+{
+    switch (entry->verb) {
+    case JOURNAL_CHECKPOINT:
+        return write_checkpoint(txn, entry);
+    case JOURNAL_END:
+        return write_end(txn, entry);
+    case JOURNAL_NOTE:
+        return write_note(txn, entry);
+    case JOURNAL_MEASUREMENT:
+        return measurement_write(txn, &entry->measurement);
+    }
+    BUG("a journal entry of kind %d", entry->verb);
+}
+
+struct batch {
+    struct journal_entry *entries;
+    int count;
+};
+
+static enum err write_batch(struct store_txn *txn, void *argument)
+{
+    const struct batch *batch = argument;
+    for (int i = 0; i < batch->count; i++) {
+        struct journal_entry *entry = &batch->entries[i];
+        entry->result = write_entry(txn, entry);
+        if (entry->result != ERR_OK && entry->result != ERR_PEER)
+            return entry->result;
+    }
+    return ERR_OK;
+}
+
+/* Where a test lets the process die. */
+static enum err meet_faults(const struct batch *batch)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < batch->count; i++) {
+        if (batch->entries[i].verb == JOURNAL_CHECKPOINT)
+            TRY(FAULT("journal.checkpoint"));
+        if (batch->entries[i].verb == JOURNAL_END)
+            TRY(FAULT("journal.end"));
+    }
+out:
+    return err;
+}
+
+enum err journal_write(struct journal *journal, struct journal_entry *entries, int count)
+{
+    enum err err = ERR_OK;
+    struct batch batch = {entries, count};
+    TRY(meet_faults(&batch));
+    TRY(store_update(journal->store, write_batch, &batch));
+out:
+    return err;
+}
+
+static enum err write_one(struct journal *journal, struct journal_entry *entry)
+{
+    enum err err = journal_write(journal, entry, 1);
+    return err == ERR_OK ? entry->result : err;
+}
+
+enum err journal_note(struct journal *journal, const char *kind, const char *stage,
+                      const char *text)
+{
+    struct journal_entry entry = {.verb = JOURNAL_NOTE, .note = {kind, stage, text}};
+    return write_one(journal, &entry);
+}
+
+enum err journal_checkpoint(struct journal *journal, const struct lease *lease, uint64_t step,
+                            uint64_t steps, const char *content)
+{
+    struct journal_entry entry = {
+        .verb = JOURNAL_CHECKPOINT, .lease = lease, .checkpoint = {step, steps, content}};
+    return write_one(journal, &entry);
+}
+
 enum err journal_end(struct journal *journal, const struct lease *lease,
                      const struct stage_outcome *outcome)
 {
-    enum err err = ERR_OK;
-    struct end_write write = {lease, outcome};
-    TRY(FAULT("journal.end"));
-    TRY(store_update(journal->store, write_end, &write));
-out:
-    return err;
+    struct journal_entry entry = {.verb = JOURNAL_END, .lease = lease, .outcome = *outcome};
+    return write_one(journal, &entry);
 }

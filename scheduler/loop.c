@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define TICK_MS       100
-#define LISTEN_S      0.1  /* of a turn, however much there is to hear */
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
 
 static enum err make_token(const char *given, char token[65])
@@ -158,16 +157,6 @@ static void heed_stops(struct loop *loop)
         for (EACH_RUNNING(loop, attempt))
             stop(loop, attempt, count);
     }
-}
-
-/* Hears what there is, for a while: whoever floods the socket must not keep us from anything else.
- * ZeroMQ hears its peers in turn, so the gangs are heard beside them. */
-static enum err listen_all(struct loop *loop, int timeout_ms)
-{
-    enum err err = listen_once(loop, timeout_ms);
-    for (double end = clock_seconds() + LISTEN_S; err == ERR_OK && clock_seconds() < end;)
-        err = listen_once(loop, 0);
-    return err == ERR_AGAIN ? ERR_OK : err;
 }
 
 /* The end of a process is about to come. */

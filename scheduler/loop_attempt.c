@@ -188,22 +188,26 @@ out:
     return err;
 }
 
+void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stage_outcome *outcome)
+{
+    struct gang *gang = &attempt->gang;
+    gang->is_ending = gang->is_ended = true;
+    gang->outcome = outcome->error;
+    snprintf(attempt->text, sizeof attempt->text, "%s", outcome->text);
+    if (gang->left_s == 0)
+        gang->left_s = clock_seconds();
+    if (outcome->error == ERR_OK)
+        snprintf(loop->contents[gang->stage], sizeof loop->contents[0], "%s", outcome->content);
+}
+
 enum err attempt_end(struct loop *loop, struct attempt *attempt,
                      const struct stage_outcome *outcome)
 {
     enum err err = ERR_OK;
-    struct gang *gang = &attempt->gang;
-    double now = clock_seconds();
     struct stage_outcome timed = *outcome;
-    timed.seconds = now - gang->started_s;
-    TRY(journal_end(loop->cfg->journal, &gang->lease, &timed));
-    gang->is_ended = true;
-    gang->outcome = outcome->error;
-    snprintf(attempt->text, sizeof attempt->text, "%s", outcome->text);
-    if (gang->left_s == 0)
-        gang->left_s = now;
-    if (outcome->error == ERR_OK)
-        snprintf(loop->contents[gang->stage], sizeof loop->contents[0], "%s", outcome->content);
+    timed.seconds = clock_seconds() - attempt->gang.started_s;
+    TRY(journal_end(loop->cfg->journal, &attempt->gang.lease, &timed));
+    attempt_ended(loop, attempt, &timed);
 out:
     return err;
 }

@@ -1,6 +1,6 @@
-/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (the
- * gang's words) and loop_leftovers.c (what a runner that died left) share. Nobody else includes it.
- */
+/* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
+ * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them) and loop_leftovers.c
+ * (what a runner that died left) share. Nobody else includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -22,6 +22,15 @@ struct attempt {
     bool is_leaving_told;
 };
 
+#define LOOP_MAX_EVENTS 256 /* heard together */
+struct event {              /* a word of a gang that holds a current lease */
+    struct attempt *attempt;
+    struct wire_peer peer;
+    Gw__FromWorker *message;     /* owned */
+    struct journal_entry *entry; /* what is to be written of it; NULL: nothing */
+    char results_hash[HASH_HEX_BYTES];
+};
+
 struct loop {
     const struct loop_cfg *cfg;
     struct policy_state policy;
@@ -39,6 +48,9 @@ struct loop {
     bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
     struct log_rate refused, sent_away;   /* messages */
     uint8_t bytes[PROTOCOL_MAX_BYTES];
+    int event_count, entry_count;
+    struct event events[LOOP_MAX_EVENTS]; /* that were taken and not yet heard */
+    struct journal_entry entries[LOOP_MAX_EVENTS];
 };
 
 /* The policy's time: setting the clock must neither skip nor stretch a pause. */
@@ -83,21 +95,35 @@ MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
  * otherwise as survey_hash_file(). */
 MUST_CHECK enum err attempt_hash_result(const struct loop *loop, const char *results,
                                         char hash[HASH_HEX_BYTES]);
-/* The gang said it, or its process ended: writes the outcome once. */
+/* Its process ended without a word: writes the outcome. */
 MUST_CHECK enum err attempt_end(struct loop *loop, struct attempt *attempt,
                                 const struct stage_outcome *outcome);
+/* The same, of an outcome that is in the journal. */
+void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stage_outcome *outcome);
 /* The process is gone: concludes, and makes room for the next. */
 MUST_CHECK enum err attempt_reap(struct loop *loop, struct attempt *attempt,
                                  const struct process_end *end);
 
 /* loop_listen.c */
-/* Hears one message, waiting for it. ERR_AGAIN: there was none; a refused one is logged and OK. */
-MUST_CHECK enum err listen_once(struct loop *loop, int timeout_ms);
+/* Waits for a word, then takes and hears what there is, for a while: whoever floods the socket must
+ * not keep us from anything else. What is refused is logged. Errors are the journal's. */
+MUST_CHECK enum err listen_all(struct loop *loop, int timeout_ms);
 /* Hears one message without writing anything down; a gang whose last word it was has left_s. */
 void listen_farewell(struct loop *loop, int timeout_ms);
-/* What the gang has to know (assignment, stop, bye, or that we live), once a second... */
-void tell_pulse(struct loop *loop, struct attempt *attempt);
-void tell_at_once(struct loop *loop, struct attempt *attempt); /* ...or now */
+
+/* loop_hear.c */
+/* The events that were taken; none is left, succeed or fail. */
+MUST_CHECK enum err hear_all(struct loop *loop);
+
+/* loop_tell.c */
+/* What the gang has to know: its assignment, a stop, a bye, or that we live; it has a peer. */
+void tell_orders(struct loop *loop, struct attempt *attempt);
+void tell_pulse(struct loop *loop, struct attempt *attempt);   /* once a second */
+void tell_at_once(struct loop *loop, struct attempt *attempt); /* if it has a peer */
+void tell_accepted(struct loop *loop, const struct gang *gang, uint64_t sequence);
+/* Names the lease that is void: the gang may hold a newer one. */
+void tell_bye(struct loop *loop, const struct wire_peer *peer, uint64_t lease_epoch,
+              const char *reason);
 
 /* Tells the view, where it listens. */
 #define VIEW(loop, what, ...)                                                                      \

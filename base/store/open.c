@@ -24,20 +24,32 @@ struct format {
 #define FORMAT_KEY   "format"
 
 /* "glowworm checkpoints 1" */
-static int print_format(const struct store_cfg *cfg, char text[128])
+static int print_format(const struct store_cfg *cfg, uint32_t version, char text[128])
 {
-    return snprintf(text, 128, "glowworm %s %u", cfg->kind, (unsigned)cfg->version);
+    return snprintf(text, 128, "glowworm %s %u", cfg->kind, (unsigned)version);
+}
+
+static bool is_readable(const struct store_cfg *cfg, const char *record)
+{
+    char expected[128];
+    for (uint32_t version = cfg->oldest > 0 ? cfg->oldest : cfg->version; version <= cfg->version;
+         version++) {
+        print_format(cfg, version, expected);
+        if (strcmp(record, expected) == 0)
+            return true;
+    }
+    return false;
 }
 
 static enum err compare_format(const struct format *format, MDB_val found)
 {
     char expected[128], record[128];
-    print_format(format->cfg, expected);
     size_t size = found.mv_size < sizeof record ? found.mv_size : sizeof record - 1;
     memcpy(record, found.mv_data, size);
     record[size] = '\0';
-    if (strcmp(record, expected) == 0)
+    if (is_readable(format->cfg, record))
         return ERR_OK;
+    print_format(format->cfg, format->cfg->version, expected);
     return err_set(ERR_DATA, "%s holds \"%s\", but this program expected \"%s\"",
                    format->store->folder, record, expected);
 }
@@ -46,7 +58,7 @@ static enum err write_format(const struct format *format, MDB_txn *txn, MDB_dbi 
 {
     char text[128];
     MDB_val key = {strlen(FORMAT_KEY), FORMAT_KEY};
-    MDB_val value = {(size_t)print_format(format->cfg, text), text};
+    MDB_val value = {(size_t)print_format(format->cfg, format->cfg->version, text), text};
     return store_translate(format->store, mdb_put(txn, table, &key, &value, 0), "write");
 }
 
@@ -66,8 +78,11 @@ static enum err check_format(const struct format *format, struct store_txn *txn)
     int code = mdb_dbi_open(txn->mdb, FORMAT_TABLE, txn->is_writing ? MDB_CREATE : 0, table);
     if (code == MDB_SUCCESS)
         code = mdb_get(txn->mdb, *table, &key, &found);
-    if (code == MDB_SUCCESS)
-        return compare_format(format, found);
+    if (code == MDB_SUCCESS) {
+        enum err err = compare_format(format, found);
+        bool is_older = err == ERR_OK && format->cfg->oldest > 0;
+        return is_older && txn->is_writing ? write_format(format, txn->mdb, *table) : err;
+    }
     if (code == MDB_NOTFOUND && txn->is_writing && is_new(txn->mdb))
         return write_format(format, txn->mdb, *table);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)

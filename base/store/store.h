@@ -28,7 +28,8 @@ struct store_cfg {
     const char *path; /* the folder */
     enum store_mode mode;
     const char *kind; /* what is in it, for people and the format record: "checkpoints" */
-    uint32_t version; /* of the format of keys and values; a store of another one is refused */
+    uint32_t version; /* of the format of keys and values; a store of another one is refused... */
+    uint32_t oldest;  /* ...but from here on: it is of `version` once opened to write. 0: none */
     const char *const *tables; /* names, NULL at the end; a table is known by its index */
     int first_added;  /* from this one on, tables were added later: a reader finds them empty where
                          nobody has written since. 0: every table has always been there */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "base/store/store.h"
 #include "scheduler/journal.h"
 #include "tests/scratch.h"
 #include <signal.h>
@@ -312,6 +313,190 @@ static void a_kill_at_any_point_leaves_a_journal_that_goes_on(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
+/* ---- several entries at once */
+
+static struct journal_entry checkpoint_entry(const struct lease *lease, const char *content)
+{
+    return (struct journal_entry){
+        .verb = JOURNAL_CHECKPOINT, .lease = lease, .checkpoint = {5, 20, content}};
+}
+
+static struct journal_entry measured(const struct hash *key, int detail, const char *record)
+{
+    return (struct journal_entry){.verb = JOURNAL_MEASUREMENT,
+                                  .measurement = {key, detail, record, strlen(record)}};
+}
+
+static void expect_measurement(struct journal *journal, const struct hash *key, int detail,
+                               const char *expected)
+{
+    struct text record;
+    text_init(&record);
+    enum err err = journal_measurement(journal, key, detail, &record);
+    assert_int_equal(err, expected ? ERR_OK : ERR_NOT_FOUND);
+    assert_string_equal(text_get(&record), expected ? expected : "");
+    text_fini(&record);
+}
+
+static void an_entry_that_does_not_count_stops_no_other(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct lease old = take(journal, &kernel, "kernel"), current = take(journal, &kernel, "kernel"),
+                 other = take(journal, &depth, "depth");
+    struct journal_entry entries[] = {
+        checkpoint_entry(&old, "ghost"),
+        checkpoint_entry(&current, "real"),
+        measured(&kernel, 0, "score"),
+        {.verb = JOURNAL_END, .lease = &other, .outcome = outcome(ERR_OK)},
+        checkpoint_entry(&other, "late")};
+    assert_int_equal(journal_write(journal, entries, 5), ERR_OK);
+    const enum err expected[] = {ERR_PEER, ERR_OK, ERR_OK, ERR_OK, ERR_PEER};
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(entries[i].result, expected[i]);
+    struct stage_record record = read_record(journal, &kernel);
+    assert_string_equal(record.checkpoint, "real");
+    stage_record_fini(&record);
+    record = read_record(journal, &depth);
+    assert_true(record.is_done);
+    assert_string_equal(record.checkpoint, "");
+    stage_record_fini(&record);
+    expect_measurement(journal, &kernel, 0, "score");
+    journal_close(&journal);
+}
+
+static void entries_are_written_all_or_none(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct lease lease = take(journal, &kernel, "kernel");
+    struct lease nobody = {.key = {{9}}, .name = "nobody", .epoch = 77};
+    struct journal_entry entries[] = {checkpoint_entry(&lease, "first"),
+                                      measured(&kernel, 0, "score"),
+                                      checkpoint_entry(&nobody, "second")};
+    assert_int_equal(journal_write(journal, entries, 3), ERR_NOT_FOUND);
+    struct stage_record record = read_record(journal, &kernel);
+    assert_string_equal(record.checkpoint, "");
+    stage_record_fini(&record);
+    expect_measurement(journal, &kernel, 0, NULL);
+    journal_close(&journal);
+}
+
+/* ---- measurements */
+
+static void more_detail_answers_for_less_and_is_not_replaced_by_it(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct journal_entry plain = measured(&kernel, 0, "plain"),
+                         detailed = measured(&kernel, 1, "detailed"),
+                         again = measured(&kernel, 0, "plain again");
+    assert_int_equal(journal_write(journal, &plain, 1), ERR_OK);
+    expect_measurement(journal, &kernel, 0, "plain");
+    expect_measurement(journal, &kernel, 1, NULL);
+    expect_measurement(journal, &depth, 0, NULL);
+    assert_int_equal(journal_write(journal, &detailed, 1), ERR_OK);
+    assert_int_equal(journal_write(journal, &again, 1), ERR_OK);
+    journal_close(&journal);
+    journal = open_journal(*state);
+    expect_measurement(journal, &kernel, 0, "detailed");
+    expect_measurement(journal, &kernel, 1, "detailed");
+    journal_close(&journal);
+}
+
+static enum err collect_measurement(const struct measurement_bytes *measurement, void *own)
+{
+    text_add(own, "%d %d %.*s\n", measurement->key->bytes[0], measurement->detail,
+             (int)measurement->size_bytes, (const char *)measurement->record);
+    return ERR_OK;
+}
+
+static void every_measurement_is_visited(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct journal_entry entries[] = {measured(&depth, 1, "two"), measured(&kernel, 0, "one")};
+    struct text list;
+    text_init(&list);
+    assert_int_equal(journal_write(journal, entries, 2), ERR_OK);
+    assert_int_equal(journal_measurements(journal, collect_measurement, &list), ERR_OK);
+    assert_string_equal(text_get(&list), "1 0 one\n2 1 two\n");
+    text_fini(&list);
+    journal_close(&journal);
+}
+
+/* ---- helpers */
+
+static enum err find_helper(const struct attempt_record *record, void *own)
+{
+    if (record->is_helper)
+        *(struct attempt_record *)own = *record;
+    return ERR_OK;
+}
+
+static void a_helper_voids_no_lease_and_ends_alone(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    struct lease lease = take(journal, &kernel, "kernel"), helper;
+    struct stage_outcome lost = outcome(ERR_PEER), done = outcome(ERR_OK);
+    struct attempt_record found = {0};
+    assert_int_equal(journal_help(journal, &depth, &helper), ERR_NOT_FOUND);
+    assert_int_equal(journal_help(journal, &kernel, &helper), ERR_OK);
+    assert_true(helper.epoch > lease.epoch);
+    assert_string_equal(helper.name, "kernel");
+    assert_int_equal(journal_unended(journal, find_helper, &found), ERR_OK);
+    assert_int_equal(found.lease_epoch, helper.epoch);
+    assert_int_equal(journal_end(journal, &helper, &lost), ERR_OK);
+    assert_int_equal(journal_end(journal, &helper, &lost), ERR_PEER);
+    found = (struct attempt_record){0};
+    assert_int_equal(journal_unended(journal, find_helper, &found), ERR_OK);
+    assert_false(found.is_helper);
+    assert_int_equal(journal_checkpoint(journal, &lease, 10, 20, "cccc"), ERR_OK);
+    assert_int_equal(journal_end(journal, &lease, &done), ERR_OK);
+    journal_close(&journal);
+}
+
+/* ---- formats */
+
+static void make_journal_of_before(const char *folder)
+{
+    static const char *const tables[] = {"stages", "attempts", "events", "current", "meta", NULL};
+    struct store *store = NULL;
+    char *path = file_join(folder, "journal");
+    struct store_cfg cfg = {
+        .path = path, .mode = STORE_WRITE, .kind = "journal", .version = 1, .tables = tables};
+    assert_int_equal(store_open(&cfg, &store), ERR_OK);
+    store_close(&store);
+    mem_free(path);
+}
+
+static enum err open_as(const char *folder, enum journal_mode mode)
+{
+    struct journal *journal = NULL;
+    char *path = file_join(folder, "journal");
+    enum err err = journal_open(path, mode, &journal);
+    if (err == ERR_OK)
+        expect_measurement(journal, &kernel, 0, NULL);
+    journal_close(&journal);
+    mem_free(path);
+    return err;
+}
+
+static void a_journal_of_before_is_read_and_becomes_one_of_today(void **state)
+{
+    make_journal_of_before(*state);
+    assert_int_equal(open_as(*state, JOURNAL_READ), ERR_OK);
+    assert_int_equal(open_as(*state, JOURNAL_READ), ERR_OK); /* reading changed nothing */
+    struct journal *journal = open_journal(*state);
+    struct lease lease = take(journal, &kernel, "kernel"), helper;
+    assert_int_equal(journal_help(journal, &kernel, &helper), ERR_OK);
+    assert_true(helper.epoch > lease.epoch);
+    journal_close(&journal);
+    static const char *const old_tables[] = {"stages", NULL};
+    struct store *store = NULL;
+    char *path = file_join(*state, "journal");
+    struct store_cfg old = {.path = path, .kind = "journal", .version = 1, .tables = old_tables};
+    assert_int_equal(store_open(&old, &store), ERR_DATA); /* a program of before would misread it */
+    mem_free(path);
+    assert_int_equal(open_as(*state, JOURNAL_READ), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +510,12 @@ int main(void)
         TEST(what_the_campaign_asks_for_is_replaced_as_a_whole),
         TEST(a_running_attempt_can_be_found_by_the_next_runner),
         TEST(a_kill_at_any_point_leaves_a_journal_that_goes_on),
+        TEST(an_entry_that_does_not_count_stops_no_other),
+        TEST(entries_are_written_all_or_none),
+        TEST(more_detail_answers_for_less_and_is_not_replaced_by_it),
+        TEST(every_measurement_is_visited),
+        TEST(a_helper_voids_no_lease_and_ends_alone),
+        TEST(a_journal_of_before_is_read_and_becomes_one_of_today),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

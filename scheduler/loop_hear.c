@@ -1,0 +1,223 @@
+/* What the gangs' words mean. What has to last is gathered from all events, written in one
+ * transaction, and only then believed and acknowledged. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "scheduler/loop_internal.h"
+#include <string.h>
+
+static void hear_hello(struct loop *loop, struct attempt *attempt, const Gw__Hello *hello)
+{
+    struct gang *gang = &attempt->gang;
+    gang->moved_s = clock_seconds();
+    log_info("gang of %s: %u ranks on %s, %s", gang->lease.name, hello->ranks, hello->host,
+             hello->lineage);
+    tell_orders(loop, attempt);
+}
+
+static struct journal_entry *add_entry(struct loop *loop, struct event *event,
+                                       enum journal_verb verb)
+{
+    struct journal_entry *entry = &loop->entries[loop->entry_count++];
+    *entry = (struct journal_entry){.verb = verb, .lease = &event->attempt->gang.lease};
+    event->entry = entry;
+    return entry;
+}
+
+static void note_checkpoint(struct loop *loop, struct event *event)
+{
+    const struct gang *gang = &event->attempt->gang;
+    const Gw__CheckpointSaved *saved = event->message->checkpoint;
+    struct hash content;
+    if (!hash_parse(saved->content, &content)) {
+        log_warn_rate(&loop->refused, "gang of %s: a checkpoint named \"%.80s\" is refused",
+                      gang->lease.name, saved->content);
+        return;
+    }
+    add_entry(loop, event, JOURNAL_CHECKPOINT)->checkpoint = (struct journal_checkpoint){
+        .step = saved->step, .steps = gang->progress.steps, .content = saved->content};
+}
+
+/* Said again until the gang has heard that we heard it: shown and written down once. */
+static void note_warning(struct loop *loop, struct event *event)
+{
+    struct gang *gang = &event->attempt->gang;
+    if (event->message->sequence <= gang->warned)
+        return;
+    gang->warned = event->message->sequence;
+    add_entry(loop, event, JOURNAL_NOTE)->note = (struct journal_note){
+        .kind = "warning", .stage = gang->lease.name, .text = event->message->warning->text};
+}
+
+static void note_end(struct loop *loop, struct event *event, const struct stage_outcome *outcome)
+{
+    struct gang *gang = &event->attempt->gang;
+    gang->is_ending = true;
+    struct journal_entry *entry = add_entry(loop, event, JOURNAL_END);
+    entry->outcome = *outcome;
+    entry->outcome.seconds = clock_seconds() - gang->started_s;
+}
+
+static bool is_outside(const char *path)
+{
+    return strlen(path) >= JOURNAL_PATH || strstr(path, "..") || path[0] == '/';
+}
+
+static void note_done(struct loop *loop, struct event *event)
+{
+    const struct gang *gang = &event->attempt->gang;
+    const Gw__Done *done = event->message->done;
+    struct hash content;
+    struct stage_outcome outcome = {.text = "",
+                                    .content = done->content,
+                                    .results = done->results,
+                                    .results_hash = event->results_hash,
+                                    .step = gang->progress.step,
+                                    .images_per_second = gang->progress.images_per_second};
+    bool is_training = loop->cfg->graph->stages[gang->stage].kind == STAGE_TRAIN;
+    if ((is_training || done->content[0]) && !hash_parse(done->content, &content)) {
+        outcome.error = ERR_DATA;
+        outcome.text = "it reports no final checkpoint";
+    } else if (is_outside(done->results)) {
+        outcome.error = ERR_DATA;
+        outcome.text = "it reports a result outside the run's folder";
+    } else if (done->results[0]) {
+        enum err read = attempt_hash_result(loop, done->results, event->results_hash);
+        outcome.error = read == ERR_OK || read == ERR_AGAIN ? read : ERR_DATA;
+        outcome.text = read == ERR_OK ? "" : "the result it reports cannot be read";
+    }
+    note_end(loop, event, &outcome);
+}
+
+static enum err err_of_worker(const Gw__Failed *failed)
+{
+    for (enum err code = ERR_FAILED; code <= ERR_INTERRUPTED; code++)
+        if (strcmp(err_name(code), failed->error_name) == 0)
+            return code;
+    return failed->retryable ? ERR_PEER : ERR_FAILED;
+}
+
+static void note_failed(struct loop *loop, struct event *event)
+{
+    const struct gang *gang = &event->attempt->gang;
+    const Gw__Failed *failed = event->message->failed;
+    struct stage_outcome outcome = {.error = err_of_worker(failed),
+                                    .text = failed->text,
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = "",
+                                    .step = failed->step,
+                                    .images_per_second = gang->progress.images_per_second};
+    /* a stop that nobody here asked for: somebody signalled the gang, which is worth a retry */
+    if (outcome.error == ERR_INTERRUPTED && !gang->is_stop_asked)
+        outcome.error = ERR_PEER;
+    note_end(loop, event, &outcome);
+}
+
+static bool shows_assignment(const Gw__FromWorker *message)
+{
+    if (message->body_case == GW__FROM_WORKER__BODY_HEARTBEAT)
+        return message->heartbeat->is_assigned;
+    return message->body_case != GW__FROM_WORKER__BODY_HELLO;
+}
+
+/* The connection that rank 0 speaks on. */
+static void hear_gang(struct gang *gang, const struct event *event)
+{
+    gang_heard(gang, clock_seconds());
+    gang->peer = event->peer; /* who connects again has another name, and says no second hello */
+    gang->has_peer = true;
+    gang->is_assigned = gang->is_assigned || shows_assignment(event->message);
+}
+
+/* What can be done at once, and what has to be written first. */
+static void hear(struct loop *loop, struct event *event)
+{
+    struct gang *gang = &event->attempt->gang;
+    const Gw__FromWorker *message = event->message;
+    if (message->body_case == GW__FROM_WORKER__BODY_RANK_ALIVE) {
+        gang_hear_rank(gang, message->rank_alive, clock_seconds());
+        return;
+    }
+    hear_gang(gang, event);
+    switch (message->body_case) {
+    case GW__FROM_WORKER__BODY_HELLO:
+        hear_hello(loop, event->attempt, message->hello);
+        break;
+    case GW__FROM_WORKER__BODY_PROGRESS:
+        gang_set_progress(gang, message->progress, clock_seconds());
+        VIEW(loop, progress, gang);
+        break;
+    case GW__FROM_WORKER__BODY_WARNING:
+        note_warning(loop, event);
+        break;
+    case GW__FROM_WORKER__BODY_CHECKPOINT:
+        if (!gang->is_ending)
+            note_checkpoint(loop, event);
+        break;
+    case GW__FROM_WORKER__BODY_DONE:
+        if (!gang->is_ending)
+            note_done(loop, event);
+        break;
+    case GW__FROM_WORKER__BODY_FAILED:
+        if (!gang->is_ending)
+            note_failed(loop, event);
+        break;
+    default: /* a heartbeat */
+        break;
+    }
+}
+
+/* It is in the journal. */
+static void believe(struct loop *loop, const struct event *event)
+{
+    struct gang *gang = &event->attempt->gang;
+    switch (event->entry->verb) {
+    case JOURNAL_CHECKPOINT:
+        gang->made_progress = loop->has_checkpoint[gang->stage] = true;
+        VIEW(loop, checkpoint, gang, event->entry->checkpoint.step);
+        break;
+    case JOURNAL_NOTE:
+        VIEW(loop, warning, gang, event->entry->note.text);
+        break;
+    case JOURNAL_END:
+        attempt_ended(loop, event->attempt, &event->entry->outcome);
+        break;
+    case JOURNAL_MEASUREMENT:
+        break;
+    }
+}
+
+/* ERR_PEER from the journal: the lease is void. The gang is told to go; we go on. */
+static void answer(struct loop *loop, const struct event *event)
+{
+    const struct gang *gang = &event->attempt->gang;
+    const Gw__FromWorker *message = event->message;
+    if (event->entry && event->entry->result == ERR_PEER) {
+        log_warn("gang of %s: a report of lease %llu does not count", gang->lease.name,
+                 (unsigned long long)message->lease_epoch);
+        tell_bye(loop, &event->peer, message->lease_epoch, "another gang has this stage");
+        return;
+    }
+    if (event->entry)
+        believe(loop, event);
+    if (message->sequence > 0)
+        tell_accepted(loop, gang, message->sequence);
+    if (gang->is_ended && message->body_case != GW__FROM_WORKER__BODY_RANK_ALIVE)
+        tell_bye(loop, &gang->peer, gang->lease.epoch, "the stage has ended");
+}
+
+enum err hear_all(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < loop->event_count; i++)
+        hear(loop, &loop->events[i]);
+    if (loop->entry_count > 0)
+        TRY(journal_write(loop->cfg->journal, loop->entries, loop->entry_count));
+    for (int i = 0; i < loop->event_count; i++)
+        answer(loop, &loop->events[i]);
+out:
+    for (int i = 0; i < loop->event_count; i++)
+        gw__from_worker__free_unpacked(loop->events[i].message, NULL);
+    loop->event_count = loop->entry_count = 0;
+    return err;
+}
