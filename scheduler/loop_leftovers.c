@@ -30,7 +30,7 @@ static enum err collect(const struct attempt_record *record, void *own)
 static void tell_waiting(const char *mark)
 {
     char list[256];
-    int count = process_list_marked(mark, list, sizeof list);
+    int count = process_list_marked(mark, NULL, list, sizeof list);
     if (count > 0)
         log_warn("waiting for the end of %d processes of an earlier runner: %s; killed, they end "
                  "when what they wait for (a disk?) answers",
@@ -47,7 +47,7 @@ static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t
     *most = 0;
     snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
     launch_mark(endpoint, mark, sizeof mark);
-    for (int now; (now = process_kill_marked(mark)) > 0;) {
+    for (int now; (now = process_kill_marked(mark, NULL)) > 0;) {
         *most = now > *most ? now : *most; /* one that dies is counted again in the next round */
         if (stop_asked && *stop_asked > 0)
             return err_set(ERR_INTERRUPTED, "stopped while processes of an earlier runner end");

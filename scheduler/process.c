@@ -77,8 +77,9 @@ static _Noreturn void become(const struct process_cfg *cfg, char **environment, 
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) /* it died before the line above */
+    if (!cfg->may_outlive_us)
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (!cfg->may_outlive_us && getppid() != parent) /* it died before the line above */
         _exit(143);
     int empty = open("/dev/null", O_RDONLY);
     /* ours are all closed by the exec; this is for what a library opened or a parent left us */
@@ -168,10 +169,19 @@ struct process_end process_poll(const struct process *process)
     pid_t pid = waitpid((pid_t)process->pid, &status, WNOHANG);
     if (pid == 0 || (pid < 0 && errno == EINTR))
         return end;
+    if (pid < 0 && process_lives(process)) /* another's child */
+        return end;
     end.has_ended = true;
     end.code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     end.signal = pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     return end;
+}
+
+bool process_lives(const struct process *process)
+{
+    struct proc_stat stat;
+    return process->pid > 1 && read_stat(process->pid, &stat) && stat.session == process->pid &&
+           stat.started_ticks == process->started_ticks && stat.state != 'Z' && stat.state != 'X';
 }
 
 static bool has_mark(long long pid, const char *mark)
@@ -188,6 +198,11 @@ static bool has_mark(long long pid, const char *mark)
     return is_found;
 }
 
+bool process_is_marked(const struct process *process, const char *mark)
+{
+    return process->pid > 1 && has_mark(process->pid, mark);
+}
+
 typedef bool visit_process(void *own, long long pid, char state); /* true: counts */
 
 /* Its number was given to another process, which happens when the session's last has gone. */
@@ -198,14 +213,33 @@ static bool is_another(const struct process *session)
            stat.started_ticks != session->started_ticks;
 }
 
-/* Living processes: with a mark in their environment (NULL: of a session). Returns how many the
- * visitor counts. */
-static int visit_all(const struct process *session, const char *mark, visit_process *visit,
-                     void *own)
+struct search { /* borrowed */
+    const struct process *session;
+    const char *mark; /* NULL: all of the session */
+    const struct process_sessions *spared;
+};
+
+static bool is_spared(const struct process_sessions *spared, long long session)
+{
+    for (int i = 0; spared && i < spared->count; i++)
+        if (spared->list[i].pid == session)
+            return true;
+    return false;
+}
+
+static bool is_meant(const struct search *search, long long pid, const struct proc_stat *stat)
+{
+    if (!search->mark)
+        return stat->session == search->session->pid;
+    return !is_spared(search->spared, stat->session) && has_mark(pid, search->mark);
+}
+
+/* The living processes that are meant. Returns how many the visitor counts. */
+static int visit_all(const struct search *search, visit_process *visit, void *own)
 {
     int count = 0;
     struct dirent *entry;
-    if (!mark && is_another(session))
+    if (!search->mark && is_another(search->session))
         return 0;
     DIR *folder = opendir("/proc");
     while (folder && (entry = readdir(folder))) {
@@ -214,10 +248,7 @@ static int visit_all(const struct process *session, const char *mark, visit_proc
         long long pid = strtoll(entry->d_name, &end, 10);
         if (pid <= 1 || *end || pid == getpid() || !read_stat(pid, &stat) || stat.state == 'Z')
             continue;
-        bool is_meant = mark ? has_mark(pid, mark) : stat.session == session->pid;
-        if (!is_meant)
-            continue;
-        if (visit(own, pid, stat.state))
+        if (is_meant(search, pid, &stat) && visit(own, pid, stat.state))
             count++;
     }
     if (folder)
@@ -232,9 +263,9 @@ static bool send_signal(void *own, long long pid, char state)
     return kill((pid_t)pid, *number) == 0;
 }
 
-static int signal_all(const struct process *session, const char *mark, int number)
+static int signal_all(const struct search *search, int number)
 {
-    return visit_all(session, mark, send_signal, &number);
+    return visit_all(search, send_signal, &number);
 }
 
 struct list { /* as text, cut where it does not fit */
@@ -251,33 +282,38 @@ static bool add_to_list(void *own, long long pid, char state)
     return true;
 }
 
-int process_list(const struct process *process, char *text, int room)
+static int list_all(const struct search *search, char *text, int room)
 {
     struct list list = {text, room};
     text[0] = '\0';
-    return process->pid > 1 ? visit_all(process, NULL, add_to_list, &list) : 0;
+    return visit_all(search, add_to_list, &list);
+}
+
+int process_list(const struct process *process, char *text, int room)
+{
+    text[0] = '\0';
+    return process->pid > 1 ? list_all(&(struct search){.session = process}, text, room) : 0;
 }
 
 int process_signal(const struct process *process, int signal)
 {
-    return process->pid > 1 ? signal_all(process, NULL, signal) : 0;
+    return process->pid > 1 ? signal_all(&(struct search){.session = process}, signal) : 0;
 }
 
-int process_kill_marked(const char *mark)
+int process_kill_marked(const char *mark, const struct process_sessions *spared)
 {
-    return signal_all(NULL, mark, SIGKILL);
+    return signal_all(&(struct search){.mark = mark, .spared = spared}, SIGKILL);
 }
 
-int process_list_marked(const char *mark, char *text, int room)
+int process_list_marked(const char *mark, const struct process_sessions *spared, char *text,
+                        int room)
 {
-    struct list list = {text, room};
-    text[0] = '\0';
-    return visit_all(NULL, mark, add_to_list, &list);
+    return list_all(&(struct search){.mark = mark, .spared = spared}, text, room);
 }
 
 int process_count_marked(const char *mark)
 {
-    return signal_all(NULL, mark, 0);
+    return signal_all(&(struct search){.mark = mark}, 0);
 }
 
 void process_place(char *place, int room)

@@ -1,7 +1,8 @@
 /* A child process in a session of its own, its output appended to a log file. The session is what
  * is killed: Open MPI puts every rank into a process group of its own, so a group would not catch
- * them. Linux: reads /proc. The thread that starts a process must outlive it (the kernel ends the
- * child with it). */
+ * them. Linux: reads /proc. The thread that starts a process must outlive it, unless the process
+ * may outlive us (the kernel ends the child with it). What another process of ours started, and
+ * left running, is watched and killed like a child; its exit code nobody knows. */
 #ifndef SCHEDULER_PROCESS_H
 #define SCHEDULER_PROCESS_H
 
@@ -18,11 +19,12 @@ struct process_cfg {
     const char *const *argv;        /* NULL at the end; argv[0] is looked up in PATH */
     const char *const *environment; /* "NAME=value" set over ours, NULL at the end */
     const char *log_path;           /* appended to */
+    bool may_outlive_us;            /* else it gets SIGTERM when we die */
 };
 
 /* ERR_UNAVAILABLE when there is no such program; ERR_AGAIN when the machine is short of something
  * or a disk does not answer now (EAGAIN, ESTALE, EIO, ...); ERR_FULL, ERR_IO. Standard input is
- * empty. When we die it gets SIGTERM. */
+ * empty. */
 MUST_CHECK enum err process_start(const struct process_cfg *cfg, struct process *process);
 
 struct process_end {
@@ -30,8 +32,14 @@ struct process_end {
     int code;   /* exit code, -1 when a signal ended it */
     int signal; /* 0: none */
 };
-/* Does not wait. After the end the process is forgotten by the system; ask no more. */
+/* Does not wait. After the end the process is forgotten by the system; ask no more. Of one that is
+ * not our child: code -1, signal 0. */
 struct process_end process_poll(const struct process *process);
+
+/* It lives and leads its session; one that has ended and waits for its parent does not live. */
+bool process_lives(const struct process *process);
+/* Was it started with this setting ("NAME=value") in its environment? */
+bool process_is_marked(const struct process *process, const char *mark);
 
 /* A signal to every process of the session; returns how many there were. 0 when its number belongs
  * to a later one. */
@@ -41,11 +49,17 @@ int process_signal(const struct process *process, int signal);
  * waits for a disk (D) does not end before the disk answers, whoever kills it. */
 int process_list(const struct process *process, char *text, int room);
 
+struct process_sessions { /* borrowed */
+    const struct process *list;
+    int count;
+};
 /* SIGKILL to every process that carries `mark` ("NAME=value") in its environment: what a runner
- * that died has left. Returns how many. */
-int process_kill_marked(const char *mark);
+ * that died has left. spared: sessions that are left alone; NULL: none. Returns how many. */
+int process_kill_marked(const char *mark, const struct process_sessions *spared);
 int process_count_marked(const char *mark);
-int process_list_marked(const char *mark, char *text, int room); /* as process_list() */
+/* As process_list(). */
+int process_list_marked(const char *mark, const struct process_sessions *spared, char *text,
+                        int room);
 
 /* This machine since its last start: "<boot id> <host name>". */
 void process_place(char *place, int room);

@@ -321,7 +321,7 @@ int set_count_processes(void)
 {
     char mark[64];
     snprintf(mark, sizeof mark, "GW_TEST_SET=%d", getpid());
-    return process_kill_marked(mark);
+    return process_kill_marked(mark, NULL);
 }
 
 void set_final_content(const struct stage_set *set, int stage, char hex[HASH_HEX_BYTES])

@@ -22,7 +22,7 @@ static struct process start(const char *folder, const char *script, const char *
     struct process process = {0};
     char *log = file_join(folder, "log");
     const char *argv[] = {"sh", "-c", script, NULL};
-    struct process_cfg cfg = {argv, environment, log};
+    struct process_cfg cfg = {argv, environment, log, false};
     if (process_start(&cfg, &process) != ERR_OK)
         fail_msg("%s", err_text());
     mem_free(log);
@@ -72,7 +72,7 @@ static void a_program_that_is_not_there_is_an_error(void **state)
     struct process process = {0};
     char *log = file_join(*state, "log");
     const char *argv[] = {"no-such-program", NULL};
-    struct process_cfg cfg = {argv, NULL, log};
+    struct process_cfg cfg = {argv, NULL, log, false};
     assert_int_equal(process_start(&cfg, &process), ERR_UNAVAILABLE);
     assert_non_null(strstr(err_text(), "no-such-program"));
     assert_int_equal(process.pid, 0);
@@ -151,7 +151,7 @@ static enum err start_refused(const char *folder, const struct refusal *refusal)
         struct process process = {0};
         char *log = file_join(folder, "log");
         const char *argv[] = {"true", NULL};
-        struct process_cfg cfg = {argv, NULL, log};
+        struct process_cfg cfg = {argv, NULL, log, false};
         system_call_answers(refusal->call, refusal->argument, refusal->bits, refusal->reason);
         _exit((int)process_start(&cfg, &process));
     }
@@ -209,7 +209,7 @@ static void marked_processes_are_found_and_others_left_alone(void **state)
     struct process unmarked = start(*state, "sleep 600", other_environment);
     int count = 0;
     for (double limit = clock_seconds() + 20; count == 0 && clock_seconds() < limit; nap())
-        count = process_kill_marked(mine); /* until it has executed */
+        count = process_kill_marked(mine, NULL); /* until it has executed */
     assert_int_equal(await(&marked).signal, SIGKILL);
     assert_false(process_poll(&unmarked).has_ended);
     process_signal(&unmarked, SIGKILL);
@@ -227,31 +227,98 @@ static void a_later_process_of_the_same_number_is_left_alone(void **state)
     assert_int_equal(await(&process).signal, SIGKILL);
 }
 
-static void a_child_ends_with_its_parent(void **state)
+/* The process of a parent that tells of it, and waits for its end. */
+static pid_t start_parent(const char *folder, bool may_outlive_us, struct process *child)
 {
-    char *log = file_join(*state, "log"), *bytes = NULL;
-    size_t size = 0;
+    int news[2];
+    assert_int_equal(pipe2(news, O_CLOEXEC), 0);
     pid_t parent = fork();
     if (parent == 0) {
-        start(*state, "echo $$; exec sleep 600", NULL);
-        for (;;)
-            pause();
+        char *log = file_join(folder, "log");
+        const char *argv[] = {"sleep", "600", NULL};
+        struct process_cfg cfg = {argv, NULL, log, may_outlive_us};
+        if (process_start(&cfg, child) != ERR_OK ||
+            write(news[1], child, sizeof *child) != (ssize_t)sizeof *child)
+            _exit(1);
+        waitpid((pid_t)child->pid, NULL, 0);
+        _exit(0);
     }
-    long child = 0;
-    for (double limit = clock_seconds() + 20; child == 0 && clock_seconds() < limit; nap()) {
-        if (file_read(log, 64, &bytes, &size) == ERR_OK)
-            child = strchr(bytes, '\n') ? strtol(bytes, NULL, 10) : 0;
-        mem_free(bytes);
-        bytes = NULL;
-    }
-    assert_true(child > 1);
+    close(news[1]);
+    assert_int_equal(read(news[0], child, sizeof *child), sizeof *child);
+    close(news[0]);
+    return parent;
+}
+
+static void end_parent(pid_t parent)
+{
     kill(parent, SIGKILL);
-    waitpid(parent, NULL, 0);
-    struct process orphan = {.pid = child};
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+}
+
+static void a_child_ends_with_its_parent(void **state)
+{
+    struct process orphan = {0};
+    end_parent(start_parent(*state, false, &orphan));
     for (double limit = clock_seconds() + 20; process_signal(&orphan, 0) > 0; nap())
         if (clock_seconds() > limit)
-            fail_msg("process %ld outlived its parent", child);
-    mem_free(log);
+            fail_msg("process %ld outlived its parent", (long)orphan.pid);
+}
+
+static void a_child_that_may_outlive_its_parent_is_watched_by_another(void **state)
+{
+    struct process orphan = {0};
+    end_parent(start_parent(*state, true, &orphan));
+    assert_true(process_lives(&orphan));
+    assert_false(process_poll(&orphan).has_ended);
+    assert_int_equal(process_signal(&orphan, SIGKILL), 1);
+    struct process_end end = await(&orphan);
+    assert_int_equal(end.code, -1);
+    assert_int_equal(end.signal, 0);
+    assert_false(process_lives(&orphan));
+}
+
+/* Who inherits it may never ask for its end, as in many containers. */
+static void what_nobody_waits_for_has_ended(void **state)
+{
+    struct process child = {0};
+    pid_t parent = start_parent(*state, true, &child);
+    kill(parent, SIGSTOP);
+    assert_false(process_poll(&child).has_ended);
+    assert_int_equal(process_signal(&child, SIGKILL), 1);
+    await(&child);
+    assert_int_equal(kill((pid_t)child.pid, 0), 0); /* its number is still taken */
+    end_parent(parent);
+}
+
+static void a_later_process_of_the_same_number_does_not_live_for_it(void **state)
+{
+    struct process child = {0};
+    pid_t parent = start_parent(*state, false, &child);
+    struct process gone = child, group = {.pid = parent};
+    gone.started_ticks--;
+    assert_true(process_poll(&gone).has_ended);
+    assert_false(process_lives(&group)); /* leads no session */
+    assert_true(process_lives(&child));
+    process_signal(&child, SIGKILL);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+}
+
+static void sessions_that_are_spared_live_on(void **state)
+{
+    char mark[64], list[256];
+    snprintf(mark, sizeof mark, "GW_TEST_MARK=%d-s", getpid());
+    const char *environment[] = {mark, NULL};
+    struct process spared = start(*state, "sleep 600", environment);
+    struct process other = start(*state, "sleep 600", environment);
+    struct process_sessions sessions = {&spared, 1};
+    while (!process_is_marked(&spared, mark) || !process_is_marked(&other, mark))
+        nap(); /* both have executed */
+    assert_true(process_list_marked(mark, &sessions, list, sizeof list) > 0);
+    assert_true(process_kill_marked(mark, &sessions) > 0);
+    assert_int_equal(await(&other).signal, SIGKILL);
+    assert_false(process_poll(&spared).has_ended);
+    assert_true(process_kill_marked(mark, NULL) > 0);
+    assert_int_equal(await(&spared).signal, SIGKILL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
@@ -269,6 +336,10 @@ int main(void)
         TEST(marked_processes_are_found_and_others_left_alone),
         TEST(a_later_process_of_the_same_number_is_left_alone),
         TEST(a_child_ends_with_its_parent),
+        TEST(a_child_that_may_outlive_its_parent_is_watched_by_another),
+        TEST(what_nobody_waits_for_has_ended),
+        TEST(a_later_process_of_the_same_number_does_not_live_for_it),
+        TEST(sessions_that_are_spared_live_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
