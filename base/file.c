@@ -162,7 +162,9 @@ struct file_update {
     char *path, *beside;
 };
 
-enum err file_begin(const char *path, struct file_update **begun)
+/* A name beside is this process's own: what lies there is of a dead one of its number, and may be
+ * open to others. */
+static enum err begin_update(const char *path, mode_t mode, struct file_update **begun)
 {
     enum err err = ERR_OK;
     static atomic_uint serial; /* two threads may write files of the same name */
@@ -172,7 +174,9 @@ enum err file_begin(const char *path, struct file_update **begun)
                           atomic_fetch_add(&serial, 1));
     if (length >= (int)sizeof beside)
         TRY(err_set(ERR_IO, "a path of %d characters is too long", length));
-    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (mode == 0600)
+        unlink(beside);
+    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
     if (file < 0)
         TRY(failed("create", beside));
     update = mem_alloc(sizeof *update);
@@ -181,6 +185,11 @@ enum err file_begin(const char *path, struct file_update **begun)
     *begun = update;
 out:
     return err;
+}
+
+enum err file_begin(const char *path, struct file_update **begun)
+{
+    return begin_update(path, 0666, begun);
 }
 
 enum err file_append(struct file_update *update, const void *bytes, size_t size_bytes)
@@ -242,16 +251,26 @@ void file_abort(struct file_update **aborted)
     *aborted = NULL;
 }
 
-enum err file_write(const char *path, const void *bytes, size_t size_bytes)
+static enum err write_whole(const char *path, mode_t mode, const void *bytes, size_t size_bytes)
 {
     enum err err = ERR_OK;
     struct file_update *update = NULL;
-    TRY(file_begin(path, &update));
+    TRY(begin_update(path, mode, &update));
     TRY(file_append(update, bytes, size_bytes));
     TRY(file_commit(&update, FILE_REPLACE));
 out:
     file_abort(&update);
     return err;
+}
+
+enum err file_write(const char *path, const void *bytes, size_t size_bytes)
+{
+    return write_whole(path, 0666, bytes, size_bytes);
+}
+
+enum err file_write_private(const char *path, const void *bytes, size_t size_bytes)
+{
+    return write_whole(path, 0600, bytes, size_bytes);
 }
 
 void file_open_standard(void)

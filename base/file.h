@@ -30,6 +30,8 @@ MUST_CHECK enum err file_read_tail(const char *path, size_t most_bytes, char **b
 /* Written beside, synced, renamed: either the old file or the new one is there. ERR_IO, ERR_FULL.
  */
 MUST_CHECK enum err file_write(const char *path, const void *bytes, size_t size_bytes);
+/* The same; nobody but its owner may read it (mode 0600), at no moment. */
+MUST_CHECK enum err file_write_private(const char *path, const void *bytes, size_t size_bytes);
 
 /* The same for a file that comes in pieces. Of processes that share one across fork(), one commits;
  * aborting in the other drops what was not committed. */

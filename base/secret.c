@@ -61,3 +61,14 @@ out:
         close(file);
     return err;
 }
+
+enum err secret_write(const char *path, const char *secret)
+{
+    size_t size = strlen(secret);
+    char *line = mem_alloc(size + 1);
+    memcpy(line, secret, size);
+    line[size] = '\n';
+    enum err err = file_write_private(path, line, size + 1);
+    mem_free(line);
+    return err;
+}

@@ -12,4 +12,8 @@
  * more than a line. ERR_NOT_FOUND, ERR_IO. No error names what the file holds. */
 MUST_CHECK enum err secret_read(const char *path, char *secret, size_t room);
 
+/* `secret`, one line without its end, into a file of mode 0600, written beside and renamed. ERR_IO,
+ * ERR_FULL. */
+MUST_CHECK enum err secret_write(const char *path, const char *secret);
+
 #endif

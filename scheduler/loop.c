@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/mpi_folder.h"
+#include "scheduler/rendezvous.h"
 #include "scheduler/socket_folder.h"
 #include "scheduler/sweep.h"
 #include <errno.h>
@@ -59,6 +60,19 @@ out:
     return err;
 }
 
+/* For a runner after us. Without it the run goes on as well, so a disk that is full ends nothing.
+ */
+static void write_rendezvous(struct loop *loop)
+{
+    struct rendezvous mine = {0};
+    memcpy(mine.token, loop->token, sizeof mine.token);
+    memcpy(mine.socket_folder, loop->socket_folder, sizeof mine.socket_folder);
+    memcpy(mine.mpi_folder, loop->mpi_folder, sizeof mine.mpi_folder);
+    loop->has_rendezvous = true; /* half of it may be there */
+    if (rendezvous_write(loop->cfg->run_folder, loop->cfg->campaign, &mine) != ERR_OK)
+        log_warn("a runner after this one would not find its gangs: %s", err_text());
+}
+
 static void close_mpi(struct loop *loop)
 {
     if (loop->mpi_lock < 0)
@@ -70,13 +84,17 @@ static void close_mpi(struct loop *loop)
 
 enum err loop_renew_socket(struct loop *loop)
 {
+    enum err err = ERR_OK;
     char path[JOURNAL_PATH + 16];
     snprintf(path, sizeof path, "%s/" SOCKET_NAME, loop->socket_folder);
     if (file_exists(path))
         return ERR_OK;
     log_warn("%s is gone; the next gang gets another socket", path);
     close_socket(loop);
-    return open_socket(loop);
+    TRY(open_socket(loop));
+    write_rendezvous(loop);
+out:
+    return err;
 }
 
 /* So many host stages have processors for their threads. */
@@ -331,10 +349,13 @@ enum err loop_run(const struct loop_cfg *cfg)
     TRY(open_socket(loop));
     if (cfg->launch.mpirun)
         TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
+    write_rendezvous(loop);
     TRY(go_on(loop));
 out:
     err = end_gangs(loop, err);
     err = forget_budgets(loop, err);
+    if (loop->has_rendezvous)
+        rendezvous_remove(cfg->run_folder);
     close_socket(loop);
     log_rate_end(&loop->refused, "messages were refused");
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");

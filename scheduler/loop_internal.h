@@ -40,6 +40,7 @@ struct loop {
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
     char mpi_folder[JOURNAL_PATH];    /* where mpirun is used; its lock, else -1 */
     int mpi_lock;
+    bool has_rendezvous;
     struct attempt attempts[PLAN_MAX_STAGES]; /* each stage's latest */
     int stops_seen;
     enum err first_error; /* of the first stage that failed for good */

@@ -44,6 +44,18 @@ static void a_line_of_a_private_file_is_the_secret(void **state)
     }
 }
 
+static void what_is_written_can_be_read_by_its_owner_alone(void **state)
+{
+    char secret[ROOM], *path = make_file(*state, "older", 0644);
+    struct stat status;
+    assert_int_equal(secret_write(path, "hush-15-letters"), ERR_OK);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(secret_read(path, secret, sizeof secret), ERR_OK);
+    assert_string_equal(secret, "hush-15-letters");
+    mem_free(path);
+}
+
 static void what_others_can_read_is_no_secret(void **state)
 {
     static const mode_t modes[] = {0640, 0604, 0620, 0644, 0601};
@@ -93,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_line_of_a_private_file_is_the_secret),
+        TEST(what_is_written_can_be_read_by_its_owner_alone),
         TEST(what_others_can_read_is_no_secret),
         TEST(links_and_folders_are_not_followed),
         TEST(a_malformed_file_is_refused_without_telling_what_it_holds),
