@@ -15,6 +15,7 @@ static enum err open_trained(struct workbench *bench, struct evaluate **evaluate
     struct hash content = {0}; /* rank 0's counts */
     struct resume_cfg from = workbench_resume(bench);
     struct evaluate_parts parts = workbench_evaluate(bench);
+    parts.is_shared = true;
     TRY(workbench_prepare(bench, NULL, NULL));
     TRY(resume_load_trained(&from, &content));
     TRY(evaluate_open(&parts, NULL, evaluate));
@@ -49,22 +50,6 @@ out:
     return err;
 }
 
-/* Every item of this sub-network measured, and its score added. */
-static enum err add_scores(struct workbench *bench, struct evaluate *evaluate,
-                           const struct subnet *subnet, struct evaluate_item *items, int count,
-                           json_t *json)
-{
-    enum err err = ERR_OK;
-    int added = 0;
-    TRY(evaluate_measure(evaluate, subnet, items, count));
-    for (; added < count && err == ERR_OK; added++)
-        err = add_score(bench, &items[added], json);
-    for (int i = 0; i < count; i++)
-        eval_metrics_fini(&items[i].metrics);
-out:
-    return err;
-}
-
 static void report(struct workbench *bench, const struct evaluate *evaluate, const char *doing,
                    int done, int all)
 {
@@ -83,22 +68,42 @@ static void log_counts(const struct workbench *bench, const struct evaluate *eva
         log_info("measured=%d reused=%d", counts.measured, counts.reused);
 }
 
-/* On the splits the data set has. */
-static enum err evaluate_row(struct workbench *bench, struct evaluate *evaluate,
-                             const struct grid_row *row, bool is_end, json_t *list)
+/* What is wanted of every row of the grid: its scores on the splits the data set has; of the
+ * biggest and the smallest the mistakes too. Returns how many; items has room for two a row. */
+static int list_scores(const struct workbench *bench, const struct grid *grid,
+                       struct evaluate_item *items)
 {
-    struct evaluate_item items[2];
+    const bool has_split[] = {[SPLIT_HOLDOUT] = bench->splits.holdout_count > 0,
+                              [SPLIT_TEST] = bench->splits.test_count > 0};
     int count = 0;
-    json_t *json = results_subnet(&bench->blueprint.space, row->label, &row->subnet);
-    json_array_append_new(list, json); /* the list owns it from here on */
-    if (bench->splits.holdout_count > 0)
-        items[count++] = (struct evaluate_item){.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
-    if (bench->splits.test_count > 0)
-        items[count++] = (struct evaluate_item){.split = SPLIT_TEST, .detail = EVAL_PLAIN};
-    for (int i = 0; i < count; i++)
-        if (is_end && items[i].split == mistakes_split(bench))
-            items[i].detail = EVAL_DETAILED;
-    return add_scores(bench, evaluate, &row->subnet, items, count, json);
+    for (int row = 0; row < grid->count; row++)
+        for (enum split split = SPLIT_HOLDOUT; split <= SPLIT_TEST; split++) {
+            bool is_end = row == 0 || row == grid->count - 1;
+            if (!has_split[split])
+                continue;
+            items[count++] = (struct evaluate_item){
+                .subnet = grid->rows[row].subnet,
+                .split = split,
+                .detail = is_end && split == mistakes_split(bench) ? EVAL_DETAILED : EVAL_PLAIN};
+        }
+    return count;
+}
+
+/* The rows with their scores, in order. */
+static enum err list_rows(struct workbench *bench, const struct grid *grid,
+                          const struct evaluate_item *items, int count, json_t *list)
+{
+    enum err err = ERR_OK;
+    const struct evaluate_item *item = items, *end = items + count;
+    for (int row = 0; row < grid->count; row++) {
+        const struct grid_row *named = &grid->rows[row];
+        json_t *json = results_subnet(&bench->blueprint.space, named->label, &named->subnet);
+        json_array_append_new(list, json);
+        for (int i = 0; i < count / grid->count && item < end; i++)
+            TRY(add_score(bench, item++, json));
+    }
+out:
+    return err;
 }
 
 /* Rank 0. Takes json. */
@@ -108,9 +113,31 @@ static enum err write_results(const struct workbench *bench, const char *name, j
     return results_write(&record, name, json);
 }
 
+static void free_metrics(struct evaluate_item *items, int count)
+{
+    for (int i = 0; i < count; i++)
+        eval_metrics_fini(&items[i].metrics);
+}
+
+struct listener { /* who is told how far a stage has got */
+    struct workbench *bench;
+    const struct evaluate *evaluate;
+    const char *doing;
+    int before, all; /* answers of earlier batches, and of the whole stage */
+};
+
+static void report_answers(void *own, int done)
+{
+    const struct listener *to = own;
+    report(to->bench, to->evaluate, to->doing, to->before + done, to->all);
+}
+
 static enum err run_evaluate(struct workbench *bench, int stage)
 {
     enum err err = ERR_OK;
+    struct evaluate_item items[2 * GRID_MAX] = {0};
+    struct listener listener = {.bench = bench, .doing = "evaluating"};
+    struct evaluate_batch batch = {.items = items, .answered = report_answers, .own = &listener};
     const struct space *space = &bench->blueprint.space;
     struct open_choices open;
     struct evaluate *evaluate = NULL;
@@ -119,28 +146,23 @@ static enum err run_evaluate(struct workbench *bench, int stage)
     TRY(open_trained(bench, &evaluate));
     schedule_trained(&bench->blueprint.schedule, space, &open);
     grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
-    for (int i = 0; i < grid.count; i++) {
-        bool is_end = i == 0 || i == grid.count - 1; /* the biggest and the smallest */
-        report(bench, evaluate, "evaluating", i, grid.count);
-        TRY(evaluate_row(bench, evaluate, &grid.rows[i], is_end, list));
-    }
-    report(bench, evaluate, "evaluating", grid.count, grid.count);
+    batch.count = listener.all = list_scores(bench, &grid, items);
+    listener.evaluate = evaluate;
+    report_answers(&listener, 0);
+    TRY(evaluate_measure(evaluate, &batch));
     log_counts(bench, evaluate);
+    TRY(list_rows(bench, &grid, items, batch.count, list));
     if (bench->comm->rank == 0)
         err = write_results(bench, bench->blueprint.plan.stages[stage].name,
                             json_pack("{s:O, s:o}", "subnets", list, "class_names",
                                       results_class_names(bench->splits.dataset)));
     TRY(comm_agree(bench->comm, err));
 out:
+    free_metrics(items, batch.count);
     json_decref(list);
     evaluate_destroy(&evaluate);
     return err;
 }
-
-struct searching { /* whom the search tells of its progress */
-    struct workbench *bench;
-    const struct evaluate *evaluate;
-};
 
 /* Behind the candidates come the targets' winners and their mistakes. */
 static int count_measurements(const struct workbench *bench)
@@ -148,28 +170,31 @@ static int count_measurements(const struct workbench *bench)
     return bench->blueprint.campaign->search.evaluations + bench->blueprint.campaign->target_count;
 }
 
-static void report_search(void *own, int measured)
-{
-    const struct searching *searching = own;
-    report(searching->bench, searching->evaluate, "searching", measured,
-           count_measurements(searching->bench));
-}
-
 /* Each target's winner and its mistakes, for the report: nothing is chosen by it. */
-static enum err score_winners(struct workbench *bench, struct evaluate *evaluate,
+static enum err score_winners(const struct listener *to, struct evaluate *evaluate,
                               const struct search_result *found, json_t *json)
 {
     enum err err = ERR_OK;
+    struct workbench *bench = to->bench;
+    struct evaluate_item items[CAMPAIGN_MAX_TARGETS] = {0};
+    struct listener listener = *to;
+    struct evaluate_batch batch = {.items = items,
+                                   .count = bench->blueprint.campaign->target_count,
+                                   .answered = report_answers,
+                                   .own = &listener};
     json_t *targets = json_object_get(json, "targets");
-    int measured = found->candidate_count, all = count_measurements(bench);
-    for (int i = 0; i < bench->blueprint.campaign->target_count; i++) {
-        const struct subnet *subnet = &found->candidates[found->winners[i].candidate].subnet;
-        json_t *target = json_array_get(targets, (size_t)i);
-        struct evaluate_item item = {.split = mistakes_split(bench), .detail = EVAL_DETAILED};
-        TRY(add_scores(bench, evaluate, subnet, &item, 1, target));
-        report(bench, evaluate, "testing", ++measured, all);
-    }
+    listener.doing = "testing";
+    listener.before = found->candidate_count;
+    for (int i = 0; i < batch.count; i++)
+        items[i] =
+            (struct evaluate_item){.subnet = found->candidates[found->winners[i].candidate].subnet,
+                                   .split = mistakes_split(bench),
+                                   .detail = EVAL_DETAILED};
+    TRY(evaluate_measure(evaluate, &batch));
+    for (int i = 0; i < batch.count; i++)
+        TRY(add_score(bench, &items[i], json_array_get(targets, (size_t)i)));
 out:
+    free_metrics(items, batch.count);
     return err;
 }
 
@@ -191,12 +216,15 @@ static enum err run_search(struct workbench *bench, int stage)
     schedule_trained(&bench->blueprint.schedule, &bench->blueprint.space, &cfg.open);
     TRY(open_trained(bench, &evaluate));
     evaluate_as_evaluator(evaluate, &evaluator);
-    struct searching searching = {.bench = bench, .evaluate = evaluate};
-    report_search(&searching, 0);
-    TRY(search_run(&cfg, &evaluator, report_search, &searching, &found));
+    struct listener listener = {.bench = bench,
+                                .evaluate = evaluate,
+                                .doing = "searching",
+                                .all = count_measurements(bench)};
+    report_answers(&listener, 0);
+    TRY(search_run(&cfg, &evaluator, report_answers, &listener, &found));
     json = search_json(&cfg, &found);
     json_object_set_new(json, "class_names", results_class_names(bench->splits.dataset));
-    TRY(score_winners(bench, evaluate, &found, json));
+    TRY(score_winners(&listener, evaluate, &found, json));
     log_counts(bench, evaluate);
     if (bench->comm->rank == 0)
         err = write_results(bench, bench->blueprint.plan.stages[stage].name, json_incref(json));

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/lineage.h"
+#include "trainer/evaluate/exchange_store.h"
 #include "trainer/stage_workload.h"
 #include <time.h>
 
@@ -116,6 +117,9 @@ static enum err open_first(struct workbench *bench)
 {
     enum err err = ERR_OK;
     TRY(open_store(bench));
+    bench->exchange = bench->cfg.exchange;
+    if (!bench->exchange && !bench->cfg.only_reads)
+        bench->exchange = bench->own_exchange = exchange_store_create(bench->store);
     TRY(fill_provenance(bench));
 out:
     return err;
@@ -176,6 +180,7 @@ void workbench_close(struct workbench **pointer)
     struct workbench *bench = *pointer;
     if (!bench)
         return;
+    exchange_store_destroy(&bench->own_exchange);
     checkpoint_store_close(&bench->store);
     supernet_destroy(&bench->net);
     device_comm_close(&bench->device_comm);
@@ -234,7 +239,7 @@ struct evaluate_parts workbench_evaluate(struct workbench *bench)
                                    .comm = bench->comm,
                                    .device_comm = bench->device_comm,
                                    .net = bench->net,
-                                   .store = bench->store,
+                                   .exchange = bench->exchange,
                                    .lineage = text_get(&bench->mixed.gang),
                                    .reporter = &bench->reporter};
 }

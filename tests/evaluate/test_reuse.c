@@ -1,31 +1,41 @@
 /* Nothing is measured twice: stages of a gang of one on a small trained run, stopped, repeated and
- * edited. What was computed is counted by the stops asked for: one before every calibration. */
-#include "base/file.h"
+ * edited. What was measured before is in a book that the test keeps for every run, as a scheduler
+ * does in its journal; what was computed is counted by what comes into it. */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
 #include "tests/trainer/bench_parts.h"
+#include "trainer/evaluate/exchange_memory.h"
 #include "trainer/evaluate/grid.h"
 #include "trainer/stage.h"
-#include <fcntl.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+enum { MOST_RUNS = 16, MOST_RECORDS = 400 };
 #define NEVER  (-1)
 #define TARGET "{name: small, macs: 0.6M}"
+
+struct book { /* of a run */
+    char run[32];
+    struct exchange exchange; /* counts what comes in, and passes everything on */
+    struct exchange *memory;
+    struct exchange_record records[MOST_RECORDS]; /* bytes are owned */
+    int count;
+};
+static struct book *books[MOST_RUNS];
 
 struct stand {
     struct campaign *campaign;
     struct comm comm;
     struct observer observer;
     struct workbench *bench;
-    int stop_at;     /* calibrations before a stop is asked for */
-    int measured;    /* calibrations */
+    struct book *book;
+    int known;       /* records before */
+    int stop_at;     /* more of them before a stop is asked for */
     uint64_t reused; /* as progress said last */
 };
 
@@ -35,12 +45,77 @@ static void must(enum err err)
         fail_msg("%s: %s", err_name(err), err_text());
 }
 
+static void keep(struct exchange *exchange, const struct exchange_record *record)
+{
+    struct book *book = exchange->own;
+    assert_true(book->count < MOST_RECORDS);
+    struct exchange_record *kept = &book->records[book->count++];
+    void *copy = mem_alloc(record->size_bytes);
+    memcpy(copy, record->bytes, record->size_bytes);
+    *kept = *record;
+    kept->bytes = copy;
+    book->memory->keep(book->memory, kept);
+}
+
+static void want(struct exchange *exchange, enum exchange_aim aim,
+                 const struct exchange_score *scores, int count)
+{
+    struct book *book = exchange->own;
+    book->memory->want(book->memory, aim, scores, count);
+}
+
+static void be_ready(struct exchange *exchange)
+{
+    struct book *book = exchange->own;
+    book->memory->ready(book->memory);
+}
+
+static enum err next(struct exchange *exchange, struct exchange_event *event)
+{
+    struct book *book = exchange->own;
+    return book->memory->next(book->memory, event);
+}
+
+static void finish(struct exchange *exchange)
+{
+    struct book *book = exchange->own;
+    book->memory->finish(book->memory);
+}
+
+static struct book *open_book(const char *run)
+{
+    int at = 0;
+    for (; books[at]; at++)
+        if (strcmp(books[at]->run, run) == 0)
+            return books[at];
+    assert_true(at < MOST_RUNS - 1);
+    struct book *book = books[at] = mem_alloc(sizeof *book);
+    snprintf(book->run, sizeof book->run, "%s", run);
+    book->memory = exchange_memory_create();
+    book->exchange = (struct exchange){
+        .own = book, .want = want, .ready = be_ready, .next = next, .keep = keep, .finish = finish};
+    return book;
+}
+
+static void close_books(void)
+{
+    for (int i = 0; books[i]; i++) {
+        for (int j = 0; j < books[i]->count; j++)
+            mem_free((void *)(uintptr_t)books[i]->records[j].bytes);
+        exchange_memory_destroy(&books[i]->memory);
+        mem_free(books[i]);
+    }
+}
+
+static int count_measured(const struct stand *stand)
+{
+    return stand->book->count - stand->known;
+}
+
 static bool wants_stop(void *own)
 {
-    struct stand *stand = own;
-    bool is_over = stand->stop_at != NEVER && stand->measured >= stand->stop_at;
-    stand->measured += !is_over;
-    return is_over;
+    const struct stand *stand = own;
+    return stand->stop_at != NEVER && count_measured(stand) >= stand->stop_at;
 }
 
 static void take_progress(void *own, const struct progress *progress)
@@ -59,12 +134,15 @@ static void open_stand(const struct scene *scene, const char *run,
     *stand = (struct stand){.campaign = mem_alloc(sizeof *stand->campaign), .stop_at = NEVER};
     must(campaign_load(scene->campaign, set, set ? 1 : 0, stand->campaign));
     comm_alone(&stand->comm);
+    stand->book = open_book(run);
+    stand->known = stand->book->count;
     stand->observer =
         (struct observer){.own = stand, .wants_stop = wants_stop, .progress = take_progress};
     struct workbench_cfg cfg = {.campaign = stand->campaign,
                                 .folder = folder,
                                 .comm = &stand->comm,
-                                .observer = &stand->observer};
+                                .observer = &stand->observer,
+                                .exchange = &stand->book->exchange};
     must(workbench_open(&cfg, &stand->bench));
 }
 
@@ -88,7 +166,7 @@ static struct ran run_edited(const struct scene *scene, const char *run, const c
     open_stand(scene, run, set, &stand);
     stand.stop_at = stop_at;
     enum err err = stage_run(stand.bench, stage, &start, &result);
-    struct ran ran = {err, stand.measured, (int)stand.reused};
+    struct ran ran = {err, count_measured(&stand), (int)stand.reused};
     close_stand(&stand);
     return ran;
 }
@@ -116,6 +194,10 @@ static void copy_trained(const struct scene *scene, const char *run)
     const char *words[] = {"cp", "-r", from, to, NULL};
     struct program program = program_start(words, scene->output, scene->log);
     assert_int_equal(program_wait(&program, SCENE_WAIT_S), 0);
+    const struct book *trained = open_book("trained");
+    struct book *book = open_book(run);
+    for (int i = 0; i < trained->count; i++)
+        keep(&book->exchange, &trained->records[i]);
 }
 
 static void assert_same_file(const struct scene *scene, const char *left, const char *right,
@@ -203,30 +285,26 @@ static void a_target_more_measures_only_what_is_new(void **state)
     json_decref(after);
 }
 
-/* Turns a bit over in every copy of the first candidate's key that lies in the file, those of old
- * pages too. */
+/* Turns a bit over in the record of the first candidate. */
 static void damage_first(const struct scene *scene, const char *run)
 {
-    char path[500], hex[HASH_HEX_BYTES], key[400];
-    int damaged = 0;
-    size_t size = 0;
-    char *bytes = NULL;
+    char hex[HASH_HEX_BYTES], key[400];
+    struct book *book = open_book(run);
     json_t *search = load_search(scene, run);
     const json_t *first = json_array_get(json_object_get(search, "candidates"), 0);
     scene_content(scene, run, "width-2/final", hex);
     snprintf(key, sizeof key, "checkpoint=%s\nsubnet=%s\nsplit=holdout\n", hex,
              json_string_value(json_object_get(first, "subnet")));
-    snprintf(path, sizeof path, "%s/%s/checkpoints/data.mdb", scene->folder, run);
-    must(file_read(path, (size_t)1 << 30, &bytes, &size));
-    int file = open(path, O_RDWR);
-    for (char *at = bytes; (at = memmem(at, size - (size_t)(at - bytes), key, strlen(key))); at++) {
-        char byte = (char)(*at ^ 1);
-        assert_int_equal(pwrite(file, &byte, 1, at - bytes), 1);
-        damaged++;
+    char *at = NULL;
+    for (int i = 0; i < book->count && !at; i++) {
+        const struct exchange_record *record = &book->records[i];
+        at = memmem(record->bytes, record->size_bytes, key, strlen(key));
+        if (at)
+            *at ^= 1;
+        if (at)
+            book->memory->keep(book->memory, record);
     }
-    assert_true(damaged > 0);
-    close(file);
-    mem_free(bytes);
+    assert_non_null(at);
     json_decref(search);
 }
 
@@ -259,7 +337,7 @@ static void an_evaluation_is_repeated_from_the_table(void **state)
     struct ran again = run_stage(*state, "evaluated", "evaluate", NEVER);
     must(again.err);
     assert_int_equal(again.measured, 0);
-    assert_int_equal(again.reused, first.measured);
+    assert_int_equal(again.reused, first.measured + first.reused);
     char *after = scene_read(*state, "evaluated", "results/evaluate.json");
     assert_int_equal(strlen(after), strlen(before));
     assert_memory_equal(after, before, strlen(before));
@@ -275,7 +353,7 @@ static void other_settings_measure_anew(void **state)
     const struct campaign_override set = {"evaluate.calibration_images", "48"};
     struct ran edited = run_edited(*state, "other", "evaluate", NEVER, &set);
     must(edited.err);
-    assert_int_equal(edited.measured, first.measured);
+    assert_int_equal(edited.measured, first.measured + first.reused);
     assert_int_equal(edited.reused, 0);
 }
 
@@ -290,8 +368,9 @@ static void open_evaluate(struct stand *stand, bool is_known, struct evaluate **
 static struct evaluate_item measure(struct evaluate *evaluate, const struct subnet *subnet,
                                     enum eval_detail detail)
 {
-    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = detail};
-    must(evaluate_measure(evaluate, subnet, &item, 1));
+    struct evaluate_item item = {.subnet = *subnet, .split = SPLIT_HOLDOUT, .detail = detail};
+    const struct evaluate_batch batch = {.items = &item, .count = 1};
+    must(evaluate_measure(evaluate, &batch));
     eval_metrics_fini(&item.metrics); /* what is plain stays */
     return item;
 }
@@ -307,12 +386,11 @@ static void the_grid_of_a_phase_serves_what_follows_with_the_same_bits(void **st
     subnet_biggest(&stand.bench->blueprint.space, 20, &biggest);
     open_evaluate(&stand, true, &known);
     open_evaluate(&stand, false, &unknown);
-    struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT}, {.split = SPLIT_HOLDOUT}};
-    must(evaluate_measure(known, &biggest, &items[0], 1));
-    must(evaluate_measure(unknown, &biggest, &items[1], 1));
-    assert_true(items[0].is_reused);
-    assert_false(items[1].is_reused);
-    assert_memory_equal(&items[0].metrics, &items[1].metrics, sizeof items[0].metrics);
+    struct evaluate_item first = measure(known, &biggest, EVAL_PLAIN);
+    struct evaluate_item second = measure(unknown, &biggest, EVAL_PLAIN);
+    assert_true(first.is_reused);
+    assert_false(second.is_reused);
+    assert_memory_equal(&first.metrics, &second.metrics, sizeof first.metrics);
     assert_false(measure(known, &biggest, EVAL_DETAILED).is_reused); /* that was a plain one */
     assert_true(measure(known, &biggest, EVAL_DETAILED).is_reused);
     assert_true(measure(known, &biggest, EVAL_PLAIN).is_reused);
@@ -362,9 +440,11 @@ static void measure_grid_in_detail(const struct scene *scene, const char *run)
     grid_of(space, &open, space->resolutions[space->resolution_count - 1], &grid);
     open_evaluate(&stand, true, &evaluate);
     for (int i = 0; i < grid.count; i++) {
-        struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT, .detail = EVAL_DETAILED},
-                                         {.split = SPLIT_TEST, .detail = EVAL_DETAILED}};
-        must(evaluate_measure(evaluate, &grid.rows[i].subnet, items, 2));
+        struct evaluate_item items[2] = {{.split = SPLIT_HOLDOUT}, {.split = SPLIT_TEST}};
+        items[0].subnet = items[1].subnet = grid.rows[i].subnet;
+        items[0].detail = items[1].detail = EVAL_DETAILED;
+        const struct evaluate_batch batch = {.items = items, .count = 2};
+        must(evaluate_measure(evaluate, &batch));
         eval_metrics_fini(&items[0].metrics);
         eval_metrics_fini(&items[1].metrics);
     }
@@ -444,6 +524,12 @@ static int make(void **state)
     return 0;
 }
 
+static int remove_all(void **state)
+{
+    close_books();
+    return scene_remove(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,5 +544,5 @@ int main(void)
         cmocka_unit_test(a_stop_in_the_middle_of_a_grid_loses_no_row),
         cmocka_unit_test(sorted_weights_are_of_no_checkpoint),
     };
-    return cmocka_run_group_tests(tests, make, scene_remove);
+    return cmocka_run_group_tests(tests, make, remove_all);
 }

@@ -1,5 +1,5 @@
 /* A measurement as it lies in the store: under the hash of its key's text, BLAKE2b of table key and
- * message, then the message (checkpoint.proto). Inside trainer/checkpoint only. */
+ * message, then the message (checkpoint.proto). Gangs hand each other such records. */
 #ifndef TRAINER_CHECKPOINT_MEASUREMENT_RECORD_H
 #define TRAINER_CHECKPOINT_MEASUREMENT_RECORD_H
 
@@ -17,6 +17,10 @@ void measurement_record_fini(struct measurement_record *record); /* accepts a ze
 /* The caller calls fini. */
 void measurement_record_pack(const struct measurement *measurement,
                              struct measurement_record *record);
+
+/* As measurement_find(), but as it lies there: nobody has looked at it. */
+MUST_CHECK enum err measurement_find_packed(struct checkpoint_store *store, const struct hash *key,
+                                            struct text *packed);
 
 /* What is packed at `key`; the visitor's measurement lasts for the call. ERR_DATA when it is
  * damaged, named by the key's first digits. */

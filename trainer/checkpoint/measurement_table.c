@@ -46,6 +46,31 @@ out:
     return err;
 }
 
+struct copying {
+    const struct hash *key;
+    struct text *packed;
+};
+
+static enum err copy_inside(struct store_txn *txn, void *argument)
+{
+    enum err err = ERR_OK;
+    struct copying *copying = argument;
+    struct store_bytes packed;
+    TRY(store_get(txn, TABLE_MEASUREMENTS, hash_key(copying->key), &packed));
+    text_add_bytes(copying->packed, packed.data, packed.size);
+out:
+    return err;
+}
+
+enum err measurement_find_packed(struct checkpoint_store *store, const struct hash *key,
+                                 struct text *packed)
+{
+    struct copying copying = {key, packed};
+    if (store->writer && async_writer_find_kept(store->writer, key, packed))
+        return ERR_OK;
+    return store_view(store->store, copy_inside, &copying);
+}
+
 void measurement_keep(struct checkpoint_store *store, const struct measurement *measurement)
 {
     if (!store->writer)

@@ -1,21 +1,6 @@
-#include "trainer/evaluate/evaluate.h"
-#include "base/fault.h"
 #include "base/mem.h"
+#include "trainer/evaluate/internal.h"
 #include <math.h>
-
-struct evaluate {
-    struct evaluate_cfg cfg;
-    struct comm *comm;
-    struct supernet *net;
-    struct batch_cache *cache;
-    struct calibrate *calibrate;
-    struct memo *memo;
-    struct evaluate_counts counts;
-    struct eval_batches *holdout, *test;        /* NULL: no such split */
-    int resolution;                             /* measured last */
-    struct activation_arena *arena, *own_arena; /* own_arena NULL: the caller's is used */
-    float *logits;                              /* host (micro,classes) */
-};
 
 static enum err open_split(struct evaluate *evaluate, const uint32_t *records, uint32_t count,
                            struct eval_batches **batches)
@@ -63,7 +48,9 @@ enum err evaluate_create(const struct evaluate_cfg *cfg, struct evaluate **resul
                             .micro = micro,
                             .precision = cfg->precision,
                             .lineage = cfg->lineage,
-                            .store = cfg->store};
+                            .exchange = cfg->exchange,
+                            .own = cfg->own,
+                            .wants_stop = cfg->wants_stop};
     evaluate->memo = memo_create(&memo);
     make_cache(evaluate);
     TRY(calibrate_create(&evaluate->cfg.calibrate, &evaluate->calibrate));
@@ -179,100 +166,4 @@ void evaluate_keep(struct evaluate *evaluate, const struct subnet *subnet, enum 
 struct evaluate_counts evaluate_counts(const struct evaluate *evaluate)
 {
     return evaluate->counts;
-}
-
-/* What was not measured before. */
-static enum err measure_rest(struct evaluate *evaluate, const struct subnet *subnet,
-                             struct evaluate_item *items, int count)
-{
-    enum err err = ERR_OK;
-    TRY(FAULT("evaluate.measure"));
-    TRY(evaluate_calibrate(evaluate, subnet));
-    for (int i = 0; i < count; i++) {
-        struct evaluate_item *item = &items[i];
-        if (item->is_reused)
-            continue;
-        TRY(evaluate_subnet(evaluate, subnet, item->split, item->detail, &item->metrics));
-        memo_keep(evaluate->memo, subnet, item->split, &item->metrics);
-    }
-out:
-    return err;
-}
-
-enum err evaluate_measure(struct evaluate *evaluate, const struct subnet *subnet,
-                          struct evaluate_item *items, int count)
-{
-    enum err err = ERR_OK;
-    int reused = 0;
-    for (int i = 0; i < count; i++) {
-        struct evaluate_item *item = &items[i];
-        TRY(memo_find(evaluate->memo, subnet, item->split, item->detail, &item->metrics,
-                      &item->is_reused));
-        reused += item->is_reused;
-    }
-    if (reused < count)
-        TRY(measure_rest(evaluate, subnet, items, count));
-    evaluate->counts.reused += count > 0 && reused == count;
-    evaluate->counts.measured += reused < count;
-out:
-    for (int i = 0; i < count && err != ERR_OK; i++)
-        eval_metrics_fini(&items[i].metrics);
-    return err;
-}
-
-static enum err measure_candidate(struct evaluate *evaluate, struct candidate *candidate)
-{
-    enum err err = ERR_OK;
-    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
-    TRY(evaluate_measure(evaluate, &candidate->subnet, &item, 1));
-    candidate->accuracy = item.metrics.accuracy;
-    candidate->loss = item.metrics.loss;
-    eval_metrics_fini(&item.metrics);
-    evaluate->resolution = candidate->subnet.resolution;
-out:
-    return err;
-}
-
-/* Whether one of these resolutions comes in front of the other: the current one first, then
- * upwards.
- */
-static bool is_before(int resolution, int other, int current)
-{
-    if (resolution == current || other == current)
-        return resolution == current && other != current;
-    return resolution < other;
-}
-
-static void order_by_resolution(const struct candidate *candidates, int count, int current,
-                                int *order)
-{
-    for (int i = 0; i < count; i++) {
-        int at = i;
-        for (; at > 0 && is_before(candidates[i].subnet.resolution,
-                                   candidates[order[at - 1]].subnet.resolution, current);
-             at--)
-            order[at] = order[at - 1];
-        order[at] = i;
-    }
-}
-
-static enum err measure(struct evaluator *evaluator, struct candidate *candidates, int count)
-{
-    enum err err = ERR_OK;
-    struct evaluate *evaluate = evaluator->own;
-    int *order = mem_array((size_t)count, sizeof *order);
-    order_by_resolution(candidates, count, evaluate->resolution, order);
-    for (int i = 0; i < count; i++) {
-        TRY(measure_candidate(evaluate, &candidates[order[i]]));
-        if (evaluator->measured)
-            evaluator->measured(evaluator->listener, i + 1);
-    }
-out:
-    mem_free(order);
-    return err;
-}
-
-void evaluate_as_evaluator(struct evaluate *evaluate, struct evaluator *evaluator)
-{
-    *evaluator = (struct evaluator){.own = evaluate, .measure = measure};
 }

@@ -12,8 +12,9 @@ struct evaluate_parts { /* all borrowed */
     struct comm *comm;
     struct device_comm *device_comm;
     struct supernet *net;
-    struct checkpoint_store *store; /* of measurements; rank 0's, or NULL */
-    const char *lineage;            /* of the gang (lineage_write_gang()) */
+    struct exchange *exchange; /* rank 0's, or NULL */
+    bool is_shared;            /* as in struct evaluate_cfg */
+    const char *lineage;       /* of the gang (lineage_write_gang()) */
     struct reporter *reporter;
 };
 

@@ -1,5 +1,5 @@
 /* The border between search and measurement: search asks for a batch of candidates, somebody
- * measures them (this gang: trainer/evaluate/evaluate.c; later: the cluster). Accuracies are of the
+ * measures them (trainer/evaluate/measure.c: this gang, or several). Accuracies are of the
  * hold-out images, batch norms calibrated for each. */
 #ifndef TRAINER_EVALUATE_EVALUATOR_H
 #define TRAINER_EVALUATE_EVALUATOR_H

@@ -52,9 +52,11 @@ bool grid_eval_is_due(const struct grid_eval *grid_eval, uint64_t step)
 static enum err measure_row(struct grid_eval *grid_eval, const struct grid_row *row, json_t *list)
 {
     enum err err = ERR_OK;
-    struct evaluate_item item = {.split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
+    struct evaluate_item item = {
+        .subnet = row->subnet, .split = SPLIT_HOLDOUT, .detail = EVAL_PLAIN};
+    const struct evaluate_batch batch = {.items = &item, .count = 1};
     struct evaluated *evaluated = &grid_eval->evaluated;
-    TRY(evaluate_measure(grid_eval->evaluate, &row->subnet, &item, 1));
+    TRY(evaluate_measure(grid_eval->evaluate, &batch));
     const struct eval_metrics metrics = item.metrics;
     evaluated->rows[evaluated->count].subnet = row->subnet;
     evaluated->rows[evaluated->count++].metrics = metrics;
