@@ -116,6 +116,8 @@ static void format_line(const struct progress *progress, struct text *line)
                  100.0 * (double)latest->step / (double)latest->steps);
     if (latest->doing[0] && strcmp(latest->doing, "training") != 0)
         text_add(line, "  %s", latest->doing);
+    if (progress->gang->helpers > 0)
+        text_add(line, "  on %d gangs", 1 + progress->gang->helpers);
     if (latest->reused > 0)
         text_add(line, "  reused %llu of %llu", (unsigned long long)latest->reused,
                  (unsigned long long)latest->step);

@@ -29,6 +29,7 @@ struct gang {
     bool is_running; /* a process is there */
     int stage;       /* index in the graph */
     bool is_host;
+    bool is_helper; /* it measures for the gang that holds the stage's lease */
     struct lease lease;
     struct process process;
     char log[JOURNAL_PATH]; /* inside the run's folder */
@@ -46,7 +47,10 @@ struct gang {
     enum err killed_for; /* why, when we killed it */
     char reason[256];    /* in words */
     struct gang_progress progress;
+    int helpers;              /* that measure for it */
     struct liveness liveness; /* of its ranks; the loop's to end */
+    uint64_t share;   /* number of the last share it was given, or had from another scheduler */
+    bool is_ready;    /* for another one */
     uint64_t warned;  /* sequence of the last warning that was shown: it may be said again */
     enum err outcome; /* of the stage, once is_ended */
 };

@@ -162,7 +162,8 @@ static void stop(struct loop *loop, struct attempt *attempt, int count)
     }
     if (count >= 3)
         gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());
-    VIEW(loop, stopping, gang, count);
+    if (!gang->is_helper)
+        VIEW(loop, stopping, gang, count);
 }
 
 static void heed_stops(struct loop *loop)
@@ -209,19 +210,33 @@ static enum err serve(struct loop *loop)
     TRY(listen_all(loop, is_any_leaving(loop) ? LEAVING_MS : TICK_MS));
     for (EACH_RUNNING(loop, attempt))
         TRY(look_after(loop, attempt));
+    TRY(helpers_let_go(loop));
+    share_out(loop);
     if (loop->cfg->view && loop->cfg->view->tick)
         loop->cfg->view->tick(loop->cfg->view->own);
 out:
     return err;
 }
 
-static enum err start_all(struct loop *loop, const struct policy_actions *actions)
+static struct policy_actions ask_policy(struct loop *loop)
+{
+    for (int i = 0; i < loop->cfg->graph->count; i++)
+        loop->policy.stages[i].wants_helpers = shares_waiting(loop->shares, i) > 0;
+    return policy_next(&loop->policy, loop_now_ms());
+}
+
+/* All but the last, which says how to go on. */
+static enum err act(struct loop *loop, const struct policy_actions *actions)
 {
     enum err err = ERR_OK;
-    for (int i = 0; i < actions->count; i++) {
+    for (int i = 0; i < actions->count - 1; i++) {
         const struct policy_action *action = &actions->list[i];
         if (action->verb == POLICY_START && !attempt_must_wait(loop, action->stage))
             TRY(attempt_start(loop, action->stage));
+        if (action->verb == POLICY_HELP)
+            TRY(helper_start(loop, action->stage));
+        if (action->verb == POLICY_RELEASE)
+            TRY(helper_release(loop, action->stage));
     }
 out:
     return err;
@@ -232,11 +247,13 @@ static enum err go_on(struct loop *loop)
     enum err err = ERR_OK;
     for (;;) {
         heed_stops(loop);
-        struct policy_actions actions = policy_next(&loop->policy, loop_now_ms());
-        TRY(start_all(loop, &actions));
+        struct policy_actions actions = ask_policy(loop);
+        TRY(act(loop, &actions));
         switch (actions.list[actions.count - 1].verb) {
         case POLICY_START:
-            BUG("the last action starts a stage");
+        case POLICY_HELP:
+        case POLICY_RELEASE:
+            BUG("the last action does not say how to go on");
         case POLICY_WAIT:
             TRY(serve(loop));
             break;
@@ -342,6 +359,7 @@ enum err loop_run(const struct loop_cfg *cfg)
     struct loop *loop = mem_alloc(sizeof *loop);
     loop->cfg = cfg;
     loop->socket_lock = loop->mpi_lock = -1;
+    loop->shares = shares_create();
     TRY(loop_clear_leftovers(cfg->journal, cfg->stop_asked, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
@@ -361,7 +379,9 @@ out:
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
     close_mpi(loop);
     sweep(err);
-    for (int i = 0; i < PLAN_MAX_STAGES; i++)
+    shares_destroy(&loop->shares);
+    mem_free(loop->entries);
+    for (int i = 0; i < LOOP_MAX_ATTEMPTS; i++)
         liveness_fini(&loop->attempts[i].gang.liveness);
     mem_free(loop);
     return err;

@@ -137,13 +137,11 @@ out:
     return err;
 }
 
-static struct attempt *begin(struct loop *loop, int stage)
+void attempt_begin(struct loop *loop, struct attempt *attempt, int stage)
 {
-    struct attempt *attempt = &loop->attempts[stage];
     *attempt = (struct attempt){
         .gang = {.stage = stage, .is_host = loop->cfg->graph->stages[stage].is_host}};
     liveness_init(&attempt->gang.liveness, loop->cfg->launch.ranks);
-    return attempt;
 }
 
 static enum err take_lease(struct loop *loop, struct gang *gang)
@@ -173,17 +171,24 @@ out:
     return err;
 }
 
+enum err attempt_launch(struct loop *loop, struct attempt *attempt)
+{
+    enum err err = start_process(loop, &attempt->gang);
+    if (err != ERR_OK && !attempt->gang.is_running)
+        err = end_unstarted(loop, attempt, err);
+    return err;
+}
+
 enum err attempt_start(struct loop *loop, int stage)
 {
     enum err err = ERR_OK;
-    struct attempt *attempt = begin(loop, stage);
+    struct attempt *attempt = &loop->attempts[stage];
+    attempt_begin(loop, attempt, stage);
     TRY(make_room(loop));
     TRY(take_lease(loop, &attempt->gang));
     policy_started(&loop->policy, stage);
     tell_started(loop, &attempt->gang);
-    err = start_process(loop, &attempt->gang);
-    if (err != ERR_OK && !attempt->gang.is_running)
-        err = end_unstarted(loop, attempt, err);
+    TRY(attempt_launch(loop, attempt));
 out:
     return err;
 }
@@ -196,6 +201,9 @@ void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stag
     snprintf(attempt->text, sizeof attempt->text, "%s", outcome->text);
     if (gang->left_s == 0)
         gang->left_s = clock_seconds();
+    if (gang->is_helper)
+        return;
+    shares_drop(loop->shares, gang->stage);
     if (outcome->error == ERR_OK)
         snprintf(loop->contents[gang->stage], sizeof loop->contents[0], "%s", outcome->content);
 }
@@ -352,8 +360,7 @@ static enum err keep_budget(struct loop *loop, const struct gang *gang)
                               pause_ms > 0 ? clock_wall_ms() + pause_ms : 0);
 }
 
-/* What outlived it leaves, watched by attempt_must_wait(). */
-static void leave(struct attempt *attempt)
+void attempt_leave(struct attempt *attempt)
 {
     struct gang *gang = &attempt->gang;
     int stragglers = process_signal(&gang->process, SIGKILL);
@@ -370,9 +377,11 @@ enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct p
     enum err err = ERR_OK;
     struct gang *gang = &attempt->gang;
     bool is_reopened = false;
+    if (gang->is_helper)
+        return helper_reap(loop, attempt, end);
     if (!gang->is_ended)
         TRY(conclude(loop, attempt, end));
-    leave(attempt);
+    attempt_leave(attempt);
     TRY(look_for_damage(loop, gang, &is_reopened));
     policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
                  gang->made_progress, loop_now_ms());

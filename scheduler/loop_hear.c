@@ -2,6 +2,7 @@
  * transaction, and only then believed and acknowledged. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "scheduler/loop_internal.h"
 #include <string.h>
 
@@ -14,12 +15,18 @@ static void hear_hello(struct loop *loop, struct attempt *attempt, const Gw__Hel
     tell_orders(loop, attempt);
 }
 
-static struct journal_entry *add_entry(struct loop *loop, struct event *event,
-                                       enum journal_verb verb)
+struct journal_entry *add_entry(struct loop *loop, struct event *event, enum journal_verb verb)
 {
+    if (loop->entry_count == loop->entry_room) {
+        size_t bytes = (size_t)loop->entry_room * sizeof *loop->entries;
+        loop->entry_room = loop->entry_room > 0 ? 2 * loop->entry_room : LOOP_MAX_EVENTS;
+        loop->entries =
+            mem_grow(loop->entries, bytes, (size_t)loop->entry_room * sizeof *loop->entries);
+    }
+    if (event->entry_count++ == 0)
+        event->entry = loop->entry_count;
     struct journal_entry *entry = &loop->entries[loop->entry_count++];
     *entry = (struct journal_entry){.verb = verb, .lease = &event->attempt->gang.lease};
-    event->entry = entry;
     return entry;
 }
 
@@ -145,7 +152,17 @@ static void hear(struct loop *loop, struct event *event)
         break;
     case GW__FROM_WORKER__BODY_PROGRESS:
         gang_set_progress(gang, message->progress, clock_seconds());
-        VIEW(loop, progress, gang);
+        if (!gang->is_helper)
+            VIEW(loop, progress, gang);
+        break;
+    case GW__FROM_WORKER__BODY_WANTED:
+        hear_wanted(loop, event);
+        break;
+    case GW__FROM_WORKER__BODY_READY:
+        hear_ready(loop, event);
+        break;
+    case GW__FROM_WORKER__BODY_MEASURED:
+        note_measured(loop, event);
         break;
     case GW__FROM_WORKER__BODY_WARNING:
         note_warning(loop, event);
@@ -168,38 +185,44 @@ static void hear(struct loop *loop, struct event *event)
 }
 
 /* It is in the journal. */
-static void believe(struct loop *loop, const struct event *event)
+static void believe(struct loop *loop, const struct event *event, const struct journal_entry *entry)
 {
     struct gang *gang = &event->attempt->gang;
-    switch (event->entry->verb) {
+    switch (entry->verb) {
     case JOURNAL_CHECKPOINT:
         gang->made_progress = loop->has_checkpoint[gang->stage] = true;
-        VIEW(loop, checkpoint, gang, event->entry->checkpoint.step);
+        VIEW(loop, checkpoint, gang, entry->checkpoint.step);
         break;
     case JOURNAL_NOTE:
-        VIEW(loop, warning, gang, event->entry->note.text);
+        VIEW(loop, warning, gang, entry->note.text);
         break;
     case JOURNAL_END:
-        attempt_ended(loop, event->attempt, &event->entry->outcome);
+        attempt_ended(loop, event->attempt, &entry->outcome);
         break;
     case JOURNAL_MEASUREMENT:
+        believe_measured(loop, event->attempt, &entry->measurement);
         break;
     }
 }
 
 /* ERR_PEER from the journal: the lease is void. The gang is told to go; we go on. */
+static bool is_void(const struct loop *loop, const struct event *event)
+{
+    return event->entry_count > 0 && loop->entries[event->entry].result == ERR_PEER;
+}
+
 static void answer(struct loop *loop, const struct event *event)
 {
     const struct gang *gang = &event->attempt->gang;
     const Gw__FromWorker *message = event->message;
-    if (event->entry && event->entry->result == ERR_PEER) {
+    if (is_void(loop, event)) {
         log_warn("gang of %s: a report of lease %llu does not count", gang->lease.name,
                  (unsigned long long)message->lease_epoch);
         tell_bye(loop, &event->peer, message->lease_epoch, "another gang has this stage");
         return;
     }
-    if (event->entry)
-        believe(loop, event);
+    for (int i = 0; i < event->entry_count; i++)
+        believe(loop, event, &loop->entries[event->entry + i]);
     if (message->sequence > 0)
         tell_accepted(loop, gang, message->sequence);
     if (gang->is_ended && message->body_case != GW__FROM_WORKER__BODY_RANK_ALIVE)

@@ -1,5 +1,6 @@
 /* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
- * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them) and loop_leftovers.c
+ * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them), loop_shares.c
+ * and loop_helpers.c (measuring that is shared) and loop_leftovers.c
  * (what a runner that died left) share. Nobody else includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
@@ -8,11 +9,17 @@
 #include "base/log.h"
 #include "scheduler/loop.h"
 #include "scheduler/protocol.h"
+#include "scheduler/shares.h"
+#include <signal.h>
 #include <time.h>
 
 #define LEAVING_MS 10 /* while the end of a process is all that is waited for */
 
-/* A stage has one at a time: the next waits until this one's last process has ended. */
+#define LOOP_MAX_HELPERS  256
+#define LOOP_MAX_ATTEMPTS (PLAN_MAX_STAGES + LOOP_MAX_HELPERS)
+
+/* A stage has one at a time: the next waits until this one's last process has ended. Helpers are
+ * attempts of their own. */
 struct attempt {
     struct gang gang;
     char text[JOURNAL_TEXT]; /* of its outcome */
@@ -20,14 +27,15 @@ struct attempt {
     struct process leaving;  /* its outcome is known, but not all of it has ended; pid 0: it has */
     double leaving_s;        /* since when */
     bool is_leaving_told;
+    bool is_released; /* a helper that was sent away */
 };
 
 #define LOOP_MAX_EVENTS 256 /* heard together */
 struct event {              /* a word of a gang that holds a current lease */
     struct attempt *attempt;
     struct wire_peer peer;
-    Gw__FromWorker *message;     /* owned */
-    struct journal_entry *entry; /* what is to be written of it; NULL: nothing */
+    Gw__FromWorker *message; /* owned */
+    int entry, entry_count;  /* what is to be written of it: from this one on in loop->entries */
     char results_hash[HASH_HEX_BYTES];
 };
 
@@ -41,7 +49,8 @@ struct loop {
     char mpi_folder[JOURNAL_PATH];    /* where mpirun is used; its lock, else -1 */
     int mpi_lock;
     bool has_rendezvous;
-    struct attempt attempts[PLAN_MAX_STAGES]; /* each stage's latest */
+    struct attempt attempts[LOOP_MAX_ATTEMPTS]; /* each stage's latest; behind them, helpers */
+    struct shares *shares;
     int stops_seen;
     enum err first_error; /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];
@@ -51,7 +60,8 @@ struct loop {
     uint8_t bytes[PROTOCOL_MAX_BYTES];
     int event_count, entry_count;
     struct event events[LOOP_MAX_EVENTS]; /* that were taken and not yet heard */
-    struct journal_entry entries[LOOP_MAX_EVENTS];
+    int entry_room;
+    struct journal_entry *entries; /* owned */
 };
 
 /* The policy's time: setting the clock must neither skip nor stretch a pause. */
@@ -68,7 +78,7 @@ static inline void loop_nap(void)
 /* The first that runs at `at` or behind; NULL: none. */
 static inline struct attempt *attempt_running(struct loop *loop, struct attempt *at)
 {
-    for (; at < loop->attempts + PLAN_MAX_STAGES; at++)
+    for (; at < loop->attempts + LOOP_MAX_ATTEMPTS; at++)
         if (at->gang.is_running)
             return at;
     return NULL;
@@ -92,6 +102,12 @@ bool attempt_must_wait(struct loop *loop, int stage);
 /* The same of an attempt that was killed and has not ended. */
 void attempt_await_end(struct loop *loop, struct attempt *attempt);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
+/* An attempt's new life; what it was is forgotten. */
+void attempt_begin(struct loop *loop, struct attempt *attempt, int stage);
+/* Starts what has a lease. A launch that fails is its end, and OK: the run may go on. */
+MUST_CHECK enum err attempt_launch(struct loop *loop, struct attempt *attempt);
+/* What outlived its process leaves, watched by attempt_must_wait(). */
+void attempt_leave(struct attempt *attempt);
 /* Hex of the hash of what it made. ERR_AGAIN: the disk does not give it now;
  * otherwise as survey_hash_file(). */
 MUST_CHECK enum err attempt_hash_result(const struct loop *loop, const char *results,
@@ -112,7 +128,25 @@ MUST_CHECK enum err listen_all(struct loop *loop, int timeout_ms);
 /* Hears one message without writing anything down; a gang whose last word it was has left_s. */
 void listen_farewell(struct loop *loop, int timeout_ms);
 
+/* loop_shares.c */
+void hear_wanted(struct loop *loop, const struct event *event);
+void hear_ready(struct loop *loop, struct event *event);
+void note_measured(struct loop *loop, struct event *event);
+void believe_measured(struct loop *loop, const struct attempt *by,
+                      const struct measurement_bytes *measured);
+void share_out(struct loop *loop); /* to every gang that is ready */
+
+/* loop_helpers.c */
+MUST_CHECK enum err helper_start(struct loop *loop, int stage);
+MUST_CHECK enum err helper_release(struct loop *loop, int stage); /* one of its helpers */
+MUST_CHECK enum err helpers_let_go(struct loop *loop);            /* those whose gang has ended */
+/* As attempt_reap(). */
+MUST_CHECK enum err helper_reap(struct loop *loop, struct attempt *attempt,
+                                const struct process_end *end);
+
 /* loop_hear.c */
+/* Of an event: another thing to be written. Valid until the next one is added. */
+struct journal_entry *add_entry(struct loop *loop, struct event *event, enum journal_verb verb);
 /* The events that were taken; none is left, succeed or fail. */
 MUST_CHECK enum err hear_all(struct loop *loop);
 
@@ -121,6 +155,9 @@ MUST_CHECK enum err hear_all(struct loop *loop);
 void tell_orders(struct loop *loop, struct attempt *attempt);
 void tell_pulse(struct loop *loop, struct attempt *attempt);   /* once a second */
 void tell_at_once(struct loop *loop, struct attempt *attempt); /* if it has a peer */
+void tell_known(struct loop *loop, const struct gang *gang, const struct measurement_bytes *known);
+/* The gang's newest, with its number. */
+void tell_share(struct loop *loop, const struct gang *gang, const struct score *scores, int count);
 void tell_accepted(struct loop *loop, const struct gang *gang, uint64_t sequence);
 /* Names the lease that is void: the gang may hold a newer one. */
 void tell_bye(struct loop *loop, const struct wire_peer *peer, uint64_t lease_epoch,

@@ -99,7 +99,8 @@ out:
 
 static enum err clear(struct journal *journal, const struct attempt_record *record)
 {
-    struct lease lease = {.key = record->key, .epoch = record->lease_epoch};
+    struct lease lease = {
+        .key = record->key, .epoch = record->lease_epoch, .is_helper = record->is_helper};
     memcpy(lease.name, record->name, sizeof lease.name);
     struct stage_outcome outcome = {.error = ERR_PEER,
                                     .text = "its runner ended without a word",
@@ -116,7 +117,8 @@ static enum err collect_newest(const struct attempt_record *record, void *own)
 {
     struct leftovers *newest = own;
     for (int i = 0; i < newest->count; i++)
-        if (strcmp(newest->records[i].name, record->name) == 0) {
+        if (strcmp(newest->records[i].name, record->name) == 0 &&
+            newest->records[i].is_helper == record->is_helper) {
             newest->records[i] = *record;
             return ERR_OK;
         }

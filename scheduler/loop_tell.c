@@ -42,6 +42,42 @@ void tell_bye(struct loop *loop, const struct wire_peer *peer, uint64_t lease_ep
     send_to(loop, peer, &message);
 }
 
+void tell_known(struct loop *loop, const struct gang *gang, const struct measurement_bytes *known)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Known answer = GW__KNOWN__INIT;
+    Gw__Record record = GW__RECORD__INIT, *records[] = {&record};
+    record.key = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)known->key->bytes};
+    record.detail = (uint32_t)known->detail;
+    record.record = (ProtobufCBinaryData){known->size_bytes, (uint8_t *)known->record};
+    answer.n_records = 1;
+    answer.records = records;
+    message.body_case = GW__TO_WORKER__BODY_KNOWN;
+    message.known = &answer;
+    tell(loop, gang, &message);
+}
+
+void tell_share(struct loop *loop, const struct gang *gang, const struct score *scores, int count)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Share share = GW__SHARE__INIT;
+    Gw__Score list[SHARE_MAX_SCORES], *pointers[SHARE_MAX_SCORES];
+    for (int i = 0; i < count; i++) {
+        list[i] = (Gw__Score)GW__SCORE__INIT;
+        list[i].key = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)scores[i].key.bytes};
+        list[i].subnet = (char *)scores[i].subnet;
+        list[i].split = (uint32_t)scores[i].split;
+        list[i].detail = (uint32_t)scores[i].detail;
+        pointers[i] = &list[i];
+    }
+    share.number = gang->share;
+    share.n_scores = (size_t)count;
+    share.scores = pointers;
+    message.body_case = GW__TO_WORKER__BODY_SHARE;
+    message.share = &share;
+    tell(loop, gang, &message);
+}
+
 static void tell_stop(struct loop *loop, const struct gang *gang)
 {
     Gw__ToWorker message = GW__TO_WORKER__INIT;
@@ -86,6 +122,7 @@ static void tell_assign(struct loop *loop, const struct gang *gang)
         assign.start = stage->start_stage >= 0 ? loop->contents[stage->start_stage] : "";
     assign.teacher = stage->teacher_stage >= 0 ? loop->contents[stage->teacher_stage] : "";
     assign.attempt = (uint32_t)gang->lease.attempt;
+    assign.is_helper = gang->is_helper;
     message.body_case = GW__TO_WORKER__BODY_ASSIGN;
     message.assign = &assign;
     tell(loop, gang, &message);

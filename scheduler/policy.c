@@ -22,7 +22,10 @@ bool policy_is_retryable(enum err error)
 
 void policy_reopen(struct policy_state *state, int stage)
 {
-    state->stages[stage] = (struct policy_stage){.status = POLICY_PENDING};
+    struct policy_stage *reopened = &state->stages[stage];
+    *reopened = (struct policy_stage){.status = POLICY_PENDING,
+                                      .helpers = reopened->helpers,
+                                      .helpers_leaving = reopened->helpers_leaving};
 }
 
 void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
@@ -67,20 +70,30 @@ static bool is_ready(const struct policy_state *state, const bool *whole, int st
 
 struct usage { /* of the capacity */
     int gangs, hosts;
+    int training; /* of the gangs */
     size_t memory_bytes;
 };
 
-static void take(const struct policy_state *state, int stage, struct usage *usage)
+static void take_gang(const struct policy_state *state, int stage, struct usage *usage)
 {
     const size_t *bytes = state->capacity.stage_bytes;
-    if (state->graph->stages[stage].is_host)
-        usage->hosts++;
-    else
-        usage->gangs++;
+    usage->gangs++;
     usage->memory_bytes += bytes ? bytes[stage] : 0;
 }
 
-static struct usage count_running(const struct policy_state *state)
+static void take(const struct policy_state *state, int stage, struct usage *usage)
+{
+    const struct graph_stage *node = &state->graph->stages[stage];
+    take_gang(state, stage, usage);
+    if (node->is_host) {
+        usage->gangs--;
+        usage->hosts++;
+    } else if (node->kind == STAGE_TRAIN) {
+        usage->training++;
+    }
+}
+
+static struct usage count_stages(const struct policy_state *state)
 {
     struct usage usage = {0};
     for (int i = 0; i < state->graph->count; i++)
@@ -89,19 +102,41 @@ static struct usage count_running(const struct policy_state *state)
     return usage;
 }
 
+static void take_helpers(const struct policy_state *state, struct usage *usage)
+{
+    for (int i = 0; i < state->graph->count; i++)
+        for (int helper = 0; helper < state->stages[i].helpers; helper++)
+            take_gang(state, i, usage);
+}
+
 static bool is_idle(const struct usage *usage)
 {
     return usage->gangs + usage->hosts == 0;
 }
 
+static bool is_room(const struct policy_capacity *capacity, const struct usage *usage)
+{
+    return usage->gangs <= capacity->gangs && usage->hosts <= capacity->hosts &&
+           usage->training <= 1 &&
+           (!capacity->stage_bytes || usage->memory_bytes <= capacity->memory_bytes);
+}
+
 static bool fits(const struct policy_state *state, int stage, const struct usage *usage)
 {
-    const struct policy_capacity *capacity = &state->capacity;
     struct usage with = *usage;
     take(state, stage, &with);
-    return is_idle(usage) ||
-           (with.gangs <= capacity->gangs && with.hosts <= capacity->hosts &&
-            (!capacity->stage_bytes || with.memory_bytes <= capacity->memory_bytes));
+    return is_idle(usage) || is_room(&state->capacity, &with);
+}
+
+static bool may_be_helped(const struct policy_state *state, int stage, const struct usage *usage,
+                          int64_t now_ms)
+{
+    const struct policy_stage *helped = &state->stages[stage];
+    struct usage with = *usage;
+    take_gang(state, stage, &with);
+    return helped->status == POLICY_RUNNING && helped->wants_helpers &&
+           helped->helper_failures < state->max_failures && helped->no_helper_before_ms <= now_ms &&
+           is_room(&state->capacity, &with);
 }
 
 /* Where nothing runs and nothing backs off. */
@@ -115,32 +150,96 @@ static struct policy_action find_end(const struct policy_state *state)
     return (struct policy_action){.verb = POLICY_FINISHED, .stage = -1};
 }
 
-struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms)
+static void add_action(struct policy_actions *actions, enum policy_verb verb, int stage)
 {
-    struct policy_actions next = {0};
-    struct policy_action wait = {.verb = POLICY_WAIT, .stage = -1};
-    struct usage usage = count_running(state);
-    bool whole[PLAN_MAX_STAGES];
-    find_whole(state, whole);
-    for (int i = 0; i < state->graph->count && !state->is_stopping; i++) {
-        int64_t begin_ms = state->stages[i].not_before_ms;
-        if (!is_ready(state, whole, i))
+    actions->list[actions->count++] = (struct policy_action){.verb = verb, .stage = stage};
+}
+
+/* One for each stage at a time: the next decision follows soon. */
+static void add_helpers(const struct policy_state *state, struct usage *usage, int64_t now_ms,
+                        struct policy_actions *actions)
+{
+    for (int i = 0; i < state->graph->count; i++) {
+        if (!may_be_helped(state, i, usage, now_ms))
             continue;
-        if (begin_ms > now_ms && (wait.stage < 0 || begin_ms < wait.until_ms)) { /* the earliest */
-            wait = (struct policy_action){POLICY_WAIT, i, begin_ms};
-        } else if (begin_ms <= now_ms && fits(state, i, &usage)) {
-            next.list[next.count++] = (struct policy_action){.verb = POLICY_START, .stage = i};
-            take(state, i, &usage);
+        add_action(actions, POLICY_HELP, i);
+        take_gang(state, i, usage);
+    }
+}
+
+/* For `shut_out` stages that helpers keep from starting: a helper of the stage that has most. */
+static void add_release(const struct policy_state *state, int shut_out,
+                        struct policy_actions *actions)
+{
+    int leaving = 0, most = -1, most_helpers = 0;
+    for (int i = 0; i < state->graph->count; i++) {
+        const struct policy_stage *stage = &state->stages[i];
+        leaving += stage->helpers_leaving;
+        if (stage->helpers - stage->helpers_leaving > most_helpers) {
+            most = i;
+            most_helpers = stage->helpers - stage->helpers_leaving;
         }
     }
-    bool goes_on = !is_idle(&usage) || wait.stage >= 0;
-    next.list[next.count++] = goes_on ? wait : find_end(state);
-    return next;
+    if (shut_out > leaving && most >= 0)
+        add_action(actions, POLICY_RELEASE, most);
+}
+
+struct decision {
+    struct policy_actions actions;
+    struct policy_action wait;
+    struct usage usage, without_helpers; /* as if it were so already */
+    int shut_out;                        /* stages that helpers keep from starting */
+};
+
+static void consider(const struct policy_state *state, int stage, int64_t now_ms,
+                     struct decision *decision)
+{
+    int64_t begin_ms = state->stages[stage].not_before_ms;
+    struct policy_action *wait = &decision->wait;
+    if (begin_ms > now_ms) {
+        if (wait->stage < 0 || begin_ms < wait->until_ms) /* the earliest */
+            *wait = (struct policy_action){POLICY_WAIT, stage, begin_ms};
+    } else if (fits(state, stage, &decision->usage)) {
+        add_action(&decision->actions, POLICY_START, stage);
+        take(state, stage, &decision->usage);
+        take(state, stage, &decision->without_helpers);
+    } else if (fits(state, stage, &decision->without_helpers)) {
+        decision->shut_out++;
+    }
+}
+
+static void decide(const struct policy_state *state, int64_t now_ms, struct decision *decision)
+{
+    bool whole[PLAN_MAX_STAGES];
+    find_whole(state, whole);
+    for (int i = 0; i < state->graph->count; i++)
+        if (is_ready(state, whole, i))
+            consider(state, i, now_ms, decision);
+    add_release(state, decision->shut_out, &decision->actions);
+    if (decision->shut_out == 0)
+        add_helpers(state, &decision->usage, now_ms, &decision->actions);
+}
+
+struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms)
+{
+    struct usage stages = count_stages(state);
+    struct decision decision = {
+        .wait = {.verb = POLICY_WAIT, .stage = -1}, .usage = stages, .without_helpers = stages};
+    take_helpers(state, &decision.usage);
+    if (!state->is_stopping)
+        decide(state, now_ms, &decision);
+    struct policy_actions *next = &decision.actions;
+    bool goes_on = !is_idle(&decision.usage) || decision.wait.stage >= 0;
+    next->list[next->count++] = goes_on ? decision.wait : find_end(state);
+    return decision.actions;
 }
 
 void policy_started(struct policy_state *state, int stage)
 {
-    state->stages[stage].status = POLICY_RUNNING;
+    struct policy_stage *started = &state->stages[stage];
+    started->status = POLICY_RUNNING;
+    started->wants_helpers = false;
+    started->helper_failures = 0;
 }
 
 static int64_t backoff(const struct policy_state *state, int failures)
@@ -168,4 +267,31 @@ void policy_ended(struct policy_state *state, int stage, enum err error, bool ma
         ended->status = POLICY_FAILED;
     else
         ended->not_before_ms = now_ms + backoff(state, ended->failures);
+}
+
+void policy_helper_started(struct policy_state *state, int stage)
+{
+    state->stages[stage].helpers++;
+}
+
+void policy_helper_released(struct policy_state *state, int stage)
+{
+    state->stages[stage].helpers_leaving++;
+}
+
+void policy_helper_ended(struct policy_state *state, int stage, bool was_released, int64_t now_ms)
+{
+    struct policy_stage *helped = &state->stages[stage];
+    helped->helpers--;
+    if (was_released) {
+        helped->helpers_leaving--;
+        return;
+    }
+    helped->helper_failures++;
+    helped->no_helper_before_ms = now_ms + backoff(state, helped->helper_failures);
+}
+
+void policy_helper_works(struct policy_state *state, int stage)
+{
+    state->stages[stage].helper_failures = 0;
 }

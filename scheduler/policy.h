@@ -13,10 +13,15 @@ struct policy_stage {
     int failures;          /* retryable ones since it last made progress */
     int64_t not_before_ms; /* backing off until then */
     enum err error;        /* of the last failure */
+    /* Gangs that measure for its gang (scheduler/shares.h). */
+    bool wants_helpers;           /* the loop's word: something waits to be measured */
+    int helpers, helpers_leaving; /* that run, and of these those that were released */
+    int helper_failures;          /* in a row */
+    int64_t no_helper_before_ms;
 };
 
 struct policy_capacity {       /* what may run side by side; one stage may always run */
-    int gangs;                 /* with one checkpoint store, which they write: 1 */
+    int gangs;                 /* helpers too; one of them may train */
     int hosts;                 /* host stages, beside gangs */
     size_t memory_bytes;       /* of all of them... */
     const size_t *stage_bytes; /* ...where each stage takes so much; borrowed; NULL: not known */
@@ -37,6 +42,8 @@ void policy_init(struct policy_state *state, const struct graph *graph);
 
 enum policy_verb {
     POLICY_START,    /* start `stage` */
+    POLICY_HELP,     /* start a helper for `stage` */
+    POLICY_RELEASE,  /* send a helper of `stage` away: another stage needs the room */
     POLICY_WAIT,     /* something runs, or `stage` backs off until `until_ms` (0: none does) */
     POLICY_FINISHED, /* every stage is done */
     POLICY_GIVE_UP,  /* nothing runs or can go on: `stage` is the first that failed */
@@ -48,11 +55,12 @@ struct policy_action {
     int stage;
     int64_t until_ms;
 };
-struct policy_actions { /* the last of them is no POLICY_START, all others are */
+struct policy_actions { /* the last of them is one of the four below POLICY_RELEASE, no other is */
     int count;
-    struct policy_action list[PLAN_MAX_STAGES + 1];
+    struct policy_action list[2 * PLAN_MAX_STAGES + 2];
 };
-/* Every stage that is ready and fits beside what runs is to be started. One is ready when all that
+/* Every stage that is ready and fits beside what runs is to be started; what room is left then is
+ * for helpers. One is ready when all that
  * it needs, directly or through others, is done, and nothing runs that needs it: that would read
  * what is made again. */
 struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms);
@@ -68,6 +76,13 @@ bool policy_is_retryable(enum err error);
  * budget used up is good for one attempt. */
 void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
                    int64_t now_ms);
+void policy_helper_started(struct policy_state *state, int stage);
+void policy_helper_released(struct policy_state *state, int stage);
+/* was_released: it was told to go. Otherwise a failure: so many in a row as end a stage, and it
+ * gets no more helpers; it goes on alone. */
+void policy_helper_ended(struct policy_state *state, int stage, bool was_released, int64_t now_ms);
+/* A helper has measured something: its failures are forgotten. */
+void policy_helper_works(struct policy_state *state, int stage);
 /* A stage that was done has to run again. */
 void policy_reopen(struct policy_state *state, int stage);
 

@@ -51,7 +51,8 @@ static void expect(enum policy_verb verb, int stage, int64_t now)
 /* "23 wait": the stages to be started, and what comes behind them. They run from then on. */
 static void expect_list(const char *expected, int64_t now)
 {
-    static const char *const verbs[] = {"start", "wait", "finished", "give up", "stopped"};
+    static const char *const verbs[] = {"start",    "help",    "release", "wait",
+                                        "finished", "give up", "stopped"};
     char found[64] = "";
     struct policy_actions actions = policy_next(&state, now);
     for (int i = 0; i < actions.count - 1; i++) {
@@ -87,6 +88,138 @@ static void no_gang_starts_beside_a_gang(void **unused)
     finish(1);
     state.stages[2].status = POLICY_RUNNING; /* 3 would be ready */
     expect(POLICY_WAIT, -1, 0);
+}
+
+static void only_one_gang_trains(void **unused)
+{
+    (void)unused;
+    state.capacity.gangs = 4;
+    finish(0);
+    finish(1);
+    expect_list("2 wait", 0); /* 3 trains too */
+    graph.stages[3].kind = STAGE_EVALUATE;
+    expect_list("3 wait", 0);
+}
+
+/* ---- helpers */
+
+/* c and d evaluate and have started; "2+1": two gangs and one more for helpers. */
+static void start_evaluations(int gangs)
+{
+    state.capacity.gangs = gangs;
+    graph.stages[2].kind = graph.stages[3].kind = STAGE_EVALUATE;
+    finish(0);
+    finish(1);
+    policy_started(&state, 2);
+    policy_started(&state, 3);
+    state.stages[2].wants_helpers = state.stages[3].wants_helpers = true;
+}
+
+/* "help 2 wait": and they are given. */
+static void expect_help(const char *expected, int64_t now)
+{
+    char found[64] = "";
+    struct policy_actions actions = policy_next(&state, now);
+    for (int i = 0; i < actions.count - 1; i++) {
+        bool is_release = actions.list[i].verb == POLICY_RELEASE;
+        int stage = actions.list[i].stage;
+        assert_true(is_release || actions.list[i].verb == POLICY_HELP);
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s %d ",
+                 is_release ? "release" : "help", stage);
+        (is_release ? policy_helper_released : policy_helper_started)(&state, stage);
+    }
+    assert_int_equal(actions.list[actions.count - 1].verb, POLICY_WAIT);
+    assert_string_equal(found, expected);
+}
+
+static void room_that_is_left_is_for_helpers(void **unused)
+{
+    (void)unused;
+    start_evaluations(5);
+    expect_help("help 2 help 3 ", 0);
+    expect_help("help 2 ", 0);
+    expect_help("", 0);
+    state.stages[2].wants_helpers = false;
+    policy_helper_ended(&state, 2, false, 0);
+    expect_help("help 3 ", 0);
+}
+
+static void one_gang_has_no_helpers(void **unused)
+{
+    (void)unused;
+    start_evaluations(2);
+    expect_help("", 0);
+}
+
+static void helpers_fit_into_the_memory(void **unused)
+{
+    (void)unused;
+    static const size_t bytes[PLAN_MAX_STAGES] = {10, 10, 30, 10, 10};
+    start_evaluations(9);
+    state.capacity.stage_bytes = bytes;
+    state.capacity.memory_bytes = 60; /* 40 are taken */
+    expect_help("help 3 ", 0);
+    expect_help("help 3 ", 0);
+    expect_help("", 0);
+}
+
+static void a_stage_that_is_ready_comes_before_helpers(void **unused)
+{
+    (void)unused;
+    start_evaluations(4);
+    expect_help("help 2 help 3 ", 0);
+    policy_ended(&state, 3, ERR_PEER, false, 0); /* it waits for its next try... */
+    policy_helper_released(&state, 3);           /* ...and its helper goes */
+    policy_helper_ended(&state, 3, true, 0);
+    expect_help("help 2 ", 0);
+    expect_help("help 2 ", 0);
+    expect_help("", 0);
+    int64_t again = state.stages[3].not_before_ms;
+    expect_help("release 2 ", again);
+    expect_help("", again); /* one is on its way */
+    policy_helper_ended(&state, 2, true, again);
+    expect_list("3 wait", again);
+    assert_int_equal(state.stages[2].helpers, 2);
+}
+
+static void helpers_that_fail_are_given_up_and_the_stage_goes_on(void **unused)
+{
+    (void)unused;
+    start_evaluations(3);
+    state.stages[3].wants_helpers = false;
+    int64_t now = 0;
+    for (int i = 0; i < state.max_failures; i++) {
+        expect_help("help 2 ", now);
+        policy_helper_ended(&state, 2, false, now);
+        expect_help("", now); /* the pause */
+        now += state.backoff_max_ms;
+    }
+    expect_help("", now);
+    assert_int_equal(state.stages[2].status, POLICY_RUNNING);
+    policy_helper_works(&state, 2); /* as if one had */
+    expect_help("help 2 ", now);
+}
+
+static void nothing_is_helped_while_a_stop_is_asked_for(void **unused)
+{
+    (void)unused;
+    start_evaluations(5);
+    state.is_stopping = true;
+    expect_help("", 0);
+}
+
+static void the_run_ends_behind_the_last_helper(void **unused)
+{
+    (void)unused;
+    start_evaluations(3);
+    expect_help("help 2 ", 0);
+    finish(2);
+    finish(3);
+    finish(4);
+    expect(POLICY_WAIT, -1, 0);
+    policy_helper_released(&state, 2);
+    policy_helper_ended(&state, 2, true, 0);
+    expect(POLICY_FINISHED, -1, 0);
 }
 
 static void a_lost_gang_is_tried_again_after_a_growing_pause(void **unused)
@@ -310,6 +443,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(stages_start_in_order_of_their_dependencies, set_up),
         cmocka_unit_test_setup(no_gang_starts_beside_a_gang, set_up),
+        cmocka_unit_test_setup(only_one_gang_trains, set_up),
+        cmocka_unit_test_setup(room_that_is_left_is_for_helpers, set_up),
+        cmocka_unit_test_setup(one_gang_has_no_helpers, set_up),
+        cmocka_unit_test_setup(helpers_fit_into_the_memory, set_up),
+        cmocka_unit_test_setup(a_stage_that_is_ready_comes_before_helpers, set_up),
+        cmocka_unit_test_setup(helpers_that_fail_are_given_up_and_the_stage_goes_on, set_up),
+        cmocka_unit_test_setup(nothing_is_helped_while_a_stop_is_asked_for, set_up),
+        cmocka_unit_test_setup(the_run_ends_behind_the_last_helper, set_up),
         cmocka_unit_test_setup(a_lost_gang_is_tried_again_after_a_growing_pause, set_up),
         cmocka_unit_test_setup(progress_gives_the_budget_back, set_up),
         cmocka_unit_test_setup(the_pause_has_a_longest, set_up),

@@ -147,6 +147,15 @@ static void a_journal_that_fails_lets_the_gang_save(void **state)
     assert_int_equal(saved, 2); /* at step 5, and at the stop */
 }
 
+static struct journal *read_journal(const char *folder)
+{
+    struct journal *journal = NULL;
+    char *path = file_join(folder, "journal");
+    assert_int_equal(journal_open(path, JOURNAL_READ, &journal), ERR_OK);
+    mem_free(path);
+    return journal;
+}
+
 static struct journal *open_journal(const char *folder)
 {
     struct journal *journal = NULL;
@@ -293,22 +302,7 @@ static void clearing_a_copy_of_a_live_run_leaves_the_run_alone(void **state)
 
 #define LEFT 20
 
-/* A runner that was killed, and its gang with it; the journal names where they met. */
-static struct journal *leave_run(struct stage_set *set, char setting[SET_ENDPOINT + 32])
-{
-    char endpoint[SET_ENDPOINT];
-    pid_t runner = start_runner(set);
-    kill(runner, SIGKILL);
-    wait_for(runner);
-    for (double end = clock_seconds() + 20; set_count_processes() > 0; nap())
-        assert_true(clock_seconds() < end);
-    struct journal *journal = open_journal(set->folder);
-    set_endpoint(journal, endpoint);
-    launch_mark(endpoint, setting, SET_ENDPOINT + 32);
-    return journal;
-}
-
-/* What such a gang may leave. */
+/* What a gang may leave. */
 static void leave_processes(char *setting, pid_t *left, int count)
 {
     int running[2];
@@ -324,13 +318,31 @@ static void leave_processes(char *setting, pid_t *left, int count)
     close(running[0]);
 }
 
+/* A runner that was killed, and its gang with it, but for these processes: from the first to the
+ * last moment somebody is there, so that no other suite sweeps it away. */
+static struct journal *leave_run(struct stage_set *set, char setting[SET_ENDPOINT + 32],
+                                 pid_t *left, int count)
+{
+    char endpoint[SET_ENDPOINT];
+    pid_t runner = start_runner(set);
+    struct journal *journal = read_journal(set->folder);
+    set_endpoint(journal, endpoint);
+    journal_close(&journal);
+    launch_mark(endpoint, setting, SET_ENDPOINT + 32);
+    leave_processes(setting, left, count);
+    kill(runner, SIGKILL);
+    wait_for(runner);
+    for (double end = clock_seconds() + 20; set_count_processes() > 0; nap())
+        assert_true(clock_seconds() < end);
+    return open_journal(set->folder);
+}
+
 static void each_process_that_was_left_is_counted_once(void **state)
 {
     char setting[SET_ENDPOINT + 32];
     pid_t left[LEFT];
     int killed = 0;
-    struct journal *journal = leave_run(*state, setting);
-    leave_processes(setting, left, LEFT);
+    struct journal *journal = leave_run(*state, setting, left, LEFT);
     assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
     for (int i = 0; i < LEFT; i++)
         assert_int_equal(WTERMSIG(wait_for(left[i])), SIGKILL);
@@ -344,10 +356,9 @@ static void another_run_that_sweeps_is_not_taken_for_the_runner(void **state)
     char setting[SET_ENDPOINT + 32];
     pid_t left = 0;
     int killed = 0;
-    struct journal *journal = leave_run(*state, setting);
+    struct journal *journal = leave_run(*state, setting, &left, 1);
     char *folder = mem_string(strstr(setting, "ipc://") + strlen("ipc://"));
     *strrchr(folder, '/') = '\0';
-    leave_processes(setting, &left, 1);
     int sweeper = socket_folder_share(folder);
     assert_true(sweeper >= 0);
     assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
@@ -371,12 +382,11 @@ static void a_machine_that_has_another_name_now_is_cleared_too(void **state)
     pid_t left = 0;
     int killed = 0;
     struct attempt_record newest = {0};
-    struct journal *journal = leave_run(*state, setting);
+    struct journal *journal = leave_run(*state, setting, &left, 1);
     assert_int_equal(journal_attempts(journal, take_newest, &newest), ERR_OK);
     const struct lease lease = {.key = newest.key, .epoch = newest.lease_epoch};
     snprintf(strchr(newest.host, ' '), 16, " elsewhere");
     assert_int_equal(journal_started(journal, &lease, &newest), ERR_OK);
-    leave_processes(setting, &left, 1);
     assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
     kill(left, SIGTERM); /* where nobody has */
     assert_int_equal(WTERMSIG(wait_for(left)), SIGKILL);
