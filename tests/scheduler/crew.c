@@ -176,6 +176,7 @@ static void know(int number)
     else if (!shown->is_known[number]) {
         shown->is_known[number] = true;
         shown->known++;
+        shown->known_s = clock_seconds();
     }
 }
 
@@ -215,6 +216,10 @@ static void measure(struct crew_gang *gang, int number)
 static void measure_some(struct crew_gang *gang)
 {
     int count = shown->scores_per_share > 0 ? shown->scores_per_share : SHARE_MAX_SCORES;
+    if (shown->most_gangs < shown->begin_at)
+        return;
+    if (shown->began_s == 0)
+        shown->began_s = clock_seconds();
     for (; gang->left_count > 0 && count > 0; count--)
         measure(gang, gang->left[--gang->left_count]);
     if (gang->left_count > 0 || gang->taken == gang->share)
@@ -231,7 +236,7 @@ static void take_share(struct crew_gang *gang, const Gw__Share *share)
         shown->share_losses--;
         return;
     }
-    if (gang->is_helper && shown->kill_helpers > 0) {
+    if (gang->is_helper && shown->kill_helpers > 0 && shown->known > shown->scores / 4) {
         shown->kill_helpers--;
         leave(gang);
         return;

@@ -33,6 +33,7 @@ struct crew {
     int kill_asking;      /* so many asking gangs are killed when they know half */
     int stop_at;          /* a stop is asked for when so many are known; 0: never */
     int scores_per_share; /* measured at a turn, so that others have the time to come; 0: all */
+    int begin_at;         /* nothing is measured before so many gangs are there */
     bool asks_first;      /* the asking gang asks what is known before it wants anything */
     bool talks_nonsense;  /* keys that are none, empty records */
     double give_up_s;
@@ -43,6 +44,7 @@ struct crew {
     bool is_known[CREW_MAX_SCORES];   /* to the gang that asks */
     int known, most_gangs, strangers; /* strangers: told of what was not asked for, or wrongly */
     int measured_by_helpers, unknown_answers;
+    double began_s, known_s; /* first measured, all known */
 };
 
 void crew_make(struct crew *crew, struct stage_set *set, int gangs, int scores);
