@@ -269,3 +269,19 @@ enum err stage_run(struct workbench *bench, const char *name, const struct stage
     }
     return err_set(ERR_NOT_FOUND, "stage %s does not run in a gang", name);
 }
+
+enum err stage_help(struct workbench *bench, const char *name)
+{
+    enum err err = ERR_OK;
+    const struct plan *plan = &bench->blueprint.plan;
+    int stage = blueprint_find_stage(&bench->blueprint, name);
+    struct evaluate *evaluate = NULL;
+    if (stage < 0 ||
+        (plan->stages[stage].kind != STAGE_EVALUATE && plan->stages[stage].kind != STAGE_SEARCH))
+        TRY(err_set(ERR_NOT_FOUND, "there is nothing to measure in a stage %s", name));
+    TRY(open_trained(bench, &evaluate));
+    TRY(evaluate_help(evaluate));
+out:
+    evaluate_destroy(&evaluate);
+    return err;
+}

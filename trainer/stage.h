@@ -18,4 +18,8 @@ struct stage_result {
 MUST_CHECK enum err stage_run(struct workbench *bench, const char *name,
                               const struct stage_start *start, struct stage_result *result);
 
+/* Measures what another gang wants of an evaluation or a search, until it is told to stop:
+ * ERR_INTERRUPTED. ERR_NOT_FOUND for a stage that measures nothing; errors of evaluate_help(). */
+MUST_CHECK enum err stage_help(struct workbench *bench, const char *name);
+
 #endif

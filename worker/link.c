@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define DEFAULT_GRACE_S 60.0
+#define WAIT_MS         100 /* between two looks at what is not under the lock */
 
 enum err link_from_environment(struct link_cfg *cfg)
 {
@@ -35,7 +36,7 @@ enum err link_from_environment(struct link_cfg *cfg)
     return ERR_OK;
 }
 
-static void wake(struct link *link)
+void link_wake(struct link *link)
 {
     uint64_t one = 1;
     ssize_t written = write(link->wake_fd, &one, sizeof one);
@@ -118,10 +119,11 @@ void link_close(struct link **link)
         return;
     if (closing->has_thread) {
         atomic_store(&closing->is_closing, true);
-        wake(closing);
+        link_wake(closing);
         pthread_join(closing->thread, NULL);
     }
     wire_close(&closing->wire);
+    link_end_measuring(&closing->measuring);
     if (closing->wake_fd >= 0)
         close(closing->wake_fd);
     pthread_cond_destroy(&closing->changed);
@@ -130,12 +132,11 @@ void link_close(struct link **link)
     *link = NULL;
 }
 
-/* Under the lock: waits for a change, a tenth of a second at most (flags outside the lock). */
-static void wait_for_change(struct link *link)
+void link_wait(struct link *link, int timeout_ms)
 {
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += 100 * 1000 * 1000;
+    end.tv_nsec += timeout_ms * 1000L * 1000L;
     if (end.tv_nsec >= 1000 * 1000 * 1000) {
         end.tv_sec++;
         end.tv_nsec -= 1000 * 1000 * 1000;
@@ -160,6 +161,7 @@ static void take(struct link *link)
     link->taken.lease_epoch = link->assignment.lease_epoch;
     memcpy(link->taken.stage, link->assignment.stage, sizeof link->taken.stage);
     link->has_assignment = link->has_progress = false;
+    link_begin_measuring(&link->measuring);
     atomic_store(&link->is_void, false);
 }
 
@@ -169,7 +171,7 @@ enum err link_take(struct link *link, struct assignment *assignment)
     pthread_mutex_lock(&link->lock);
     while (!link->has_assignment && !link_is_void(link, link->lease_epoch) &&
            !atomic_load(&link->stop_requested))
-        wait_for_change(link);
+        link_wait(link, WAIT_MS);
     if (link->has_assignment) {
         *assignment = link->assignment;
         take(link);
@@ -190,7 +192,7 @@ void link_progress(struct link *link, const struct link_progress *progress)
     link->progress.doing = link->doing;
     link->has_progress = true;
     pthread_mutex_unlock(&link->lock);
-    wake(link);
+    link_wake(link);
 }
 
 void link_checkpoint(struct link *link, uint64_t step, const struct hash *content)
@@ -200,7 +202,7 @@ void link_checkpoint(struct link *link, uint64_t step, const struct hash *conten
     note->step = step;
     hash_hex(content, note->content);
     pthread_mutex_unlock(&link->lock);
-    wake(link);
+    link_wake(link);
 }
 
 void link_warning(struct link *link, const char *text)
@@ -209,7 +211,7 @@ void link_warning(struct link *link, const char *text)
     struct note *note = add_note(link, NOTE_WARNING);
     snprintf(note->text, sizeof note->text, "%s", text);
     pthread_mutex_unlock(&link->lock);
-    wake(link);
+    link_wake(link);
 }
 
 /* Under the lock. */
@@ -225,7 +227,7 @@ static enum err wait_for_answer(struct link *link, uint64_t sequence)
 {
     bool is_void = false;
     while (is_pending(link, sequence) && !is_void && !atomic_load(&link->is_lost)) {
-        wait_for_change(link);
+        link_wait(link, WAIT_MS);
         is_void = link_is_void(link, link->taken.lease_epoch);
     }
     if (!is_pending(link, sequence))
@@ -235,13 +237,13 @@ static enum err wait_for_answer(struct link *link, uint64_t sequence)
 
 enum err link_done(struct link *link, const struct hash *content, const char *results)
 {
-    wake(link);
+    link_wake(link);
     pthread_mutex_lock(&link->lock);
     struct note *note = add_note(link, NOTE_DONE);
     if (content)
         hash_hex(content, note->content);
     snprintf(note->text, sizeof note->text, "%s", results ? results : "");
-    wake(link);
+    link_wake(link);
     enum err err = wait_for_answer(link, note->sequence);
     pthread_mutex_unlock(&link->lock);
     return err;
@@ -254,7 +256,7 @@ enum err link_failed(struct link *link, enum err code, const char *text, uint64_
     note->code = code;
     note->step = step;
     snprintf(note->text, sizeof note->text, "%s", text);
-    wake(link);
+    link_wake(link);
     enum err err = wait_for_answer(link, note->sequence);
     pthread_mutex_unlock(&link->lock);
     return err;
@@ -263,6 +265,11 @@ enum err link_failed(struct link *link, enum err code, const char *text, uint64_
 bool link_stop_requested(const struct link *link)
 {
     return atomic_load(&link->stop_requested) || atomic_load(&link->is_void);
+}
+
+bool link_is_sent_away(const struct link *link)
+{
+    return atomic_load(&link->is_void);
 }
 
 bool link_is_lost(const struct link *link)

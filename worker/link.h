@@ -54,6 +54,7 @@ struct assignment {
     bool is_resume;               /* `start` belongs to this stage: continue at its position */
     char teacher[HASH_HEX_BYTES]; /* final checkpoint of the run's own teacher; "": none */
     int attempt;
+    bool is_helper;       /* measure shares of it, for the gang that holds the stage's lease */
     uint64_t lease_epoch; /* goes into checkpoint_meta.lease_epoch */
 };
 
@@ -91,6 +92,8 @@ MUST_CHECK enum err link_failed(struct link *link, enum err code, const char *te
 /* The scheduler asks for a stop, has given the stage to others, or is lost. Reads a flag; any
  * thread. */
 bool link_stop_requested(const struct link *link);
+/* Its lease is void: nothing it could still report counts. Reads a flag; any thread. */
+bool link_is_sent_away(const struct link *link);
 /* The scheduler is lost: stop, save, and end with exit code 75. */
 bool link_is_lost(const struct link *link);
 

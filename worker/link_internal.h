@@ -1,15 +1,18 @@
-/* What link.c (the trainer's side) and link_thread.c (the socket's side) share. Inside worker/link
- * only. */
+/* What the trainer's side of the link (link.c, link_exchange.c) and the socket's (link_thread.c,
+ * link_measure.c) share. Inside worker/link only. */
 #ifndef WORKER_LINK_INTERNAL_H
 #define WORKER_LINK_INTERNAL_H
 
+#include "base/text.h"
 #include "base/wire/wire.h"
 #include "scheduler/protocol.h"
+#include "trainer/evaluate/exchange.h"
 #include "worker/link.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define LINK_MAX_NOTES 32
+#define LINK_MAX_KEPT  4096 /* records that are not durable yet */
 
 enum note_kind { NOTE_HELLO, NOTE_CHECKPOINT, NOTE_WARNING, NOTE_DONE, NOTE_FAILED };
 
@@ -23,6 +26,38 @@ struct note { /* a message that is repeated until it is acknowledged */
     char content[HASH_HEX_BYTES];
     enum err code;
     char text[PROTOCOL_MAX_TEXT]; /* results path, the warning, or the error's text */
+};
+
+struct link_wish {               /* a score that is wanted */
+    struct exchange_score score; /* its text is owned */
+    enum { WISH_OPEN, WISH_KNOWN, WISH_TOLD } state;
+    struct text record; /* behind WISH_OPEN; empty: nobody knows it */
+};
+
+struct link_kept { /* a record that is said again until it is durable */
+    struct hash key;
+    int detail;
+    uint8_t *bytes;
+    size_t size_bytes;
+    uint64_t lease_epoch; /* that it was measured under */
+    char stage[64];
+    uint64_t sequence; /* of its message; 0: not said yet. Those of one message lie together */
+    double sent_s;
+};
+
+struct link_measuring { /* what worker/link_exchange.h is about; all of it under the link's lock */
+    enum exchange_aim aim;
+    struct link_wish *wishes; /* (wish_count) */
+    int wish_count;
+    double asked_s;         /* 0: not yet */
+    struct link_kept *kept; /* (kept_count) oldest first */
+    int kept_count, kept_room;
+    bool is_ready;                 /* for a share */
+    double ready_s;                /* said last; 0: not yet */
+    uint64_t share;                /* number of the last one that came */
+    bool has_share;                /* it has not been taken */
+    struct exchange_score *shared; /* (shared_count) its scores, until the gang is ready again */
+    int shared_count;
 };
 
 struct link {
@@ -52,7 +87,15 @@ struct link {
         uint64_t lease_epoch;
         char stage[64];
     } taken; /* what the trainer works on: what is reported, whatever has come since */
+    struct link_measuring measuring;
 };
+
+void link_wake(struct link *link); /* the thread: there is something to send */
+/* Under the lock: waits for a change, at most so long (flags outside the lock). */
+void link_wait(struct link *link, int timeout_ms);
+void link_forget_share(struct link_measuring *measuring);
+void link_begin_measuring(struct link_measuring *measuring); /* of another lease; records stay */
+void link_end_measuring(struct link_measuring *measuring);   /* frees all of it */
 
 /* Under the lock. Nothing that is said of a void lease counts: it is not said. */
 static inline bool link_is_void(const struct link *link, uint64_t lease_epoch)

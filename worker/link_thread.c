@@ -3,30 +3,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "scheduler/protocol.pb-c.h"
-#include "worker/link_internal.h"
+#include "worker/link_talk.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-#define REPEAT_S   1.0
 #define PROGRESS_S 0.2
 #define CLOSING_S  1.0
 
-struct talk { /* the thread's own */
-    struct link *link;
-    double heard_s;    /* last message of the scheduler */
-    double spoke_s;    /* our last message of the newest lease */
-    double progress_s; /* our last progress */
-    double lost_s;     /* when the scheduler was given up, 0: not */
-    double looked_s;
-    uint8_t bytes[PROTOCOL_MAX_BYTES];
-};
-
-/* Every message of ours goes through here. A full queue or a server that is not there yet: later.
- */
-static bool speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message)
+bool talk_speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message)
 {
     struct link *link = talk->link;
     if (link_is_void(link, lease_epoch))
@@ -55,7 +41,7 @@ static bool send_hello(struct talk *talk, const struct note *note, Gw__FromWorke
     hello.lineage = talk->link->lineage;
     message->body_case = GW__FROM_WORKER__BODY_HELLO;
     message->hello = &hello;
-    return speak(talk, note->lease_epoch, message);
+    return talk_speak(talk, note->lease_epoch, message);
 }
 
 static bool send_failed(struct talk *talk, struct note *note, Gw__FromWorker *message)
@@ -71,7 +57,7 @@ static bool send_failed(struct talk *talk, struct note *note, Gw__FromWorker *me
     failed.step = note->step;
     message->body_case = GW__FROM_WORKER__BODY_FAILED;
     message->failed = &failed;
-    return speak(talk, note->lease_epoch, message);
+    return talk_speak(talk, note->lease_epoch, message);
 }
 
 static bool send_note(struct talk *talk, struct note *note)
@@ -90,20 +76,20 @@ static bool send_note(struct talk *talk, struct note *note)
         saved.content = note->content;
         message.body_case = GW__FROM_WORKER__BODY_CHECKPOINT;
         message.checkpoint = &saved;
-        return speak(talk, note->lease_epoch, &message);
+        return talk_speak(talk, note->lease_epoch, &message);
     case NOTE_WARNING:
         warning.stage = note->stage;
         warning.text = note->text;
         message.body_case = GW__FROM_WORKER__BODY_WARNING;
         message.warning = &warning;
-        return speak(talk, note->lease_epoch, &message);
+        return talk_speak(talk, note->lease_epoch, &message);
     case NOTE_DONE:
         done.stage = note->stage;
         done.content = note->content;
         done.results = note->text;
         message.body_case = GW__FROM_WORKER__BODY_DONE;
         message.done = &done;
-        return speak(talk, note->lease_epoch, &message);
+        return talk_speak(talk, note->lease_epoch, &message);
     case NOTE_FAILED:
         return send_failed(talk, note, &message);
     }
@@ -126,7 +112,7 @@ static void send_progress(struct talk *talk)
     progress.doing = link->doing;
     message.body_case = GW__FROM_WORKER__BODY_PROGRESS;
     message.progress = &progress;
-    if (speak(talk, link->taken.lease_epoch, &message))
+    if (talk_speak(talk, link->taken.lease_epoch, &message))
         link->has_progress = false;
     talk->progress_s = clock_seconds();
 }
@@ -139,7 +125,7 @@ static void send_heartbeat(struct talk *talk)
     message.body_case = GW__FROM_WORKER__BODY_HEARTBEAT;
     heartbeat.is_assigned = link->assignment.stage[0] != '\0';
     message.heartbeat = &heartbeat;
-    speak(talk, link->lease_epoch, &message);
+    talk_speak(talk, link->lease_epoch, &message);
 }
 
 /* Notes in order: a later one waits for the earlier ones to be sent at least once. */
@@ -150,7 +136,7 @@ static void send_what_is_due(struct talk *talk)
     pthread_mutex_lock(&link->lock);
     for (int i = 0; i < link->note_count; i++) {
         struct note *note = &link->notes[i];
-        if (note->sent_s > 0 && now - note->sent_s < REPEAT_S)
+        if (note->sent_s > 0 && now - note->sent_s < LINK_REPEAT_S)
             continue;
         if (note->kind == NOTE_DONE && link->has_progress) /* how far it came is known then */
             send_progress(talk);
@@ -160,6 +146,7 @@ static void send_what_is_due(struct talk *talk)
     }
     if (link->has_progress && now - talk->progress_s >= PROGRESS_S)
         send_progress(talk);
+    talk_measuring(talk, now);
     if (now - talk->spoke_s >= PROTOCOL_PULSE_S)
         send_heartbeat(talk);
     pthread_mutex_unlock(&link->lock);
@@ -187,6 +174,7 @@ static void take_assign(struct link *link, const Gw__ToWorker *message)
     mine->stage_index = (int)assign->stage_index;
     mine->is_resume = assign->is_resume;
     mine->attempt = (int)assign->attempt;
+    mine->is_helper = assign->is_helper;
     mine->lease_epoch = message->lease_epoch;
     link->lease_epoch = message->lease_epoch;
     link->has_assignment = true;
@@ -213,6 +201,7 @@ static void take_bye(struct link *link, uint64_t lease_epoch)
         link->has_assignment = false;
     if (link_is_void(link, link->taken.lease_epoch))
         atomic_store(&link->is_void, true);
+    link_drop_void(link);
 }
 
 static void hear(struct link *link, const Gw__ToWorker *message)
@@ -223,13 +212,20 @@ static void hear(struct link *link, const Gw__ToWorker *message)
         take_assign(link, message);
         break;
     case GW__TO_WORKER__BODY_ACCEPTED:
-        forget_note(link, message->accepted->sequence);
+        if (!link_forget_kept(link, message->accepted->sequence))
+            forget_note(link, message->accepted->sequence);
         break;
     case GW__TO_WORKER__BODY_STOP:
         atomic_store(&link->stop_requested, true);
         break;
     case GW__TO_WORKER__BODY_BYE:
         take_bye(link, message->lease_epoch);
+        break;
+    case GW__TO_WORKER__BODY_KNOWN:
+        link_hear_known(link, message);
+        break;
+    case GW__TO_WORKER__BODY_SHARE:
+        link_hear_share(link, message);
         break;
     default: /* a pulse; or a newer scheduler's word we do not know, harmless by the format rule */
         break;
@@ -290,6 +286,8 @@ static bool has_notes(struct link *link)
     bool has = false;
     for (int i = 0; i < link->note_count; i++)
         has = has || !link_is_void(link, link->notes[i].lease_epoch);
+    for (int i = 0; i < link->measuring.kept_count; i++)
+        has = has || !link_is_void(link, link->measuring.kept[i].lease_epoch);
     pthread_mutex_unlock(&link->lock);
     return has;
 }

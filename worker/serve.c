@@ -6,6 +6,7 @@
 #include "base/version/version.h"
 #include "trainer/stage.h"
 #include "worker/intake.h"
+#include "worker/link_exchange.h"
 #include "worker/pulse.h"
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 
 struct server { /* who listens while a stage runs */
     const struct serve_cfg *cfg;
-    struct link *link; /* rank 0 with a scheduler; otherwise NULL */
+    struct link *link;        /* rank 0 with a scheduler; otherwise NULL */
+    struct exchange exchange; /* of the link */
     double said_at;
 };
 
@@ -74,6 +76,7 @@ struct order {
     const char *key; /* the scheduler's; NULL: not given */
     struct stage_start start;
     int64_t lease_epoch;
+    bool is_helper; /* of another gang that has the stage */
 };
 
 /* Both sides computed the key from the same campaign; what it names (space, device files, data set)
@@ -110,11 +113,15 @@ static enum err run_order(struct server *server, const struct order *order,
                                 .comm = server->cfg->comm,
                                 .observer = &observer,
                                 .version = version_text(),
-                                .lease_epoch = order->lease_epoch};
+                                .lease_epoch = order->lease_epoch,
+                                .exchange =
+                                    order->is_helper && server->link ? &server->exchange : NULL,
+                                .only_reads = order->is_helper};
     *result = (struct stage_result){0};
     TRY(workbench_open(&cfg, &bench));
     TRY(comm_agree(bench->comm, check_key(bench, order)));
-    TRY(stage_run(bench, order->stage, &order->start, result));
+    TRY(order->is_helper ? stage_help(bench, order->stage)
+                         : stage_run(bench, order->stage, &order->start, result));
 out:
     workbench_close(&bench);
     return err;
@@ -132,6 +139,17 @@ static enum err answer(struct link *link, enum err err, const struct stage_resul
     return link_is_lost(link) ? ERR_PEER : err;
 }
 
+/* A helper's stage ends when it is sent away: it may have another one by now. */
+static enum err end_help(struct server *server, enum err err)
+{
+    struct comm *comm = server->cfg->comm;
+    bool is_over = server->link && err == ERR_INTERRUPTED && link_is_sent_away(server->link);
+    enum err told = comm->broadcast(comm, &is_over, sizeof is_over);
+    if (told != ERR_OK)
+        return told;
+    return is_over ? ERR_OK : err;
+}
+
 static enum err serve_assignment(struct server *server, const struct assignment *assignment)
 {
     enum err err = ERR_OK;
@@ -142,7 +160,8 @@ static enum err serve_assignment(struct server *server, const struct assignment 
         .stage = assignment->stage,
         .key = assignment->stage_key,
         .start = {.content = assignment->start, .is_resume = assignment->is_resume},
-        .lease_epoch = (int64_t)assignment->lease_epoch};
+        .lease_epoch = (int64_t)assignment->lease_epoch,
+        .is_helper = assignment->is_helper};
     char context[64];
     snprintf(context, sizeof context, "stage=%.40s", assignment->stage);
     log_context(context);
@@ -150,7 +169,9 @@ static enum err serve_assignment(struct server *server, const struct assignment 
     err = comm_agree(server->cfg->comm, err);
     if (err == ERR_OK)
         err = run_order(server, &order, &result);
-    if (server->link)
+    if (order.is_helper && err != ERR_PEER)
+        err = end_help(server, err);
+    if (server->link && !(order.is_helper && err == ERR_OK))
         err = answer(server->link, err, &result);
     log_context("");
     mem_free(order.campaign);
@@ -175,6 +196,8 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
     if (err == ERR_OK && cfg->comm->rank == 0)
         err = link_open(&hello, &server.link);
     TRY(comm_agree(cfg->comm, err));
+    if (server.link)
+        server.exchange = link_exchange(server.link);
     for (;;) {
         err = intake_take(cfg->comm, server.link, &assignment);
         if (err == ERR_INTERRUPTED) { /* told to end */

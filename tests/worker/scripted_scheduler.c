@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "scheduler/protocol.h"
 #include "tests/worker/scripted_scheduler.h"
+#include "trainer/data/dataset.h"
 
 #define PATIENCE_S 20.0
 
@@ -41,6 +42,12 @@ static const char *stage_of(const Gw__FromWorker *message)
         return message->failed->stage;
     case GW__FROM_WORKER__BODY_WARNING:
         return message->warning->stage;
+    case GW__FROM_WORKER__BODY_WANTED:
+        return message->wanted->stage;
+    case GW__FROM_WORKER__BODY_MEASURED:
+        return message->measured->stage;
+    case GW__FROM_WORKER__BODY_READY:
+        return message->ready->stage;
     default:
         return "";
     }
@@ -51,6 +58,30 @@ static uint64_t step_of(const Gw__FromWorker *message)
     if (message->body_case == GW__FROM_WORKER__BODY_PROGRESS)
         return message->progress->step;
     return message->body_case == GW__FROM_WORKER__BODY_CHECKPOINT ? message->checkpoint->step : 0;
+}
+
+static void note_key(struct heard *heard, ProtobufCBinaryData key, size_t record_bytes)
+{
+    assert_int_equal(key.len, HASH_BYTES);
+    assert_true(heard->count < SCRIPT_MOST_KEYS);
+    memcpy(heard->keys[heard->count].bytes, key.data, HASH_BYTES);
+    heard->record_bytes[heard->count++] = record_bytes;
+}
+
+static void note_measuring(struct heard *heard, const Gw__FromWorker *message)
+{
+    const Gw__Wanted *wanted = message->wanted;
+    const Gw__Measured *measured = message->measured;
+    if (message->body_case == GW__FROM_WORKER__BODY_WANTED) {
+        heard->is_question = wanted->is_question;
+        for (size_t i = 0; i < wanted->n_scores; i++)
+            note_key(heard, wanted->scores[i]->key, 0);
+    } else if (message->body_case == GW__FROM_WORKER__BODY_MEASURED) {
+        for (size_t i = 0; i < measured->n_records; i++)
+            note_key(heard, measured->records[i]->key, measured->records[i]->record.len);
+    } else if (message->body_case == GW__FROM_WORKER__BODY_READY) {
+        heard->share = message->ready->share;
+    }
 }
 
 /* False: nothing came. */
@@ -68,6 +99,7 @@ static bool hear(struct script *script, int timeout_ms)
                                    .sequence = message->sequence,
                                    .step = step_of(message)};
     snprintf(script->heard.stage, sizeof script->heard.stage, "%s", stage_of(message));
+    note_measuring(&script->heard, message);
     gw__from_worker__free_unpacked(message, NULL);
     return true;
 }
@@ -100,7 +132,7 @@ void script_await_lease(struct script *script, uint64_t lease_epoch)
 
 static void tell(struct script *script, uint64_t lease_epoch, Gw__ToWorker *message)
 {
-    uint8_t bytes[4096];
+    uint8_t bytes[PROTOCOL_MAX_BYTES];
     message->lease_epoch = lease_epoch;
     assert_true(gw__to_worker__get_packed_size(message) <= sizeof bytes);
     size_t size = gw__to_worker__pack(message, bytes);
@@ -135,6 +167,56 @@ void script_accept(struct script *script, uint64_t sequence)
     accepted.sequence = sequence;
     message.body_case = GW__TO_WORKER__BODY_ACCEPTED;
     message.accepted = &accepted;
+    tell(script, 0, &message);
+}
+
+static ProtobufCBinaryData as_bytes(const void *bytes, size_t size)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)bytes, .len = size};
+}
+
+void script_known(struct script *script, uint64_t lease_epoch, const struct hash *keys, int count,
+                  const char *text)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Known known = GW__KNOWN__INIT;
+    Gw__Record records[SCRIPT_MOST_KEYS], *list[SCRIPT_MOST_KEYS];
+    for (int i = 0; i < count; i++) {
+        gw__record__init(&records[i]);
+        records[i].key = as_bytes(keys[i].bytes, HASH_BYTES);
+        records[i].record = as_bytes(text, strlen(text));
+        list[i] = &records[i];
+    }
+    known.records = list;
+    known.n_records = (size_t)count;
+    message.body_case = GW__TO_WORKER__BODY_KNOWN;
+    message.known = &known;
+    tell(script, lease_epoch, &message);
+}
+
+void script_share(struct script *script, uint64_t lease_epoch, uint64_t number,
+                  const struct hash *key, const char *subnet)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Share share = GW__SHARE__INIT;
+    Gw__Score score = GW__SCORE__INIT, *list[] = {&score};
+    score.key = as_bytes(key->bytes, HASH_BYTES);
+    score.subnet = (char *)(uintptr_t)subnet;
+    score.split = SPLIT_TEST;
+    share.number = number;
+    share.scores = list;
+    share.n_scores = 1;
+    message.body_case = GW__TO_WORKER__BODY_SHARE;
+    message.share = &share;
+    tell(script, lease_epoch, &message);
+}
+
+void script_stop(struct script *script)
+{
+    Gw__ToWorker message = GW__TO_WORKER__INIT;
+    Gw__Stop stop = GW__STOP__INIT;
+    message.body_case = GW__TO_WORKER__BODY_STOP;
+    message.stop = &stop;
     tell(script, 0, &message);
 }
 

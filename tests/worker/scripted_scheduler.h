@@ -8,6 +8,7 @@
 #include "worker/link.h"
 
 #define SCRIPT_TOKEN "the run's token"
+enum { SCRIPT_MOST_KEYS = 256 };
 
 struct script {
     char folder[64], endpoint[96];
@@ -18,6 +19,11 @@ struct script {
         Gw__FromWorker__BodyCase body;
         uint64_t lease_epoch, sequence, step;
         char stage[64];
+        int count; /* of scores or records */
+        struct hash keys[SCRIPT_MOST_KEYS];
+        size_t record_bytes[SCRIPT_MOST_KEYS];
+        bool is_question;
+        uint64_t share; /* of a Ready */
     } heard;
 };
 
@@ -40,6 +46,12 @@ void script_assign(struct script *script, uint64_t lease_epoch, const char *stag
 void script_assign_from(struct script *script, uint64_t lease_epoch, const char *stage,
                         const char *run_folder);
 void script_accept(struct script *script, uint64_t sequence);
+/* Records of these keys (count), all with this text; "": nobody knows them. */
+void script_known(struct script *script, uint64_t lease_epoch, const struct hash *keys, int count,
+                  const char *record);
+void script_share(struct script *script, uint64_t lease_epoch, uint64_t number,
+                  const struct hash *key, const char *subnet);
+void script_stop(struct script *script);
 void script_bye(struct script *script, uint64_t lease_epoch);
 
 #endif

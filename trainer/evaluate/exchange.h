@@ -13,7 +13,7 @@
 #include "trainer/data/dataset.h"
 #include <stddef.h>
 
-#define EXCHANGE_MAX_RECORD_BYTES 61440 /* of one that every exchange takes */
+#define EXCHANGE_MAX_RECORD_BYTES 204800 /* of one that every exchange takes */
 
 struct exchange_score { /* of one sub-network on one set of images; borrowed */
     struct hash key;    /* of everything it depends on */
