@@ -1,5 +1,6 @@
 #include "cluster/campaign_run.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cluster/apart.h"
 #include "trainer/data/dataset.h"
@@ -154,23 +155,20 @@ enum err campaign_run_survey(struct campaign_run *run, struct journal *journal,
     return survey_take(&cfg, survey);
 }
 
-static enum err name_final(struct checkpoint_store *store, const char *stage, const char *content)
+/* *hash: what "<stage>/final" is to name, where the store has it and names another. */
+static bool is_misnamed(struct checkpoint_store *store, const char *stage, const char *content,
+                        struct hash *hash)
 {
-    enum err err = ERR_OK;
     char name[80], hex[HASH_HEX_BYTES] = "";
     struct checkpoint named = {0}, wanted = {0};
-    struct hash hash;
     snprintf(name, sizeof name, "%s/final", stage);
     if (checkpoint_peek(store, name, &named) == ERR_OK)
         hash_hex(&named.content, hex);
-    bool is_there = strcmp(hex, content) != 0 && hash_parse(content, &hash) &&
-                    checkpoint_peek(store, content, &wanted) == ERR_OK;
-    if (is_there)
-        TRY(checkpoint_name(store, name, &hash));
-out:
+    bool is_wanted = strcmp(hex, content) != 0 && hash_parse(content, hash) &&
+                     checkpoint_peek(store, content, &wanted) == ERR_OK;
     checkpoint_fini(&named);
     checkpoint_fini(&wanted);
-    return err;
+    return is_wanted;
 }
 
 struct naming {
@@ -178,22 +176,48 @@ struct naming {
     const struct survey *survey;
 };
 
-static enum err name_all(void *own)
+/* *misnamed: how many names are wrong; they are set right where the store is open to write. */
+static enum err name_finals(const struct naming *naming, bool is_writer, int *misnamed)
 {
     enum err err = ERR_OK;
-    const struct naming *naming = own;
     const struct campaign_run *run = naming->run;
-    const struct survey *survey = naming->survey;
     struct checkpoint_store *store = NULL;
     struct checkpoint_store_cfg cfg = {
-        .path = run->checkpoints, .is_writer = true, .keep = run->campaign.checkpoint.keep};
+        .path = run->checkpoints, .is_writer = is_writer, .keep = run->campaign.checkpoint.keep};
+    *misnamed = 0;
     TRY(checkpoint_store_open(&cfg, &store));
-    for (int i = 0; i < survey->count; i++)
-        if (run->graph.stages[i].kind == STAGE_TRAIN && survey->stages[i].verdict == SURVEY_DONE)
-            TRY(name_final(store, run->graph.stages[i].name, survey->stages[i].record.content));
+    for (int i = 0; i < naming->survey->count; i++) {
+        const struct graph_stage *node = &run->graph.stages[i];
+        const struct survey_stage *stage = &naming->survey->stages[i];
+        char name[80];
+        struct hash content;
+        if (node->kind != STAGE_TRAIN || stage->verdict != SURVEY_DONE ||
+            !is_misnamed(store, node->name, stage->record.content, &content))
+            continue;
+        snprintf(name, sizeof name, "%s/final", node->name);
+        if (is_writer)
+            TRY(checkpoint_name(store, name, &content));
+        ++*misnamed;
+    }
 out:
     checkpoint_store_close(&store);
     return err;
+}
+
+/* A gang that was left running, and goes on, writes the store: then the names, which nothing
+ * depends on, wait for the next start. A store that nobody has written to has none. */
+static enum err name_all(void *own)
+{
+    enum err err = ERR_OK;
+    int misnamed = 0;
+    err = name_finals(own, false, &misnamed);
+    if (err == ERR_OK && misnamed > 0)
+        err = name_finals(own, true, &misnamed);
+    if (err == ERR_AGAIN) {
+        log_warn("names of checkpoints follow the campaign at the next start: %s", err_text());
+        err = ERR_OK;
+    }
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 enum err campaign_run_name_checkpoints(const struct campaign_run *run, const struct survey *survey)

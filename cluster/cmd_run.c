@@ -158,7 +158,12 @@ static enum err run_locked(struct campaign_run *run, struct journal *journal)
     struct machine_memory machine;
     struct run_memory memory;
     struct survey *survey = mem_alloc(sizeof *survey);
-    TRY(loop_clear_leftovers(journal, interrupt_count(), &leftovers));
+    const struct loop_cfg run_before = {.journal = journal,
+                                        .graph = &run->graph,
+                                        .campaign = &run->campaign,
+                                        .run_folder = run->folder,
+                                        .stop_asked = interrupt_count()};
+    TRY(loop_clear_leftovers(&run_before, &leftovers));
     TRY(campaign_run_survey(run, journal, survey));
     TRY(run_memory_survey(run, survey, &machine, &memory));
     TRY(campaign_run_name_checkpoints(run, survey));

@@ -171,6 +171,18 @@ static void on_started(void *own, const struct gang *gang, bool is_resume, uint6
     text_fini(&line);
 }
 
+static void on_adopted(void *own, const struct gang *gang)
+{
+    struct progress *progress = own;
+    struct text line;
+    text_init(&line);
+    text_add(&line, "found the gang of %s that was left running (attempt %d, step %llu)",
+             gang->lease.name, gang->lease.attempt, (unsigned long long)gang->progress.step);
+    say(progress, "1", text_get(&line));
+    progress->paces[gang->stage] = (struct pace){0};
+    text_fini(&line);
+}
+
 static void on_progress(void *own, const struct gang *gang)
 {
     struct progress *progress = own;
@@ -272,6 +284,7 @@ struct progress *progress_create(const struct progress_cfg *cfg)
     progress->cfg = *cfg;
     progress->view = (struct loop_view){.own = progress,
                                         .started = on_started,
+                                        .adopted = on_adopted,
                                         .progress = on_progress,
                                         .warning = on_warning,
                                         .done = on_done,

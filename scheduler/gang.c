@@ -9,6 +9,7 @@
 struct gang_limits gang_limits_default(void)
 {
     return (struct gang_limits){.hello_s = 60,
+                                .adopt_s = 10,
                                 .silence_s = PROTOCOL_SILENCE_S,
                                 .stall_s = 1800,
                                 .rank_s = 30,
@@ -22,6 +23,8 @@ static void skip_gap(struct gang *gang, double now_s)
     gang->started_s += gap_s;
     gang->heard_s += gap_s;
     gang->moved_s += gap_s;
+    if (gang->adopted_s > 0)
+        gang->adopted_s += gap_s;
     if (gang->left_s > 0)
         gang->left_s += gap_s;
     liveness_skip(&gang->liveness, gap_s);
@@ -87,6 +90,11 @@ static void watch_host(struct gang *gang, const struct gang_limits *limits, doub
 static bool is_broken(const struct gang *gang, const struct gang_limits *limits, double now_s,
                       char *why, int room)
 {
+    if (!gang->has_peer && gang->adopted_s > 0) {
+        snprintf(why, (size_t)room, "it was left running, and said nothing within %.0f s",
+                 limits->adopt_s);
+        return now_s - gang->adopted_s > limits->adopt_s;
+    }
     if (!gang->has_peer && now_s - gang->started_s > limits->hello_s)
         snprintf(why, (size_t)room, "it said nothing within %.0f s of its start", limits->hello_s);
     else if (gang->has_peer && now_s - gang->heard_s > limits->silence_s)
@@ -151,10 +159,17 @@ enum err gang_judge_exit(const struct gang *gang, const struct process_end *end,
         snprintf(text, (size_t)room, "ended by us: %s", gang->reason);
         return gang->killed_for;
     }
-    bool is_stopped = gang->is_host ? end->signal == SIGTERM : end->code == 0;
+    bool is_unknown = end->code < 0 && end->signal == 0; /* an earlier runner's child */
+    bool is_stopped = gang->is_host ? end->signal == SIGTERM : end->code == 0 || is_unknown;
     if (gang->is_stop_asked && is_stopped) { /* before it began, or between two files */
         snprintf(text, (size_t)room, "stopped as asked");
         return ERR_INTERRUPTED;
+    }
+    if (is_unknown) {
+        snprintf(
+            text, (size_t)room,
+            "ended without a word; an earlier runner started it, so its exit code is not known");
+        return ERR_PEER;
     }
     const char *hint = damage_hint(end);
     if (end->signal != 0) {

@@ -11,6 +11,7 @@
 
 struct gang_limits {  /* seconds */
     double hello_s;   /* from the start to the first word */
+    double adopt_s;   /* the same of a gang that an earlier runner started, from our start */
     double silence_s; /* between two words of the gang */
     double stall_s;   /* between two words of progress */
     double rank_s;    /* a rank silent or still for so long is taken for hung (liveness.h) */
@@ -37,12 +38,14 @@ struct gang {
     bool has_peer;
     bool is_assigned; /* it has shown that the assignment came */
     double started_s, heard_s, moved_s;
-    double looked_s; /* when it was last heard or watched */
-    double left_s;   /* when its last word was said or a kill began; 0: not yet */
-    bool is_ending;  /* it has said its outcome, or is_ended */
-    bool is_ended;   /* the journal has its outcome */
+    double adopted_s; /* when we took it over from an earlier runner; 0: we started it */
+    double looked_s;  /* when it was last heard or watched */
+    double left_s;    /* when its last word was said or a kill began; 0: not yet */
+    bool is_ending;   /* it has said its outcome, or is_ended */
+    bool is_ended;    /* the journal has its outcome */
     bool has_progress;
-    bool made_progress; /* a checkpoint of it counted */
+    bool made_progress;  /* a checkpoint of it counted... */
+    uint64_t saved_step; /* ...at this step, the last one */
     bool is_stop_asked, is_killed;
     enum err killed_for; /* why, when we killed it */
     char reason[256];    /* in words */

@@ -360,7 +360,9 @@ static void apply_outcome(struct stage_record *record, const struct stage_outcom
     SET(record->error_text, outcome->text);
     if (record->is_done) {
         record->done_ms = clock_wall_ms();
-        if (outcome->content[0]) /* the report of its last checkpoint may have died with a gang */
+        /* the report of its last checkpoint may have died with a gang, that of its length with a
+         * runner */
+        if (outcome->content[0] && record->steps > 0)
             record->step = record->steps;
         SET(record->content, outcome->content);
         SET(record->results, outcome->results);

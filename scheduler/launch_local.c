@@ -106,8 +106,10 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
         add_host(cfg, launch, &argv);
     else
         add_gang(cfg, &own, &argv, &environment);
-    struct process_cfg process_cfg = {
-        .argv = argv.list, .environment = environment.list, .log_path = launch->log_path};
+    struct process_cfg process_cfg = {.argv = argv.list,
+                                      .environment = environment.list,
+                                      .log_path = launch->log_path,
+                                      .may_outlive_us = !launch->stage->is_host};
     TRY(process_start(&process_cfg, process));
 out:
     return err;

@@ -43,11 +43,10 @@ static void close_socket(struct loop *loop)
     loop->socket_folder[0] = '\0';
 }
 
-static enum err open_socket(struct loop *loop)
+enum err loop_open_wire(struct loop *loop)
 {
     enum err err = ERR_OK;
     char endpoint[JOURNAL_PATH + 16];
-    TRY(socket_folder_make(loop->socket_folder, &loop->socket_lock));
     snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, loop->socket_folder);
     struct wire_cfg cfg = {.role = WIRE_SERVER,
                            .endpoint = endpoint,
@@ -56,6 +55,15 @@ static enum err open_socket(struct loop *loop)
                            .linger_ms = 500,
                            .wake_fd = -1};
     TRY(wire_open(&cfg, &loop->wire));
+out:
+    return err;
+}
+
+static enum err open_socket(struct loop *loop)
+{
+    enum err err = ERR_OK;
+    TRY(socket_folder_make(loop->socket_folder, &loop->socket_lock));
+    TRY(loop_open_wire(loop));
 out:
     return err;
 }
@@ -71,6 +79,35 @@ static void write_rendezvous(struct loop *loop)
     loop->has_rendezvous = true; /* half of it may be there */
     if (rendezvous_write(loop->cfg->run_folder, loop->cfg->campaign, &mine) != ERR_OK)
         log_warn("a runner after this one would not find its gangs: %s", err_text());
+}
+
+/* They are replaced, as if we had never thought of adopting them. */
+static enum err give_up(const struct loop_cfg *cfg)
+{
+    struct loop_cfg none = *cfg;
+    int killed = 0;
+    log_warn("gangs that were left running are replaced: %s", err_text());
+    none.graph = NULL;
+    return loop_clear_leftovers(&none, &killed);
+}
+
+/* Where gangs find us: those that were left where they look already. */
+static enum err meet(struct loop *loop, struct left_gangs *left)
+{
+    enum err err = ERR_OK;
+    if (left->count > 0 && adopt_meet(loop, left) != ERR_OK) {
+        left->count = 0;
+        TRY(give_up(loop->cfg));
+    }
+    if (left->count == 0) {
+        TRY(make_token(loop->cfg->token, loop->token));
+        TRY(open_socket(loop));
+    }
+    if (loop->cfg->launch.mpirun && loop->mpi_lock < 0)
+        TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
+    write_rendezvous(loop);
+out:
+    return err;
 }
 
 static void close_mpi(struct loop *loop)
@@ -357,17 +394,15 @@ enum err loop_run(const struct loop_cfg *cfg)
     enum err err = ERR_OK;
     int leftovers = 0;
     struct loop *loop = mem_alloc(sizeof *loop);
+    struct left_gangs *left = mem_alloc(sizeof *left);
     loop->cfg = cfg;
     loop->socket_lock = loop->mpi_lock = -1;
     loop->shares = shares_create();
-    TRY(loop_clear_leftovers(cfg->journal, cfg->stop_asked, &leftovers));
+    TRY(leftovers_clear(cfg, left, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
-    TRY(make_token(cfg->token, loop->token));
-    TRY(open_socket(loop));
-    if (cfg->launch.mpirun)
-        TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
-    write_rendezvous(loop);
+    TRY(meet(loop, left));
+    TRY(adopt_all(loop, left));
     TRY(go_on(loop));
 out:
     err = end_gangs(loop, err);
@@ -383,6 +418,7 @@ out:
     mem_free(loop->entries);
     for (int i = 0; i < LOOP_MAX_ATTEMPTS; i++)
         liveness_fini(&loop->attempts[i].gang.liveness);
+    mem_free(left);
     mem_free(loop);
     return err;
 }

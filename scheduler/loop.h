@@ -17,6 +17,8 @@
 struct loop_view {
     void *own;
     void (*started)(void *own, const struct gang *gang, bool is_resume, uint64_t step);
+    /* A gang that an earlier runner left running has said a word: it goes on under this one. */
+    void (*adopted)(void *own, const struct gang *gang);
     void (*progress)(void *own, const struct gang *gang);
     void (*checkpoint)(void *own, const struct gang *gang, uint64_t step);
     void (*warning)(void *own, const struct gang *gang, const char *text); /* it goes on */
@@ -55,9 +57,10 @@ struct loop_cfg {            /* all borrowed */
 MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);
 
 /* Kills what runners that died have left running, waits for its end, and ends their leases; removes
- * what killed runs left of folders. *count: processes killed. stop_asked: as in loop_cfg; then
- * ERR_INTERRUPTED ends a wait for a process that does not end. loop_run() does it first. */
-MUST_CHECK enum err loop_clear_leftovers(struct journal *journal,
-                                         const volatile sig_atomic_t *stop_asked, int *count);
+ * what killed runs left of folders. Gangs whose lease is current, of stages that are in the graph,
+ * are spared: loop_run() adopts them. Of cfg only journal, graph (NULL: none is spared), campaign,
+ * run_folder and stop_asked are looked at. *count: processes killed. A stop that was asked for ends
+ * a wait for a process that does not end with ERR_INTERRUPTED. loop_run() does all this first. */
+MUST_CHECK enum err loop_clear_leftovers(const struct loop_cfg *cfg, int *count);
 
 #endif

@@ -28,6 +28,7 @@ static enum err write_started(struct loop *loop, const struct gang *gang)
     struct attempt_record *record = mem_alloc(sizeof *record);
     record->pid = gang->process.pid;
     record->pid_started = gang->process.started_ticks;
+    record->first_step = gang->progress.step;
     process_place(record->host, sizeof record->host);
     snprintf(record->log, sizeof record->log, "%s", gang->log);
     snprintf(record->socket_folder, sizeof record->socket_folder, "%s", loop->socket_folder);

@@ -40,6 +40,8 @@ static void note_checkpoint(struct loop *loop, struct event *event)
                       gang->lease.name, saved->content);
         return;
     }
+    if (saved->step < gang->saved_step) /* said again: a later one counts already */
+        return;
     add_entry(loop, event, JOURNAL_CHECKPOINT)->checkpoint = (struct journal_checkpoint){
         .step = saved->step, .steps = gang->progress.steps, .content = saved->content};
 }
@@ -51,6 +53,8 @@ static void note_warning(struct loop *loop, struct event *event)
     if (event->message->sequence <= gang->warned)
         return;
     gang->warned = event->message->sequence;
+    if (adopt_has_told(loop, gang, event->message->warning->text))
+        return;
     add_entry(loop, event, JOURNAL_NOTE)->note = (struct journal_note){
         .kind = "warning", .stage = gang->lease.name, .text = event->message->warning->text};
 }
@@ -145,6 +149,7 @@ static void hear(struct loop *loop, struct event *event)
         gang_hear_rank(gang, message->rank_alive, clock_seconds());
         return;
     }
+    adopt_hear_first(loop, gang, message);
     hear_gang(gang, event);
     switch (message->body_case) {
     case GW__FROM_WORKER__BODY_HELLO:
@@ -191,6 +196,7 @@ static void believe(struct loop *loop, const struct event *event, const struct j
     switch (entry->verb) {
     case JOURNAL_CHECKPOINT:
         gang->made_progress = loop->has_checkpoint[gang->stage] = true;
+        gang->saved_step = entry->checkpoint.step;
         VIEW(loop, checkpoint, gang, entry->checkpoint.step);
         break;
     case JOURNAL_NOTE:

@@ -1,7 +1,7 @@
 /* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
  * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them), loop_shares.c
- * and loop_helpers.c (measuring that is shared) and loop_leftovers.c
- * (what a runner that died left) share. Nobody else includes it. */
+ * and loop_helpers.c (measuring that is shared), loop_leftovers.c (what a runner that died left)
+ * and loop_adopt.c (what of that goes on) share. Nobody else includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "scheduler/loop.h"
 #include "scheduler/protocol.h"
+#include "scheduler/rendezvous.h"
 #include "scheduler/shares.h"
 #include <signal.h>
 #include <time.h>
@@ -93,6 +94,40 @@ static inline struct attempt *attempt_running(struct loop *loop, struct attempt 
 /* Makes another folder and socket where something has removed them: a run takes days, and temporary
  * folders are cleaned. No gang runs. */
 MUST_CHECK enum err loop_renew_socket(struct loop *loop);
+/* In loop->socket_folder, which is locked. */
+MUST_CHECK enum err loop_open_wire(struct loop *loop);
+
+/* loop_leftovers.c */
+struct left_gangs { /* of a runner that died, which may go on under us */
+    struct rendezvous rendezvous;
+    int count;
+    int stages[PLAN_MAX_STAGES]; /* of the graph */
+    struct process processes[PLAN_MAX_STAGES];
+    struct attempt_record records[PLAN_MAX_STAGES];
+};
+/* As loop_clear_leftovers(); *left: what it has spared. */
+MUST_CHECK enum err leftovers_clear(const struct loop_cfg *cfg, struct left_gangs *left,
+                                    int *count);
+/* It ran on this machine, since its last start. */
+bool leftover_is_here(const struct attempt_record *record);
+/* In the environment of the gangs that met their runner there. */
+void leftover_mark(const char *socket_folder, char *mark, int room);
+
+/* loop_adopt.c */
+bool left_gangs_have(const struct left_gangs *left, uint64_t lease_epoch);
+/* Adds the attempt to those that are left if it is a gang's, its stage is asked for, its lease
+ * current, its process alive, and we know where to meet it. Changes nothing else. */
+MUST_CHECK enum err adopt_consider(const struct loop_cfg *cfg, const struct attempt_record *record,
+                                   struct left_gangs *left);
+/* Opens the socket where they look for it. After an error nothing is open, and they are to be
+ * killed. */
+MUST_CHECK enum err adopt_meet(struct loop *loop, const struct left_gangs *left);
+/* From now on they run, and have to say a word within the limit. */
+MUST_CHECK enum err adopt_all(struct loop *loop, const struct left_gangs *left);
+/* Before a word of rank 0 is heard: people are told of the first one of an adopted gang. */
+void adopt_hear_first(struct loop *loop, struct gang *gang, const Gw__FromWorker *message);
+/* The runner before has written this warning of the gang down. */
+bool adopt_has_told(struct loop *loop, const struct gang *gang, const char *warning);
 
 /* loop_attempt.c */
 /* Processes of the stage's attempt before live still, killed or not, or those of another gang where

@@ -1,4 +1,5 @@
-/* What runners of this run that died have left running, found by the journal and cleared away. */
+/* What runners of this run that died have left running, found by the journal and cleared away, but
+ * for what may be adopted. */
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/socket_folder.h"
@@ -26,11 +27,18 @@ static enum err collect(const struct attempt_record *record, void *own)
     return ERR_OK;
 }
 
+void leftover_mark(const char *socket_folder, char *mark, int room)
+{
+    char endpoint[JOURNAL_PATH + 16];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
+    launch_mark(endpoint, mark, room);
+}
+
 /* People see what a start waits for. */
-static void tell_waiting(const char *mark)
+static void tell_waiting(const char *mark, const struct process_sessions *spared)
 {
     char list[256];
-    int count = process_list_marked(mark, NULL, list, sizeof list);
+    int count = process_list_marked(mark, spared, list, sizeof list);
     if (count > 0)
         log_warn("waiting for the end of %d processes of an earlier runner: %s; killed, they end "
                  "when what they wait for (a disk?) answers",
@@ -39,20 +47,19 @@ static void tell_waiting(const char *mark)
 
 /* Until none is born and the last has gone: one that waits for its disk still holds the
  * checkpoints, and an attempt beside it would fail. *most: how many there were. */
-static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t *stop_asked,
-                          int *most)
+static enum err kill_gang(const char *socket_folder, const struct process_sessions *spared,
+                          const volatile sig_atomic_t *stop_asked, int *most)
 {
-    char mark[JOURNAL_PATH + 64], endpoint[JOURNAL_PATH + 16];
+    char mark[JOURNAL_PATH + 64];
     double told_s = clock_seconds() + TELL_AFTER_S - TELL_EVERY_S;
     *most = 0;
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
-    launch_mark(endpoint, mark, sizeof mark);
-    for (int now; (now = process_kill_marked(mark, NULL)) > 0;) {
+    leftover_mark(socket_folder, mark, sizeof mark);
+    for (int now; (now = process_kill_marked(mark, spared)) > 0;) {
         *most = now > *most ? now : *most; /* one that dies is counted again in the next round */
         if (stop_asked && *stop_asked > 0)
             return err_set(ERR_INTERRUPTED, "stopped while processes of an earlier runner end");
         if (clock_seconds() - told_s > TELL_EVERY_S) {
-            tell_waiting(mark);
+            tell_waiting(mark, spared);
             told_s = clock_seconds();
         }
         loop_nap();
@@ -61,20 +68,23 @@ static enum err kill_gang(const char *socket_folder, const volatile sig_atomic_t
 }
 
 /* By its boot: its name may have changed since, as a laptop's does with the network. */
-static bool is_this_machine(const char *host)
+bool leftover_is_here(const struct attempt_record *record)
 {
     char place[JOURNAL_PATH];
     process_place(place, sizeof place);
-    return strncmp(place, host, strcspn(place, " ") + 1) == 0;
+    return record->socket_folder[0] && strncmp(place, record->host, strcspn(place, " ") + 1) == 0;
 }
 
 /* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */
-static enum err clear_machine(const struct attempt_record *record,
+static enum err clear_machine(const struct attempt_record *record, const struct left_gangs *left,
                               const volatile sig_atomic_t *stop_asked, int *killed)
 {
     enum err err = ERR_OK;
     int count = 0;
-    if (!record->socket_folder[0] || !is_this_machine(record->host))
+    const struct process_sessions spared = {left->processes, left->count};
+    bool is_used =
+        left->count > 0 && strcmp(record->socket_folder, left->rendezvous.socket_folder) == 0;
+    if (!leftover_is_here(record))
         return ERR_OK;
     if (socket_folder_check(record->socket_folder) != ERR_OK) {
         log_warn("stage %s: the journal names a folder that no runner made: %s", record->name,
@@ -87,9 +97,9 @@ static enum err clear_machine(const struct attempt_record *record,
                  record->name);
         return ERR_OK;
     }
-    TRY(kill_gang(record->socket_folder, stop_asked, &count));
+    TRY(kill_gang(record->socket_folder, &spared, stop_asked, &count));
     *killed += count;
-    if (socket_folder_remove(record->socket_folder) != ERR_OK)
+    if (!is_used && socket_folder_remove(record->socket_folder) != ERR_OK)
         log_warn("the socket of a runner that died is left behind: %s", err_text());
 out:
     if (lock >= 0)
@@ -149,26 +159,65 @@ static bool is_cleared(const struct leftovers *list, int at)
     return false;
 }
 
-enum err loop_clear_leftovers(struct journal *journal, const volatile sig_atomic_t *stop_asked,
-                              int *count)
+/* An attempt may be unended and its stage's newest. */
+static bool is_listed_before(const struct leftovers *list, int at)
+{
+    for (int i = 0; i < at; i++)
+        if (list->records[i].lease_epoch == list->records[at].lease_epoch)
+            return true;
+    return false;
+}
+
+static enum err consider_all(const struct loop_cfg *cfg, const struct leftovers *list,
+                             struct left_gangs *left)
 {
     enum err err = ERR_OK;
-    struct leftovers list = {0};
-    int killed = 0;
-    TRY(list_leftovers(journal, &list));
-    for (int i = 0; i < list.count; i++) {
-        if (!is_cleared(&list, i))
-            TRY(clear_machine(&list.records[i], stop_asked, &killed));
-        err = clear(journal, &list.records[i]);
+    for (int i = 0; cfg->graph && i < list->count; i++)
+        if (!is_listed_before(list, i))
+            TRY(adopt_consider(cfg, &list->records[i], left));
+out:
+    return err;
+}
+
+static enum err clear_all(const struct loop_cfg *cfg, const struct leftovers *list,
+                          const struct left_gangs *left, int *killed)
+{
+    enum err err = ERR_OK;
+    for (int i = 0; i < list->count; i++) {
+        if (!is_cleared(list, i))
+            TRY(clear_machine(&list->records[i], left, cfg->stop_asked, killed));
+        if (left_gangs_have(left, list->records[i].lease_epoch))
+            continue;
+        err = clear(cfg->journal, &list->records[i]);
         if (err == ERR_PEER) /* a newer lease speaks for the stage already */
             err = ERR_OK;
         TRY(err);
     }
-    if (killed > 0)
-        log_warn("an earlier runner of this run died; %d processes it left were ended", killed);
-    *count = killed;
+out:
+    return err;
+}
+
+enum err leftovers_clear(const struct loop_cfg *cfg, struct left_gangs *left, int *count)
+{
+    enum err err = ERR_OK;
+    struct leftovers list = {0};
+    *left = (struct left_gangs){.count = 0};
+    *count = 0;
+    TRY(list_leftovers(cfg->journal, &list));
+    TRY(consider_all(cfg, &list, left));
+    TRY(clear_all(cfg, &list, left, count));
+    if (*count > 0)
+        log_warn("an earlier runner of this run died; %d processes it left were ended", *count);
     (void)sweep_leftovers();
 out:
     mem_free(list.records);
+    return err;
+}
+
+enum err loop_clear_leftovers(const struct loop_cfg *cfg, int *count)
+{
+    struct left_gangs *left = mem_alloc(sizeof *left);
+    enum err err = leftovers_clear(cfg, left, count);
+    mem_free(left);
     return err;
 }

@@ -30,6 +30,12 @@ static void told_started(void *own, const struct gang *gang, bool is_resume, uin
         set->on_start(set, gang);
 }
 
+static void told_adopted(void *own, const struct gang *gang)
+{
+    text_add(&((struct stage_set *)own)->told, "adopted %s %d\n", gang->lease.name,
+             gang->lease.attempt);
+}
+
 static void told_progress(void *own, const struct gang *gang)
 {
     struct stage_set *set = own;
@@ -199,6 +205,7 @@ void set_make(struct stage_set *set, const char *folder)
     text_init(&set->told);
     set->view = (struct loop_view){.own = set,
                                    .started = told_started,
+                                   .adopted = told_adopted,
                                    .progress = told_progress,
                                    .warning = told_warning,
                                    .done = told_done,

@@ -63,21 +63,6 @@ static void a_runner_killed_at_any_point_is_continued_by_the_same_command(void *
     }
 }
 
-static void a_killed_runner_takes_its_gang_with_it(void **state)
-{
-    struct stage_set *set = *state;
-    setenv("FAKE_STEP_MS", "50", 1);
-    pid_t runner = set_fork(set);
-    for (double end = clock_seconds() + 20; set_count_steps(set, "teacher", 6) == 0; nap())
-        assert_true(clock_seconds() < end);
-    kill(runner, SIGKILL);
-    wait_for(runner);
-    setenv("FAKE_STEP_MS", "2", 1);
-    expect_run(set, ERR_OK);
-    expect_in(text_get(&set->told), "resume teacher 5\n");
-    set_expect_done(set);
-}
-
 static void a_gang_ends_by_itself_when_its_runner_is_frozen(void **state)
 {
     struct stage_set *set = *state;
@@ -290,9 +275,9 @@ static void clearing_a_copy_of_a_live_run_leaves_the_run_alone(void **state)
     assert_int_equal(system(words), 0);
     kill(runner, SIGCONT);
     struct journal *journal = open_journal(copy);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed), ERR_OK);
     assert_int_equal(killed, 0);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed),
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed),
                      ERR_OK); /* its leases are ended */
     journal_close(&journal);
     assert_int_equal(wait_for(runner), 0);
@@ -343,7 +328,7 @@ static void each_process_that_was_left_is_counted_once(void **state)
     pid_t left[LEFT];
     int killed = 0;
     struct journal *journal = leave_run(*state, setting, left, LEFT);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed), ERR_OK);
     for (int i = 0; i < LEFT; i++)
         assert_int_equal(WTERMSIG(wait_for(left[i])), SIGKILL);
     journal_close(&journal);
@@ -361,7 +346,7 @@ static void another_run_that_sweeps_is_not_taken_for_the_runner(void **state)
     *strrchr(folder, '/') = '\0';
     int sweeper = socket_folder_share(folder);
     assert_true(sweeper >= 0);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed), ERR_OK);
     close(sweeper);
     kill(left, SIGTERM); /* where nobody has */
     assert_int_equal(WTERMSIG(wait_for(left)), SIGKILL);
@@ -387,7 +372,7 @@ static void a_machine_that_has_another_name_now_is_cleared_too(void **state)
     const struct lease lease = {.key = newest.key, .epoch = newest.lease_epoch};
     snprintf(strchr(newest.host, ' '), 16, " elsewhere");
     assert_int_equal(journal_started(journal, &lease, &newest), ERR_OK);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed), ERR_OK);
     kill(left, SIGTERM); /* where nobody has */
     assert_int_equal(WTERMSIG(wait_for(left)), SIGKILL);
     journal_close(&journal);
@@ -399,7 +384,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_runner_killed_at_any_point_is_continued_by_the_same_command),
-        TEST(a_killed_runner_takes_its_gang_with_it),
         TEST(a_gang_ends_by_itself_when_its_runner_is_frozen),
         TEST(a_killed_runner_leaves_its_budget_to_the_next),
         TEST(a_start_waits_for_the_last_process_of_the_runner_before),

@@ -70,7 +70,7 @@ static void clear(const char *scratch, const char *folder)
     snprintf(record.socket_folder, sizeof record.socket_folder, "%s", folder);
     assert_int_equal(journal_lease(journal, &key, "kernel", "", LEASE_AFRESH, &lease), ERR_OK);
     assert_int_equal(journal_started(journal, &lease, &record), ERR_OK);
-    assert_int_equal(loop_clear_leftovers(journal, NULL, &killed), ERR_OK);
+    assert_int_equal(loop_clear_leftovers(&(struct loop_cfg){.journal = journal}, &killed), ERR_OK);
     assert_int_equal(killed, 0);
     journal_close(&journal);
 }
