@@ -60,10 +60,29 @@ static void the_gang_that_spoke_last_is_shown_with_its_own_pace(void **unused)
     fclose(file);
 }
 
+static void a_gang_that_was_found_is_told_of_with_its_attempt_and_step(void **unused)
+{
+    (void)unused;
+    char line[256] = "";
+    FILE *file = tmpfile();
+    struct progress_cfg cfg = {.out = file, .graph = &graph, .run_folder = "run"};
+    struct gang found = {.lease = {.name = "kernel", .attempt = 2}, .progress = {.step = 120}};
+    struct progress *progress = progress_create(&cfg);
+    const struct loop_view *view = progress_view(progress);
+    view->adopted(view->own, &found);
+    progress_destroy(&progress);
+    rewind(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_string_equal(line,
+                        "found the gang of kernel that was left running (attempt 2, step 120)\n");
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gang_that_spoke_last_is_shown_with_its_own_pace),
+        cmocka_unit_test(a_gang_that_was_found_is_told_of_with_its_attempt_and_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
