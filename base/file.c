@@ -2,14 +2,18 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PART ".part-" /* then process and serial number: a name beside, until the file is whole */
 
 /* ERR_IO, or ERR_FULL when the disk is, with the sentence for errno. */
 static enum err failed(const char *verb, const char *path)
@@ -170,7 +174,7 @@ static enum err begin_update(const char *path, mode_t mode, struct file_update *
     static atomic_uint serial; /* two threads may write files of the same name */
     char beside[4096];
     struct file_update *update = NULL;
-    int length = snprintf(beside, sizeof beside, "%s.part-%ld-%u", path, (long)getpid(),
+    int length = snprintf(beside, sizeof beside, "%s" PART "%ld-%u", path, (long)getpid(),
                           atomic_fetch_add(&serial, 1));
     if (length >= (int)sizeof beside)
         TRY(err_set(ERR_IO, "a path of %d characters is too long", length));
@@ -271,6 +275,31 @@ enum err file_write(const char *path, const void *bytes, size_t size_bytes)
 enum err file_write_private(const char *path, const void *bytes, size_t size_bytes)
 {
     return write_whole(path, 0600, bytes, size_bytes);
+}
+
+/* As begin_update() makes them, and their process has gone. */
+static bool is_abandoned(const char *name)
+{
+    const char *at = strstr(name, PART);
+    long process = 0;
+    unsigned serial = 0;
+    int size = 0;
+    for (const char *next; at && (next = strstr(at + 1, PART));)
+        at = next;
+    if (!at || sscanf(at + strlen(PART), "%ld-%u%n", &process, &serial, &size) != 2)
+        return false;
+    return at[strlen(PART) + (size_t)size] == '\0' && process > 0 && kill((pid_t)process, 0) != 0 &&
+           errno == ESRCH;
+}
+
+void file_remove_parts(const char *folder)
+{
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        if (is_abandoned(entry->d_name))
+            unlinkat(dirfd(list), entry->d_name, 0);
+    if (list)
+        closedir(list);
 }
 
 void file_open_standard(void)

@@ -45,6 +45,11 @@ MUST_CHECK enum err file_append(struct file_update *update, const void *bytes, s
 MUST_CHECK enum err file_commit(struct file_update **update, enum file_existing existing);
 void file_abort(struct file_update **update); /* accepts NULL */
 
+/* Removes what writers that were killed left beside the files of this folder; those of processes
+ * that live on this machine stay, and nobody on another one writes there meanwhile. A missing
+ * folder is fine. */
+void file_remove_parts(const char *folder);
+
 /* Opens /dev/null where a parent closed standard input, output or error: the next file would get
  * the number, and what is printed would be written into it. main() calls it before anything else.
  */

@@ -124,7 +124,15 @@ static void tell_started(struct loop *loop, struct gang *gang)
     stage_record_fini(&record);
 }
 
-/* Gangs share the socket and Open MPI's folder: neither is touched under one that runs. */
+static void remove_parts(const struct loop *loop, const char *name)
+{
+    char *folder = file_join(loop->cfg->run_folder, name);
+    file_remove_parts(folder);
+    mem_free(folder);
+}
+
+/* Gangs share the socket and Open MPI's folder, and write results and metrics: none of them is
+ * touched under one that runs. */
 static enum err make_room(struct loop *loop)
 {
     enum err err = ERR_OK;
@@ -134,6 +142,8 @@ static enum err make_room(struct loop *loop)
     TRY(loop_renew_socket(loop));
     if (loop->mpi_lock >= 0)
         mpi_folder_clear(loop->mpi_folder);
+    remove_parts(loop, "results");
+    remove_parts(loop, "metrics");
 out:
     return err;
 }

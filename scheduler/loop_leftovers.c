@@ -1,5 +1,6 @@
 /* What runners of this run that died have left running, found by the journal and cleared away, but
  * for what may be adopted. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/socket_folder.h"
@@ -209,6 +210,8 @@ enum err leftovers_clear(const struct loop_cfg *cfg, struct left_gangs *left, in
     if (*count > 0)
         log_warn("an earlier runner of this run died; %d processes it left were ended", *count);
     (void)sweep_leftovers();
+    if (cfg->run_folder)
+        file_remove_parts(cfg->run_folder); /* the runner's, and host stages' */
 out:
     mem_free(list.records);
     return err;

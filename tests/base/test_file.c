@@ -1,6 +1,7 @@
 #include "base/fault.h"
 #include "tests/scratch.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -279,6 +280,34 @@ static void a_link_laid_where_a_file_will_be_is_not_written_through(void **state
     mem_free(victim);
 }
 
+static void what_killed_writers_left_is_removed_and_nothing_else(void **state)
+{
+    static const char *const kept[] = {"file", "file.part-", "file.part-x-1", "file.part-1-2.json"};
+    char name[64], *path = file_join(*state, "file");
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("GLOWWORM_FAULT", "file.sync:1:kill", 1);
+        fault_reset();
+        _exit(file_write(path, "half", 4) == ERR_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(entries_in(*state), 1);
+    snprintf(name, sizeof name, "file.part-%ld-7", (long)getpid()); /* its writer lives */
+    for (int i = 0; i < 5; i++) {
+        char *other = file_join(*state, i < 4 ? kept[i] : name);
+        close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        mem_free(other);
+    }
+    assert_int_equal(entries_in(*state), 6);
+    file_remove_parts(*state);
+    assert_int_equal(entries_in(*state), 5);
+    assert_true(file_exists(path));
+    file_remove_parts("/no/such/folder");
+    mem_free(path);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -292,6 +321,7 @@ int main(void)
         T(only_regular_files_are_opened_where_anything_may_lie),
         T(a_failed_write_leaves_the_old_file),
         T(a_writer_killed_in_the_middle_leaves_the_old_file),
+        T(what_killed_writers_left_is_removed_and_nothing_else),
         T(writing_into_a_missing_folder_says_where),
         T(folders_are_made_and_removed_whole),
         T(a_private_folder_is_its_owner_s_alone_and_its_parents_are_not),

@@ -171,6 +171,24 @@ static void a_killed_runner_leaves_its_budget_to_the_next(void **state)
     set_expect_done(set);
 }
 
+static void what_killed_processes_were_writing_is_removed(void **state)
+{
+    static const char *const names[] = {"report.html.part-999999999-1",
+                                        "results/kernel.json.part-999999999-1",
+                                        "metrics/kernel.jsonl.part-999999999-1"};
+    struct stage_set *set = *state;
+    char path[3][256];
+    snprintf(path[2], sizeof path[2], "%s/metrics", set->folder);
+    assert_int_equal(file_make_folders(path[2]), ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%s", set->folder, names[i]);
+        assert_int_equal(file_write(path[i], "half", 4), ERR_OK);
+    }
+    expect_run(set, ERR_OK);
+    for (int i = 0; i < 3; i++)
+        assert_false(file_exists(path[i]));
+}
+
 static void die(void *own, const struct gang *gang, enum err error, const char *text,
                 const char *tail, double retry_s)
 {
@@ -385,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_runner_killed_at_any_point_is_continued_by_the_same_command),
         TEST(a_gang_ends_by_itself_when_its_runner_is_frozen),
+        TEST(what_killed_processes_were_writing_is_removed),
         TEST(a_killed_runner_leaves_its_budget_to_the_next),
         TEST(a_start_waits_for_the_last_process_of_the_runner_before),
         TEST(a_pause_before_a_retry_outlives_its_runner),
