@@ -79,6 +79,26 @@ static int min_of_3(int a, int b, int c)
     return least < c ? least : c;
 }
 
+/* A terminal would obey it: beside what is no character, a carriage return and U+0085. */
+static bool is_obeyed(const char *bytes, size_t size)
+{
+    return size == 0 || bytes[0] == '\r' || (size == 2 && memcmp(bytes, "\xc2\x85", 2) == 0);
+}
+
+void text_add_safe(struct text *text, const char *bytes, size_t size_bytes)
+{
+    for (size_t at = 0; at < size_bytes;) {
+        size_t size = text_character_size(bytes + at, size_bytes - at);
+        if (bytes[at] == '\t')
+            text_add_bytes(text, " ", 1);
+        else if (is_obeyed(bytes + at, size))
+            text_add_bytes(text, "?", 1);
+        else
+            text_add_bytes(text, bytes + at, size);
+        at += size > 0 ? size : 1;
+    }
+}
+
 /* Levenshtein's distance, one row of the table at a time. */
 int text_distance(const char *left, const char *right)
 {

@@ -24,6 +24,10 @@ const char *text_get(const struct text *text); /* "" when empty; borrowed */
  * control character other than tab and line ends. */
 size_t text_character_size(const char *bytes, size_t left);
 
+/* Text from elsewhere, fit for a terminal: what is no UTF-8, or a control character (of C1 too),
+ * becomes '?', a tab a space; line ends stay. */
+void text_add_safe(struct text *text, const char *bytes, size_t size_bytes);
+
 /* Distance of two words in single-character edits, for "did you mean". */
 int text_distance(const char *left, const char *right);
 

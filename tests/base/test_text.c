@@ -53,6 +53,17 @@ static void a_real_is_written_with_the_fewest_digits_that_read_back(void **state
     }
 }
 
+static void text_from_elsewhere_tells_a_terminal_nothing(void **state)
+{
+    (void)state;
+    static const char raw[] = "a\033[2J\tb\r\n\x7f\xc2\x9b\xc2\x85\xff\xc3\xa9\0c";
+    struct text text;
+    text_init(&text);
+    text_add_safe(&text, raw, sizeof raw - 1);
+    assert_string_equal(text_get(&text), "a?[2J b?\n?????\xc3\xa9?c");
+    text_fini(&text);
+}
+
 static void distance_counts_single_edits(void **state)
 {
     (void)state;
@@ -99,6 +110,7 @@ int main(void)
         cmocka_unit_test(pieces_are_appended),
         cmocka_unit_test(a_text_grows_far_beyond_its_first_room),
         cmocka_unit_test(a_real_is_written_with_the_fewest_digits_that_read_back),
+        cmocka_unit_test(text_from_elsewhere_tells_a_terminal_nothing),
         cmocka_unit_test(distance_counts_single_edits),
         cmocka_unit_test(whole_numbers_are_read_within_their_range),
         cmocka_unit_test(fractions_are_read_within_their_range),
