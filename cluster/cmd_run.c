@@ -5,11 +5,15 @@
 #include "base/mem.h"
 #include "cluster/campaign_run.h"
 #include "cluster/command.h"
+#include "cluster/estimate.h"
 #include "cluster/interrupt.h"
+#include "cluster/next_command.h"
 #include "cluster/progress.h"
 #include "cluster/run_memory.h"
 #include "cluster/run_table.h"
+#include "cluster/status/status_writer.h"
 #include "cluster/verdict.h"
+#include "cluster/view_tee.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,10 +86,19 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
     text_fini(&hints);
 }
 
-static enum err run_stages(struct campaign_run *run, struct journal *journal,
-                           const struct survey *survey, const struct machine_memory *machine)
+/* A run under way: what its steps share. All borrowed. */
+struct running {
+    struct campaign_run *run;
+    struct journal *journal;
+    const struct machine_memory *machine;
+    struct status_writer *status;
+};
+
+static enum err run_stages(const struct running *running, const struct survey *survey)
 {
     enum err err = ERR_OK;
+    struct campaign_run *run = running->run;
+    struct view_tee tee;
     struct programs programs;
     size_t stage_bytes[PLAN_MAX_STAGES];
     struct progress *progress = NULL;
@@ -100,8 +113,9 @@ static enum err run_stages(struct campaign_run *run, struct journal *journal,
     TRY(find_programs(&programs));
     progress_look(&looks);
     progress = progress_create(&looks);
+    view_tee_init(&tee, progress_view(progress), status_writer_view(running->status));
     struct loop_cfg cfg = {
-        .journal = journal,
+        .journal = running->journal,
         .graph = &run->graph,
         .survey = survey,
         .campaign = &run->campaign,
@@ -113,11 +127,11 @@ static enum err run_stages(struct campaign_run *run, struct journal *journal,
                    .ranks = run->campaign.resources.ranks,
                    .run_folder = run->folder},
         .limits = limits,
-        .capacity = {.memory_bytes = machine->total_bytes, .stage_bytes = stage_bytes},
+        .capacity = {.memory_bytes = running->machine->total_bytes, .stage_bytes = stage_bytes},
         .check = campaign_run_check,
         .check_own = run,
         .stop_asked = interrupt_count(),
-        .view = progress_view(progress)};
+        .view = &tee.view};
     TRY(loop_run(&cfg));
 out:
     progress_destroy(&progress);
@@ -150,35 +164,75 @@ out:
     return err;
 }
 
-/* With the journal held. */
-static enum err run_locked(struct campaign_run *run, struct journal *journal)
+static enum err run_surveyed(struct running *running, struct survey *survey)
 {
     enum err err = ERR_OK;
-    int leftovers = 0;
-    struct machine_memory machine;
-    struct run_memory memory;
-    struct survey *survey = mem_alloc(sizeof *survey);
-    const struct loop_cfg run_before = {.journal = journal,
-                                        .graph = &run->graph,
-                                        .campaign = &run->campaign,
-                                        .run_folder = run->folder,
-                                        .stop_asked = interrupt_count()};
-    TRY(loop_clear_leftovers(&run_before, &leftovers));
-    TRY(campaign_run_survey(run, journal, survey));
-    TRY(run_memory_survey(run, survey, &machine, &memory));
-    TRY(campaign_run_name_checkpoints(run, survey));
-    TRY(write_resolved(run));
+    struct campaign_run *run = running->run;
+    struct run_estimate *estimate = mem_alloc(sizeof *estimate);
+    bool is_known = estimate_run(run, survey, estimate) == ERR_OK;
+    status_writer_begin(running->status, survey, is_known ? estimate : NULL);
     say_what_runs(run, survey);
     if (survey->to_do == 0) {
         fprintf(stderr, "the campaign is finished: nothing to do\n");
         goto out;
     }
-    TRY(write_current(run, journal));
-    TRY(run_stages(run, journal, survey, &machine));
+    TRY(write_current(run, running->journal));
+    TRY(run_stages(running, survey));
+out:
+    mem_free(estimate);
+    return err;
+}
+
+static enum err run_looked_at(struct running *running)
+{
+    enum err err = ERR_OK;
+    int leftovers = 0;
+    struct campaign_run *run = running->run;
+    struct machine_memory machine;
+    struct run_memory memory;
+    struct survey *survey = mem_alloc(sizeof *survey);
+    running->machine = &machine;
+    const struct loop_cfg run_before = {.journal = running->journal,
+                                        .graph = &run->graph,
+                                        .campaign = &run->campaign,
+                                        .run_folder = run->folder,
+                                        .stop_asked = interrupt_count()};
+    TRY(loop_clear_leftovers(&run_before, &leftovers));
+    TRY(campaign_run_survey(run, running->journal, survey));
+    TRY(run_memory_survey(run, survey, &machine, &memory));
+    TRY(campaign_run_name_checkpoints(run, survey));
+    TRY(write_resolved(run));
+    TRY(run_surveyed(running, survey));
 out:
     survey_fini(survey);
     mem_free(survey);
     return err;
+}
+
+/* With the journal held: who looks at the folder from elsewhere is told of the run. */
+static enum err run_locked(struct campaign_run *run, struct journal *journal, const char *command)
+{
+    struct status_writer_cfg cfg = {.run_folder = run->folder,
+                                    .campaign = run->campaign.name,
+                                    .command = command,
+                                    .graph = &run->graph,
+                                    .stop = interrupt_first};
+    struct running running = {.run = run, .journal = journal, .status = status_writer_create(&cfg)};
+    enum err err = run_looked_at(&running);
+    status_writer_end(running.status, err);
+    status_writer_destroy(&running.status);
+    return err;
+}
+
+/* As it was typed, for a shell. */
+static void add_command(int argc, char **argv, struct text *command)
+{
+    text_add(command, "glowworm run");
+    for (int i = 1; i < argc; i++) {
+        char *word = next_command_word(argv[i]);
+        text_add(command, " %s", word);
+        mem_free(word);
+    }
 }
 
 enum err cmd_run(int argc, char **argv)
@@ -187,6 +241,9 @@ enum err cmd_run(int argc, char **argv)
     struct campaign_options *options = mem_alloc(sizeof *options);
     struct campaign_run *run = NULL;
     struct journal *journal = NULL;
+    struct text command;
+    text_init(&command);
+    add_command(argc, argv, &command); /* before the options are taken apart */
     TRY(campaign_options_read(argc, argv, options));
     TRY(campaign_run_open(options, &run));
     if (strcmp(run->campaign.resources.launcher, "local") != 0)
@@ -197,11 +254,12 @@ enum err cmd_run(int argc, char **argv)
     if (err == ERR_AGAIN)
         err_prefix(err, "%s is being run already", run->folder);
     TRY(err);
-    TRY(run_locked(run, journal));
+    TRY(run_locked(run, journal, text_get(&command)));
     TRY(print_results(run, options));
 out:
     journal_close(&journal);
     campaign_run_close(&run);
+    text_fini(&command);
     mem_free(options);
     return err;
 }

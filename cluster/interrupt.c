@@ -5,6 +5,8 @@
 static volatile sig_atomic_t count;
 static volatile sig_atomic_t first;
 
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
 static void handle(int signal)
 {
     if (count == 0)
@@ -15,7 +17,6 @@ static void handle(int signal)
 
 void interrupt_watch(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (int i = 0; i < 3; i++) {
         struct sigaction old, action = {.sa_handler = handle};
         sigemptyset(&action.sa_mask);
@@ -23,6 +24,18 @@ void interrupt_watch(void)
             sigaction(signals[i], &action, NULL); /* no SA_RESTART: waiting calls end */
     }
     signal(SIGPIPE, SIG_IGN);
+}
+
+void interrupt_first(void)
+{
+    sigset_t all, before;
+    sigemptyset(&all);
+    for (int i = 0; i < 3; i++)
+        sigaddset(&all, signals[i]);
+    sigprocmask(SIG_BLOCK, &all, &before); /* nobody counts meanwhile */
+    if (count == 0)
+        handle(SIGINT);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 const volatile sig_atomic_t *interrupt_count(void)

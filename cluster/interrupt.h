@@ -9,6 +9,8 @@
  * program started (nohup) stays ignored. Whoever reads our words may go away (Ctrl-C ends "| tee"
  * too): a broken pipe no longer ends the process, writing to it fails. */
 void interrupt_watch(void);
+/* As if the first had come, from elsewhere than a signal (a stop file); nothing where one has. */
+void interrupt_first(void);
 /* How many came; the address is good for ever. */
 const volatile sig_atomic_t *interrupt_count(void);
 /* The first that came, 0: none. */

@@ -316,6 +316,12 @@ int process_count_marked(const char *mark)
     return signal_all(&(struct search){.mark = mark}, 0);
 }
 
+uint64_t process_started_ticks(int64_t pid)
+{
+    struct proc_stat stat;
+    return read_stat(pid, &stat) && stat.state != 'Z' ? stat.started_ticks : 0;
+}
+
 void process_place(char *place, int room)
 {
     char *boot = NULL, host[128] = "";

@@ -61,6 +61,10 @@ int process_count_marked(const char *mark);
 int process_list_marked(const char *mark, const struct process_sessions *spared, char *text,
                         int room);
 
+/* When a living process was started, in ticks since boot: with its number that is a name for it.
+ * 0: there is none of this number. */
+uint64_t process_started_ticks(int64_t pid);
+
 /* This machine since its last start: "<boot id> <host name>". */
 void process_place(char *place, int room);
 

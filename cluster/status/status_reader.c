@@ -1,0 +1,104 @@
+#include "cluster/status/status_reader.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cluster/status/status_journal.h"
+#include "scheduler/process.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_BYTES ((size_t)4 << 20)
+#define GONE_S    5.0 /* a fresh one is believed: its runner may be seen by another name */
+
+/* No link: the folder may be anybody's, and what it points at is not ours to show. */
+static enum err open_plain(const char *path, int *file)
+{
+    struct stat status;
+    int opened = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return err_set(ERR_NOT_FOUND, "there is no file %s", path);
+    if (opened < 0)
+        return errno == ELOOP ? err_set(ERR_DATA, "%s is a link: a runner writes a file", path)
+                              : err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (fstat(opened, &status) == 0 && S_ISREG(status.st_mode)) {
+        *file = opened;
+        return ERR_OK;
+    }
+    close(opened);
+    return err_set(ERR_DATA, "%s is no regular file", path);
+}
+
+static enum err parse(const char *path, const char *bytes, size_t size, struct run_status *status)
+{
+    enum err err = ERR_OK;
+    json_error_t error;
+    json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
+    if (!json)
+        TRY(err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text));
+    err = run_status_parse(json, status);
+    TRY(err == ERR_OK ? err : err_prefix(err, "%s", path));
+out:
+    json_decref(json);
+    return err;
+}
+
+/* On this machine the runner itself can be looked for. */
+static enum runner_state judge(const struct run_status *status, double age_s)
+{
+    char place[192];
+    process_place(place, sizeof place);
+    if (run_state_is_end(status->state))
+        return RUNNER_ENDED;
+    const char *theirs = strrchr(status->place, ' '), *ours = strrchr(place, ' ');
+    bool is_here = strcmp(status->place, place) == 0;
+    bool is_restarted = !is_here && theirs && ours && strcmp(theirs, ours) == 0;
+    bool is_gone = is_here && (int64_t)process_started_ticks(status->pid) != status->started_ticks;
+    if ((is_gone && fabs(age_s) > GONE_S) || (is_restarted && fabs(age_s) > STATUS_STALE_S))
+        return RUNNER_GONE;
+    return fabs(age_s) > STATUS_STALE_S ? RUNNER_SILENT : RUNNER_THERE;
+}
+
+enum err status_read_published(const char *run_folder, struct found_status *found)
+{
+    enum err err = ERR_OK;
+    char *path = file_join(run_folder, "published/status.json"), *bytes = NULL;
+    size_t size = 0;
+    int file = -1;
+    TRY(open_plain(path, &file));
+    TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
+    TRY(parse(path, bytes, size, &found->status));
+    found->is_from_journal = false;
+    found->age_s = (double)(clock_wall_ms() - found->status.written_ms) / 1000.0;
+    found->runner = judge(&found->status, found->age_s);
+out:
+    if (file >= 0)
+        close(file);
+    mem_free(bytes);
+    mem_free(path);
+    return err;
+}
+
+enum err status_read(const char *run_folder, struct found_status *found)
+{
+    enum err err = status_read_published(run_folder, found);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    found->is_from_journal = true;
+    found->age_s = NAN;
+    found->runner = RUNNER_UNKNOWN;
+    return status_from_journal(run_folder, &found->status);
+}
+
+const char *runner_state_name(enum runner_state state)
+{
+    static const char *const names[] = {[RUNNER_THERE] = "there",
+                                        [RUNNER_SILENT] = "silent",
+                                        [RUNNER_GONE] = "gone",
+                                        [RUNNER_ENDED] = "ended",
+                                        [RUNNER_UNKNOWN] = "unknown"};
+    return names[state];
+}
