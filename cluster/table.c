@@ -68,6 +68,8 @@ static void write_row(const struct table *table, const struct frame *frame, int 
         bool is_alone = frame->is_split && c == table->apart;
         bool ends_line = c == last || is_alone || (frame->is_split && c + 1 == table->apart);
         int width = frame->widths[c];
+        if (is_alone && c > 0 && !cell[0])
+            continue;
         if (is_alone && c > 0)
             text_add(out, "%*s", INDENT, "");
         if (table->columns[c].align == TABLE_RIGHT && !is_alone)

@@ -1,0 +1,365 @@
+#!/usr/bin/python3
+"""Looking at runs and stopping them, as a person does who sees only their folders: glowworm status, logs, cancel and
+top. usage: operations.py BUILD_FOLDER"""
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+from road import make_scene, run, use_build
+
+GLOWWORM = ""
+FAILED, USAGE, DATA_ERROR, NOT_THERE, STOPPED = 1, 2, 65, 69, 130
+LONG = ("--set", "teacher.epochs=1000")
+STAGES = ["teacher", "kernel", "depth-1", "depth-2", "width-1", "width-2", "evaluate", "search", "compile-small",
+          "compile-best", "report"]
+
+
+def status(folder):
+    """The run's, as --json gives it."""
+    return json.loads(run(GLOWWORM, "status", folder, "--json").stdout)["runs"][0]
+
+
+def stage_of(found, name):
+    return next(stage for stage in found["stages"] if stage["name"] == name)
+
+
+def until(condition, what, program=None):
+    """Waits for it, as long as the program runs."""
+    for _ in range(6000):
+        found = condition()
+        if found:
+            return found
+        if program and program.poll() is not None:
+            raise AssertionError(f"ended before {what}:\n{program.stdout.read()}")
+        time.sleep(0.05)
+    raise AssertionError(f"never came: {what}")
+
+
+def start(campaign, folder, *options):
+    return subprocess.Popen([GLOWWORM, "run", campaign, "--run-folder", folder, *options], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def workers_of(pid):
+    """Ranks under the process, children of its children."""
+    children, names = {}, {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                fields = file.read()
+        except OSError:
+            continue
+        names[int(entry)] = fields[fields.index("(") + 1:fields.rindex(")")]
+        children.setdefault(int(fields[fields.rindex(")") + 2:].split()[1]), []).append(int(entry))
+    found, waiting = [], [pid]
+    while waiting:
+        at = waiting.pop()
+        waiting += children.get(at, [])
+        if names.get(at, "").startswith("glowworm-worker"[:15]):
+            found.append(at)
+    return found
+
+
+class Scene(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.work = tempfile.mkdtemp(prefix="glowworm-operations-")
+        cls.campaign = make_scene(GLOWWORM, cls.work, 900, 100, holdout=100, teacher_epochs=6, every="0.2")
+        cls.finished = os.path.join(cls.work, "finished")
+        run(GLOWWORM, "run", cls.campaign, "--run-folder", cls.finished)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.work)
+
+
+class Operations(Scene):
+    def copy(self):
+        folder = tempfile.mkdtemp(prefix="copy-", dir=self.work)
+        return shutil.copytree(self.finished, os.path.join(folder, "run"))
+
+    def begin(self, name, stage, *options):
+        """A run that has come to this stage's steps."""
+        folder = os.path.join(self.work, name)
+        program = start(self.campaign, folder, *options)
+        until(lambda: os.path.exists(os.path.join(folder, "published", "status.json")), "a status", program)
+        until(lambda: stage_of(status(folder), stage)["state"] == "running", stage, program)
+        return folder, program
+
+    def test_a_finished_run_is_shown_as_done_with_what_its_stages_took(self):
+        found = status(self.finished)
+        self.assertEqual((found["state"], found["runner"], found["error"]), ("done", "ended", ""))
+        self.assertEqual([stage["name"] for stage in found["stages"]], STAGES)
+        for stage in found["stages"]:
+            self.assertEqual((stage["state"], stage["attempts"]), ("done", 1))
+            self.assertGreater(stage["seconds"], 0)
+            self.assertTrue(os.path.isfile(os.path.join(self.finished, stage["log"])), stage)
+        self.assertIn("glowworm run", found["command"])
+        table = run(GLOWWORM, "status", self.finished)
+        self.assertRegex(table.stdout, r"road in .*: done, 11 of 11 stages done\n")
+        self.assertRegex(table.stdout, r"(?m)^width-2 +done .*took ")
+        self.assertEqual(table.stderr, "", "next commands are for terminals")
+        again = run(GLOWWORM, "run", self.campaign, "--run-folder", self.finished)
+        self.assertIn("nothing to do", again.stderr)
+        self.assertEqual({stage["state"] for stage in status(self.finished)["stages"]}, {"done"})
+
+    def test_a_run_under_way_says_what_runs_and_what_waits_for_what(self):
+        folder, program = self.begin("running", "teacher", *LONG)
+        found = until(lambda: (lambda it: it if stage_of(it, "teacher")["step"] > 4 else None)(status(folder)),
+                      "steps", program)
+        self.assertEqual((found["state"], found["runner"], found["pid"]), ("running", "there", program.pid))
+        teacher, kernel = stage_of(found, "teacher"), stage_of(found, "kernel")
+        self.assertGreater(teacher["steps"], 10)
+        self.assertGreaterEqual(teacher["eta_seconds"], 0)
+        self.assertEqual((kernel["state"], kernel["needs"], kernel["why"]), ("waiting", "teacher", "needs teacher"))
+        self.assertGreater(found["eta_seconds"], 0)
+        os.killpg(program.pid, signal.SIGINT)
+        program.communicate(timeout=60)
+        self.assertEqual(program.returncode, STOPPED)
+        found = status(folder)
+        self.assertEqual((found["state"], found["runner"], found["error"]), ("stopped", "ended", "interrupted"))
+        self.assertRegex(stage_of(found, "teacher")["why"], "stopped at step [1-9]")
+
+    def test_cancel_stops_as_an_interrupt_does_and_the_run_goes_on_later(self):
+        folder, program = self.begin("cancelled", "kernel")
+        run(GLOWWORM, "cancel", folder, "--wait")
+        said, _ = program.communicate(timeout=60)
+        self.assertEqual(program.returncode, STOPPED, said)
+        self.assertIn("stopping", said)
+        self.assertEqual(status(folder)["state"], "stopped")
+        self.assertEqual(sorted(os.listdir(os.path.join(folder, "published"))), ["status.json"])
+        refused = run(GLOWWORM, "cancel", folder, expect=NOT_THERE)
+        self.assertIn("it has ended (stopped)", refused.stderr)
+        run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        shown = [json.loads(run(GLOWWORM, "checkpoint", "show", f"{at}@width-2/final", "--json").stdout)["content"]
+                 for at in (folder, self.finished)]
+        self.assertEqual(*shown)
+
+    def test_a_stop_file_of_an_earlier_run_stops_nobody(self):
+        folder = self.copy()
+        os.remove(os.path.join(folder, "report.html"))
+        stop = os.path.join(folder, "published", "stop")
+        with open(stop, "w") as file:
+            file.write("stop somebody else 1 1\n")
+        run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertEqual(status(folder)["state"], "done")
+
+    def test_a_killed_runner_is_seen_to_be_gone_and_cannot_be_cancelled(self):
+        folder, program = self.begin("killed", "teacher", *LONG)
+        os.killpg(program.pid, signal.SIGKILL)
+        program.communicate(timeout=60)
+        found = until(lambda: (lambda it: it if it["runner"] == "gone" else None)(status(folder)), "gone")
+        self.assertEqual(found["state"], "running")
+        shown = run(GLOWWORM, "status", folder).stdout
+        self.assertRegex(shown, r"road in .*: killed, ")
+        self.assertIn('"glowworm run" continues it', shown)
+        self.assertRegex(shown, r"(?m)^teacher +was running ")
+        self.assertIn("is not there any more", run(GLOWWORM, "cancel", folder, expect=NOT_THERE).stderr)
+        self.assertIn("teacher-1.log", run(GLOWWORM, "logs", folder, "-f").stderr)  # ends: nobody writes
+        run(GLOWWORM, "run", self.campaign, "--run-folder", folder)
+        self.assertEqual(status(folder)["state"], "done")
+
+    def test_a_stage_that_fails_for_good_says_why(self):
+        folder = self.copy()
+        for lost in ("report.html", "bundles/small/bundle.json"):
+            os.remove(os.path.join(folder, lost))
+        shutil.rmtree(os.path.join(folder, "bundles"))
+        with open(os.path.join(folder, "bundles"), "w"):
+            pass  # where a folder has to be
+        failed = subprocess.run([GLOWWORM, "run", self.campaign, "--run-folder", folder], capture_output=True, text=True)
+        self.assertGreater(failed.returncode, 0)
+        found = status(folder)
+        self.assertEqual((found["state"], found["runner"]), ("failed", "ended"))
+        self.assertIn("stage compile-", found["text"])
+        compiling = stage_of(found, "compile-small")
+        self.assertEqual((compiling["state"], compiling["failures"]), ("failed", 1))
+        self.assertTrue(compiling["error"] and compiling["error_text"], compiling)
+        report = stage_of(found, "report")
+        self.assertRegex(report["why"], r"needs compile-\w+, which failed")
+        self.assertRegex(run(GLOWWORM, "status", folder).stdout, r"road in .*: failed, ")
+        self.assertIn("==>", run(GLOWWORM, "logs", folder).stderr)
+
+    def test_logs_follow_from_a_failed_attempt_to_the_next_and_on_to_the_end(self):
+        folder, program = self.begin("followed", "teacher")
+        follower = subprocess.Popen([GLOWWORM, "logs", folder, "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    text=True)
+        ranks = until(lambda: workers_of(program.pid), "ranks", program)
+        os.kill(ranks[-1], signal.SIGKILL)
+        said, _ = program.communicate(timeout=120)
+        self.assertEqual(program.returncode, 0, said)
+        shown, headings = follower.communicate(timeout=60)
+        self.assertEqual(follower.returncode, 0)
+        names = re.findall(r"==> .*/logs/(\S+)\.log <==", headings)
+        self.assertEqual(names[:3], ["teacher-1", "teacher-2", "kernel-1"])
+        self.assertEqual(names[-1], "report-1")
+        self.assertEqual(len(names), len(set(names)), "a log was shown twice")
+        self.assertIn("the run has ended: done", headings)
+        with open(os.path.join(folder, "logs", "width-1-1.log")) as file:
+            self.assertIn(file.read(), shown)
+        self.assertEqual(stage_of(status(folder), "teacher")["attempts"], 2)
+
+    def test_logs_show_the_last_lines_of_a_named_stage(self):
+        with open(os.path.join(self.finished, "logs", "kernel-1.log")) as file:
+            lines = file.read().splitlines()
+        shown = run(GLOWWORM, "logs", self.finished, "kernel", "-n", "3").stdout.splitlines()
+        self.assertEqual(shown, lines[-3:])
+        self.assertEqual(run(GLOWWORM, "logs", self.finished, "kernel", "-n", "0").stdout, "")
+        refused = run(GLOWWORM, "logs", self.finished, "kernels", expect=DATA_ERROR)
+        self.assertIn("its stages: teacher, kernel, depth-1", refused.stderr)
+        run(GLOWWORM, "logs", self.finished, "-n", "many", expect=USAGE)
+
+    def test_a_run_of_an_earlier_version_is_shown_from_its_journal(self):
+        folder = self.copy()
+        shutil.rmtree(os.path.join(folder, "published"))
+        found = status(folder)
+        self.assertEqual((found["source"], found["state"], found["runner"]), ("journal", "done", "unknown"))
+        self.assertEqual([stage["name"] for stage in found["stages"]], STAGES)
+        self.assertEqual({stage["state"] for stage in found["stages"]}, {"done"})
+        self.assertIn("from its journal", run(GLOWWORM, "status", folder).stdout)
+        self.assertIn("looks for no stop file", run(GLOWWORM, "cancel", folder, expect=NOT_THERE).stderr)
+
+    def test_several_runs_get_a_line_each_and_one_that_is_none_an_error(self):
+        other = self.copy()
+        shown = run(GLOWWORM, "status", self.finished, self.work, other, expect=DATA_ERROR)
+        self.assertIn(f"{self.work} is not a run's folder", shown.stderr)
+        lines = [line for line in shown.stdout.splitlines() if line.startswith(self.work)]
+        self.assertEqual([line.split()[0] for line in lines], [self.finished, other])
+        self.assertEqual([line.split()[3] for line in lines], ["11/11", "11/11"])
+
+    def test_a_status_that_somebody_else_wrote_does_no_harm(self):
+        folder = self.copy()
+        path = os.path.join(folder, "published", "status.json")
+        with open(path) as file:
+            sound = json.load(file)
+        sound["stages"][0]["log"] = "../../../../etc/passwd"
+        sound["campaign"] = "\x1b[2Jroad"
+        with open(path, "w") as file:
+            json.dump(sound, file)
+        self.assertNotIn("\x1b", run(GLOWWORM, "status", folder).stdout)
+        refused = run(GLOWWORM, "logs", folder, "teacher", expect=DATA_ERROR)
+        self.assertIn("not the name of a log", refused.stderr)
+        for broken in ('{"format": 1', "[" * 100000, '{"format": 1, "state": [], "stages": []}', "\0" * 10):
+            with open(path, "w") as file:
+                file.write(broken)
+            for command in (["status", folder], ["status", folder, "--json"], ["logs", folder], ["cancel", folder]):
+                self.assertIn("status.json", run(GLOWWORM, *command, expect=DATA_ERROR).stderr)
+
+    def test_top_is_one_status_where_there_is_no_terminal(self):
+        shown = run(GLOWWORM, "top", self.finished).stdout
+        self.assertRegex(shown, r"road in .*: done, 11 of 11 stages done\n")
+        self.assertNotIn("\x1b", shown)
+
+
+class Screen:
+    """glowworm top in a terminal of its own; what it has written so far."""
+
+    def __init__(self, *folders, rows=24, columns=80):
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(theirs)
+        self.theirs, self.seen = theirs, b""
+        self.program = subprocess.Popen([GLOWWORM, "top", *folders], stdin=theirs, stdout=theirs, stderr=theirs,
+                                        env={**os.environ, "TERM": "xterm"}, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def read_until(self, part):
+        os.set_blocking(self.ours, False)
+        for _ in range(2400):
+            try:
+                self.seen += os.read(self.ours, 65536)
+            except BlockingIOError:
+                time.sleep(0.025)
+            if part in self.seen:
+                return self.seen
+        raise AssertionError(f"{part!r} never came: {self.seen[-2000:]!r}")
+
+    def forget(self):
+        self.seen = b""
+
+    def press(self, keys):
+        os.write(self.ours, keys)
+
+    def close(self):
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+class Top(Scene):
+    def leave(self, screen, expect):
+        """It ends, and the terminal is as it was."""
+        screen.read_until(b"\x1b[?1049l")
+        self.assertIn(b"\x1b[?25h", screen.seen)
+        self.assertEqual(screen.program.wait(timeout=60), expect)
+        self.assertEqual(termios.tcgetattr(screen.theirs), screen.before)
+        screen.close()
+
+    def test_q_leaves_and_gives_the_terminal_back(self):
+        screen = Screen(self.finished)
+        screen.read_until(b"q: leave")
+        self.assertIn(b"\x1b[?1049h", screen.seen)
+        self.assertFalse(termios.tcgetattr(screen.theirs)[3] & termios.ICANON)
+        self.assertIn(b"11 of 11 stages done", screen.seen)
+        screen.press(b"q")
+        self.leave(screen, 0)
+
+    def test_every_signal_gives_the_terminal_back(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV):
+            screen = Screen(self.finished)
+            screen.read_until(b"q: leave")
+            screen.program.send_signal(number)
+            self.leave(screen, -number)
+
+    def test_a_narrow_terminal_gets_lines_that_fit_and_a_new_size_a_new_picture(self):
+        screen = Screen(self.finished, rows=8, columns=30)
+        screen.read_until(b"q: leave")
+        picture = screen.seen[screen.seen.rindex(b"\x1b[H"):]
+        lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", picture).replace(b"\r", b"").split(b"\n")
+        self.assertEqual(len(lines), 8, picture)
+        self.assertLessEqual(max(len(line) for line in lines), 30, lines)
+        screen.forget()
+        fcntl.ioctl(screen.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        screen.read_until(b"compile-small")
+        screen.press(b"q")
+        self.leave(screen, 0)
+
+    def test_a_stop_and_going_on_give_and_take_the_terminal(self):
+        screen = Screen(self.finished)
+        screen.read_until(b"q: leave")
+        screen.press(b"\x1a")  # Ctrl-Z
+        screen.read_until(b"\x1b[?1049l")
+        self.assertEqual(termios.tcgetattr(screen.theirs), screen.before)
+        screen.forget()
+        screen.program.send_signal(signal.SIGCONT)
+        screen.read_until(b"q: leave")
+        screen.press(b"q")
+        self.leave(screen, 0)
+
+    def test_one_of_several_runs_is_chosen(self):
+        other = os.path.join(self.work, "empty")
+        os.makedirs(other, exist_ok=True)
+        screen = Screen(self.finished, other, columns=160)
+        screen.read_until(b"enter: this run")
+        self.assertIn(b"is not a run's folder", screen.seen)
+        screen.press(b"\r")
+        screen.read_until(b"width-2")
+        screen.forget()
+        screen.press(b"q")
+        screen.read_until(b"enter: this run")
+        screen.press(b"q")
+        self.leave(screen, 0)
+
+
+if __name__ == "__main__":
+    GLOWWORM = use_build(sys.argv.pop(1))
+    unittest.main(verbosity=2)
