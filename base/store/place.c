@@ -1,47 +1,34 @@
 #include "base/store/place.h"
 #include "base/file.h"
+#include "base/file_system.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-/* statfs(2): the types of file systems that several machines can have mounted at once. */
-static const struct {
-    unsigned long type;
-    const char *name;
-} network_types[] = {
-    {0x6969, "NFS"},        {0x517B, "SMB"},      {0xFF534D42, "CIFS"},   {0xFE534D42, "SMB2"},
-    {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x00C36400, "Ceph"},
-    {0x5346414F, "AFS"},    {0x73757245, "Coda"}, {0x7461636F, "OCFS2"},  {0x01161970, "GFS2"},
-    {0xAAD7AAEA, "PanFS"},
-};
 
 enum err place_check_local(const char *folder, bool is_writer)
 {
-    struct statfs status;
-    if (statfs(folder, &status) != 0)
-        return err_set(ERR_IO, "cannot look at the file system of %s: %s", folder, strerror(errno));
-    for (size_t i = 0; i < sizeof network_types / sizeof *network_types; i++) {
-        if (((unsigned long)status.f_type & 0xFFFFFFFFul) != network_types[i].type)
-            continue;
-        if (is_writer)
-            return err_set(ERR_CONFIG,
-                           "%s is on a network file system (%s), where a store can be damaged by a "
-                           "second machine; choose a folder on a local disk",
-                           folder, network_types[i].name);
-        log_warn("store=%s file_system=%s a store should be read from a local disk", folder,
-                 network_types[i].name);
-    }
-    return ERR_OK;
+    enum err err = ERR_OK;
+    struct file_system found;
+    TRY(file_system_of(folder, &found));
+    if (found.kind != FILE_SYSTEM_NETWORK)
+        goto out;
+    if (is_writer)
+        TRY(err_set(ERR_CONFIG,
+                    "%s is on a network file system (%s), where a store can be damaged by a "
+                    "second machine; choose a folder on a local disk",
+                    folder, found.name));
+    log_warn("store=%s file_system=%s a store should be read from a local disk", folder,
+             found.name);
+out:
+    return err;
 }
 
 enum err place_check_open_once(const char *file)
