@@ -27,6 +27,11 @@ struct launch { /* of one attempt; borrowed */
 MUST_CHECK enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
                                  struct process *process);
 
+/* A gang that does nothing but find each other (glowworm-worker --check): whether gangs can be
+ * started here. Errors as above. */
+MUST_CHECK enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder,
+                                 const char *log_path, struct process *process);
+
 /* Where a host stage's result is, inside the run's folder: what is hashed when it is done. */
 void launch_host_result(const struct graph_stage *stage, const char *target, char *path, int room);
 

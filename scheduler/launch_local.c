@@ -85,6 +85,31 @@ static enum err check_program(const char *program)
     return ERR_OK;
 }
 
+static void set_gang_words(const struct launch_cfg *cfg, const char *mpi_folder,
+                           struct gang_words *own)
+{
+    snprintf(own->ranks, sizeof own->ranks, "%d", cfg->ranks);
+    snprintf(own->segments, sizeof own->segments, MPI_FOLDER_SEGMENTS "%s", mpi_folder);
+    snprintf(own->sessions, sizeof own->sessions, MPI_FOLDER_SESSIONS "%s", mpi_folder);
+}
+
+enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder, const char *log_path,
+                      struct process *process)
+{
+    enum err err = ERR_OK;
+    struct words argv = {0}, environment = {0};
+    struct gang_words own;
+    set_gang_words(cfg, mpi_folder, &own);
+    TRY(check_program(cfg->worker));
+    add_gang(cfg, &own, &argv, &environment);
+    add(&argv, "--check");
+    struct process_cfg process_cfg = {
+        .argv = argv.list, .environment = environment.list, .log_path = log_path};
+    TRY(process_start(&process_cfg, process));
+out:
+    return err;
+}
+
 enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
                       struct process *process)
 {
@@ -95,9 +120,7 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
     launch_mark(launch->endpoint, mark, sizeof mark);
     snprintf(token, sizeof token, PROTOCOL_TOKEN "=%s", launch->token);
     snprintf(lease, sizeof lease, PROTOCOL_LEASE "=%llu", (unsigned long long)launch->lease_epoch);
-    snprintf(own.ranks, sizeof own.ranks, "%d", cfg->ranks);
-    snprintf(own.segments, sizeof own.segments, MPI_FOLDER_SEGMENTS "%s", launch->mpi_folder);
-    snprintf(own.sessions, sizeof own.sessions, MPI_FOLDER_SESSIONS "%s", launch->mpi_folder);
+    set_gang_words(cfg, launch->mpi_folder, &own);
     add(&environment, mark);
     add(&environment, token);
     add(&environment, lease);

@@ -2,6 +2,7 @@
  * from it; started by hand it runs one stage of a campaign. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/version/version.h"
 #include "scheduler/protocol.h"
@@ -23,7 +24,7 @@ static const char usage[] =
     "Without arguments the scheduler is found through the environment. A token comes from there\n"
     "(GLOWWORM_TOKEN) or from a file of mode 0600. Also: --deadline SECONDS (how long a rank "
     "waits\n"
-    "for the others), --debug, --version.\n";
+    "for the others), --check (the ranks find each other, and no more), --debug, --version.\n";
 
 /* Requests to stop so far. The handler only counts; all ranks agree on it at a step boundary. */
 static volatile sig_atomic_t signals;
@@ -52,7 +53,7 @@ struct arguments {
     struct campaign_override overrides[MAX_OVERRIDES];
     double deadline_s;
     enum log_level level;
-    bool wants_version;
+    bool wants_version, is_check;
 };
 
 static enum err add_override(struct arguments *arguments, char *text)
@@ -105,6 +106,9 @@ static enum err take_option(struct arguments *arguments, int option)
     case 'D':
         arguments->level = LOG_DEBUG;
         break;
+    case 'C':
+        arguments->is_check = true;
+        break;
     case 'V':
         arguments->wants_version = true;
         break;
@@ -117,13 +121,19 @@ out:
 
 static enum err parse(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {
-        {"connect", required_argument, NULL, 'c'},  {"token-file", required_argument, NULL, 't'},
-        {"token", required_argument, NULL, 'T'},    {"lease", required_argument, NULL, 'l'},
-        {"campaign", required_argument, NULL, 'f'}, {"stage", required_argument, NULL, 's'},
-        {"run", required_argument, NULL, 'r'},      {"set", required_argument, NULL, 'o'},
-        {"deadline", required_argument, NULL, 'd'}, {"debug", no_argument, NULL, 'D'},
-        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
+                                            {"token-file", required_argument, NULL, 't'},
+                                            {"token", required_argument, NULL, 'T'},
+                                            {"lease", required_argument, NULL, 'l'},
+                                            {"campaign", required_argument, NULL, 'f'},
+                                            {"stage", required_argument, NULL, 's'},
+                                            {"run", required_argument, NULL, 'r'},
+                                            {"set", required_argument, NULL, 'o'},
+                                            {"deadline", required_argument, NULL, 'd'},
+                                            {"debug", no_argument, NULL, 'D'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"check", no_argument, NULL, 'C'},
+                                            {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     *arguments = (struct arguments){.deadline_s = DEADLINE_S, .level = LOG_INFO};
     arguments->request.overrides = arguments->overrides;
@@ -150,12 +160,30 @@ static enum err find_scheduler(struct link_cfg *link)
     return ERR_OK;
 }
 
+/* What "glowworm doctor" starts: every rank hears of every other. */
+static enum err check_gang(struct comm *comm)
+{
+    enum err err = ERR_OK;
+    int *ranks = mem_array((size_t)comm->size, sizeof *ranks);
+    TRY(comm_gather_equal(comm, &comm->rank, ranks, sizeof *ranks));
+    for (int i = 0; i < comm->size; i++)
+        if (ranks[i] != i)
+            TRY(err_set(ERR_PEER, "rank %d says that it is rank %d", i, ranks[i]));
+    if (comm->rank == 0)
+        printf("%d ranks found each other\n", comm->size);
+out:
+    mem_free(ranks);
+    return err;
+}
+
 static enum err serve(struct arguments *arguments, struct comm *comm, struct rank_work *work)
 {
     enum err err = ERR_OK;
     struct serve_cfg cfg = {.comm = comm, .work = work, .signals = &signals};
     log_open(arguments->level, comm->rank);
-    if (arguments->request.campaign) {
+    if (arguments->is_check) {
+        TRY(check_gang(comm));
+    } else if (arguments->request.campaign) {
         TRY(serve_request(&cfg, &arguments->request));
     } else {
         TRY(find_scheduler(&arguments->link));

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -19,7 +20,7 @@ import unittest
 from road import make_scene, run, use_build
 
 GLOWWORM = ""
-FAILED, USAGE, DATA_ERROR, NOT_THERE, STOPPED = 1, 2, 65, 69, 130
+FAILED, USAGE, DATA_ERROR, NOT_THERE, IO_ERROR, CONFIG_ERROR, STOPPED = 1, 2, 65, 69, 74, 78, 130
 LONG = ("--set", "teacher.epochs=1000")
 STAGES = ["teacher", "kernel", "depth-1", "depth-2", "width-1", "width-2", "evaluate", "search", "compile-small",
           "compile-best", "report"]
@@ -351,13 +352,139 @@ class Top(Scene):
         screen = Screen(self.finished, other, columns=160)
         screen.read_until(b"enter: this run")
         self.assertIn(b"is not a run's folder", screen.seen)
-        screen.press(b"\r")
+        screen.press(b"\x1b[B\x1b[Bk\x1b[A\r")  # down, down, up, up: at once
         screen.read_until(b"width-2")
         screen.forget()
         screen.press(b"q")
         screen.read_until(b"enter: this run")
         screen.press(b"q")
         self.leave(screen, 0)
+
+
+class Doctor(unittest.TestCase):
+    def setUp(self):
+        self.work = tempfile.mkdtemp(prefix="glowworm-doctor-")
+        self.programs = os.path.join(self.work, "bin")
+        os.mkdir(self.programs)
+
+    def tearDown(self):
+        shutil.rmtree(self.work)
+
+    def program(self, name, script):
+        path = os.path.join(self.programs, name)
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\n" + script)
+        os.chmod(path, 0o755)
+
+    def doctor(self, *arguments, path=None, **options):
+        """Exit code and findings by check. path: instead of PATH's."""
+        environment = {**os.environ, "PATH": path} if path else os.environ
+        done = subprocess.run([GLOWWORM, "doctor", "--json", *arguments], capture_output=True, text=True,
+                              env=environment, timeout=300, **options)
+        self.assertIn(done.returncode, (0, FAILED), done.stderr)
+        found = {}
+        for finding in json.loads(done.stdout)["findings"]:
+            self.assertTrue(finding["level"] == "ok" or finding["cure"], f"no cure: {finding}")
+            found.setdefault(finding["check"], []).append(finding)
+        self.assertEqual(done.returncode == FAILED,
+                         any(finding["level"] == "problem" for all in found.values() for finding in all))
+        return done.returncode, found
+
+    def worst(self, found, check):
+        return max(found[check], key=lambda finding: ["ok", "warning", "problem"].index(finding["level"]))
+
+    def with_ours(self):
+        return self.programs + ":" + os.environ["PATH"]
+
+    def test_this_machine_runs_campaigns_and_every_check_says_something(self):
+        code, found = self.doctor("--run-folder", self.work)
+        self.assertEqual(code, 0, found)
+        self.assertEqual(set(found), {"campaign", "programs", "MPI", "GPU", "run folder", "shared memory", "memory",
+                                      "processor", "limits", "clock", "keys", "Slurm"})
+        self.assertRegex(self.worst(found, "MPI")["reason"], r"Open MPI.*2 ranks (found|took)")
+        shown = run(GLOWWORM, "doctor", "--run-folder", self.work).stdout
+        self.assertRegex(shown, r"(?m)^ok +programs ")
+
+    def test_no_mpirun_is_a_problem_with_a_cure(self):
+        code, found = self.doctor(path=self.programs)
+        self.assertEqual((code, self.worst(found, "MPI")["level"]), (FAILED, "problem"))
+        self.assertIn("mpirun cannot be started", self.worst(found, "MPI")["reason"])
+        self.assertIn("openmpi", self.worst(found, "MPI")["cure"])
+
+    def test_another_mpirun_is_told_from_open_mpi(self):
+        self.program("mpirun", "echo 'HYDRA build details:'\n")
+        _, found = self.doctor(path=self.with_ours())
+        self.assertIn("not Open MPI's", self.worst(found, "MPI")["reason"])
+
+    def test_an_mpirun_that_hangs_is_a_problem_and_leaves_nothing(self):
+        mark = os.path.join(self.work, "pids")
+        for script in (f"echo $$ >> {mark}\nexec sleep 10000\n",
+                       f"[ \"$1\" = --version ] && echo 'mpirun (Open MPI) 4.1.4' && exit\necho $$ >> {mark}\n"
+                       "exec sleep 10000\n"):
+            self.program("mpirun", script)
+            _, found = self.doctor(path=self.with_ours())
+            self.assertEqual(self.worst(found, "MPI")["level"], "problem")
+            self.assertRegex(self.worst(found, "MPI")["reason"], "did not answer for|did not find each other for")
+        with open(mark) as file:
+            pids = file.read().split()
+        self.assertEqual(len(pids), 2)
+        for pid in pids:
+            until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of mpirun")
+
+    def test_ranks_that_do_not_start_are_a_problem_with_what_mpirun_said(self):
+        self.program("mpirun", "[ \"$1\" = --version ] && echo 'mpirun (Open MPI) 4.1.4' && exit\n"
+                               "echo '-----'; echo 'no slots for you'; echo '-----'; exit 3\n")
+        _, found = self.doctor(path=self.with_ours())
+        self.assertIn("(exit code 3): no slots for you", self.worst(found, "MPI")["reason"])
+
+    def test_a_gpu_is_shown_and_a_driver_that_fails_is_not_taken_for_one(self):
+        self.program("nvidia-smi", "echo 'GPU 0: NVIDIA H200 (UUID: x)'\n")
+        _, found = self.doctor(path=self.with_ours())
+        self.assertEqual(self.worst(found, "GPU")["reason"], "1: GPU 0: NVIDIA H200 (UUID: x)")
+        self.program("nvidia-smi", "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18\n")
+        _, found = self.doctor(path=self.with_ours())
+        self.assertEqual(self.worst(found, "GPU")["level"], "warning")
+        self.assertIn("version mismatch", self.worst(found, "GPU")["reason"])
+
+    def test_a_slurm_that_does_not_answer_is_a_warning_since_local_runs_need_none(self):
+        for script, words in (("echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1\n",
+                               "Unable to contact"), ("exec sleep 10000\n", "did not answer")):
+            self.program("sinfo", script)
+            _, found = self.doctor(path=self.with_ours())
+            self.assertEqual(self.worst(found, "Slurm")["level"], "warning")
+            self.assertIn(words, self.worst(found, "Slurm")["reason"])
+
+    def test_a_secret_that_others_may_read_is_a_problem(self):
+        path = os.path.join(self.work, "rendezvous")
+        with open(path, "w"):
+            pass
+        os.chmod(path, 0o644)
+        code, found = self.doctor("--run-folder", self.work)
+        self.assertEqual((code, self.worst(found, "keys")["cure"]), (FAILED, f"chmod 600 {path}"))
+        os.chmod(path, 0o600)
+        self.assertEqual(self.worst(self.doctor("--run-folder", self.work)[1], "keys")["level"], "ok")
+
+    def test_a_folder_that_is_everybodys_or_nobodys_is_a_problem(self):
+        os.chmod(self.work, 0o777)
+        _, found = self.doctor("--run-folder", self.work)
+        self.assertIn("every user", self.worst(found, "run folder")["reason"])
+        _, found = self.doctor("--run-folder", "/proc/none")
+        self.assertEqual(self.worst(found, "run folder")["level"], "problem")
+
+    def test_limits_that_are_too_low_are_named_with_what_raises_them(self):
+        lower = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 5000))
+        code, found = self.doctor(preexec_fn=lower)
+        self.assertEqual(code, FAILED)
+        self.assertRegex(self.worst(found, "limits")["reason"], "open files: 100 are allowed")
+        self.assertIn("ulimit -n", self.worst(found, "limits")["cure"])
+
+    def test_a_campaign_that_cannot_run_is_a_problem(self):
+        path = os.path.join(self.work, "wrong.yaml")
+        with open(path, "w") as file:
+            file.write("campaign: wrong\ndataset: {path: nowhere}\nspace: firefly-tiny\n")
+        code, found = self.doctor(path)
+        self.assertEqual((code, self.worst(found, "campaign")["level"]), (FAILED, "problem"))
+        self.assertIn("nowhere", self.worst(found, "campaign")["reason"])
 
 
 if __name__ == "__main__":
