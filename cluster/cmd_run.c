@@ -8,6 +8,7 @@
 #include "cluster/estimate.h"
 #include "cluster/interrupt.h"
 #include "cluster/next_command.h"
+#include "cluster/notify.h"
 #include "cluster/progress.h"
 #include "cluster/run_memory.h"
 #include "cluster/run_table.h"
@@ -92,6 +93,7 @@ struct running {
     struct journal *journal;
     const struct machine_memory *machine;
     struct status_writer *status;
+    bool had_nothing_to_do;
 };
 
 static enum err run_stages(const struct running *running, const struct survey *survey)
@@ -174,6 +176,7 @@ static enum err run_surveyed(struct running *running, struct survey *survey)
     say_what_runs(run, survey);
     if (survey->to_do == 0) {
         fprintf(stderr, "the campaign is finished: nothing to do\n");
+        running->had_nothing_to_do = true;
         goto out;
     }
     TRY(write_current(run, running->journal));
@@ -209,6 +212,17 @@ out:
     return err;
 }
 
+/* The text of `why` is kept. A run that had nothing to do ends unheard. */
+static void tell_end(const struct running *running, enum err why)
+{
+    char *text = mem_string(err_text());
+    if (!running->had_nothing_to_do)
+        notify_end(&running->run->campaign, status_writer_status(running->status));
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+}
+
 /* With the journal held: who looks at the folder from elsewhere is told of the run. */
 static enum err run_locked(struct campaign_run *run, struct journal *journal, const char *command)
 {
@@ -220,6 +234,7 @@ static enum err run_locked(struct campaign_run *run, struct journal *journal, co
     struct running running = {.run = run, .journal = journal, .status = status_writer_create(&cfg)};
     enum err err = run_looked_at(&running);
     status_writer_end(running.status, err);
+    tell_end(&running, err);
     status_writer_destroy(&running.status);
     return err;
 }
@@ -248,6 +263,7 @@ enum err cmd_run(int argc, char **argv)
     TRY(campaign_run_open(options, &run));
     if (strcmp(run->campaign.resources.launcher, "local") != 0)
         TRY(err_set(ERR_CONFIG, "resources.launcher: \"glowworm run\" starts local gangs only"));
+    TRY(notify_check(&run->campaign));
     interrupt_watch();
     TRY(file_make_private(run->folder));
     err = journal_open(run->journal, JOURNAL_WRITE, &journal);

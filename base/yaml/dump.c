@@ -71,10 +71,13 @@ void schema_write(const struct schema *schema, const void *from, struct text *ya
 static const char *type_name(const struct knob *knob)
 {
     static const char *const names[] = {
-        [KNOB_BOOL] = "yes or no",      [KNOB_INT] = "whole number", [KNOB_UINT32] = "whole number",
-        [KNOB_UINT64] = "whole number", [KNOB_REAL] = "number",      [KNOB_TEXT] = "text",
-        [KNOB_WORD] = "word",           [KNOB_ENUM] = "word",        [KNOB_INTS] = "numbers",
-        [KNOB_WORDS] = "words",         [KNOB_ROWS] = "rows",        [KNOB_NAMED] = "named rows"};
+        [KNOB_BOOL] = "yes or no",      [KNOB_INT] = "whole number",
+        [KNOB_UINT32] = "whole number", [KNOB_UINT64] = "whole number",
+        [KNOB_REAL] = "number",         [KNOB_TEXT] = "text",
+        [KNOB_WORD] = "word",           [KNOB_ENUM] = "word",
+        [KNOB_INTS] = "numbers",        [KNOB_WORDS] = "words",
+        [KNOB_TEXTS] = "list of texts", [KNOB_ROWS] = "rows",
+        [KNOB_NAMED] = "named rows"};
     return names[knob->type];
 }
 

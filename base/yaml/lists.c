@@ -1,4 +1,4 @@
-/* The list types of a schema: sets of integers, sets of words, rows. */
+/* The list types of a schema: sets of integers, sets of words, texts, rows. */
 #include "base/mem.h"
 #include "base/yaml/schema_internal.h"
 #include <stdio.h>
@@ -109,6 +109,33 @@ void walk_words(const struct walk *walk, const struct knob *knob, const char *pa
             yaml_complain(walk->errors, item, path, "%s", why);
     }
     memcpy(walk->into + knob->offset, wanted, knob->room);
+}
+
+/* Texts in their order. One alone is no list: where words are arguments, that is a mistake. */
+void walk_texts(const struct walk *walk, const struct knob *knob, const char *path,
+                const struct yaml_node *node)
+{
+    const struct knob one = {.path = knob->path, .type = KNOB_TEXT, .room = knob->item_bytes};
+    int count = 0;
+    if (node->kind != YAML_LIST) {
+        yaml_complain(walk->errors, node, path, "%s; expected a list of texts in brackets",
+                      walk_kind(node));
+        return;
+    }
+    if (node->count > (int)knob->room)
+        yaml_complain(walk->errors, node, path, "%d texts; at most %zu are possible", node->count,
+                      knob->room);
+    for (int i = 0; i < node->count && i < (int)knob->room; i++) {
+        const struct yaml_node *item = node->items[i];
+        char *into = walk->into + knob->offset + (size_t)i * knob->item_bytes;
+        const char *why = item->kind != YAML_SCALAR || yaml_is_null(item)
+                              ? "expected a text"
+                              : knob_parse(&one, item->text, item->is_quoted, into);
+        if (why)
+            yaml_complain(walk->errors, item, path, "%s", why);
+        count++;
+    }
+    memcpy(walk->into + knob->count_offset, &count, sizeof count);
 }
 
 /* The name of a row comes from its key. */

@@ -105,6 +105,8 @@ static void fill_knob(const struct walk *walk, const struct knob *knob, const ch
         walk_ints(walk, knob, path, node);
     } else if (knob->type == KNOB_WORDS) {
         walk_words(walk, knob, path, node);
+    } else if (knob->type == KNOB_TEXTS) {
+        walk_texts(walk, knob, path, node);
     } else if (knob->type == KNOB_ROWS || knob->type == KNOB_NAMED) {
         walk_rows(walk, knob, path, node);
     } else if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
@@ -152,8 +154,8 @@ static void fill_section(const struct walk *walk, const char *prefix, const stru
 
 static bool is_scalar(const struct knob *knob)
 {
-    return knob->type != KNOB_INTS && knob->type != KNOB_WORDS && knob->type != KNOB_ROWS &&
-           knob->type != KNOB_NAMED;
+    return knob->type != KNOB_INTS && knob->type != KNOB_WORDS && knob->type != KNOB_TEXTS &&
+           knob->type != KNOB_ROWS && knob->type != KNOB_NAMED;
 }
 
 /* The fallback is YAML of ours: an error in it is a bug. */

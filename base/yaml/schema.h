@@ -21,6 +21,7 @@ enum knob_type {
     KNOB_ENUM,   /* int: the position of the word in `words` */
     KNOB_INTS,   /* int[room] and an int count: a set, kept ascending; "128..224 step 4" too */
     KNOB_WORDS,  /* one bool per word of `words`, in their order: a list of those wanted */
+    KNOB_TEXTS,  /* char[room][item_bytes] and an int count: a list of texts, in their order */
     KNOB_ROWS,   /* struct[room] and an int count: a list of maps, each by `rows` */
     KNOB_NAMED,  /* struct[room] and an int count: a map whose keys go to char name[32], the
                     struct's first field, and whose values are maps by `rows` */
@@ -57,7 +58,8 @@ struct knob {
      * was done before, so that what was computed then still counts. */
     bool is_input_when_set;
     const struct schema *rows;
-    const char *help; /* one line */
+    const char *help;  /* one line */
+    size_t item_bytes; /* KNOB_TEXTS: of a text, with its end */
 };
 
 struct schema {
@@ -72,6 +74,7 @@ struct schema {
 #define KNOB_LIST(type_, field, count_)                                                            \
     .offset = offsetof(struct type_, field),                                                       \
     .room = sizeof(((struct type_ *)0)->field) / sizeof(((struct type_ *)0)->field[0]),            \
+    .item_bytes = sizeof(((struct type_ *)0)->field[0]),                                           \
     .count_offset = offsetof(struct type_, count_)
 
 struct yaml_errors; /* a list, sorted when it is read */

@@ -23,6 +23,8 @@ void walk_ints(const struct walk *walk, const struct knob *knob, const char *pat
                const struct yaml_node *node);
 void walk_words(const struct walk *walk, const struct knob *knob, const char *path,
                 const struct yaml_node *node);
+void walk_texts(const struct walk *walk, const struct knob *knob, const char *path,
+                const struct yaml_node *node);
 void walk_rows(const struct walk *walk, const struct knob *knob, const char *path,
                const struct yaml_node *node);
 

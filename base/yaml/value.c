@@ -288,6 +288,7 @@ const char *knob_parse(const struct knob *knob, const char *text, bool is_quoted
         return NULL;
     case KNOB_RETIRED:
         return parse_retired(knob, text);
+    case KNOB_TEXTS:
     case KNOB_ROWS:
     case KNOB_NAMED:
         break;
@@ -360,6 +361,17 @@ static void write_words(const struct knob *knob, const bool *wanted, struct text
     text_add(yaml, "]");
 }
 
+static void write_texts(const struct knob *knob, const char *base, struct text *yaml)
+{
+    int count = *(const int *)(const void *)(base + knob->count_offset);
+    text_add(yaml, "[");
+    for (int i = 0; i < count; i++) {
+        text_add(yaml, "%s", i ? ", " : "");
+        write_text(base + knob->offset + (size_t)i * knob->item_bytes, yaml);
+    }
+    text_add(yaml, "]");
+}
+
 void schema_value(const struct knob *knob, const void *from, struct text *yaml)
 {
     const char *base = from;
@@ -394,6 +406,9 @@ void schema_value(const struct knob *knob, const void *from, struct text *yaml)
         return;
     case KNOB_WORDS:
         write_words(knob, field, yaml);
+        return;
+    case KNOB_TEXTS:
+        write_texts(knob, base, yaml);
         return;
     case KNOB_RETIRED:
         text_add(yaml, "%s", knob->fallback);

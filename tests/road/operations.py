@@ -487,6 +487,56 @@ class Doctor(unittest.TestCase):
         self.assertIn("nowhere", self.worst(found, "campaign")["reason"])
 
 
+class Notify(Scene):
+    def told(self, folder, *options, expect=0):
+        """What a run with a `notify` has told it."""
+        path = os.path.join(self.work, "told")
+        script = os.path.join(self.work, "tell.sh")
+        with open(script, "w") as file:
+            file.write(f'#!/bin/sh\n{{ for word; do echo "word=$word"; done; env | grep ^GLOWWORM_; }} > {path}\n')
+        os.chmod(script, 0o755)
+        if os.path.exists(path):
+            os.remove(path)
+        words = json.dumps([script, "two words", "$HOME; `x`"])
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder, "--set", f"notify={words}", *options,
+                   expect=expect)
+        with open(path) as file:
+            return done, file.read().splitlines()
+
+    def test_it_is_told_of_a_good_end_in_words_and_facts(self):
+        folder = shutil.copytree(self.finished, os.path.join(self.work, "told-done"))
+        os.remove(os.path.join(folder, "report.html"))
+        _, lines = self.told(folder)
+        self.assertEqual([line for line in lines if line.startswith("word=")], ["word=two words", "word=$HOME; `x`"])
+        for fact in ("CAMPAIGN=road", "STATE=done", "ERROR=", "TEXT=", "DONE=11", "STAGES=11", f"RUN={folder}"):
+            self.assertIn(f"GLOWWORM_{fact}", lines)
+
+    def test_it_is_told_of_a_failure(self):
+        folder = shutil.copytree(self.finished, os.path.join(self.work, "told-failed"))
+        shutil.rmtree(os.path.join(folder, "bundles"))
+        with open(os.path.join(folder, "bundles"), "w"):
+            pass
+        done, lines = self.told(folder, expect=IO_ERROR)
+        self.assertIn("GLOWWORM_STATE=failed", lines)
+        self.assertTrue(any(line.startswith("GLOWWORM_TEXT=stage compile-") for line in lines), lines)
+        self.assertIn("stage compile-", done.stderr)
+
+    def test_one_that_fails_changes_nothing_but_is_said(self):
+        folder = shutil.copytree(self.finished, os.path.join(self.work, "told-badly"))
+        os.remove(os.path.join(folder, "report.html"))
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", folder, "--set", "notify=[sh, -c, 'echo no; exit 4']")
+        self.assertIn("notify: sh ended with 4: no", done.stderr)
+
+    def test_it_is_no_input_of_any_stage_and_checked_before_a_run(self):
+        done = run(GLOWWORM, "run", self.campaign, "--run-folder", self.finished, "--set", "notify=[\"true\"]")
+        self.assertIn("nothing to do", done.stderr)
+        for wrong, words in (("notify=true", "expected a list of texts"), ("notify=['']", "first word is the program"),
+                             ("notify=[glowworm-no-such-program]", "there is no program")):
+            refused = run(GLOWWORM, "run", self.campaign, "--run-folder", self.finished, "--set", wrong,
+                          expect=CONFIG_ERROR)
+            self.assertIn(words, refused.stderr)
+
+
 if __name__ == "__main__":
     GLOWWORM = use_build(sys.argv.pop(1))
     unittest.main(verbosity=2)

@@ -68,6 +68,7 @@ static const struct {
     {"resources.device", "cpu", "teacher evaluate search"},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
     {"resources.lineage", "same", ""},
+    {"notify", "[mail-me, done]", ""},
     {"run_folder", "runs/x", ""},
 };
 

@@ -20,6 +20,8 @@ struct all { /* one field of every type */
     int colour;
     int side_count, sides[4];
     bool formats[3];
+    int text_count;
+    char texts[2][8];
     int row_count;
     struct inner rows[2];
     int named_count;
@@ -53,6 +55,7 @@ static const struct knob knobs[] = {
      .help = "sides"},
     {"formats", KNOB_WORDS, KNOB_FIELD(all, formats), .fallback = "[b]", .words = "a|b|c",
      .help = "formats"},
+    {"texts", KNOB_TEXTS, KNOB_LIST(all, texts, text_count), .fallback = "[]", .help = "texts"},
     {"rows", KNOB_ROWS, KNOB_LIST(all, rows, row_count), .fallback = "[]", .rows = &inner_schema,
      .help = "rows"},
     {"named", KNOB_NAMED, KNOB_LIST(all, named, named_count), .fallback = "{}",
@@ -161,6 +164,11 @@ static void wrong_values_name_place_key_and_reason(void **state)
         {"sides: {a: 1}", "is a map; expected a list of numbers"},
         {"formats: a", "is a word; expected a list of words"},
         {"formats: [d]", "own.yaml:1:11: key 'formats': 'd' is not one of a, b or c"},
+        {"texts: a b", "key 'texts': is a word; expected a list of texts in brackets"},
+        {"texts: [a, b, c]", "key 'texts': 3 texts; at most 2 are possible"},
+        {"texts: [12345678]", "own.yaml:1:9: key 'texts': longer than 7 characters"},
+        {"texts: [[a]]", "key 'texts': expected a text"},
+        {"texts: [a, ~]", "key 'texts': expected a text"},
         {"rows: [1]", "a row is a word; expected a map"},
         {"rows: [{}]", "key 'rows[0].size': is missing (a size)"},
         {"rows: [{size: 1}, {size: 2}, {size: 3}]", "3 rows; at most 2 are possible"},
@@ -237,6 +245,8 @@ static void the_dump_reads_back_to_the_same_struct(void **state)
         "rows: [{size: 3}, {size: 4}]\nnamed: {x-1: {size: 5}, 'y z': {size: 6}}\n",
         "text: null\nformats: []\nsides: []\n",
         "text: '-a'\n",
+        "texts: [b, 'a \"x']\n",
+        "texts: ['', '-n']\n",
         "text: 'null'\n",
         "text: 'a: b'\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

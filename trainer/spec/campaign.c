@@ -241,6 +241,13 @@ static void check_teacher(const struct loading *loading)
                  "teacher.from is given, so nothing is trained; remove one of the two");
 }
 
+static void check_notify(const struct loading *loading)
+{
+    const struct campaign *campaign = loading->campaign;
+    if (campaign->notify_count > 0 && campaign->notify[0][0] == 0)
+        COMPLAIN(loading, "notify", "the first word is the program, and may not be empty");
+}
+
 /* What the rows of the schema cannot see alone. */
 static void check_whole(struct loading *loading)
 {
@@ -251,6 +258,7 @@ static void check_whole(struct loading *loading)
     if (loading->has_space)
         check_rows(loading);
     check_search(loading);
+    check_notify(loading);
 }
 
 enum err campaign_load(const char *path, const struct campaign_override *overrides,

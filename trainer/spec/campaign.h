@@ -11,6 +11,7 @@
 #include "trainer/spec/target.h"
 
 #define CAMPAIGN_MAX_TARGETS 16
+#define CAMPAIGN_MAX_NOTIFY  16
 #define CAMPAIGN_TEXT        256
 
 /* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
@@ -103,7 +104,9 @@ struct campaign {
         char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" */
         char lineage[8]; /* "any", "same" */
     } resources;
-    char run_folder[CAMPAIGN_TEXT]; /* default runs/<campaign> */
+    int notify_count;
+    char notify[CAMPAIGN_MAX_NOTIFY][CAMPAIGN_TEXT]; /* an argument vector; none: nobody is told */
+    char run_folder[CAMPAIGN_TEXT];                  /* default runs/<campaign> */
 };
 
 struct campaign_override { /* --set key=value */

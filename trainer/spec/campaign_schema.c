@@ -173,6 +173,10 @@ static const struct knob campaign_knobs[] = {
      .words = "any|same",
      .help = "what a run goes on on: any device, marked as mixed where they differ, or the same "
              "model, instruction set and library"},
+    {"notify", KNOB_TEXTS, LIST(notify, notify_count), .fallback = "[]",
+     .help =
+         "a command for when the run ends, as a list of words, never a shell's: [mail-me, done]; "
+         "what happened is in its environment (GLOWWORM_STATE, ...)"},
     {"run_folder", KNOB_TEXT, FIELD(run_folder), .fallback = "\"\"",
      .help = "where everything is kept; empty: runs/<campaign>"},
 };
