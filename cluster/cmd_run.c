@@ -92,6 +92,7 @@ struct running {
     struct campaign_run *run;
     struct journal *journal;
     const struct machine_memory *machine;
+    const struct launch_cfg *launch; /* but for its programs */
     struct status_writer *status;
     bool had_nothing_to_do;
 };
@@ -113,6 +114,9 @@ static enum err run_stages(const struct running *running, const struct survey *s
     limits.rank_s = run->campaign.resources.stall_seconds;
     run_memory_of_stages(run, stage_bytes);
     TRY(find_programs(&programs));
+    struct launch_cfg launch = *running->launch;
+    launch.worker = programs.worker;
+    launch.glowworm = programs.glowworm;
     progress_look(&looks);
     progress = progress_create(&looks);
     view_tee_init(&tee, progress_view(progress), status_writer_view(running->status));
@@ -123,11 +127,7 @@ static enum err run_stages(const struct running *running, const struct survey *s
         .campaign = &run->campaign,
         .run_folder = run->folder,
         .campaign_path = run->resolved,
-        .launch = {.mpirun = "mpirun",
-                   .worker = programs.worker,
-                   .glowworm = programs.glowworm,
-                   .ranks = run->campaign.resources.ranks,
-                   .run_folder = run->folder},
+        .launch = launch,
         .limits = limits,
         .capacity = {.memory_bytes = running->machine->total_bytes, .stage_bytes = stage_bytes},
         .check = campaign_run_check,
@@ -224,18 +224,37 @@ static void tell_end(const struct running *running, enum err why)
 }
 
 /* With the journal held: who looks at the folder from elsewhere is told of the run. */
-static enum err run_locked(struct campaign_run *run, struct journal *journal, const char *command)
+static enum err run_locked(struct campaign_run *run, struct journal *journal,
+                           const struct launch_cfg *launch, const char *command)
 {
     struct status_writer_cfg cfg = {.run_folder = run->folder,
                                     .campaign = run->campaign.name,
                                     .command = command,
                                     .graph = &run->graph,
                                     .stop = interrupt_first};
-    struct running running = {.run = run, .journal = journal, .status = status_writer_create(&cfg)};
+    struct running running = {
+        .run = run, .journal = journal, .launch = launch, .status = status_writer_create(&cfg)};
     enum err err = run_looked_at(&running);
     status_writer_end(running.status, err);
     tell_end(&running, err);
     status_writer_destroy(&running.status);
+    return err;
+}
+
+/* Gangs are steps of the job that we are in, where the campaign says so. */
+static enum err choose_launcher(const struct campaign_run *run, struct allocation *allocation,
+                                struct launch_cfg *launch)
+{
+    enum err err = ERR_OK;
+    const struct campaign *campaign = &run->campaign;
+    *launch = (struct launch_cfg){
+        .ranks = campaign->resources.ranks, .run_folder = run->folder, .mpirun = "mpirun"};
+    if (strcmp(campaign->resources.launcher, "slurm") != 0)
+        return ERR_OK;
+    TRY(allocation_read(allocation));
+    TRY(allocation_divide(allocation, campaign, 1, &launch->share));
+    launch->allocation = allocation;
+out:
     return err;
 }
 
@@ -256,13 +275,14 @@ enum err cmd_run(int argc, char **argv)
     struct campaign_options *options = mem_alloc(sizeof *options);
     struct campaign_run *run = NULL;
     struct journal *journal = NULL;
+    struct allocation allocation;
+    struct launch_cfg launch;
     struct text command;
     text_init(&command);
     add_command(argc, argv, &command); /* before the options are taken apart */
     TRY(campaign_options_read(argc, argv, options));
     TRY(campaign_run_open(options, &run));
-    if (strcmp(run->campaign.resources.launcher, "local") != 0)
-        TRY(err_set(ERR_CONFIG, "resources.launcher: \"glowworm run\" starts local gangs only"));
+    TRY(choose_launcher(run, &allocation, &launch));
     TRY(notify_check(&run->campaign));
     interrupt_watch();
     TRY(file_make_private(run->folder));
@@ -270,7 +290,7 @@ enum err cmd_run(int argc, char **argv)
     if (err == ERR_AGAIN)
         err_prefix(err, "%s is being run already", run->folder);
     TRY(err);
-    TRY(run_locked(run, journal, text_get(&command)));
+    TRY(run_locked(run, journal, &launch, text_get(&command)));
     TRY(print_results(run, options));
 out:
     journal_close(&journal);

@@ -1,8 +1,10 @@
-/* How a stage becomes a process: the argument list and environment of a local gang under mpirun, or
- * of a host stage, `glowworm VERB`. Values go in as arguments, never through a shell. */
+/* How a stage becomes a process: the argument list and environment of a gang, under mpirun
+ * (launch_local.c) or as a step of our job of Slurm (launch_slurm.c), or of a host stage, `glowworm
+ * VERB`. Values go in as arguments, never through a shell. */
 #ifndef SCHEDULER_LAUNCH_H
 #define SCHEDULER_LAUNCH_H
 
+#include "scheduler/allocation.h"
 #include "scheduler/graph.h"
 #include "scheduler/process.h"
 
@@ -12,13 +14,20 @@ struct launch_cfg {       /* borrowed; filled once */
     const char *glowworm; /* program: glowworm itself, for host stages */
     int ranks;
     const char *run_folder;
+    const struct allocation *allocation; /* gangs are steps of it, instead of mpirun; NULL: none */
+    struct gang_share share;             /* with it: what each gang gets of it */
 };
+/* The ranks of a gang find each other through MPI. */
+static inline bool launch_has_mpi(const struct launch_cfg *cfg)
+{
+    return cfg->mpirun || cfg->allocation;
+}
 
 struct launch { /* of one attempt; borrowed */
     const struct graph_stage *stage;
     const char *target; /* its name, STAGE_COMPILE */
     const char *endpoint, *token;
-    const char *mpi_folder; /* where Open MPI keeps what it needs, with mpirun */
+    const char *mpi_folder; /* where Open MPI keeps what it needs, with MPI */
     uint64_t lease_epoch;
     const char *log_path;
 };
@@ -31,6 +40,11 @@ MUST_CHECK enum err launch_start(const struct launch_cfg *cfg, const struct laun
  * started here. Errors as above. */
 MUST_CHECK enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder,
                                  const char *log_path, struct process *process);
+
+/* A gang's ranks may be children of others: makes `process`, which is or was started for this lease
+ * at this endpoint, reach them too. */
+void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t lease_epoch,
+                  struct process *process);
 
 /* Where a host stage's result is, inside the run's folder: what is hashed when it is done. */
 void launch_host_result(const struct graph_stage *stage, const char *target, char *path, int room);

@@ -103,7 +103,7 @@ static enum err meet(struct loop *loop, struct left_gangs *left)
         TRY(make_token(loop->cfg->token, loop->token));
         TRY(open_socket(loop));
     }
-    if (loop->cfg->launch.mpirun && loop->mpi_lock < 0)
+    if (launch_has_mpi(&loop->cfg->launch) && loop->mpi_lock < 0)
         TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
     write_rendezvous(loop);
 out:

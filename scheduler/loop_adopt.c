@@ -42,7 +42,7 @@ static enum err find_lease(struct journal *journal, const struct attempt_record 
 static bool is_alive(const struct attempt_record *record, struct process *process)
 {
     char mark[JOURNAL_PATH + 64];
-    *process = (struct process){record->pid, record->pid_started};
+    *process = (struct process){.pid = record->pid, .started_ticks = record->pid_started};
     if (!leftover_is_here(record) || socket_folder_check(record->socket_folder) != ERR_OK)
         return false;
     leftover_mark(record->socket_folder, mark, sizeof mark);
@@ -160,6 +160,8 @@ static enum err adopt(struct loop *loop, const struct left_gangs *left, int at)
     memcpy(gang->lease.name, record->name, sizeof gang->lease.name);
     memcpy(gang->log, record->log, sizeof gang->log);
     gang->process = left->processes[at];
+    launch_reach(&loop->cfg->launch, wire_endpoint(loop->wire), record->lease_epoch,
+                 &gang->process);
     gang->started_s = now - age_s(record, now);
     gang->heard_s = gang->moved_s = gang->adopted_s = now;
     TRY(recall(loop, record, gang));

@@ -47,7 +47,7 @@ struct loop {
     char token[65];
     char socket_folder[JOURNAL_PATH]; /* "": none */
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
-    char mpi_folder[JOURNAL_PATH];    /* where mpirun is used; its lock, else -1 */
+    char mpi_folder[JOURNAL_PATH];    /* where MPI is used; its lock, else -1 */
     int mpi_lock;
     bool has_rendezvous;
     struct attempt attempts[LOOP_MAX_ATTEMPTS]; /* each stage's latest; behind them, helpers */

@@ -149,7 +149,7 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
     close(news[1]);
     news[1] = -1;
     TRY(await_program(cfg->argv[0], pid, news[0]));
-    process->pid = pid;
+    *process = (struct process){.pid = pid};
     /* not reaped yet, so it is there even if it has ended already */
     process->started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
 out:
@@ -213,11 +213,16 @@ static bool is_another(const struct process *session)
            stat.started_ticks != session->started_ticks;
 }
 
-struct search { /* borrowed */
+struct search { /* borrowed; what one of the two finds */
     const struct process *session;
-    const char *mark; /* NULL: all of the session */
-    const struct process_sessions *spared;
+    const char *mark;
+    const struct process_sessions *spared; /* of what the mark finds */
 };
+
+static struct search search_of(const struct process *process)
+{
+    return (struct search){.session = process, .mark = process->mark[0] ? process->mark : NULL};
+}
 
 static bool is_spared(const struct process_sessions *spared, long long session)
 {
@@ -229,17 +234,19 @@ static bool is_spared(const struct process_sessions *spared, long long session)
 
 static bool is_meant(const struct search *search, long long pid, const struct proc_stat *stat)
 {
-    if (!search->mark)
-        return stat->session == search->session->pid;
-    return !is_spared(search->spared, stat->session) && has_mark(pid, search->mark);
+    if (search->session && stat->session == search->session->pid)
+        return true;
+    return search->mark && !is_spared(search->spared, stat->session) && has_mark(pid, search->mark);
 }
 
 /* The living processes that are meant. Returns how many the visitor counts. */
-static int visit_all(const struct search *search, visit_process *visit, void *own)
+static int visit_all(struct search search, visit_process *visit, void *own)
 {
     int count = 0;
     struct dirent *entry;
-    if (!search->mark && is_another(search->session))
+    if (search.session && is_another(search.session))
+        search.session = NULL;
+    if (!search.session && !search.mark)
         return 0;
     DIR *folder = opendir("/proc");
     while (folder && (entry = readdir(folder))) {
@@ -248,7 +255,7 @@ static int visit_all(const struct search *search, visit_process *visit, void *ow
         long long pid = strtoll(entry->d_name, &end, 10);
         if (pid <= 1 || *end || pid == getpid() || !read_stat(pid, &stat) || stat.state == 'Z')
             continue;
-        if (is_meant(search, pid, &stat) && visit(own, pid, stat.state))
+        if (is_meant(&search, pid, &stat) && visit(own, pid, stat.state))
             count++;
     }
     if (folder)
@@ -263,7 +270,7 @@ static bool send_signal(void *own, long long pid, char state)
     return kill((pid_t)pid, *number) == 0;
 }
 
-static int signal_all(const struct search *search, int number)
+static int signal_all(struct search search, int number)
 {
     return visit_all(search, send_signal, &number);
 }
@@ -282,7 +289,7 @@ static bool add_to_list(void *own, long long pid, char state)
     return true;
 }
 
-static int list_all(const struct search *search, char *text, int room)
+static int list_all(struct search search, char *text, int room)
 {
     struct list list = {text, room};
     text[0] = '\0';
@@ -292,28 +299,28 @@ static int list_all(const struct search *search, char *text, int room)
 int process_list(const struct process *process, char *text, int room)
 {
     text[0] = '\0';
-    return process->pid > 1 ? list_all(&(struct search){.session = process}, text, room) : 0;
+    return process->pid > 1 ? list_all(search_of(process), text, room) : 0;
 }
 
 int process_signal(const struct process *process, int signal)
 {
-    return process->pid > 1 ? signal_all(&(struct search){.session = process}, signal) : 0;
+    return process->pid > 1 ? signal_all(search_of(process), signal) : 0;
 }
 
 int process_kill_marked(const char *mark, const struct process_sessions *spared)
 {
-    return signal_all(&(struct search){.mark = mark, .spared = spared}, SIGKILL);
+    return signal_all((struct search){.mark = mark, .spared = spared}, SIGKILL);
 }
 
 int process_list_marked(const char *mark, const struct process_sessions *spared, char *text,
                         int room)
 {
-    return list_all(&(struct search){.mark = mark, .spared = spared}, text, room);
+    return list_all((struct search){.mark = mark, .spared = spared}, text, room);
 }
 
 int process_count_marked(const char *mark)
 {
-    return signal_all(&(struct search){.mark = mark}, 0);
+    return signal_all((struct search){.mark = mark}, 0);
 }
 
 uint64_t process_started_ticks(int64_t pid)

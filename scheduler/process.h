@@ -1,8 +1,10 @@
 /* A child process in a session of its own, its output appended to a log file. The session is what
  * is killed: Open MPI puts every rank into a process group of its own, so a group would not catch
- * them. Linux: reads /proc. The thread that starts a process must outlive it, unless the process
- * may outlive us (the kernel ends the child with it). What another process of ours started, and
- * left running, is watched and killed like a child; its exit code nobody knows. */
+ * them. What it has others start for it (srun: ranks that are Slurm's children) is in no session of
+ * ours and is known by a mark in its environment. Linux: reads /proc. The thread that starts a
+ * process must outlive it, unless the process may outlive us (the kernel ends the child with it).
+ * What another process of ours started, and left running, is watched and killed like a child; its
+ * exit code nobody knows. */
 #ifndef SCHEDULER_PROCESS_H
 #define SCHEDULER_PROCESS_H
 
@@ -10,9 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PROCESS_MARK 256
+
 struct process {
-    int64_t pid;            /* leads its session; 0: none */
-    uint64_t started_ticks; /* since boot: tells it from a later process of the same number */
+    int64_t pid;             /* leads its session; 0: none */
+    uint64_t started_ticks;  /* since boot: tells it from a later process of the same number */
+    char mark[PROCESS_MARK]; /* "NAME=value": who carries it belongs to it too; "": nobody else */
 };
 
 struct process_cfg {
@@ -41,11 +46,11 @@ bool process_lives(const struct process *process);
 /* Was it started with this setting ("NAME=value") in its environment? */
 bool process_is_marked(const struct process *process, const char *mark);
 
-/* A signal to every process of the session; returns how many there were. 0 when its number belongs
- * to a later one. */
+/* A signal to every process of the session, and to those that carry its mark; returns how many
+ * there were. A session whose number belongs to a later one has none. */
 int process_signal(const struct process *process, int signal);
 
-/* The living processes of the session, "4711 (state D), 4712 (state R)"; returns how many. One that
+/* The same processes, those that live: "4711 (state D), 4712 (state R)"; returns how many. One that
  * waits for a disk (D) does not end before the disk answers, whoever kills it. */
 int process_list(const struct process *process, char *text, int room);
 

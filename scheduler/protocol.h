@@ -10,6 +10,7 @@
 #define PROTOCOL_ENDPOINT "GLOWWORM_ENDPOINT"
 #define PROTOCOL_TOKEN    "GLOWWORM_TOKEN"
 #define PROTOCOL_LEASE    "GLOWWORM_LEASE"
+#define PROTOCOL_GANG     "GLOWWORM_GANG" /* whose it is: no gang reads it (launch_reach()) */
 
 #define PROTOCOL_PULSE_S   1.0 /* each side is heard at least so often */
 #define PROTOCOL_SILENCE_S 30.0

@@ -216,6 +216,37 @@ static void marked_processes_are_found_and_others_left_alone(void **state)
     await(&unmarked);
 }
 
+static void what_carries_its_mark_belongs_to_it_wherever_it_was_started(void **state)
+{
+    char list[256];
+    struct process launcher = start(*state, "exec sleep 600", NULL);
+    snprintf(launcher.mark, sizeof launcher.mark, "GW_TEST_MARK=%d-reach", getpid());
+    const char *environment[] = {launcher.mark, NULL};
+    struct process rank = start(*state, "exec sleep 600", environment);
+    struct process other = start(*state, "exec sleep 600", NULL);
+    assert_int_equal(process_list(&launcher, list, sizeof list), 2);
+    assert_int_equal(process_signal(&launcher, SIGKILL), 2);
+    assert_int_equal(await(&launcher).signal, SIGKILL);
+    assert_int_equal(await(&rank).signal, SIGKILL);
+    assert_false(process_poll(&other).has_ended);
+    process_signal(&other, SIGKILL);
+    await(&other);
+}
+
+static void a_rank_outlives_its_launcher_and_is_found_by_its_mark(void **state)
+{
+    struct process launcher = start(*state, "exec sleep 600", NULL), later = launcher;
+    snprintf(later.mark, sizeof later.mark, "GW_TEST_MARK=%d-late", getpid());
+    const char *environment[] = {later.mark, NULL};
+    struct process rank = start(*state, "exec sleep 600", environment);
+    later.started_ticks--; /* its number is another's now */
+    assert_int_equal(process_signal(&later, SIGKILL), 1);
+    assert_int_equal(await(&rank).signal, SIGKILL);
+    assert_false(process_poll(&launcher).has_ended);
+    process_signal(&launcher, SIGKILL);
+    await(&launcher);
+}
+
 static void a_later_process_of_the_same_number_is_left_alone(void **state)
 {
     char list[256];
@@ -334,6 +365,8 @@ int main(void)
         TEST(what_may_pass_is_told_from_what_stays),
         TEST(living_processes_are_listed_with_their_states),
         TEST(marked_processes_are_found_and_others_left_alone),
+        TEST(what_carries_its_mark_belongs_to_it_wherever_it_was_started),
+        TEST(a_rank_outlives_its_launcher_and_is_found_by_its_mark),
         TEST(a_later_process_of_the_same_number_is_left_alone),
         TEST(a_child_ends_with_its_parent),
         TEST(a_child_that_may_outlive_its_parent_is_watched_by_another),

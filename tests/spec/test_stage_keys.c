@@ -59,7 +59,8 @@ static const struct {
     {"search.mutation", "0.2", "search"},
     {"search.targets", "[{name: small, device: firefly-dl, macs: 2.9M}, {name: best}]", "search"},
     {"compile.formats", "[caffe]", "compile-small compile-best"},
-    {"resources.launcher", NULL, NULL}, /* there is only one */
+    {"resources.launcher", "slurm", ""},
+    {"resources.gpus_per_rank", "1", ""},
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},

@@ -96,7 +96,8 @@ struct campaign {
         bool tensorflow, caffe, onnx;
     } compile;
     struct {
-        char launcher[16]; /* "local" */
+        char launcher[16]; /* "local", "slurm" */
+        int gpus_per_rank; /* that Slurm is asked for */
         int ranks, threads, loader_threads;
         double image_cache_bytes;
         double stall_seconds;

@@ -147,7 +147,11 @@ static const struct knob campaign_knobs[] = {
      .words = "tensorflow|caffe|onnx", .affects = AFFECTS_COMPILE,
      .help = "files written for every target; caffe only for spaces of relu"},
     {"resources.launcher", KNOB_WORD, FIELD(resources.launcher), .fallback = "local",
-     .words = "local", .help = "who starts the ranks"},
+     .words = "local|slurm",
+     .help =
+         "who starts the ranks: this machine, or Slurm, as steps of the job that the run is in"},
+    {"resources.gpus_per_rank", KNOB_INT, FIELD(resources.gpus_per_rank), .fallback = "0", .low = 0,
+     .high = 64, .help = "GPUs that Slurm is asked for"},
     {"resources.ranks", KNOB_INT, FIELD(resources.ranks), .fallback = "1", .low = 1, .high = 65536,
      .help = "processes; at most batch.global / batch.micro"},
     {"resources.threads", KNOB_INT, FIELD(resources.threads), .fallback = "1", .low = 1,

@@ -1,0 +1,22 @@
+/* What launch.c and the two ways of starting a gang share. Nobody else includes it. */
+#ifndef SCHEDULER_LAUNCH_INTERNAL_H
+#define SCHEDULER_LAUNCH_INTERNAL_H
+
+#include "scheduler/launch.h"
+
+#define LAUNCH_WORDS 40
+
+struct words { /* an argument list or an environment */
+    int count;
+    char *list[LAUNCH_WORDS + 1]; /* owned; NULL at the end */
+};
+void words_add(struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "NAME=value" as a default: what the person's environment says already stays. */
+void words_add_default(struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* launch_local.c: mpirun, or the worker alone */
+void launch_local_gang(const struct launch_cfg *cfg, struct words *argv, struct words *environment);
+/* launch_slurm.c: srun */
+void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv);
+
+#endif

@@ -1,0 +1,22 @@
+/* A gang as a step of our job of Slurm, on the node that we are on. */
+#include "scheduler/launch_internal.h"
+
+void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv)
+{
+    const struct gang_share *share = &cfg->share;
+    words_add(argv, "srun");
+    words_add(argv, "--exact"); /* beside other gangs, none gets more than it asks for */
+    words_add(argv, "--mpi=pmix");
+    words_add(argv, "--kill-on-bad-exit=1");
+    words_add(argv, "--input=none");
+    words_add(argv, "--export=ALL"); /* ours, whatever the job was submitted with */
+    words_add(argv, "--nodes=1");
+    words_add(argv, "--nodelist=%s", cfg->allocation->node);
+    words_add(argv, "--ntasks=%d", cfg->ranks);
+    words_add(argv, "--cpus-per-task=%d", share->threads);
+    if (share->memory_mib > 0) /* else the first gang would take all there is */
+        words_add(argv, "--mem=%lldM", share->memory_mib);
+    if (share->gpus_per_rank > 0)
+        words_add(argv, "--gpus-per-task=%d", share->gpus_per_rank);
+    words_add(argv, "%s", cfg->worker);
+}
