@@ -86,16 +86,21 @@ static void watch_host(struct gang *gang, const struct gang_limits *limits, doub
     gang_kill(gang, ERR_FAILED, why, now_s); /* it would hang again for as long */
 }
 
+/* A gang that was left while it started has as much time as any. */
+static bool is_mute(const struct gang *gang, const struct gang_limits *limits, double now_s)
+{
+    return !gang->has_peer && now_s - gang->started_s > limits->hello_s &&
+           now_s - gang->adopted_s > limits->adopt_s;
+}
+
 /* The limit that a gang at work has broken, in words; false: none. */
 static bool is_broken(const struct gang *gang, const struct gang_limits *limits, double now_s,
                       char *why, int room)
 {
-    if (!gang->has_peer && gang->adopted_s > 0) {
+    if (is_mute(gang, limits, now_s) && gang->adopted_s > 0)
         snprintf(why, (size_t)room, "it was left running, and said nothing within %.0f s",
                  limits->adopt_s);
-        return now_s - gang->adopted_s > limits->adopt_s;
-    }
-    if (!gang->has_peer && now_s - gang->started_s > limits->hello_s)
+    else if (is_mute(gang, limits, now_s))
         snprintf(why, (size_t)room, "it said nothing within %.0f s of its start", limits->hello_s);
     else if (gang->has_peer && now_s - gang->heard_s > limits->silence_s)
         snprintf(why, (size_t)room, "it has been silent for %.0f s", limits->silence_s);

@@ -11,7 +11,7 @@
 
 struct gang_limits {  /* seconds */
     double hello_s;   /* from the start to the first word */
-    double adopt_s;   /* the same of a gang that an earlier runner started, from our start */
+    double adopt_s;   /* the least for one that an earlier runner started, from our start */
     double silence_s; /* between two words of the gang */
     double stall_s;   /* between two words of progress */
     double rank_s;    /* a rank silent or still for so long is taken for hung (liveness.h) */

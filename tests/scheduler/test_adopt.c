@@ -194,12 +194,30 @@ static void a_gang_that_does_not_answer_is_replaced(void **state)
     struct stage_set *set = *state;
     leave_gang(set);
     kill((pid_t)newest_attempt(set).pid, SIGSTOP);
-    set->cfg.limits.adopt_s = 0.3;
+    set->cfg.limits.adopt_s = set->cfg.limits.hello_s = 0.3;
     setenv("FAKE_STEP_MS", "2", 1);
     expect_run(set, ERR_OK);
     expect_not_told(set, "adopted");
     expect_in(text_get(&set->told), "it was left running, and said nothing within 0 s");
     expect_in(text_get(&set->told), "resume teacher 5\n");
+    expect_attempts(set, SET_TEACHER, 2);
+    set_expect_done(set);
+}
+
+static void kill_found(void *own, const struct gang *gang)
+{
+    (void)own;
+    kill((pid_t)gang->process.pid, SIGKILL);
+}
+
+static void a_gang_that_was_found_and_dies_is_replaced(void **state)
+{
+    struct stage_set *set = *state;
+    leave_gang(set);
+    set->view.adopted = kill_found;
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "failed teacher peer: ended without a word; an earlier runner");
+    expect_in(text_get(&set->told), "resume teacher ");
     expect_attempts(set, SET_TEACHER, 2);
     set_expect_done(set);
 }
@@ -212,7 +230,7 @@ static void a_gang_that_knows_another_token_is_replaced(void **state)
     assert_int_equal(rendezvous_read(set->folder, &set->campaign, &at), ERR_OK);
     at.token[0] ^= 1;
     assert_int_equal(rendezvous_write(set->folder, &set->campaign, &at), ERR_OK);
-    set->cfg.limits.adopt_s = 0.3;
+    set->cfg.limits.adopt_s = set->cfg.limits.hello_s = 0.3;
     expect_run(set, ERR_OK);
     expect_not_told(set, "adopted");
     expect_attempts(set, SET_TEACHER, 2);
@@ -400,6 +418,36 @@ static void a_gang_that_waits_for_its_assignment_gets_it_from_the_next_runner(vo
     puppet_free(&puppet);
 }
 
+/* It says its hello late, and has its own time for that, not only the runner's. */
+static void hesitate(struct puppet *puppet)
+{
+    if (puppet->scene == 0) {
+        puppet->lease_epoch = 1;
+        puppet->give_up_s = clock_seconds() + PATIENCE_S;
+        puppet->scene++;
+    } else if (puppet->scene == 1 && clock_seconds() > puppet->give_up_s - PATIENCE_S + 0.5) {
+        puppet_connect(puppet);
+        puppet_say_hello(puppet);
+        puppet->scene++;
+    } else if (puppet->scene == 2 && puppet_hears(puppet, GW__TO_WORKER__BODY_ASSIGN)) {
+        puppet->set->stop = 3;
+        puppet->scene++;
+    }
+}
+
+static void a_gang_that_was_left_while_it_started_has_time_for_its_hello(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    puppet_make(&puppet, set, hesitate);
+    leave_puppet(set);
+    set->cfg.limits.adopt_s = 0.1;
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 3);
+    expect_attempts(set, SET_TEACHER, 1);
+    puppet_free(&puppet);
+}
+
 /* The runner before has written of two of its checkpoints, and acknowledged none. */
 static void repeat_older_checkpoint(struct puppet *puppet)
 {
@@ -512,6 +560,8 @@ int main(void)
         TEST(what_was_done_meanwhile_is_told_to_the_next_runner),
         TEST(what_is_written_and_not_acknowledged_is_not_written_again),
         TEST(a_gang_that_does_not_answer_is_replaced),
+        TEST(a_gang_that_was_found_and_dies_is_replaced),
+        TEST(a_gang_that_was_left_while_it_started_has_time_for_its_hello),
         TEST(a_gang_that_knows_another_token_is_replaced),
         TEST(a_gang_that_is_not_met_where_the_file_says_is_replaced),
         TEST(a_gang_of_an_old_lease_is_replaced),
