@@ -57,6 +57,7 @@ static const struct field stage_fields[] = {
     STAGE(FIELD_COUNT, ended_ms),
     STAGE(FIELD_REAL, seconds),
     STAGE(FIELD_COUNT, pid),
+    STAGE(FIELD_TEXT, host),
     STAGE(FIELD_COUNT, gangs),
     {NULL, FIELD_TEXT, 0, 0, NULL},
 };

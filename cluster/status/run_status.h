@@ -41,6 +41,7 @@ struct stage_status {
     int64_t started_ms, ended_ms;
     double seconds; /* the attempt that made it took */
     int64_t pid;    /* of the process it was started as; 0: none */
+    char host[128]; /* of that process; "": none */
     int64_t gangs;  /* it and those that measure for it; 0: it does not run */
 };
 

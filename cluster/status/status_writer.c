@@ -140,8 +140,10 @@ static void set_processes(struct status_writer *writer)
 {
     for (int i = 0; i < writer->status.stage_count; i++) {
         const struct gang *gang = writer->gangs[i];
-        writer->status.stages[i].pid = gang ? gang->process.pid : 0;
-        writer->status.stages[i].gangs = gang ? 1 + gang->helpers : 0;
+        struct stage_status *row = &writer->status.stages[i];
+        row->pid = gang ? gang->process.pid : 0;
+        row->gangs = gang ? 1 + gang->helpers : 0;
+        snprintf(row->host, sizeof row->host, "%s", gang ? writer->status.host : "");
     }
 }
 
@@ -378,6 +380,7 @@ static void end_stage(struct stage_status *row)
         row->retry_at_ms = 0;
     }
     row->pid = row->gangs = 0;
+    row->host[0] = '\0';
     row->doing[0] = '\0';
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,17 @@
 
 static const char *folder;
 static int stops;
+static atomic_bool hangs; /* the disk */
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+    while (atomic_load(&hangs))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return __real_rename(from, to);
+}
 
 static void count_stop(void)
 {
@@ -114,6 +126,7 @@ static void stages_are_told_with_why_they_wait(void **unused)
     assert_int_equal(stages[1].state, STAGE_STATE_RUNNING);
     assert_int_equal(stages[1].pid, 4711);
     assert_int_equal(stages[1].gangs, 3);
+    assert_string_equal(stages[1].host, found->status.host);
     assert_true(stages[1].loss == 0.5 && isnan(stages[1].accuracy));
     assert_true(stages[1].eta_seconds >= 0);
     assert_int_equal(stages[2].state, STAGE_STATE_WAITING);
@@ -248,6 +261,39 @@ static void a_disk_that_is_full_ends_nothing(void **unused)
     mem_free(found);
 }
 
+static bool is_running(const struct found_status *found)
+{
+    return found->status.state == RUN_STATE_RUNNING;
+}
+
+static void a_disk_that_hangs_holds_up_neither_the_loop_nor_the_end(void **unused)
+{
+    (void)unused;
+    struct found_status *found = mem_alloc(sizeof *found);
+    struct status_writer *writer = begin();
+    const struct loop_view *view = status_writer_view(writer);
+    expect(writer, found, is_running);
+    atomic_store(&hangs, true);
+    view->started(view->own, &gangs[1], true, 3);
+    for (int i = 0; i < 100; i++) {
+        go_on(view, 1, 4);
+        view->started(view->own, &gangs[1], true, 3);
+        view->tick(view->own);
+    }
+    status_writer_end(writer, ERR_OK);
+    status_writer_destroy(&writer);
+    assert_true(atomic_load(&hangs)); /* all this came to an end meanwhile */
+    assert_int_equal(status_read(folder, found), ERR_OK);
+    assert_int_equal(found->status.state, RUN_STATE_RUNNING);
+    atomic_store(&hangs, false);
+    for (int i = 0; i < 6000 && found->status.state != RUN_STATE_DONE; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        assert_int_equal(status_read(folder, found), ERR_OK);
+    }
+    assert_int_equal(found->status.state, RUN_STATE_DONE);
+    mem_free(found);
+}
+
 /* A child writes a status and dies, as a runner that is killed. */
 static void a_runner_that_was_killed_is_seen_to_be_gone(void **unused)
 {
@@ -346,6 +392,7 @@ int main(void)
         TEST(a_stop_file_reaches_the_runner_it_names_and_no_other),
         TEST(a_stop_file_is_whole_private_and_replaces_one_for_a_runner_that_is_gone),
         TEST(a_disk_that_is_full_ends_nothing),
+        TEST(a_disk_that_hangs_holds_up_neither_the_loop_nor_the_end),
         TEST(a_runner_that_was_killed_is_seen_to_be_gone),
         TEST(a_hostile_file_is_refused_with_its_name),
     };
