@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cluster/interrupt.h"
 #include "cluster/timed_command.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static void say_how_it_went(const struct timed_result *result, const char *progr
 {
     int first = (int)strcspn(result->output, "\n");
     if (result->is_over)
-        log_warn("notify: %s was killed: it took longer than %.0f s", program, MOST_S);
+        log_warn("notify: %s was killed: an interrupt came, or it took longer than %.0f s", program,
+                 MOST_S);
     else if (result->signal)
         log_warn("notify: %s died of signal %d: %.*s", program, result->signal, first,
                  result->output);
@@ -69,6 +71,7 @@ enum err notify_check(const struct campaign *campaign)
 void notify_end(const struct campaign *campaign, const struct run_status *status)
 {
     const char *argv[CAMPAIGN_MAX_NOTIFY + 1] = {NULL};
+    struct timed_limit limit = {.most_s = MOST_S, .interrupts = interrupt_count()};
     struct timed_result result;
     if (campaign->notify_count == 0)
         return;
@@ -82,7 +85,7 @@ void notify_end(const struct campaign *campaign, const struct run_status *status
                               count_fact("DONE", run_status_count(status, STAGE_STATE_DONE)),
                               count_fact("STAGES", status->stage_count),
                               NULL};
-    if (timed_command(argv, (const char *const *)facts, MOST_S, &result) != ERR_OK)
+    if (timed_command(argv, (const char *const *)facts, &limit, &result) != ERR_OK)
         log_warn("notify: %s", err_text());
     else
         say_how_it_went(&result, argv[0]);

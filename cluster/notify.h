@@ -9,7 +9,8 @@ MUST_CHECK enum err notify_check(const struct campaign *campaign);
 
 /* Runs it, for a minute at most, with the facts of `status` in its environment: GLOWWORM_CAMPAIGN,
  * _RUN (the folder), _STATE (done, stopped, failed), _ERROR, _TEXT, _DONE and _STAGES (how many).
- * That it fails is said, and changes nothing. Nothing where the campaign has none. */
+ * An interrupt ends it. That it fails is said, and changes nothing. Nothing where the campaign has
+ * none. */
 void notify_end(const struct campaign *campaign, const struct run_status *status);
 
 #endif

@@ -30,7 +30,7 @@ void check_gpu(const struct doctor_subject *subject, struct findings *findings)
 {
     static const char *const argv[] = {"nvidia-smi", "-L", NULL};
     struct timed_result result;
-    if (timed_command(argv, NULL, DRIVER_S, &result) != ERR_OK) {
+    if (timed_command(argv, NULL, &(struct timed_limit){.most_s = DRIVER_S}, &result) != ERR_OK) {
         check_without(subject, findings);
         return;
     }

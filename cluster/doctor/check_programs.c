@@ -51,7 +51,7 @@ static bool check_mpirun(struct findings *findings, char version[128])
     static const char *const root[] = {"OMPI_ALLOW_RUN_AS_ROOT=1",
                                        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", NULL};
     struct timed_result result;
-    if (timed_command(argv, root, VERSION_S, &result) != ERR_OK) {
+    if (timed_command(argv, root, &(struct timed_limit){.most_s = VERSION_S}, &result) != ERR_OK) {
         finding_add(findings, FINDING_PROBLEM, INSTALL_MPI, "%s", err_text());
         return false;
     }
@@ -126,7 +126,7 @@ void check_mpi(const struct doctor_subject *subject, struct findings *findings)
     if (!check_mpirun(findings, version))
         return;
     TRY(mpi_folder_make(folder, &lock));
-    TRY(timed_process(start_gang, &gang, GANG_S, &result));
+    TRY(timed_process(start_gang, &gang, &(struct timed_limit){.most_s = GANG_S}, &result));
     judge_gang(&result, version, findings);
 out:
     if (err != ERR_OK)

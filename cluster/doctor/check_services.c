@@ -16,7 +16,7 @@ void check_slurm(const struct doctor_subject *subject, struct findings *findings
     static const char *const argv[] = {"sinfo", "-h", "-o", "%P %a %D", NULL};
     struct timed_result result;
     (void)subject;
-    if (timed_command(argv, NULL, SLURM_S, &result) != ERR_OK) {
+    if (timed_command(argv, NULL, &(struct timed_limit){.most_s = SLURM_S}, &result) != ERR_OK) {
         finding_add(findings, FINDING_OK, "", "not here: runs start their gangs on this machine");
         return;
     }
