@@ -4,6 +4,7 @@
 #include "cluster/apart.h"
 #include "cluster/checkpoint_view.h"
 #include "cluster/command.h"
+#include "cluster/run_journal.h"
 #include "cluster/table.h"
 #include "cluster/tensor_table.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -246,6 +247,26 @@ enum err cmd_checkpoint_show(int argc, char **argv)
     return run_apart(argc, argv, options, show);
 }
 
+static enum err look_away(const struct measurement *measurement, void *own)
+{
+    (void)measurement;
+    (void)own;
+    return ERR_OK;
+}
+
+/* What was measured on a run's checkpoints is in its journal. */
+static enum err verify_measurements(const struct checkpoint_view *view)
+{
+    enum err err = ERR_OK;
+    struct journal *journal = NULL;
+    TRY(run_journal_open(view->path, JOURNAL_READ, &journal));
+    if (journal)
+        TRY(run_journal_measurements(journal, look_away, NULL));
+out:
+    journal_close(&journal);
+    return err == ERR_OK ? ERR_OK : err_prefix(err, "%s", view->path);
+}
+
 static enum err verify(void *own)
 {
     const struct request *request = own;
@@ -255,6 +276,8 @@ static enum err verify(void *own)
     uint64_t read_bytes = 0;
     TRY(view_open(view, &store));
     TRY(checkpoint_verify(store, view->is_named ? view->name : NULL, &read_bytes));
+    if (!view->is_named)
+        TRY(verify_measurements(view));
     if (request->has_json)
         view_print_json(json_pack("{s:s, s:b, s:I}", "path", view->path, "whole", 1, "read_bytes",
                                   (json_int_t)read_bytes));

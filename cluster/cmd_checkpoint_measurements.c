@@ -1,9 +1,9 @@
-/* glowworm checkpoint measurements: what was measured on the checkpoints of a store. */
+/* glowworm checkpoint measurements: what was measured on the checkpoints of a run. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/checkpoint_view.h"
 #include "cluster/command.h"
-#include "trainer/checkpoint/measurement.h"
+#include "cluster/run_journal.h"
 #include "trainer/evaluate/eval_metrics.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -77,7 +77,7 @@ struct request {
 static enum err read_options(int argc, char **argv, struct request *request)
 {
     enum err err = ERR_OK;
-    TRY(view_options(argc, argv, "name one store of checkpoints: a folder, a run, or PATH@NAME",
+    TRY(view_options(argc, argv, "name one run: its folder, or FOLDER@NAME for one checkpoint",
                      &request->has_json));
     TRY(checkpoint_reference(argv[optind], &request->path, &request->name));
     request->is_named = !file_is_folder(argv[optind]);
@@ -85,17 +85,40 @@ out:
     return err;
 }
 
-static enum err find_named(struct checkpoint_store *store, const struct request *request,
-                           char hex[HASH_HEX_BYTES])
+static enum err find_named(const struct request *request, char hex[HASH_HEX_BYTES])
 {
+    enum err err = ERR_OK;
     struct checkpoint checkpoint = {0};
+    struct checkpoint_store *store = NULL;
     if (!request->is_named)
         return ERR_OK;
-    enum err err = checkpoint_peek(store, request->name, &checkpoint);
-    if (err == ERR_OK)
-        hash_hex(&checkpoint.content, hex);
+    struct checkpoint_store_cfg cfg = {.path = request->path, .keep = 1};
+    TRY(checkpoint_store_open(&cfg, &store));
+    TRY(checkpoint_peek(store, request->name, &checkpoint));
+    hash_hex(&checkpoint.content, hex);
+out:
     checkpoint_fini(&checkpoint);
+    checkpoint_store_close(&store);
     return err;
+}
+
+static enum err open_run(const struct request *request, struct journal **journal)
+{
+    enum err err = ERR_OK;
+    TRY(run_journal_open(request->path, JOURNAL_READ, journal));
+    if (!*journal)
+        TRY(err_set(ERR_NOT_FOUND,
+                    "%s: there is no journal beside it; what was measured is in the journal of "
+                    "\"glowworm run\"",
+                    request->path));
+out:
+    return err;
+}
+
+static void print_head(void)
+{
+    printf("%-12s  %-7s  %8s  %10s  %7s  %s\n", "checkpoint", "split", "images", "accuracy", "loss",
+           "sub-network");
 }
 
 enum err cmd_checkpoint_measurements(int argc, char **argv)
@@ -103,24 +126,22 @@ enum err cmd_checkpoint_measurements(int argc, char **argv)
     enum err err = ERR_OK;
     struct request request = {0};
     struct listing listing = {0};
-    struct checkpoint_store *store = NULL;
+    struct journal *journal = NULL;
     TRY(read_options(argc, argv, &request));
-    struct checkpoint_store_cfg cfg = {.path = request.path, .keep = 1};
-    TRY(checkpoint_store_open(&cfg, &store));
-    TRY(find_named(store, &request, listing.only));
+    TRY(open_run(&request, &journal));
+    TRY(find_named(&request, listing.only));
     if (request.has_json)
         listing.json = json_array();
     else
-        printf("%-12s  %-7s  %8s  %10s  %7s  %s\n", "checkpoint", "split", "images", "accuracy",
-               "loss", "sub-network");
-    err = measurement_each(store, list_one, &listing); /* what is whole is shown in any case */
+        print_head();
+    err = run_journal_measurements(journal, list_one, &listing); /* what is whole is shown */
     if (listing.json) {
         json_dumpf(listing.json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         printf("\n");
     }
 out:
     json_decref(listing.json);
-    checkpoint_store_close(&store);
+    journal_close(&journal);
     mem_free(request.path);
     mem_free(request.name);
     return err;

@@ -8,6 +8,7 @@
 #include "cluster/apart.h"
 #include "cluster/checkpoint_view.h"
 #include "cluster/command.h"
+#include "cluster/run_journal.h"
 #include "cluster/table.h"
 #include "scheduler/journal.h"
 #include "trainer/checkpoint/prune.h"
@@ -74,26 +75,6 @@ static void pruned_fini(struct pruned *pruned)
     journal_close(&pruned->journal);
 }
 
-/* The journal beside a run's store: opened for writing it is the run's lock. */
-static enum err open_journal(struct pruned *pruned)
-{
-    enum err err = ERR_OK;
-    char whole[PATH_MAX], *path = NULL, *file = NULL;
-    if (!realpath(pruned->request->view.path, whole))
-        return ERR_OK; /* opening the store says that it is not there */
-    char *slash = strrchr(whole, '/');
-    *slash = '\0';
-    path = file_join(slash == whole ? "/" : whole, "journal");
-    file = file_join(path, "data.mdb");
-    if (file_exists(file))
-        TRY(journal_open(path, pruned->request->has_yes ? JOURNAL_WRITE : JOURNAL_READ,
-                         &pruned->journal));
-out:
-    mem_free(path);
-    mem_free(file);
-    return err;
-}
-
 static enum err with_cure(enum err err)
 {
     if (err != ERR_AGAIN)
@@ -115,7 +96,8 @@ static enum err open_both(struct pruned *pruned)
     struct checkpoint_store *reader = NULL;
     TRY(view_open(&request->view, &reader)); /* a writer would make what is not there */
     checkpoint_store_close(&reader);
-    TRY(open_journal(pruned));
+    TRY(run_journal_open(request->view.path, request->has_yes ? JOURNAL_WRITE : JOURNAL_READ,
+                         &pruned->journal));
     TRY(checkpoint_store_open(&cfg, &pruned->store));
 out:
     return with_cure(err);

@@ -62,7 +62,7 @@ const struct command commands[] = {
     {"checkpoint", "verify", "PATH[@NAME] [--json]",
      "read and hash every tensor and measurement again", cmd_checkpoint_verify},
     {"checkpoint", "measurements", "PATH[@NAME] [--json]",
-     "what was measured on the checkpoints of a store or run", cmd_checkpoint_measurements},
+     "what was measured on the checkpoints of a run", cmd_checkpoint_measurements},
     {"checkpoint", "export", "PATH[@NAME] FILE.safetensors [--force] [--json]",
      "write a checkpoint's weights under the reference's names", cmd_checkpoint_export},
     {"checkpoint", "import",

@@ -24,7 +24,7 @@ enum err measurement_write(struct store_txn *txn, const struct measurement_bytes
     enum err err = ERR_OK;
     int detail;
     TRY(find_detail(txn, measurement->key, &detail));
-    if (detail < measurement->detail)
+    if (detail <= measurement->detail) /* the same bytes, unless those that are there are damaged */
         TRY(codec_put_measurement(txn, measurement));
 out:
     return err;

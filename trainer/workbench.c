@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/lineage.h"
-#include "trainer/evaluate/exchange_store.h"
 #include "trainer/stage_workload.h"
 #include <time.h>
 
@@ -93,17 +92,39 @@ out:
     return err;
 }
 
+/* Only a stage that trains writes checkpoints. */
+static bool is_writer(const struct workbench *bench)
+{
+    const char *name = bench->cfg.stage;
+    int stage = name ? blueprint_find_stage(&bench->blueprint, name) : -1;
+    if (bench->cfg.only_reads)
+        return false;
+    return stage < 0 || bench->blueprint.plan.stages[stage].kind == STAGE_TRAIN;
+}
+
+/* Nothing was ever trained here: an empty one, for others to read too. */
+static enum err make_store(const struct checkpoint_store_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    struct checkpoint_store_cfg made = *cfg;
+    struct checkpoint_store *store = NULL;
+    made.is_writer = true;
+    TRY(wait_for_store(&made, &store));
+out:
+    checkpoint_store_close(&store);
+    return err;
+}
+
 static enum err open_store(struct workbench *bench)
 {
     enum err err = ERR_OK;
     char *path = file_join(bench->folder, "checkpoints");
     TRY(file_make_folders(path));
-    struct checkpoint_store_cfg cfg = {.path = path,
-                                       .is_writer = !bench->cfg.only_reads,
-                                       .keep = bench->cfg.campaign->checkpoint.keep};
+    struct checkpoint_store_cfg cfg = {
+        .path = path, .is_writer = is_writer(bench), .keep = bench->cfg.campaign->checkpoint.keep};
     err = wait_for_store(&cfg, &bench->store);
-    if (err == ERR_NOT_FOUND) { /* nothing was ever trained here: an empty one */
-        cfg.is_writer = true;
+    if (err == ERR_NOT_FOUND) {
+        TRY(make_store(&cfg));
         err = wait_for_store(&cfg, &bench->store);
     }
     TRY(err);
@@ -117,9 +138,6 @@ static enum err open_first(struct workbench *bench)
 {
     enum err err = ERR_OK;
     TRY(open_store(bench));
-    bench->exchange = bench->cfg.exchange;
-    if (!bench->exchange && !bench->cfg.only_reads)
-        bench->exchange = bench->own_exchange = exchange_store_create(bench->store);
     TRY(fill_provenance(bench));
 out:
     return err;
@@ -180,7 +198,6 @@ void workbench_close(struct workbench **pointer)
     struct workbench *bench = *pointer;
     if (!bench)
         return;
-    exchange_store_destroy(&bench->own_exchange);
     checkpoint_store_close(&bench->store);
     supernet_destroy(&bench->net);
     device_comm_close(&bench->device_comm);
@@ -239,7 +256,7 @@ struct evaluate_parts workbench_evaluate(struct workbench *bench)
                                    .comm = bench->comm,
                                    .device_comm = bench->device_comm,
                                    .net = bench->net,
-                                   .exchange = bench->exchange,
+                                   .exchange = bench->cfg.exchange,
                                    .lineage = text_get(&bench->mixed.gang),
                                    .reporter = &bench->reporter};
 }

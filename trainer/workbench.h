@@ -21,8 +21,10 @@ struct workbench_cfg { /* all borrowed */
     const struct observer *observer; /* NULL: nobody */
     const char *version;             /* of the program: into lineage */
     int64_t lease_epoch;
-    struct exchange *exchange; /* of measurements, on rank 0; NULL: the store of checkpoints */
-    bool only_reads; /* checkpoints, beside whoever writes them; otherwise it is their one writer */
+    struct exchange *exchange; /* of measurements, on rank 0; NULL: nothing is looked up or kept */
+    const char *stage; /* it is opened for: one that does not train only reads checkpoints */
+    bool only_reads;   /* whatever the stage: beside whoever writes them. Otherwise this is
+                          their one writer */
 };
 
 struct workbench {
@@ -37,9 +39,8 @@ struct workbench {
     struct supernet *net;
     struct reporter reporter;
     struct mixed mixed;
-    struct checkpoint_store *store;           /* rank 0 only */
-    struct provenance provenance;             /* rank 0 only */
-    struct exchange *exchange, *own_exchange; /* rank 0 only */
+    struct checkpoint_store *store; /* rank 0 only */
+    struct provenance provenance;   /* rank 0 only */
 };
 
 /* Collective: every rank opens or none does. Returns owned. */

@@ -71,13 +71,17 @@ static void want(struct exchange *exchange, enum exchange_aim aim,
     link_wake(link);
 }
 
+/* One that has come is not dropped, however often a gang says that it is ready. */
 static void be_ready(struct exchange *exchange)
 {
     struct link *link = exchange->own;
+    struct link_measuring *measuring = &link->measuring;
     pthread_mutex_lock(&link->lock);
-    link_forget_share(&link->measuring);
-    link->measuring.is_ready = true;
-    link->measuring.ready_s = 0;
+    if (!measuring->is_ready && !measuring->has_share) {
+        link_forget_share(measuring);
+        measuring->is_ready = true;
+        measuring->ready_s = 0;
+    }
     pthread_mutex_unlock(&link->lock);
     link_wake(link);
 }

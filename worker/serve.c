@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version/version.h"
+#include "trainer/evaluate/exchange_memory.h"
 #include "trainer/stage.h"
 #include "worker/intake.h"
 #include "worker/link_exchange.h"
@@ -15,8 +16,8 @@
 
 struct server { /* who listens while a stage runs */
     const struct serve_cfg *cfg;
-    struct link *link;        /* rank 0 with a scheduler; otherwise NULL */
-    struct exchange exchange; /* of the link */
+    struct link *link;         /* rank 0 with a scheduler; otherwise NULL */
+    struct exchange *exchange; /* rank 0 */
     double said_at;
 };
 
@@ -114,8 +115,8 @@ static enum err run_order(struct server *server, const struct order *order,
                                 .observer = &observer,
                                 .version = version_text(),
                                 .lease_epoch = order->lease_epoch,
-                                .exchange =
-                                    order->is_helper && server->link ? &server->exchange : NULL,
+                                .exchange = server->exchange,
+                                .stage = order->stage,
                                 .only_reads = order->is_helper};
     *result = (struct stage_result){0};
     TRY(workbench_open(&cfg, &bench));
@@ -182,6 +183,7 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
 {
     enum err err = ERR_OK;
     struct server server = {.cfg = cfg};
+    struct exchange exchange;
     struct pulse *pulse = NULL;
     const struct pulse_cfg alive = {.endpoint = link_cfg->endpoint,
                                     .token = link_cfg->token,
@@ -196,8 +198,10 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
     if (err == ERR_OK && cfg->comm->rank == 0)
         err = link_open(&hello, &server.link);
     TRY(comm_agree(cfg->comm, err));
-    if (server.link)
-        server.exchange = link_exchange(server.link);
+    if (server.link) {
+        exchange = link_exchange(server.link);
+        server.exchange = &exchange;
+    }
     for (;;) {
         err = intake_take(cfg->comm, server.link, &assignment);
         if (err == ERR_INTERRUPTED) { /* told to end */
@@ -243,6 +247,7 @@ enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *
     enum err err = ERR_OK;
     struct server server = {.cfg = cfg};
     struct stage_result result = {0};
+    struct exchange *memory = exchange_memory_create(); /* serves the stages behind each other */
     struct campaign *campaign = mem_alloc(sizeof *campaign);
     char *stages = mem_string(request->stages), *rest = stages;
     err = campaign_load(request->campaign, request->overrides, request->override_count, campaign);
@@ -251,12 +256,14 @@ enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *
     if (err == ERR_OK && cfg->comm->rank == 0)
         err = keep_campaign(campaign, order.folder);
     TRY(comm_agree(cfg->comm, err));
+    server.exchange = cfg->comm->rank == 0 ? memory : NULL;
     while ((order.stage = strsep(&rest, ","))) {
         TRY(run_order(&server, &order, &result));
         if (cfg->comm->rank == 0)
             print_result(order.stage, &result);
     }
 out:
+    exchange_memory_destroy(&memory);
     mem_free(stages);
     mem_free(campaign);
     return err;

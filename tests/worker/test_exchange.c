@@ -286,6 +286,26 @@ static void a_share_is_taken_once_and_by_a_gang_that_is_ready(void **state)
     expect_share(&exchange, 1);
 }
 
+/* It came before the gang had looked, and the gang says again that it is ready. */
+static void a_share_that_has_come_is_not_dropped(void **state)
+{
+    struct script *script = *state;
+    struct exchange exchange = link_exchange(script->link);
+    struct hash key = key_of(0);
+    begin(script, 1, "search");
+    exchange.ready(&exchange);
+    exchange.ready(&exchange);
+    hear_ready(script, 0);
+    script_share(script, 1, 1, &key, SUBNET);
+    keep(&exchange, MANY, 600);
+    script_accept(script, hear_measured(script, MANY));
+    exchange.finish(&exchange); /* the share has come too */
+    exchange.ready(&exchange);
+    expect_share(&exchange, 0);
+    exchange.ready(&exchange);
+    hear_ready(script, 1);
+}
+
 static void another_lease_begins_with_nothing(void **state)
 {
     struct script *script = *state;
@@ -396,6 +416,7 @@ int main(void)
         TEST(a_record_is_said_until_it_is_accepted),
         TEST(every_record_comes_whatever_their_number_and_size),
         TEST(a_share_is_taken_once_and_by_a_gang_that_is_ready),
+        TEST(a_share_that_has_come_is_not_dropped),
         TEST(another_lease_begins_with_nothing),
         TEST(a_gang_that_is_sent_away_waits_for_no_record),
         TEST(a_gang_that_is_asked_to_stop_says_what_it_has_measured),

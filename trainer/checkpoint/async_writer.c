@@ -1,7 +1,6 @@
 #include "trainer/checkpoint/async_writer.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "trainer/checkpoint/measurement_record.h"
 #include "trainer/checkpoint/snapshot.h"
 #include "trainer/checkpoint/write.h"
 #include <pthread.h>
@@ -22,10 +21,6 @@ struct async_writer {
     struct checkpoint_saved saved;
     enum err failure; /* of the last save, until somebody was told */
     char failure_text[512];
-    struct measurement_record
-        unsaved[MEASUREMENT_BATCH]; /* the async writer takes them from the front */
-    int unsaved_count;
-    bool keeps_nothing; /* a measurement could not be written, and it was said */
     /* Of the asking thread while idle, of the async writer while it works: */
     struct snapshot copy;
     struct checkpoint_arrange arrange; /* zeroed: nothing to arrange */
@@ -78,33 +73,10 @@ static void write_copy(struct async_writer *writer)
     pthread_mutex_unlock(&writer->lock);
 }
 
-/* All that has gathered, in one transaction: a commit costs more than the records in it. What is
- * added meanwhile goes behind; nobody but the async writer moves those in front. */
-static void write_measurements(struct async_writer *writer)
-{
-    struct measurement_record *unsaved = writer->unsaved;
-    pthread_mutex_lock(&writer->lock);
-    int count = writer->unsaved_count;
-    pthread_mutex_unlock(&writer->lock);
-    if (count == 0)
-        return;
-    enum err err = measurement_records_write(writer->store, unsaved, count);
-    if (err != ERR_OK)
-        log_warn("measurements are no longer kept: %s", err_text());
-    pthread_mutex_lock(&writer->lock);
-    for (int i = 0; i < count; i++)
-        measurement_record_fini(&unsaved[i]);
-    writer->unsaved_count -= count;
-    memmove(unsaved, unsaved + count, (size_t)writer->unsaved_count * sizeof *unsaved);
-    writer->keeps_nothing |= err != ERR_OK;
-    pthread_cond_broadcast(&writer->changed);
-    pthread_mutex_unlock(&writer->lock);
-}
-
 static enum async_writer_state wait_for_work(struct async_writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
-    while (writer->state == ASYNC_WRITER_IDLE && writer->unsaved_count == 0)
+    while (writer->state == ASYNC_WRITER_IDLE)
         pthread_cond_wait(&writer->changed, &writer->lock);
     enum async_writer_state state = writer->state;
     pthread_mutex_unlock(&writer->lock);
@@ -114,19 +86,9 @@ static enum async_writer_state wait_for_work(struct async_writer *writer)
 static void *async_writer_run(void *argument)
 {
     struct async_writer *writer = argument;
-    for (;;) {
-        enum async_writer_state state = wait_for_work(writer);
-        write_measurements(writer); /* before the end too */
-        switch (state) {
-        case ASYNC_WRITER_IDLE:
-            break;
-        case ASYNC_WRITER_WRITING:
-            write_copy(writer);
-            break;
-        default:
-            return NULL;
-        }
-    }
+    while (wait_for_work(writer) == ASYNC_WRITER_WRITING)
+        write_copy(writer);
+    return NULL;
 }
 
 /* Signals are for the threads that know what to do at a step's end. */
@@ -181,42 +143,8 @@ enum err async_writer_wait(struct async_writer *writer)
 void async_writer_finish(struct async_writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
-    while (writer->state != ASYNC_WRITER_IDLE || writer->unsaved_count > 0)
-        pthread_cond_wait(&writer->changed, &writer->lock);
+    wait_until_idle(writer);
     pthread_mutex_unlock(&writer->lock);
-}
-
-void async_writer_keep(struct async_writer *writer, const struct measurement *measurement)
-{
-    struct measurement_record record;
-    measurement_record_pack(measurement, &record);
-    pthread_mutex_lock(&writer->lock);
-    while (writer->unsaved_count == MEASUREMENT_BATCH)
-        pthread_cond_wait(&writer->changed, &writer->lock);
-    bool is_kept = !writer->keeps_nothing;
-    if (is_kept) {
-        writer->unsaved[writer->unsaved_count++] =
-            record; /* its memory is the async writer's now */
-        pthread_cond_broadcast(&writer->changed);
-    }
-    pthread_mutex_unlock(&writer->lock);
-    if (!is_kept)
-        measurement_record_fini(&record);
-}
-
-bool async_writer_find_kept(struct async_writer *writer, const struct hash *key,
-                            struct text *packed)
-{
-    bool is_there = false;
-    pthread_mutex_lock(&writer->lock);
-    for (int i = writer->unsaved_count - 1; i >= 0 && !is_there; i--) { /* the newest counts */
-        const struct measurement_record *record = &writer->unsaved[i];
-        is_there = hash_equal(&record->key, key);
-        if (is_there)
-            text_add_bytes(packed, record->packed.bytes, record->packed.size);
-    }
-    pthread_mutex_unlock(&writer->lock);
-    return is_there;
 }
 
 bool async_writer_is_busy(struct async_writer *writer)

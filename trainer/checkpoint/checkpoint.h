@@ -112,8 +112,7 @@ MUST_CHECK enum err checkpoint_save_arranged(struct checkpoint_store *store,
 /* Whether a save is being written : the next one would wait for it. Never
  * waits. */
 bool checkpoint_is_busy(struct checkpoint_store *store);
-/* Waits until nothing is being saved, measurements (measurement.h) neither. How it went is still
- * told by the next call. */
+/* Waits until nothing is being saved. How it went is still told by the next call. */
 void checkpoint_finish(struct checkpoint_store *store);
 /* Waits until the last save is durable; its error if it failed (ERR_FULL, ERR_IO) and nobody was
  * told yet: the previous checkpoint is intact. */
@@ -168,8 +167,8 @@ MUST_CHECK enum err checkpoint_list(struct checkpoint_store *store,
                                     struct checkpoint_entry **entries, int *count);
 void checkpoint_entries_free(struct checkpoint_entry *entries, int count); /* accepts NULL */
 
-/* Reads every blob of one checkpoint, or of all and every measurement (name NULL), and hashes it.
- * ERR_DATA lists every tensor and measurement that is damaged, not the first only. */
+/* Reads every blob of one checkpoint, or of all (name NULL), and hashes it. ERR_DATA lists every
+ * tensor that is damaged, not the first only. */
 MUST_CHECK enum err checkpoint_verify(struct checkpoint_store *store, const char *name,
                                       uint64_t *read_bytes);
 

@@ -10,9 +10,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are stored as t
 enum {
     TABLE_BLOBS,     /* hash of the tensor's bytes + chunk number (4 bytes, big-endian): a chunk */
     TABLE_MANIFESTS, /* content hash: Manifest */
-    TABLE_NAMES,     /* name: content hash */
-    TABLE_ADDED,     /* from here on: tables that older stores may lack */
-    TABLE_MEASUREMENTS = TABLE_ADDED /* hash of the key's text: measurement_record.h */
+    TABLE_NAMES      /* name: content hash */
 };
 
 struct async_writer;

@@ -1,18 +1,16 @@
-/* A measurement: how well one sub-network of one checkpoint did on one set of images. A table of
- * the checkpoint store keeps them, found by a hash of everything their numbers depend on, so that
- * nothing is measured twice: not behind a stop, not for one more target, not by the next stage. A
- * record holds its key's text and the score as the trainer packs it
- * (trainer/evaluate/eval_metrics.h), under a checksum: a damaged one is not believed. Written by
- * the store's one writer, its async writer's thread.
- *
- * Measurements stay when their checkpoint goes: they are small (600 bytes; a detailed one of ten
- * classes 1 KB), and training that is done again ends with the same checkpoint. A store of before
- * this table is read as one without measurements. */
+/* A measurement: how well one sub-network of one checkpoint did on one set of images. It is found
+ * by a hash of everything its numbers depend on, so that nothing is measured twice: not behind a
+ * stop, not for one more target, not by the next stage or by another gang. A record holds its key's
+ * text and the score as the trainer packs it (trainer/evaluate/eval_metrics.h), under a checksum: a
+ * damaged one is not believed. Whoever keeps records (the run's journal) does not look into them.
+ */
 #ifndef TRAINER_CHECKPOINT_MEASUREMENT_H
 #define TRAINER_CHECKPOINT_MEASUREMENT_H
 
+#include "base/err.h"
+#include "base/hash.h"
 #include "base/text.h"
-#include "trainer/checkpoint/checkpoint.h"
+#include <stdint.h>
 
 /* The first line of every key: records of another format are never found. Raise it when the score's
  * packing changes its meaning. */
@@ -39,26 +37,5 @@ struct measurement { /* one record; borrowed */
     const void *score;
     size_t score_bytes;
 };
-
-/* Any thread. The packed score of that key, appended; one that is not durable yet is found too.
- * ERR_NOT_FOUND; ERR_DATA: the record is damaged, which the text says. */
-MUST_CHECK enum err measurement_find(struct checkpoint_store *store, const char *key,
-                                     struct text *score);
-
-/* At most so many measurements are not durable yet: what a kill loses. */
-#define MEASUREMENT_BATCH 8
-
-/* Copies the record and returns; the writer's thread writes what has gathered in one transaction.
- * Waits only while MEASUREMENT_BATCH are not durable. Replaces a record of the same key. When one
- * cannot be written the log says so once, and no more are kept: the numbers are right without. The
- * thread that saves. Writers only. checkpoint_finish() waits until all are durable, and so does
- * closing the store. */
-void measurement_keep(struct checkpoint_store *store, const struct measurement *measurement);
-
-/* Visits every whole record, in no order that means anything. ERR_DATA: how many are damaged, said
- * behind the last visit. An error of the visitor ends the walk and is returned. */
-MUST_CHECK enum err
-measurement_each(struct checkpoint_store *store,
-                 enum err (*visit)(const struct measurement *measurement, void *own), void *own);
 
 #endif

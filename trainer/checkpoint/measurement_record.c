@@ -1,8 +1,7 @@
 #include "trainer/checkpoint/measurement_record.h"
-#include "base/fault.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/checkpoint.pb-c.h"
-#include "trainer/checkpoint/internal.h"
+#include <stdbool.h>
 #include <string.h>
 
 void measurement_record_fini(struct measurement_record *record)
@@ -38,62 +37,41 @@ void measurement_record_pack(const struct measurement *measurement,
     mem_free(bytes);
 }
 
-static enum err damaged(struct store_bytes key)
+static enum err damaged(const struct hash *key)
 {
-    struct hash name = {0};
     char hex[HASH_HEX_BYTES];
-    memcpy(name.bytes, key.data, key.size < HASH_BYTES ? key.size : HASH_BYTES);
-    hash_hex(&name, hex);
+    hash_hex(key, hex);
     return err_set(ERR_DATA,
                    "the measurement %.12s is damaged: it is not believed, and made again when it "
                    "is needed",
                    hex);
 }
 
-enum err measurement_record_unpack(struct store_bytes key, struct store_bytes packed,
+static bool is_of(const struct hash *key, const char *text)
+{
+    struct hash hash = hash_of(text, strlen(text));
+    return hash_equal(&hash, key);
+}
+
+enum err measurement_record_unpack(const struct hash *key, const void *packed, size_t size_bytes,
                                    enum err (*visit)(const struct measurement *, void *), void *own)
 {
-    const uint8_t *bytes = packed.data;
-    if (key.size != HASH_BYTES || packed.size < HASH_BYTES)
+    const uint8_t *bytes = packed;
+    if (size_bytes < HASH_BYTES)
         return damaged(key);
-    size_t size = packed.size - HASH_BYTES;
-    struct hash sum = checksum(key.data, bytes + HASH_BYTES, size);
+    size_t size = size_bytes - HASH_BYTES;
+    struct hash sum = checksum(key->bytes, bytes + HASH_BYTES, size);
     if (memcmp(sum.bytes, bytes, HASH_BYTES) != 0)
         return damaged(key);
     Glowworm__Checkpoint__Measurement *message =
         glowworm__checkpoint__measurement__unpack(NULL, size, bytes + HASH_BYTES);
-    if (!message)
-        return damaged(key);
-    struct measurement measurement = {
-        .key = message->key, .score = message->score.data, .score_bytes = message->score.len};
-    enum err err = visit(&measurement, own);
-    glowworm__checkpoint__measurement__free_unpacked(message, NULL);
-    return err;
-}
-
-struct writing {
-    const struct measurement_record *records;
-    int count;
-};
-
-static enum err put_records(struct store_txn *txn, void *argument)
-{
-    enum err err = ERR_OK;
-    const struct writing *writing = argument;
-    for (int i = 0; i < writing->count; i++) {
-        const struct measurement_record *record = &writing->records[i];
-        TRY(FAULT("checkpoint.measurement"));
-        TRY(store_put(
-            txn, TABLE_MEASUREMENTS, hash_key(&record->key),
-            (struct store_bytes){.data = record->packed.bytes, .size = record->packed.size}));
+    enum err err = message && is_of(key, message->key) ? ERR_OK : damaged(key);
+    if (err == ERR_OK) {
+        struct measurement measurement = {
+            .key = message->key, .score = message->score.data, .score_bytes = message->score.len};
+        err = visit(&measurement, own);
     }
-out:
+    if (message)
+        glowworm__checkpoint__measurement__free_unpacked(message, NULL);
     return err;
-}
-
-enum err measurement_records_write(struct store *store, const struct measurement_record *records,
-                                   int count)
-{
-    struct writing writing = {.records = records, .count = count};
-    return store_update(store, put_records, &writing);
 }

@@ -1,10 +1,9 @@
-/* A measurement as it lies in the store: under the hash of its key's text, BLAKE2b of table key and
- * message, then the message (checkpoint.proto). Gangs hand each other such records. */
+/* A measurement as it is kept and as gangs hand it to each other: BLAKE2b of the key's hash and the
+ * message, then the message (checkpoint.proto). The key is the hash of the key's text. */
 #ifndef TRAINER_CHECKPOINT_MEASUREMENT_RECORD_H
 #define TRAINER_CHECKPOINT_MEASUREMENT_RECORD_H
 
 #include "base/hash.h"
-#include "base/store/store.h"
 #include "base/text.h"
 #include "trainer/checkpoint/measurement.h"
 
@@ -18,18 +17,11 @@ void measurement_record_fini(struct measurement_record *record); /* accepts a ze
 void measurement_record_pack(const struct measurement *measurement,
                              struct measurement_record *record);
 
-/* As measurement_find(), but as it lies there: nobody has looked at it. */
-MUST_CHECK enum err measurement_find_packed(struct checkpoint_store *store, const struct hash *key,
-                                            struct text *packed);
-
-/* What is packed at `key`; the visitor's measurement lasts for the call. ERR_DATA when it is
- * damaged, named by the key's first digits. */
-MUST_CHECK enum err measurement_record_unpack(struct store_bytes key, struct store_bytes packed,
+/* What is packed for `key`; the visitor's measurement lasts for the call. ERR_DATA when it is
+ * damaged, or of another key: named by the key's first digits. */
+MUST_CHECK enum err measurement_record_unpack(const struct hash *key, const void *packed,
+                                              size_t size_bytes,
                                               enum err (*visit)(const struct measurement *, void *),
                                               void *own);
-
-/* Writes records in one transaction. */
-MUST_CHECK enum err measurement_records_write(struct store *store,
-                                              const struct measurement_record *records, int count);
 
 #endif

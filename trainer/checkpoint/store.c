@@ -42,11 +42,8 @@ enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
                                struct checkpoint_store **opened)
 {
     enum err err = ERR_OK;
-    static const char *const tables[] = {[TABLE_BLOBS] = "blobs",
-                                         [TABLE_MANIFESTS] = "manifests",
-                                         [TABLE_NAMES] = "names",
-                                         [TABLE_MEASUREMENTS] = "measurements",
-                                         NULL};
+    static const char *const tables[] = {
+        [TABLE_BLOBS] = "blobs", [TABLE_MANIFESTS] = "manifests", [TABLE_NAMES] = "names", NULL};
     struct checkpoint_store *store = mem_alloc(sizeof *store);
     store->path = mem_string(cfg->path);
     store->keep = cfg->keep > 0 ? cfg->keep : 1;
@@ -54,8 +51,7 @@ enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg,
                                   .mode = cfg->is_writer ? STORE_WRITE : STORE_READ,
                                   .kind = "checkpoints",
                                   .version = FORMAT_VERSION,
-                                  .tables = tables,
-                                  .first_added = TABLE_ADDED};
+                                  .tables = tables};
     TRY(store_open(&store_cfg, &store->store));
     if (cfg->is_writer)
         TRY(start_saver(store));

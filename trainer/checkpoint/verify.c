@@ -2,7 +2,6 @@
 #include "trainer/checkpoint/blob.h"
 #include "trainer/checkpoint/internal.h"
 #include "trainer/checkpoint/manifest.h"
-#include "trainer/checkpoint/measurement_record.h"
 #include "trainer/checkpoint/names.h"
 #include <string.h>
 
@@ -115,20 +114,6 @@ static enum err verify_name(struct store_bytes key, struct store_bytes value, vo
     return note_damage(verifying, err);
 }
 
-static enum err look_away(const struct measurement *measurement, void *own)
-{
-    (void)measurement;
-    (void)own;
-    return ERR_OK;
-}
-
-static enum err verify_measurement(struct store_bytes key, struct store_bytes value, void *argument)
-{
-    struct verifying *verifying = argument;
-    verifying->read_bytes += value.size;
-    return note_damage(verifying, measurement_record_unpack(key, value, look_away, NULL));
-}
-
 static enum err verify_names(struct store_txn *txn, void *argument)
 {
     struct verifying *verifying = argument;
@@ -143,12 +128,6 @@ static enum err list_contents(struct store_txn *txn, void *argument)
                        store_each(txn, TABLE_MANIFESTS, store_text(""), add_content, argument));
 }
 
-static enum err verify_measurements(struct store_txn *txn, void *argument)
-{
-    return note_damage(argument, store_each(txn, TABLE_MEASUREMENTS, store_text(""),
-                                            verify_measurement, argument));
-}
-
 static enum err verify_all(struct verifying *verifying)
 {
     enum err err = ERR_OK;
@@ -159,7 +138,6 @@ static enum err verify_all(struct verifying *verifying)
         memcpy(verifying->content.bytes, verifying->contents.bytes + at, HASH_BYTES);
         TRY(verify_one(verifying));
     }
-    TRY(store_view(store, verify_measurements, verifying));
 out:
     return err;
 }

@@ -182,9 +182,8 @@ static enum err read_record(const struct exchange_record *record, enum eval_deta
 {
     enum err err = ERR_OK;
     struct eval_metrics metrics = {0};
-    struct store_bytes key = {record->key.bytes, HASH_BYTES};
-    struct store_bytes packed = {record->bytes, record->size_bytes};
-    TRY(measurement_record_unpack(key, packed, take_score, score));
+    TRY(measurement_record_unpack(&record->key, record->bytes, record->size_bytes, take_score,
+                                  score));
     TRY(eval_metrics_unpack(score->bytes, score->size, &metrics));
     *will_do = detail == EVAL_PLAIN || metrics.classes > 0;
 out:
