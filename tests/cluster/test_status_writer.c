@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/estimate.h"
+#include "cluster/status/publisher.h"
 #include "cluster/status/status_reader.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/status/stop_file.h"
@@ -323,6 +324,44 @@ static void a_runner_that_was_killed_is_seen_to_be_gone(void **unused)
     mem_free(found);
 }
 
+/* As another runner would have written it, so long ago. */
+static enum runner_state judged(const char *place, enum run_state state, double age_s)
+{
+    struct found_status *found = mem_alloc(sizeof *found);
+    struct run_status *status = mem_alloc(sizeof *status);
+    run_status_init(status);
+    snprintf(status->place, sizeof status->place, "%s", place);
+    status->state = (int)state;
+    status->pid = getpid();
+    status->started_ticks = (int64_t)process_started_ticks(getpid());
+    status->written_ms = clock_wall_ms() - (int64_t)(1000 * age_s);
+    json_t *json = run_status_json(status);
+    char *text = json_dumps(json, 0);
+    assert_int_equal(publisher_write(folder, text), ERR_OK);
+    assert_int_equal(status_read(folder, found), ERR_OK);
+    enum runner_state runner = found->runner;
+    free(text);
+    json_decref(json);
+    mem_free(status);
+    mem_free(found);
+    return runner;
+}
+
+static void an_old_status_says_nothing_of_now(void **unused)
+{
+    (void)unused;
+    char here[192], restarted[192];
+    process_place(here, sizeof here);
+    snprintf(restarted, sizeof restarted, "another-boot%s", strrchr(here, ' '));
+    assert_int_equal(judged("boot elsewhere", RUN_STATE_RUNNING, 1), RUNNER_THERE);
+    assert_int_equal(judged("boot elsewhere", RUN_STATE_RUNNING, 60), RUNNER_SILENT);
+    assert_int_equal(judged("boot elsewhere", RUN_STATE_RUNNING, -60), RUNNER_SILENT);
+    assert_int_equal(judged("boot elsewhere", RUN_STATE_STOPPED, 60), RUNNER_ENDED);
+    assert_int_equal(judged(here, RUN_STATE_RUNNING, 60), RUNNER_SILENT); /* we live: a hung disk */
+    assert_int_equal(judged(restarted, RUN_STATE_RUNNING, 60), RUNNER_GONE);
+    assert_int_equal(judged(restarted, RUN_STATE_RUNNING, 1), RUNNER_THERE);
+}
+
 static void put(const char *name, const char *text)
 {
     char *path = file_join(folder, name);
@@ -394,6 +433,7 @@ int main(void)
         TEST(a_disk_that_is_full_ends_nothing),
         TEST(a_disk_that_hangs_holds_up_neither_the_loop_nor_the_end),
         TEST(a_runner_that_was_killed_is_seen_to_be_gone),
+        TEST(an_old_status_says_nothing_of_now),
         TEST(a_hostile_file_is_refused_with_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

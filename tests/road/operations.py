@@ -256,6 +256,20 @@ class Operations(Scene):
             for command in (["status", folder], ["status", folder, "--json"], ["logs", folder], ["cancel", folder]):
                 self.assertIn("status.json", run(GLOWWORM, *command, expect=DATA_ERROR).stderr)
 
+    def test_a_run_elsewhere_that_is_silent_is_told_from_one_that_was_killed(self):
+        folder = self.copy()
+        path = os.path.join(folder, "published", "status.json")
+        with open(path) as file:
+            found = json.load(file)
+        found.update(state="running", place="a-boot elsewhere", host="elsewhere")
+        for age, words in ((60, r"road in .*: silent, .*written 1 min 00 s ago\nit should be every two seconds"),
+                           (-60, r"written 1 min 00 s from now: the clocks of this machine and of elsewhere differ")):
+            found["written_ms"] = int(1000 * (time.time() - age))
+            with open(path, "w") as file:
+                json.dump(found, file)
+            self.assertRegex(re.sub(r"1 min 0\d s|5\d(\.\d)? s", "1 min 00 s", run(GLOWWORM, "status", folder).stdout),
+                             re.compile(words, re.DOTALL))
+
     def test_top_is_one_status_where_there_is_no_terminal(self):
         shown = run(GLOWWORM, "top", self.finished).stdout
         self.assertRegex(shown, r"road in .*: done, 11 of 11 stages done\n")
