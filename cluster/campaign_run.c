@@ -26,10 +26,31 @@ static enum err add_assignment(struct campaign_options *options, char *text)
     return add_override(options, text, equals + 1);
 }
 
+/* As YAML that gives the same text, whatever it holds. */
+static enum err add_run_folder(struct campaign_options *options, const char *folder)
+{
+    int room = (int)sizeof options->run_folder, at = 0;
+    char *quoted = options->run_folder;
+    at += snprintf(quoted, (size_t)room, "\"");
+    for (const char *c = folder; *c && at < room - 8; c++) {
+        bool is_control = (unsigned char)*c < ' ';
+        at += snprintf(quoted + at, (size_t)(room - at),
+                       is_control                ? "\\x%02x"
+                       : *c == '"' || *c == '\\' ? "\\%c"
+                                                 : "%c",
+                       *c);
+    }
+    snprintf(quoted + at, (size_t)(room - at), "\"");
+    if (at >= room - 8)
+        return err_set(ERR_USAGE, "the name of the run's folder is too long");
+    return add_override(options, "run_folder", quoted);
+}
+
 enum err campaign_options_read(int argc, char **argv, struct campaign_options *options)
 {
     static const struct option known[] = {{"set", required_argument, NULL, 's'},
                                           {"run-folder", required_argument, NULL, 'f'},
+                                          {"site", required_argument, NULL, 'S'},
                                           {"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
@@ -38,7 +59,9 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
         if (option == 's')
             TRY(add_assignment(options, optarg));
         else if (option == 'f')
-            TRY(add_override(options, "run_folder", optarg));
+            TRY(add_run_folder(options, optarg));
+        else if (option == 'S')
+            options->site = optarg;
         else if (option == 'j')
             options->wants_json = true;
         else

@@ -13,10 +13,12 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     const char *path;
     struct campaign_override overrides[CAMPAIGN_RUN_MAX_OVERRIDES];
     int override_count;
+    char run_folder[2 * CAMPAIGN_TEXT]; /* of an override: quoted, since a name is no YAML */
+    const char *site;                   /* of Slurm; NULL: not named */
     bool wants_json;
 };
-/* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]. Writes into argv. ERR_USAGE.
- */
+/* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--json]. Writes into
+ * argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {

@@ -152,6 +152,8 @@ enum err cmd_plan(int argc, char **argv)
     struct journal *journal = NULL;
     text_init(&plan->hints);
     TRY(campaign_options_read(argc, argv, options));
+    if (options->site)
+        TRY(err_set(ERR_USAGE, "a plan is the same at every site"));
     TRY(campaign_run_open(options, &plan->run));
     TRY(open_journal(plan->run, &journal));
     TRY(campaign_run_survey(plan->run, journal, &plan->survey));

@@ -42,6 +42,8 @@ enum err cmd_checkpoint_import(int argc, char **argv);
 enum err cmd_checkpoint_prune(int argc, char **argv);
 enum err cmd_evaluate(int argc, char **argv);
 enum err cmd_run(int argc, char **argv);
+enum err cmd_slurm_script(int argc, char **argv);
+enum err cmd_slurm_submit(int argc, char **argv);
 enum err cmd_plan(int argc, char **argv);
 enum err cmd_status(int argc, char **argv);
 enum err cmd_logs(int argc, char **argv);

@@ -13,7 +13,7 @@
 
 /* In the order a person meets them; each row is one command, its function in cmd_<noun>.c. */
 const struct command commands[] = {
-    {"run", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
+    {"run", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--json]",
      "train, shrink, search and compile a campaign; the same command continues it", cmd_run},
     {"plan", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
      "say what a run would do, what is done already, and what it costs; start nothing", cmd_plan},
@@ -30,6 +30,12 @@ const struct command commands[] = {
     {"doctor", NULL, "[CAMPAIGN.yaml] [--run-folder FOLDER] [--json]",
      "check this machine: MPI, GPU, file systems, Slurm, keys, clock, limits; a cure for each",
      cmd_doctor},
+    {"slurm", "submit",
+     "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
+     "run a campaign as a job of Slurm; the same command continues it, and never submits it twice",
+     cmd_slurm_submit},
+    {"slurm", "script", "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER]",
+     "print the job that submit would submit", cmd_slurm_script},
     {"compile", NULL, "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME]",
      "write camera bundles from a run's final weights", cmd_compile},
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
@@ -85,7 +91,8 @@ const struct command commands[] = {
 
 const char command_exit_codes[] =
     "0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, 70 our bug,\n"
-    "74 input or output, 75 try again, 78 bad configuration, 130 interrupted.\n";
+    "74 input or output, 75 try again, 78 bad configuration, 85 its job asks to be queued again,\n"
+    "130 interrupted.\n";
 
 void command_name(const struct command *command, char name[COMMAND_NAME])
 {

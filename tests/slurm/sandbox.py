@@ -1,4 +1,5 @@
 """What the tests on a real Slurm share: a sandbox of their own, jobs in it, and the campaign of tests/fault/kills.py."""
+import json
 import os
 import shutil
 import subprocess
@@ -92,6 +93,37 @@ class SlurmScene(kills.Scene):
     def submit(self, folder, *options):
         return self.sandbox.submit(*self.job_words(folder), options=("--ntasks=2", *options), environment=self.environment,
                                    log=os.path.join(self.work, folder + ".log"))
+
+    def write_site(self, **values):
+        """The path of a site's file."""
+        path = os.path.join(self.work, "-".join(["site", *map(str, values.values())]) + ".yaml")
+        with open(path, "w") as file:
+            json.dump(values, file)
+        return path
+
+    def slurm_words(self, verb, folder, *words):
+        return [self.glowworm, "slurm", verb, *self.words("run", folder)[2:], *words]
+
+    def submit_run(self, folder, *words):
+        """What "glowworm slurm submit" says."""
+        return json.loads(call(*self.slurm_words("submit", folder, "--json", *words), env=self.environment, cwd=ROOT).stdout)
+
+    def log(self, folder):
+        path = os.path.join(self.work, folder, "slurm.log")
+        if not os.path.exists(path):
+            return ""
+        with open(path) as file:
+            return file.read()
+
+    def await_done(self, folder):
+        """Until the campaign is over, in whatever job."""
+        def is_done():
+            status = os.path.join(self.work, folder, "published/status.json")
+            if not os.path.exists(status):
+                return False
+            with open(status) as file:
+                return json.load(file)["state"] == "done"
+        await_that(is_done, lambda: f"the end of the run: {self.log(folder)}")
 
     def ranks(self):
         """Environments of the ranks that live, by pid."""

@@ -60,6 +60,8 @@ static const struct {
     {"search.targets", "[{name: small, device: firefly-dl, macs: 2.9M}, {name: best}]", "search"},
     {"compile.formats", "[caffe]", "compile-small compile-best"},
     {"resources.launcher", "slurm", ""},
+    {"resources.nodes", NULL, NULL}, /* one, for now */
+    {"resources.memory", "3GiB", ""},
     {"resources.gpus_per_rank", "1", ""},
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},

@@ -96,8 +96,9 @@ struct campaign {
         bool tensorflow, caffe, onnx;
     } compile;
     struct {
-        char launcher[16]; /* "local", "slurm" */
-        int gpus_per_rank; /* that Slurm is asked for */
+        char launcher[16];        /* "local", "slurm" */
+        int nodes, gpus_per_rank; /* that Slurm is asked for... */
+        double memory_bytes;      /* ...likewise, of a node; 0: as the partition gives it */
         int ranks, threads, loader_threads;
         double image_cache_bytes;
         double stall_seconds;

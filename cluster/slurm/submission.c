@@ -1,0 +1,259 @@
+#include "cluster/slurm/submission.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cluster/slurm/ask.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FORMAT          1
+#define SETTLED_S       6.0  /* Slurm writes down what it has every 5 s */
+#define FORGOTTEN_S     10.0 /* missing so long, it is */
+#define UNKNOWN_S       60.0 /* so long an answer is waited for */
+#define NAP_S           1
+#define MAX_SUBMISSIONS 5
+#define MAX_BYTES       65536
+
+static enum err make_uuid(char uuid[JOB_UUID])
+{
+    unsigned char random[16];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
+    int at = snprintf(uuid, JOB_UUID, "glowworm-");
+    for (size_t i = 0; i < sizeof random; i++)
+        at += snprintf(uuid + at, (size_t)(JOB_UUID - at), "%02x", random[i]);
+    return ERR_OK;
+}
+
+static enum err write_intent(const char *folder, const struct submission *submission)
+{
+    json_t *json = json_pack("{s:i, s:s, s:s}", "format", FORMAT, "uuid", submission->uuid, "job",
+                             submission->job);
+    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    char *path = file_join(folder, SUBMISSION_NAME);
+    enum err err = text ? file_write(path, text, strlen(text))
+                        : err_set(ERR_MEMORY, "no room for " SUBMISSION_NAME);
+    free(text);
+    json_decref(json);
+    mem_free(path);
+    return err;
+}
+
+/* Of an earlier call; uuid "": there was none. What cannot be read is taken for none: the run's own
+ * lock still lets only one of two jobs work. */
+static void read_intent(const char *folder, struct submission *before)
+{
+    char *bytes = NULL, *path = file_join(folder, SUBMISSION_NAME);
+    const char *uuid = NULL, *job = NULL;
+    size_t size = 0;
+    *before = (struct submission){0};
+    json_t *json = file_read(path, MAX_BYTES, &bytes, &size) == ERR_OK
+                       ? json_loadb(bytes, size, 0, NULL)
+                       : NULL;
+    if (json && json_unpack(json, "{s:s, s:s}", "uuid", &uuid, "job", &job) == 0) {
+        snprintf(before->uuid, sizeof before->uuid, "%s", uuid);
+        snprintf(before->job, sizeof before->job, "%s", job);
+    }
+    json_decref(json);
+    mem_free(bytes);
+    mem_free(path);
+}
+
+static void take_state(struct submission *submission, const struct queued *queued)
+{
+    snprintf(submission->job, sizeof submission->job, "%s", queued->job);
+    snprintf(submission->state, sizeof submission->state, "%s", queued->state);
+}
+
+/* *is_there: an earlier submission is queued or runs. */
+static enum err look_before(const char *folder, struct submission *made, bool *is_there)
+{
+    enum err err = ERR_OK;
+    struct submission before;
+    struct queued queued = {0};
+    *is_there = false;
+    read_intent(folder, &before);
+    if (!before.uuid[0])
+        return ERR_OK;
+    TRY(queue_find(before.uuid, &queued));
+    if (queued.is_there && !queued.has_ended) {
+        *made = before;
+        made->was_there = *is_there = true;
+        take_state(made, &queued);
+    }
+out:
+    return err;
+}
+
+/* *is_kept: Slurm knows of it when a crash could no longer make it forget. */
+static enum err await_settled(struct submission *made, bool *is_kept)
+{
+    double began = clock_seconds(), missing_s = 0, known_s = began;
+    struct queued queued;
+    for (;; sleep(NAP_S)) {
+        double now = clock_seconds();
+        bool is_known = queue_find(made->uuid, &queued) == ERR_OK;
+        if (!is_known && now - known_s > UNKNOWN_S)
+            return err_prefix(ERR_AGAIN,
+                              "Slurm took job %s, but whether it still has it is not known; the "
+                              "same command finds out",
+                              made->job);
+        known_s = is_known ? now : known_s;
+        if (!is_known || now - began < SETTLED_S)
+            continue;
+        missing_s = queued.is_there ? 0 : missing_s > 0 ? missing_s : now;
+        *is_kept = queued.is_there;
+        if (queued.is_there)
+            take_state(made, &queued);
+        if (queued.is_there || now - missing_s > FORGOTTEN_S)
+            return ERR_OK;
+    }
+}
+
+static enum err ask_sbatch(const struct job *job, struct submission *made)
+{
+    enum err err = ERR_OK;
+    struct answer answer = {0};
+    TRY(ask((const char *const *)job->words, ASK_SECONDS, &answer));
+    if (answer.code != 0)
+        TRY(err_set(ERR_FAILED, "Slurm refuses the job: %.1000s", answer.error));
+    snprintf(made->job, sizeof made->job, "%.*s", (int)strcspn(answer.output, ";\n"),
+             answer.output);
+    made->submissions++;
+out:
+    answer_fini(&answer);
+    return err;
+}
+
+static enum err submit(const struct job_cfg *cfg, struct submission *made)
+{
+    enum err err = ERR_OK;
+    struct job job = {0};
+    bool is_kept = false;
+    TRY(make_uuid(made->uuid));
+    struct job_cfg mine = *cfg;
+    mine.uuid = made->uuid;
+    TRY(job_make(&mine, &job));
+    while (!is_kept) {
+        if (made->submissions == MAX_SUBMISSIONS)
+            TRY(err_set(ERR_UNAVAILABLE, "Slurm has forgotten the job %d times",
+                        made->submissions));
+        TRY(write_intent(cfg->run_folder, made));
+        TRY(ask_sbatch(&job, made));
+        TRY(write_intent(cfg->run_folder, made));
+        TRY(await_settled(made, &is_kept));
+    }
+out:
+    job_fini(&job);
+    return err;
+}
+
+struct places { /* owned */
+    char *run_folder, *campaign_path, *work_folder, *site, *script, *log, *glowworm;
+};
+
+/* From /, though it may not be there yet. */
+static char *absolute(const char *work_folder, const char *path)
+{
+    return path[0] == '/' ? mem_string(path) : file_join(work_folder, path);
+}
+
+static enum err find_places(const struct job_cfg *cfg, struct places *places)
+{
+    char work[PATH_MAX], program[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size <= 0 || !getcwd(work, sizeof work))
+        return err_set(ERR_IO, "where are we? %s", strerror(errno));
+    program[size] = '\0';
+    places->work_folder = mem_string(work);
+    places->glowworm = mem_string(program);
+    places->run_folder = absolute(work, cfg->campaign->run_folder);
+    places->campaign_path = absolute(work, cfg->options->path);
+    places->site =
+        file_exists(cfg->site_name) ? absolute(work, cfg->site_name) : mem_string(cfg->site_name);
+    places->script = file_join(places->run_folder, SUBMISSION_SCRIPT);
+    places->log = file_join(places->run_folder, SUBMISSION_LOG);
+    return ERR_OK;
+}
+
+static void fill_in(struct job_cfg *cfg, const struct places *places)
+{
+    cfg->run_folder = places->run_folder;
+    cfg->campaign_path = places->campaign_path;
+    cfg->work_folder = places->work_folder;
+    cfg->site_name = places->site;
+    cfg->script_path = places->script;
+    cfg->log_path = places->log;
+    cfg->glowworm = places->glowworm;
+}
+
+static void places_fini(struct places *places)
+{
+    mem_free(places->run_folder);
+    mem_free(places->campaign_path);
+    mem_free(places->work_folder);
+    mem_free(places->site);
+    mem_free(places->script);
+    mem_free(places->log);
+    mem_free(places->glowworm);
+}
+
+enum err submission_describe(struct job_cfg cfg, const char *uuid, struct job *job)
+{
+    enum err err = ERR_OK;
+    struct places places = {0};
+    TRY(find_places(&cfg, &places));
+    fill_in(&cfg, &places);
+    cfg.uuid = uuid;
+    TRY(job_make(&cfg, job));
+out:
+    places_fini(&places);
+    return err;
+}
+
+/* One call at a time; the caller closes *lock. */
+static enum err lock_folder(const char *folder, int *lock)
+{
+    char *path = file_join(folder, SUBMISSION_NAME ".lock");
+    enum err err = ERR_OK;
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*lock < 0)
+        err = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    else if (flock(*lock, LOCK_EX | LOCK_NB) != 0)
+        err = err_set(ERR_AGAIN, "%s is being submitted already", folder);
+    mem_free(path);
+    return err;
+}
+
+enum err submission_make(struct job_cfg cfg, struct submission *made)
+{
+    enum err err = ERR_OK;
+    struct places places = {0};
+    bool is_there = false;
+    int lock = -1;
+    *made = (struct submission){0};
+    TRY(find_places(&cfg, &places));
+    fill_in(&cfg, &places);
+    TRY(file_make_private(cfg.run_folder));
+    TRY(lock_folder(cfg.run_folder, &lock));
+    if (!cfg.after_job) /* else the one that is there is who submits */
+        TRY(look_before(cfg.run_folder, made, &is_there));
+    if (is_there)
+        goto out;
+    TRY(file_write(cfg.script_path, job_script, strlen(job_script)));
+    TRY(submit(&cfg, made));
+out:
+    if (lock >= 0)
+        close(lock);
+    places_fini(&places);
+    return err;
+}

@@ -1,0 +1,30 @@
+/* A campaign given to Slurm, once: what was meant is written into the run's folder before Slurm is
+ * asked, and a submission counts when Slurm still knows of it 6 s later, since it forgets young
+ * jobs when it crashes. One thread. */
+#ifndef CLUSTER_SLURM_SUBMISSION_H
+#define CLUSTER_SLURM_SUBMISSION_H
+
+#include "cluster/slurm/job.h"
+#include "cluster/slurm/queue.h"
+
+#define SUBMISSION_NAME   "slurm.json"   /* inside the run's folder */
+#define SUBMISSION_SCRIPT "slurm-job.sh" /* likewise */
+#define SUBMISSION_LOG    "slurm.log"
+
+struct submission {
+    char uuid[JOB_UUID];
+    char job[32];    /* "": Slurm was not asked yet, or has not answered */
+    bool was_there;  /* submitted before, and not over */
+    char state[32];  /* as Slurm has it */
+    int submissions; /* by this call: more than one where Slurm had forgotten it */
+};
+
+/* Fills in what cfg says of paths and UUID, but for its campaign, options, site and after_job. The
+ * run's folder is made. ERR_AGAIN: it is not known whether Slurm has it, the same call finds out;
+ * or another one is at it. ERR_CONFIG, ERR_FAILED: Slurm refuses it, in its words. */
+MUST_CHECK enum err submission_make(struct job_cfg cfg, struct submission *made);
+
+/* The job as submission_make() would submit it, with `uuid`; nothing is made. */
+MUST_CHECK enum err submission_describe(struct job_cfg cfg, const char *uuid, struct job *job);
+
+#endif
