@@ -27,6 +27,7 @@ static const struct {
     [ERR_AGAIN] = {"again", 75},
     [ERR_CONFIG] = {"config", 78},
     [ERR_INTERRUPTED] = {"interrupted", 130},
+    [ERR_REQUEUE] = {"requeue", 85},
 };
 #define CODE_COUNT (sizeof codes / sizeof *codes)
 

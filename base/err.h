@@ -24,7 +24,8 @@ enum err {
     ERR_PEER,        /* a rank, gang or scheduler went away: exit 75, worth a retry */
     ERR_AGAIN,       /* busy or locked: exit 75 */
     ERR_CONFIG,      /* a campaign, space, device or site file is wrong: exit 78 */
-    ERR_INTERRUPTED  /* a stop that was asked for: exit 130 */
+    ERR_INTERRUPTED, /* a stop that was asked for: exit 130 */
+    ERR_REQUEUE      /* all is saved, and its job asks to be queued again: exit 85 */
 };
 
 /* Records the text and returns `code`, so that `return err_set(ERR_DATA, ...)` and

@@ -12,6 +12,7 @@
 #include "cluster/progress.h"
 #include "cluster/run_memory.h"
 #include "cluster/run_table.h"
+#include "cluster/slurm/job_end.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/verdict.h"
 #include "cluster/view_tee.h"
@@ -276,7 +277,8 @@ enum err cmd_run(int argc, char **argv)
     struct campaign_run *run = NULL;
     struct journal *journal = NULL;
     struct allocation allocation;
-    struct launch_cfg launch;
+    struct launch_cfg launch = {0};
+    struct job_end_cfg ending = {.allocation = &allocation, .options = options};
     struct text command;
     text_init(&command);
     add_command(argc, argv, &command); /* before the options are taken apart */
@@ -285,6 +287,9 @@ enum err cmd_run(int argc, char **argv)
     TRY(choose_launcher(run, &allocation, &launch));
     TRY(notify_check(&run->campaign));
     interrupt_watch();
+    ending.campaign = &run->campaign;
+    if (launch.allocation)
+        TRY(job_end_watch(&ending));
     TRY(file_make_private(run->folder));
     err = journal_open(run->journal, JOURNAL_WRITE, &journal);
     if (err == ERR_AGAIN)
@@ -294,6 +299,8 @@ enum err cmd_run(int argc, char **argv)
     TRY(print_results(run, options));
 out:
     journal_close(&journal);
+    if (err == ERR_INTERRUPTED && launch.allocation) /* nobody holds the run any more */
+        err = job_end(&ending, interrupt_signal());
     campaign_run_close(&run);
     text_fini(&command);
     mem_free(options);

@@ -4,11 +4,17 @@
 #define CLUSTER_INTERRUPT_H
 
 #include <signal.h>
+#include <stdint.h>
 
 /* From now on the three are counted instead of ending the process; one that was ignored when the
  * program started (nohup) stays ignored. Whoever reads our words may go away (Ctrl-C ends "| tee"
  * too): a broken pipe no longer ends the process, writing to it fails. */
 void interrupt_watch(void);
+/* The same in a job of a batch system, behind interrupt_watch(): USR1 asks too, and what the system
+ * sends again, or sends besides, counts no more; only INT is a person's second and third word. */
+void interrupt_watch_job(void);
+/* ALRM then, which asks likewise. */
+void interrupt_in(int64_t seconds);
 /* As if the first had come, from elsewhere than a signal (a stop file); nothing where one has. */
 void interrupt_first(void);
 /* How many came; the address is good for ever. */

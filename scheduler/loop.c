@@ -203,16 +203,21 @@ static void stop(struct loop *loop, struct attempt *attempt, int count)
         VIEW(loop, stopping, gang, count);
 }
 
+static void stop_all(struct loop *loop, int count)
+{
+    loop->policy.is_stopping = true;
+    if (!attempt_running(loop, loop->attempts))
+        VIEW(loop, stopping, NULL, count);
+    for (EACH_RUNNING(loop, attempt))
+        stop(loop, attempt, count);
+}
+
 static void heed_stops(struct loop *loop)
 {
-    while (loop->cfg->stop_asked && loop->stops_seen < *loop->cfg->stop_asked) {
-        int count = ++loop->stops_seen;
-        loop->policy.is_stopping = true;
-        if (!attempt_running(loop, loop->attempts))
-            VIEW(loop, stopping, NULL, count);
-        for (EACH_RUNNING(loop, attempt))
-            stop(loop, attempt, count);
-    }
+    while (loop->cfg->stop_asked && loop->stops_seen < *loop->cfg->stop_asked)
+        stop_all(loop, ++loop->stops_seen);
+    if (loop->is_job_ending && !loop->policy.is_stopping)
+        stop_all(loop, 1);
 }
 
 /* The end of a process is about to come. */

@@ -118,8 +118,13 @@ static void note_failed(struct loop *loop, struct event *event)
                                     .results_hash = "",
                                     .step = failed->step,
                                     .images_per_second = gang->progress.images_per_second};
-    /* a stop that nobody here asked for: somebody signalled the gang, which is worth a retry */
-    if (outcome.error == ERR_INTERRUPTED && !gang->is_stop_asked)
+    /* a stop that nobody here asked for: somebody signalled the gang, which is worth a retry; but
+     * Slurm tells the steps of a job that it preempts, and the job itself when their time is over
+     */
+    bool is_foreign = outcome.error == ERR_INTERRUPTED && !gang->is_stop_asked;
+    if (is_foreign && loop->cfg->launch.allocation)
+        loop->is_job_ending = true;
+    else if (is_foreign)
         outcome.error = ERR_PEER;
     note_end(loop, event, &outcome);
 }

@@ -53,6 +53,7 @@ struct loop {
     struct attempt attempts[LOOP_MAX_ATTEMPTS]; /* each stage's latest; behind them, helpers */
     struct shares *shares;
     int stops_seen;
+    bool is_job_ending;   /* Slurm has told our gang of it before us */
     enum err first_error; /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
