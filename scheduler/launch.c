@@ -94,7 +94,7 @@ void launch_mark(const char *endpoint, char *mark, int room)
     snprintf(mark, (size_t)room, PROTOCOL_ENDPOINT "=%s", endpoint);
 }
 
-static void mark_gang(const char *endpoint, uint64_t lease_epoch, char *mark, int room)
+void launch_gang_mark(const char *endpoint, uint64_t lease_epoch, char *mark, int room)
 {
     snprintf(mark, (size_t)room, PROTOCOL_GANG "=%llu@%s", (unsigned long long)lease_epoch,
              endpoint);
@@ -104,7 +104,7 @@ void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t l
                   struct process *process)
 {
     if (cfg->allocation)
-        mark_gang(endpoint, lease_epoch, process->mark, sizeof process->mark);
+        launch_gang_mark(endpoint, lease_epoch, process->mark, sizeof process->mark);
 }
 
 static void add_ours(const struct launch *launch, struct words *environment)
@@ -112,7 +112,7 @@ static void add_ours(const struct launch *launch, struct words *environment)
     char mark[MAX_WORD];
     launch_mark(launch->endpoint, mark, sizeof mark);
     words_add(environment, "%s", mark);
-    mark_gang(launch->endpoint, launch->lease_epoch, mark, sizeof mark);
+    launch_gang_mark(launch->endpoint, launch->lease_epoch, mark, sizeof mark);
     words_add(environment, "%s", mark);
     words_add(environment, PROTOCOL_TOKEN "=%s", launch->token);
     words_add(environment, PROTOCOL_LEASE "=%llu", (unsigned long long)launch->lease_epoch);

@@ -41,6 +41,8 @@ MUST_CHECK enum err launch_start(const struct launch_cfg *cfg, const struct laun
 MUST_CHECK enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder,
                                  const char *log_path, struct process *process);
 
+/* "GLOWWORM_GANG=<lease>@<endpoint>": in the environment of all of one gang, whoever started it. */
+void launch_gang_mark(const char *endpoint, uint64_t lease_epoch, char *mark, int room);
 /* A gang's ranks may be children of others: makes `process`, which is or was started for this lease
  * at this endpoint, reach them too. */
 void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t lease_epoch,

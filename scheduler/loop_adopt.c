@@ -46,6 +46,8 @@ static bool is_alive(const struct attempt_record *record, struct process *proces
     if (!leftover_is_here(record) || socket_folder_check(record->socket_folder) != ERR_OK)
         return false;
     leftover_mark(record->socket_folder, mark, sizeof mark);
+    const char *endpoint = strchr(mark, '=') + 1;
+    launch_gang_mark(endpoint, record->lease_epoch, process->mark, sizeof process->mark);
     return process_lives(process) && process_is_marked(process, mark);
 }
 
@@ -160,6 +162,7 @@ static enum err adopt(struct loop *loop, const struct left_gangs *left, int at)
     memcpy(gang->lease.name, record->name, sizeof gang->lease.name);
     memcpy(gang->log, record->log, sizeof gang->log);
     gang->process = left->processes[at];
+    gang->process.mark[0] = '\0'; /* it served to spare the gang */
     launch_reach(&loop->cfg->launch, wire_endpoint(loop->wire), record->lease_epoch,
                  &gang->process);
     gang->started_s = now - age_s(record, now);

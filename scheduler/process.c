@@ -224,11 +224,13 @@ static struct search search_of(const struct process *process)
     return (struct search){.session = process, .mark = process->mark[0] ? process->mark : NULL};
 }
 
-static bool is_spared(const struct process_sessions *spared, long long session)
+static bool is_spared(const struct process_sessions *spared, long long pid, long long session)
 {
-    for (int i = 0; spared && i < spared->count; i++)
-        if (spared->list[i].pid == session)
+    for (int i = 0; spared && i < spared->count; i++) {
+        const struct process *process = &spared->list[i];
+        if (process->pid == session || (process->mark[0] && has_mark(pid, process->mark)))
             return true;
+    }
     return false;
 }
 
@@ -236,7 +238,8 @@ static bool is_meant(const struct search *search, long long pid, const struct pr
 {
     if (search->session && stat->session == search->session->pid)
         return true;
-    return search->mark && !is_spared(search->spared, stat->session) && has_mark(pid, search->mark);
+    return search->mark && has_mark(pid, search->mark) &&
+           !is_spared(search->spared, pid, stat->session);
 }
 
 /* The living processes that are meant. Returns how many the visitor counts. */

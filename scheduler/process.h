@@ -59,7 +59,8 @@ struct process_sessions { /* borrowed */
     int count;
 };
 /* SIGKILL to every process that carries `mark` ("NAME=value") in its environment: what a runner
- * that died has left. spared: sessions that are left alone; NULL: none. Returns how many. */
+ * that died has left. spared: sessions that are left alone, and who carries their marks; NULL:
+ * none. Returns how many. */
 int process_kill_marked(const char *mark, const struct process_sessions *spared);
 int process_count_marked(const char *mark);
 /* As process_list(). */

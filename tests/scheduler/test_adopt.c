@@ -137,6 +137,38 @@ static void a_gang_goes_on_under_the_next_runner(void **state)
     mem_free(left);
 }
 
+/* A rank that another program started for the gang, as Slurm does. */
+static pid_t add_rank(const struct attempt_record *record)
+{
+    char endpoint[SET_ENDPOINT], mark[SET_ENDPOINT + 32], gang[SET_ENDPOINT + 32];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/gang", record->socket_folder);
+    launch_mark(endpoint, mark, sizeof mark);
+    launch_gang_mark(endpoint, record->lease_epoch, gang, sizeof gang);
+    pid_t rank = fork();
+    if (rank == 0) {
+        setsid();
+        execle("/bin/sleep", "sleep", "600", (char *)NULL, (char *[]){mark, gang, NULL});
+        _exit(127);
+    }
+    while (!process_is_marked(&(struct process){.pid = rank}, gang))
+        nap();
+    return rank;
+}
+
+static void ranks_that_are_nobody_s_children_go_on_with_their_gang(void **state)
+{
+    struct stage_set *set = *state;
+    int status = 0;
+    leave_gang(set);
+    struct attempt_record record = newest_attempt(set);
+    pid_t rank = add_rank(&record);
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "adopted teacher 1\n");
+    assert_int_equal(waitpid(rank, &status, WNOHANG), 0);
+    kill(rank, SIGKILL);
+    assert_int_equal(waitpid(rank, &status, 0), rank);
+}
+
 static void runner_after_runner_keeps_its_gang(void **state)
 {
     struct stage_set *set = *state;
@@ -556,6 +588,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_gang_goes_on_under_the_next_runner),
+        TEST(ranks_that_are_nobody_s_children_go_on_with_their_gang),
         TEST(runner_after_runner_keeps_its_gang),
         TEST(what_was_done_meanwhile_is_told_to_the_next_runner),
         TEST(what_is_written_and_not_acknowledged_is_not_written_again),

@@ -334,6 +334,24 @@ static void a_later_process_of_the_same_number_does_not_live_for_it(void **state
     assert_int_equal(waitpid(parent, NULL, 0), parent);
 }
 
+static void who_carries_the_mark_of_a_spared_session_lives_on(void **state)
+{
+    char mark[64], own[64];
+    snprintf(mark, sizeof mark, "GW_TEST_MARK=%d-o", getpid());
+    snprintf(own, sizeof own, "GW_TEST_GANG=%d-o", getpid());
+    const char *marked[] = {mark, NULL}, *twice[] = {mark, own, NULL};
+    struct process launcher = start(*state, "exec sleep 600", twice);
+    struct process rank = start(*state, "exec sleep 600", twice);
+    struct process other = start(*state, "exec sleep 600", marked);
+    memcpy(launcher.mark, own, sizeof own);
+    assert_int_equal(process_kill_marked(mark, &(struct process_sessions){&launcher, 1}), 1);
+    assert_int_equal(await(&other).signal, SIGKILL);
+    assert_false(process_poll(&rank).has_ended);
+    assert_int_equal(process_signal(&launcher, SIGKILL), 2);
+    assert_int_equal(await(&launcher).signal, SIGKILL);
+    assert_int_equal(await(&rank).signal, SIGKILL);
+}
+
 static void sessions_that_are_spared_live_on(void **state)
 {
     char mark[64], list[256];
@@ -373,6 +391,7 @@ int main(void)
         TEST(what_nobody_waits_for_has_ended),
         TEST(a_later_process_of_the_same_number_does_not_live_for_it),
         TEST(sessions_that_are_spared_live_on),
+        TEST(who_carries_the_mark_of_a_spared_session_lives_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
