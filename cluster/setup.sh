@@ -13,7 +13,7 @@ packages=(build-essential cmake pkg-config git ca-certificates
 wants_python=no
 for option in "$@"; do
     case $option in
-    --tests) packages+=(libcmocka-dev clang clang-format slurm-wlm lmdb-utils python3-numpy python3-opencv
+    --tests) packages+=(libcmocka-dev clang libclang-rt-dev clang-format slurm-wlm lmdb-utils python3-numpy python3-opencv
         python3-venv file man-db); wants_python=yes ;;
     --bench) packages+=(python3-torch libopenblas0-pthread) ;;
     *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Looks for bytes that crash one of our readers: every harness of tests/fuzz for SECONDS, under AddressSanitizer, from the
+# inputs that were kept on. A find lies in build-fuzz/found/<harness>/ afterwards. With --keep what reaches new code is added
+# to tests/fuzz/corpus/<harness>/, as few and as small inputs as do. usage: tests/fuzz.sh [--keep] SECONDS [HARNESS...]
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+keep=0
+[ "${1:-}" != --keep ] || { keep=1; shift; }
+seconds=${1:-}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: tests/fuzz.sh [--keep] SECONDS [HARNESS...]" >&2; exit 2; }
+shift
+cluster/setup.sh --tests || exit
+folder=build-fuzz
+options=(-DCMAKE_C_COMPILER=clang -DGLOWWORM_TESTS=ON -DGLOWWORM_SANITIZE=address,undefined,fuzzer-no-link)
+mkdir -p $folder
+if ! { cmake -S . -B $folder "${options[@]}" && cmake --build $folder -j "$(nproc)" --target fuzzers; } >$folder/build.log 2>&1; then
+    tail -n 40 $folder/build.log
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+# Memory: what a harness may take in all, and at once.
+limits=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=20 -max_len=65536)
+export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+passed=0 failed=0
+while read -r name inputs; do
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    found=$folder/found/$name new=$folder/new/$name
+    mkdir -p "$found" "$new"
+    # shellcheck disable=SC2086  # folders of inputs
+    folders=() && for input in $inputs; do
+        if [ -d "$input" ]; then folders+=("$input"); else cp "$input" "$new/"; fi
+    done
+    if "$folder/bin/fuzz_$name" "${limits[@]}" -max_total_time="$seconds" -artifact_prefix="$found/" -print_final_stats=1 \
+        "$new" "${folders[@]}" >"$found/log" 2>&1; then
+        passed=$((passed + 1))
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$found/log")
+        covered=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$found/log" | tail -n 1)
+        echo "$name: $runs inputs in $seconds s, $covered branches reached, none crashed it"
+    else
+        failed=$((failed + 1))
+        tail -n 40 "$found/log"
+        echo "$name: see $found"
+    fi
+    if [ $keep -eq 1 ]; then
+        mkdir -p "tests/fuzz/corpus/$name" "$folder/merged/$name"
+        "$folder/bin/fuzz_$name" "${limits[@]}" -use_counters=0 -set_cover_merge=1 "$folder/merged/$name" "tests/fuzz/corpus/$name" "$new" >"$found/merge" 2>&1
+        cp -n "$folder/merged/$name"/* "tests/fuzz/corpus/$name/"
+    fi
+done <$folder/tests/fuzz/fuzzers
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed -eq 0 ]
