@@ -1,5 +1,5 @@
-/* Rows of the checkpoint store: a manifest (key and message), a measurement (likewise) and the
- * score in one; the first byte says which. */
+/* What the trainer keeps: a manifest of the checkpoint store (key and message), a measurement
+ * (likewise) and the score in one; the first byte says which. */
 #include "tests/fuzz/fuzz.h"
 #include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/measurement_record.h"
@@ -32,6 +32,13 @@ static enum err read_manifest(struct store_bytes key, struct store_bytes value)
     return err;
 }
 
+static enum err read_measurement(const uint8_t *key_bytes, struct store_bytes value)
+{
+    struct hash key;
+    memcpy(key.bytes, key_bytes, HASH_BYTES);
+    return measurement_record_unpack(&key, value.data, value.size, look_away, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     enum err err = ERR_OK;
@@ -42,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (bytes[0] % 3 == 0)
         err = read_manifest(key, value);
     else if (bytes[0] % 3 == 1)
-        err = measurement_record_unpack(key, value, look_away, NULL);
+        err = read_measurement(bytes + 1, value);
     else
         err = read_score(bytes + 1, size - 1);
     FUZZ_EXPECT(err == ERR_OK || err == ERR_DATA);
