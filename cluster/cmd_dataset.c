@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/processors.h"
 #include "base/text.h"
 #include "cluster/apart.h"
 #include "cluster/command.h"
@@ -10,7 +11,6 @@
 #include "trainer/record/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,12 +18,6 @@
 #define PLAIN_SECONDS 5.0 /* between progress lines where there is no terminal */
 #define MOST_SKIPS    20  /* shown; the file lists all */
 #define MOST_CLASSES  50  /* listed one by one for people */
-
-static int processor_count(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 static void print_json(json_t *json)
 {
@@ -253,7 +247,7 @@ static enum err parse_import(int argc, char **argv, struct import_options *optio
     enum err err = ERR_OK;
     optind = 0;
     opterr = 0;
-    options->cfg.threads = processor_count();
+    options->cfg.threads = processors_allowed();
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
         TRY(take_option(options, option, optarg));
     if (argc - optind < 2)
@@ -307,7 +301,7 @@ static enum err parse_look(int argc, char **argv, struct look *look)
                                           {"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
-    long threads = processor_count();
+    long threads = processors_allowed();
     optind = 0;
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {

@@ -5,6 +5,7 @@
 #include "cluster/command.h"
 #include "cluster/estimate.h"
 #include "cluster/progress.h"
+#include "cluster/run_hints.h"
 #include "cluster/run_memory.h"
 #include "cluster/verdict.h"
 #include <jansson.h>
@@ -161,7 +162,7 @@ enum err cmd_plan(int argc, char **argv)
     TRY(estimate_run(plan->run, &plan->survey, &plan->estimate));
     campaign_hints(&plan->run->campaign, &plan->run->space, &plan->run->schedule,
                    plan->run->image_side, &plan->hints);
-    campaign_calibration_hints(&plan->run->campaign, plan->run->train_images, &plan->hints);
+    run_hints(plan->run, &plan->hints);
     if (options->wants_json)
         print_json(plan);
     else

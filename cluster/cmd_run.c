@@ -10,6 +10,7 @@
 #include "cluster/next_command.h"
 #include "cluster/notify.h"
 #include "cluster/progress.h"
+#include "cluster/run_hints.h"
 #include "cluster/run_memory.h"
 #include "cluster/run_table.h"
 #include "cluster/slurm/job_end.h"
@@ -83,7 +84,7 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
     }
     struct text hints;
     text_init(&hints);
-    campaign_calibration_hints(&run->campaign, run->train_images, &hints);
+    run_hints(run, &hints);
     fputs(text_get(&hints), stderr);
     text_fini(&hints);
 }
@@ -121,20 +122,21 @@ static enum err run_stages(const struct running *running, const struct survey *s
     progress_look(&looks);
     progress = progress_create(&looks);
     view_tee_init(&tee, progress_view(progress), status_writer_view(running->status));
-    struct loop_cfg cfg = {
-        .journal = running->journal,
-        .graph = &run->graph,
-        .survey = survey,
-        .campaign = &run->campaign,
-        .run_folder = run->folder,
-        .campaign_path = run->resolved,
-        .launch = launch,
-        .limits = limits,
-        .capacity = {.memory_bytes = running->machine->total_bytes, .stage_bytes = stage_bytes},
-        .check = campaign_run_check,
-        .check_own = run,
-        .stop_asked = interrupt_count(),
-        .view = &tee.view};
+    struct loop_cfg cfg = {.journal = running->journal,
+                           .graph = &run->graph,
+                           .survey = survey,
+                           .campaign = &run->campaign,
+                           .run_folder = run->folder,
+                           .campaign_path = run->resolved,
+                           .launch = launch,
+                           .limits = limits,
+                           .capacity = {.gangs = run->campaign.resources.gangs,
+                                        .memory_bytes = running->machine->total_bytes,
+                                        .stage_bytes = stage_bytes},
+                           .check = campaign_run_check,
+                           .check_own = run,
+                           .stop_asked = interrupt_count(),
+                           .view = &tee.view};
     TRY(loop_run(&cfg));
 out:
     progress_destroy(&progress);

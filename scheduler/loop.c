@@ -3,13 +3,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/processors.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/mpi_folder.h"
 #include "scheduler/rendezvous.h"
 #include "scheduler/socket_folder.h"
 #include "scheduler/sweep.h"
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -137,9 +137,7 @@ out:
 /* So many host stages have processors for their threads. */
 static int count_hosts(const struct loop_cfg *cfg)
 {
-    cpu_set_t ours;
-    int threads = cfg->campaign->resources.threads;
-    int processors = sched_getaffinity(0, sizeof ours, &ours) == 0 ? CPU_COUNT(&ours) : 1;
+    int threads = cfg->campaign->resources.threads, processors = processors_allowed();
     int hosts = threads > 1 ? processors / threads : processors;
     return hosts > 1 ? hosts : 1;
 }

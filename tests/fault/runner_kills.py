@@ -24,10 +24,10 @@ RANKS = 2
 
 
 class LongScene(Scene):
-    """The teacher is trained long enough for so many kills."""
+    """The teacher is trained long enough for what happens to it."""
 
-    def __init__(self, glowworm, count):
-        self.epochs = 4 + count
+    def __init__(self, glowworm, epochs):
+        self.epochs = epochs
         super().__init__(glowworm)
 
     def words(self, command, folder):
@@ -141,7 +141,7 @@ def kill_runners(scene, count, seed):
 
 def main():
     words = kills.read_words()
-    scene = LongScene(kills.use_build(words.build), words.count)
+    scene = LongScene(kills.use_build(words.build), 4 + words.count)
     try:
         print(kill_runners(scene, words.count, words.seed))
     except Wrong as wrong:

@@ -63,6 +63,7 @@ static const struct {
     {"resources.nodes", NULL, NULL}, /* one, for now */
     {"resources.memory", "3GiB", ""},
     {"resources.gpus_per_rank", "1", ""},
+    {"resources.gangs", "4", ""},
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},

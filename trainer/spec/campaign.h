@@ -99,7 +99,7 @@ struct campaign {
         char launcher[16];        /* "local", "slurm" */
         int nodes, gpus_per_rank; /* that Slurm is asked for... */
         double memory_bytes;      /* ...likewise, of a node; 0: as the partition gives it */
-        int ranks, threads, loader_threads;
+        int gangs, ranks, threads, loader_threads;
         double image_cache_bytes;
         double stall_seconds;
         char device[32]; /* "auto", "cpu", or a module's (kernels/device_module.h) */
