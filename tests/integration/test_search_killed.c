@@ -1,11 +1,16 @@
-/* A gang killed in the middle of a search: the next one measures the rest. */
+/* Evaluation and search by gangs that share what is to be measured: the results are those of one
+ * gang by itself, whatever is killed in the middle. */
 #include "base/mem.h"
+#include "scheduler/journal.h"
 #include "tests/integration/scene.h"
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -101,10 +106,116 @@ static void a_killed_gang_s_measurements_are_not_made_again(void **state)
     expect_same_results(*state, "whole", "killed");
 }
 
+static const char *const three_gangs[] = {"resources.ranks=1", "resources.gangs=3",
+                                          "search.population=40", "search.evaluations=240"};
+
+/* The ranks of the run's gang that writes such a log; 0: there is none. */
+static int find_ranks(const struct program *run, const char *log, pid_t *ranks, int room)
+{
+    pid_t gangs[8];
+    int count = program_children(run, gangs, 8);
+    for (int i = 0; i < count; i++) {
+        char link[64], path[500] = "";
+        struct program gang = {.pid = gangs[i]};
+        snprintf(link, sizeof link, "/proc/%d/fd/1", (int)gangs[i]);
+        if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, log))
+            return program_children(&gang, ranks, room);
+    }
+    return 0;
+}
+
+static enum err count_one(const struct measurement_bytes *measurement, void *own)
+{
+    (void)measurement;
+    ++*(int *)own;
+    return ERR_OK;
+}
+
+static int count_measurements(const struct scene *scene, const char *run)
+{
+    char path[400];
+    int count = 0;
+    struct journal *journal = NULL;
+    snprintf(path, sizeof path, "%s/%s/journal", scene->folder, run);
+    if (journal_open(path, JOURNAL_READ, &journal) != ERR_OK ||
+        journal_measurements(journal, count_one, &count) != ERR_OK)
+        fail_msg("%s", err_text());
+    journal_close(&journal);
+    return count;
+}
+
+static void rest_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
+/* The asking gang is held for a moment: what comes into the journal then a helper has measured. */
+static bool is_helped(const struct scene *scene, const char *name, pid_t asking)
+{
+    kill(asking, SIGSTOP);
+    rest_ms(100); /* what it has said by then is written down */
+    int before = count_measurements(scene, name), after = before;
+    for (int i = 0; i < 40 && after == before; i++) {
+        rest_ms(50);
+        after = count_measurements(scene, name);
+    }
+    return after > before;
+}
+
+/* Until a helper is seen to measure; it is *helper then, and the asking gang is stopped. */
+static pid_t wait_for_help(struct scene *scene, struct program *run, const char *name,
+                           pid_t *helper)
+{
+    int code = 0;
+    while (program_runs(run, &code)) {
+        pid_t asking = 0;
+        rest_ms(5);
+        if (find_ranks(run, "search-helper-", helper, 1) != 1 ||
+            find_ranks(run, "search-1.log", &asking, 1) != 1)
+            continue;
+        if (is_helped(scene, name, asking))
+            return asking;
+        kill(asking, SIGCONT);
+    }
+    fail_msg("no helper was seen to measure:\n%s", scene_log_end(scene));
+    return 0;
+}
+
+static void a_helper_that_is_killed_in_the_middle_changes_nothing(void **state)
+{
+    static const char *const one_gang[] = {"resources.ranks=1", "search.population=40",
+                                           "search.evaluations=240", NULL};
+    struct scene *scene = *state;
+    pid_t helper = 0;
+    must_run(scene, "one", one_gang);
+    struct program run = start_run(scene, "helped", three_gangs);
+    pid_t asking = wait_for_help(scene, &run, "helped", &helper);
+    kill(helper, SIGKILL);
+    kill(asking, SIGCONT);
+    must_end(scene, &run);
+    char *log = scene_log(scene);
+    if (!strstr(log, "a helper was lost"))
+        fail_msg("the lost helper is not named:\n%s", scene_log_end(scene));
+    mem_free(log);
+    expect_same_results(scene, "one", "helped");
+}
+
+/* Whoever asks and whoever helps, on any number of ranks; each dies at its ninth sub-network. */
+static void gangs_that_all_die_find_the_same_in_the_end(void **state)
+{
+    static const char *const sets[] = {"resources.ranks=2", "resources.gangs=3", NULL};
+    setenv("GLOWWORM_FAULT", "evaluate.measure:9:kill", 1);
+    must_run(*state, "dying", sets);
+    unsetenv("GLOWWORM_FAULT");
+    expect_same_results(*state, "whole", "dying");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_gang_s_measurements_are_not_made_again),
+        cmocka_unit_test(a_helper_that_is_killed_in_the_middle_changes_nothing),
+        cmocka_unit_test(gangs_that_all_die_find_the_same_in_the_end),
     };
     return cmocka_run_group_tests(tests, make, scene_remove);
 }
