@@ -255,7 +255,7 @@ static enum err choose_launcher(const struct campaign_run *run, struct allocatio
     if (strcmp(campaign->resources.launcher, "slurm") != 0)
         return ERR_OK;
     TRY(allocation_read(allocation));
-    TRY(allocation_divide(allocation, campaign, 1, &launch->share));
+    TRY(allocation_divide(allocation, campaign, &launch->share));
     launch->allocation = allocation;
 out:
     return err;

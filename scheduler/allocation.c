@@ -41,8 +41,9 @@ out:
 }
 
 enum err allocation_divide(const struct allocation *allocation, const struct campaign *campaign,
-                           int gangs, struct gang_share *share)
+                           struct gang_share *share)
 {
+    int gangs = campaign->resources.gangs;
     int ranks = campaign->resources.ranks, threads = campaign->resources.threads;
     long long cpus = (long long)gangs * ranks * threads;
     if (cpus > allocation->cpus)

@@ -24,7 +24,6 @@ MUST_CHECK enum err allocation_read(struct allocation *allocation);
 /* Gangs of this campaign beside each other. ERR_CONFIG, with the cure: they have no room on this
  * node, and a gang lies on one. */
 MUST_CHECK enum err allocation_divide(const struct allocation *allocation,
-                                      const struct campaign *campaign, int gangs,
-                                      struct gang_share *share);
+                                      const struct campaign *campaign, struct gang_share *share);
 
 #endif

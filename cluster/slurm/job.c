@@ -58,7 +58,7 @@ void job_name(const char *campaign, char *name, int room)
 
 static int count_ranks(const struct campaign *campaign)
 {
-    return campaign->resources.ranks;
+    return campaign->resources.gangs * campaign->resources.ranks;
 }
 
 struct job_needs job_needs_of(const struct campaign *campaign, const struct site *site)

@@ -59,11 +59,11 @@ class Steps(unittest.TestCase):
 
     def test_a_gang_that_its_node_has_no_room_for_is_refused(self):
         log = os.path.join(self.scene.work, "narrow.log")
-        job = self.sandbox.submit(*self.scene.job_words("narrow"), "--set", "resources.threads=2", log=log,
+        job = self.sandbox.submit(*self.scene.job_words("narrow"), "--set", "resources.gangs=2", log=log,
                                   options=("--ntasks=3",), environment=self.scene.environment)
         self.sandbox.await_end(job)
         said = self.scene.log_end("narrow")
-        self.assertIn("need 4 CPUs of one node", said)
+        self.assertIn("2 gangs of 2 ranks of 1 threads (resources.ranks, resources.threads) need 4 CPUs of one node", said)
         self.assertIn("has 3 on n1", said)
 
 

@@ -79,6 +79,7 @@ class Submission(unittest.TestCase):
                 ({"partition": "short", "time": "2h"}, (), ("may last 1:00", "7200 s")),
                 ({"partition": "short"}, (), ("may last 1:00", "signal_before_end")),
                 ({}, ("resources.threads=64",), ("128 CPUs", "the most is 4", "resources.threads")),
+                ({}, ("resources.gangs=3",), ("6 CPUs", "the most is 4", "resources.gangs")),
                 ({}, ("resources.memory=1TiB",), ("1048576 MiB", "the most is 4000")),
                 ({}, ("resources.gpus_per_rank=1",), ("2 GPUs", "the most is 0")),
                 ({"partition": "main; touch pwned"}, (), ("partition", "letters")),
