@@ -135,8 +135,11 @@ enum err cmd_compile(int argc, char **argv)
     TRY(parse_options(argc, argv, &options));
     path = file_join(options.run, "campaign.yaml");
     TRY(campaign_load(path, NULL, 0, campaign));
-    struct workbench_cfg cfg = {
-        .campaign = campaign, .folder = options.run, .comm = &comm, .only_reads = true};
+    struct workbench_cfg cfg = {.campaign = campaign,
+                                .folder = options.run,
+                                .comm = &comm,
+                                .precision = COMPILE_PRECISION,
+                                .only_reads = true};
     TRY(workbench_open(&cfg, &bench));
     if (options.subnet)
         TRY(compile_given(bench, &options));

@@ -1,6 +1,7 @@
 #include "cluster/run_memory.h"
 #include "base/mem.h"
 #include "kernels/device.h"
+#include "trainer/compile.h"
 #include <string.h>
 
 #define GB 1e9
@@ -14,9 +15,11 @@ static struct footprint stage_footprint(const struct campaign_run *run,
                                         const struct campaign *campaign, int stage,
                                         const struct phase *phase)
 {
+    bool is_compile = run->graph.stages[stage].kind == STAGE_COMPILE;
     const struct footprint_cfg cfg = {.campaign = campaign,
                                       .space = &run->space,
                                       .phase = phase,
+                                      .precision = is_compile ? COMPILE_PRECISION : NULL,
                                       .ranks = ranks_of(campaign, &run->graph.stages[stage]),
                                       .train_images = run->train_images,
                                       .holdout_images = run->holdout_images,

@@ -6,6 +6,8 @@
 #include "trainer/workbench.h"
 
 #define COMPILE_SAMPLES 32 /* hold-out images with expected outputs in a bundle */
+/* Of the bench, whatever the campaign trains in: a bundle's numbers are fp32. */
+#define COMPILE_PRECISION "fp32"
 
 struct compile_request { /* borrowed */
     const char *name;    /* the bundle's */

@@ -145,11 +145,13 @@ static size_t checkpoint_bytes(const struct counting *counting, const struct foo
 }
 
 /* The CPU: what another device needs lies on it. */
-static struct device_cfg device_cfg_of(const struct campaign *campaign)
+static struct device_cfg device_cfg_of(const struct footprint_cfg *cfg)
 {
+    const struct campaign *campaign = cfg->campaign;
+    const char *precision = cfg->precision ? cfg->precision : campaign->precision;
     struct device_cfg device = {.name = "cpu", .threads = campaign->resources.threads};
     if (isa_parse(campaign->resources.isa, &device.isa) != ERR_OK ||
-        precision_parse(campaign->precision, &device.precision) != ERR_OK)
+        precision_parse(precision, &device.precision) != ERR_OK)
         BUG("%s", err_text());
     return device;
 }
@@ -159,7 +161,7 @@ static size_t scratch_bytes(const struct counting *counting)
 {
     const struct footprint_cfg *cfg = counting->cfg;
     const struct campaign *campaign = cfg->campaign;
-    struct device_cfg device = device_cfg_of(campaign);
+    struct device_cfg device = device_cfg_of(cfg);
     struct workload workload = {0};
     struct stage_workload stage = {.net = counting->net,
                                    .campaign = campaign,
@@ -184,7 +186,7 @@ void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
                                 .micro = campaign->batch.micro};
     int threads = campaign->resources.threads + campaign->resources.loader_threads;
     *footprint = (struct footprint){0};
-    enum precision precision = device_cfg_of(campaign).precision;
+    enum precision precision = device_cfg_of(cfg).precision;
     supernet_describe(cfg->space, precision_map_bytes(precision), &counting.net);
     counting.weights = counting.net->weight_count * sizeof(float);
     count_weights(&counting, footprint);

@@ -12,6 +12,7 @@ struct footprint_cfg { /* all borrowed */
     const struct campaign *campaign;
     const struct space *space;
     const struct phase *phase; /* a training stage's row; NULL: it evaluates, searches, compiles */
+    const char *precision;     /* that it computes in; NULL: the campaign's */
     int ranks;
     uint32_t train_images, holdout_images, test_images;
     int image_side; /* the longest of a stored image, pixels */

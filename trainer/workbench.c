@@ -17,7 +17,8 @@ static enum err open_device(struct workbench *bench)
     struct device_cfg cfg = {.name = campaign->resources.device,
                              .threads = campaign->resources.threads};
     TRY(isa_parse(campaign->resources.isa, &cfg.isa));
-    TRY(precision_parse(campaign->precision, &cfg.precision));
+    const char *precision = bench->cfg.precision ? bench->cfg.precision : campaign->precision;
+    TRY(precision_parse(precision, &cfg.precision));
     TRY(device_open(&cfg, &bench->device));
     TRY(supernet_create(&bench->blueprint.space, bench->device, &bench->net));
 out:

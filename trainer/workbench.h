@@ -21,6 +21,7 @@ struct workbench_cfg { /* all borrowed */
     const struct observer *observer; /* NULL: nobody */
     const char *version;             /* of the program: into lineage */
     int64_t lease_epoch;
+    const char *precision;     /* to compute in; NULL: the campaign's */
     struct exchange *exchange; /* of measurements, on rank 0; NULL: nothing is looked up or kept */
     const char *stage; /* it is opened for: one that does not train only reads checkpoints */
     bool only_reads;   /* whatever the stage: beside whoever writes them. Otherwise this is

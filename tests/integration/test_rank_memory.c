@@ -80,7 +80,7 @@ static void plan(const struct scene *scene, const struct gang_cfg *gang, enum st
         fail_msg("%s", err_text());
     campaign_schedule(campaign, space, schedule);
     const struct phase *phase = kind == STAGE_TRAIN ? &schedule->phases[1] : NULL;
-    struct footprint_cfg cfg = {campaign, space, phase, gang->ranks, 516, 64, 60, 20};
+    struct footprint_cfg cfg = {campaign, space, phase, NULL, gang->ranks, 516, 64, 60, 20};
     footprint_of(&cfg, footprint);
     mem_free(campaign);
     mem_free(space);
