@@ -19,7 +19,7 @@
 
 static void make_folder(const char *scratch, const char *name, mode_t mode, char path[JOURNAL_PATH])
 {
-    snprintf(path, JOURNAL_PATH, "%s/%s", scratch, name);
+    assert_in_range(snprintf(path, JOURNAL_PATH, "%s/%s", scratch, name), 1, JOURNAL_PATH - 1);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(chmod(path, mode), 0);
 }
@@ -35,7 +35,8 @@ static void make_socket(const char *folder)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/gang", folder);
+    int size = snprintf(address.sun_path, sizeof address.sun_path, "%s/gang", folder);
+    assert_in_range(size, 1, sizeof address.sun_path - 1);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
 }
