@@ -249,11 +249,15 @@ static bool wants_stop(void *own)
     return atomic_load(&gang->stops) || (gang->helps && atomic_load(&gang->end->hub->is_over));
 }
 
+/* Rank 0's are the gang's from here on. */
 static void take_result(struct gang *gang, struct comm *comm, enum err err,
-                        const struct evaluate_item *items)
+                        struct evaluate_item *items)
 {
-    if (comm->rank != 0)
+    if (comm->rank != 0) {
+        for (int i = 0; i < COUNT; i++)
+            eval_metrics_fini(&items[i].metrics);
         return;
+    }
     gang->err = err;
     snprintf(gang->text, sizeof gang->text, "%s", err == ERR_OK ? "" : err_text());
     memcpy(gang->items, items, sizeof gang->items);
