@@ -20,6 +20,7 @@
 #define FORGOTTEN_S     10.0 /* missing so long, it is */
 #define UNKNOWN_S       60.0 /* so long an answer is waited for */
 #define NAP_S           1
+#define STILL_LOOKS_S   12.0 /* a job may end while whoever submitted it looks whether it is there */
 #define MAX_SUBMISSIONS 5
 #define MAX_BYTES       65536
 
@@ -220,15 +221,26 @@ out:
     return err;
 }
 
+static bool lock_within(int lock, double wait_s)
+{
+    double end_s = clock_seconds() + wait_s;
+    while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_seconds() >= end_s)
+            return false;
+        sleep(NAP_S);
+    }
+    return true;
+}
+
 /* One call at a time; the caller closes *lock. */
-static enum err lock_folder(const char *folder, int *lock)
+static enum err lock_folder(const char *folder, double wait_s, int *lock)
 {
     char *path = file_join(folder, SUBMISSION_NAME ".lock");
     enum err err = ERR_OK;
     *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*lock < 0)
         err = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    else if (flock(*lock, LOCK_EX | LOCK_NB) != 0)
+    else if (!lock_within(*lock, wait_s))
         err = err_set(ERR_AGAIN, "%s is being submitted already", folder);
     mem_free(path);
     return err;
@@ -244,7 +256,7 @@ enum err submission_make(struct job_cfg cfg, struct submission *made)
     TRY(find_places(&cfg, &places));
     fill_in(&cfg, &places);
     TRY(file_make_private(cfg.run_folder));
-    TRY(lock_folder(cfg.run_folder, &lock));
+    TRY(lock_folder(cfg.run_folder, cfg.after_job ? STILL_LOOKS_S : 0, &lock));
     if (!cfg.after_job) /* else the one that is there is who submits */
         TRY(look_before(cfg.run_folder, made, &is_there));
     if (is_there)

@@ -65,6 +65,10 @@ class Sandbox:
                     env={**self.environment, **(environment or {})}, cwd=ROOT)
         return done.stdout.strip()
 
+    def jobs(self):
+        """Numbers of all that Slurm knows."""
+        return set(self.call("squeue", "--noheader", "--states=all", "--format=%i").stdout.split())
+
     def state(self, job):
         """"RUNNING", ...; None: Slurm does not list it any more."""
         done = subprocess.run(["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T"], text=True,
@@ -107,6 +111,13 @@ class SlurmScene(kills.Scene):
     def submit_run(self, folder, *words):
         """What "glowworm slurm submit" says."""
         return json.loads(call(*self.slurm_words("submit", folder, "--json", *words), env=self.environment, cwd=ROOT).stdout)
+
+    def begin_submit(self, folder, *words):
+        """The same, not waited for: it looks for its job for seconds, in which that already works. Its process, the job."""
+        before = self.sandbox.jobs()
+        process = subprocess.Popen(self.slurm_words("submit", folder, "--json", *words), env=self.environment, cwd=ROOT,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        return process, await_that(lambda: self.sandbox.jobs() - before, "a job").pop()
 
     def log(self, folder):
         path = os.path.join(self.work, folder, "slurm.log")

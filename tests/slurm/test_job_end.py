@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The end of a run's job, on a real Slurm: preempted, out of time, cancelled. What comes back goes on where it was, what was
 cancelled stays away, and all end with the hashes of an undisturbed run. usage: test_job_end.py BUILD_FOLDER"""
+import json
 import os
 import sys
 import time
@@ -9,7 +10,7 @@ import unittest
 from sandbox import Sandbox, SlurmScene, await_that, kills, use_build
 
 GLOWWORM = ""
-EPOCHS = ("--set", "teacher.epochs=20")  # long enough to be found at work
+EPOCHS = ("--set", "teacher.epochs=40")  # long enough to be found at work
 
 
 class LongScene(SlurmScene):
@@ -31,7 +32,13 @@ class JobEnd(unittest.TestCase):
 
     def submit(self, **site):
         site = self.scene.write_site(signal_before_end="10s", **site)
-        return self.scene.submit_run(self.folder, "--site", site)["job"]
+        process, job = self.scene.begin_submit(self.folder, "--site", site)
+        self.addCleanup(self.expect_submitted, process, job)
+        return job
+
+    def expect_submitted(self, process, job):
+        said, _ = process.communicate(timeout=300)
+        self.assertEqual((process.returncode, json.loads(said)["job"]), (0, job))
 
     def await_work(self):
         """It trains, and has saved."""
