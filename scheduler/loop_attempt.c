@@ -66,11 +66,11 @@ static bool is_leaving(struct loop *loop, struct attempt *attempt)
 
 bool attempt_must_wait(struct loop *loop, int stage)
 {
-    const struct graph *graph = loop->cfg->graph;
+    const struct graph_stage *stages = loop->cfg->graph->stages;
     bool must_wait = false;
-    for (int i = 0; i < graph->count; i++) {
-        bool are_gangs = !graph->stages[i].is_host && !graph->stages[stage].is_host;
-        if ((i == stage || are_gangs) && is_leaving(loop, &loop->attempts[i]))
+    for (int i = 0; i < loop->cfg->graph->count; i++) {
+        bool do_write = stages[i].kind == STAGE_TRAIN && stages[stage].kind == STAGE_TRAIN;
+        if ((i == stage || do_write) && is_leaving(loop, &loop->attempts[i]))
             must_wait = true;
     }
     return must_wait;

@@ -131,9 +131,9 @@ void adopt_hear_first(struct loop *loop, struct gang *gang, const Gw__FromWorker
 bool adopt_has_told(struct loop *loop, const struct gang *gang, const char *warning);
 
 /* loop_attempt.c */
-/* Processes of the stage's attempt before live still, killed or not, or those of another gang where
- * the stage is a gang's: one that waits for a disk may hold the checkpoints, and an attempt beside
- * it would fail. People are told. */
+/* Processes of the stage's attempt before live still, killed or not, or, where it trains, those of
+ * another gang that trained: one that waits for a disk may hold the checkpoints, and an attempt
+ * beside it would fail. People are told. */
 bool attempt_must_wait(struct loop *loop, int stage);
 /* The same of an attempt that was killed and has not ended. */
 void attempt_await_end(struct loop *loop, struct attempt *attempt);

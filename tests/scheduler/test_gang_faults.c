@@ -150,23 +150,30 @@ static void what_a_dead_gang_leaves_behind_is_killed(void **state)
     set_expect_done(set); /* looks for processes too */
 }
 
+static bool is_evaluate_started;
+
+static void release(const struct stage_set *set)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/release", set->folder);
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+}
+
 static void release_when_told(void *own, const struct gang *gang, const char *text)
 {
-    struct stage_set *set = own;
-    char path[160];
     (void)gang;
-    snprintf(path, sizeof path, "%s/release", set->folder);
     if (strstr(text, "waiting for the end of 1 processes"))
-        assert_int_equal(file_write(path, "", 0), ERR_OK);
+        release(own);
 }
 
 /* In a child: its kills, and its gangs', say that all went well and do nothing. */
-static int run_with_vain_kills(struct stage_set *set)
+static int run_with_vain_kills(struct stage_set *set,
+                               void (*warning)(void *own, const struct gang *, const char *text))
 {
     int status = 0;
     pid_t child = fork();
     if (child == 0) {
-        set->view.warning = release_when_told;
+        set->view.warning = warning;
         system_call_answers(SYS_kill, 1, SIGKILL, 0);
         _exit(err_exit_code(set_run(set)));
     }
@@ -179,7 +186,7 @@ static void an_attempt_waits_for_the_last_process_of_the_one_before(void **state
     struct stage_set *set = *state;
     setenv("FAKE_FAULT", "kernel:straggle:7:1", 1);
     setenv("FAKE_LOCK", "1", 1);
-    int code = run_with_vain_kills(set);
+    int code = run_with_vain_kills(set, release_when_told);
     if (code == 77) /* no filters here */
         skip();
     assert_int_equal(code, 0);
@@ -188,12 +195,55 @@ static void an_attempt_waits_for_the_last_process_of_the_one_before(void **state
     set_expect_done(set);
 }
 
+static void release_behind_evaluate(void *own, const struct gang *gang, double seconds)
+{
+    struct stage_set *set = own;
+    (void)seconds;
+    if (gang->stage == SET_EVALUATE)
+        release(set);
+}
+
+/* They would wait for each other for ever. */
+static void fail_when_evaluate_waits(void *own, const struct gang *gang, const char *text)
+{
+    (void)own;
+    if (gang->stage == SET_KERNEL && strstr(text, "waiting for the end of 1 processes") &&
+        !is_evaluate_started)
+        _exit(1);
+}
+
+static void see_evaluate(struct stage_set *set, const struct gang *gang)
+{
+    (void)set;
+    is_evaluate_started = is_evaluate_started || gang->stage == SET_EVALUATE;
+}
+
+/* Both behind the teacher; the first kernel leaves a process that holds the checkpoints. */
+static void an_evaluation_waits_for_no_process_of_a_training_gang(void **state)
+{
+    struct stage_set *set = *state;
+    set->graph.stages[SET_EVALUATE].dependencies[0] = SET_TEACHER;
+    set->graph.stages[SET_EVALUATE].start_stage = SET_TEACHER;
+    set->graph.stages[SET_COMPILE].dependencies[set->graph.stages[SET_COMPILE].dependency_count++] =
+        SET_KERNEL;
+    set_edit(set, SET_EVALUATE, 2);
+    set->view.done = release_behind_evaluate;
+    set->on_start = see_evaluate;
+    setenv("FAKE_FAULT", "kernel:straggle:7:1", 1);
+    setenv("FAKE_LOCK", "1", 1);
+    int code = run_with_vain_kills(set, fail_when_evaluate_waits);
+    if (code == 77) /* no filters here */
+        skip();
+    assert_int_equal(code, 0);
+    set_expect_done(set);
+}
+
 static void a_killed_gang_that_does_not_end_is_told_of(void **state)
 {
     struct stage_set *set = *state;
     set->cfg.limits.stall_s = 0.5;
     setenv("FAKE_FAULT", "kernel:linger:7:1", 1);
-    int code = run_with_vain_kills(set);
+    int code = run_with_vain_kills(set, release_when_told);
     if (code == 77) /* no filters here */
         skip();
     assert_int_equal(code, 0);
@@ -288,6 +338,7 @@ int main(void)
         TEST(a_gang_that_is_frozen_is_ended_and_replaced),
         TEST(what_a_dead_gang_leaves_behind_is_killed),
         TEST(an_attempt_waits_for_the_last_process_of_the_one_before),
+        TEST(an_evaluation_waits_for_no_process_of_a_training_gang),
         TEST(a_killed_gang_that_does_not_end_is_told_of),
         TEST(a_launch_that_fails_for_now_is_tried_again),
         TEST(lost_messages_are_said_again),
