@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Glowworm builds, runs and tests with; does nothing when they are all there. With --tests
-# also the one Python package that Debian does not have, into build/python; where it cannot be had, a test cannot run:
+# also the few Python packages that Debian does not have, into build/python; where they cannot be had, tests cannot run:
 # tests/ci/tally.sh says what that means.
 # usage: cluster/setup.sh [--tests] [--bench]
 set -euo pipefail
@@ -38,7 +38,7 @@ install_python() {
         --only-binary :all: --no-deps --require-hashes -r "$requirements"; then
         cp "$requirements" "$python/installed.txt"
     else
-        echo "setup.sh: the packages of tests/requirements.txt could not be installed; the test that needs them cannot run" >&2
+        echo "setup.sh: the packages of tests/requirements.txt could not be installed; the tests that need them cannot run" >&2
     fi
 }
 

@@ -7,6 +7,7 @@
 #include "trainer/input/sampler.h"
 #include "trainer/record/summary.h"
 #include "trainer/train/step.h"
+#include <stdio.h>
 
 /* What the ranks agree on once in every step. */
 enum { FLAG_FAILED = 1, FLAG_STOP = 2, FLAG_SAVE = 4 };
@@ -117,11 +118,19 @@ static enum err open_events(struct training *training)
 {
     enum err err = ERR_OK;
     struct workbench *bench = training->bench;
-    char *path = NULL;
+    char *path = NULL, *tensorboard = NULL;
     if (bench->comm->rank != 0)
         return ERR_OK;
     TRY(run_record_path(&training->record, "metrics", training->phase->name, ".jsonl", &path));
-    TRY(event_log_open(path, training->resume.has_begun, training->resume.step, &training->events));
+    if (bench->blueprint.campaign->record.tensorboard)
+        TRY(run_record_path(&training->record, "metrics/tensorboard", training->phase->name, "",
+                            &tensorboard));
+    struct event_log_cfg cfg = {.path = path,
+                                .is_resume = training->resume.has_begun,
+                                .step = training->resume.step,
+                                .tensorboard = tensorboard,
+                                .tensorboard_offset = training->lr_schedule.first_step};
+    TRY(event_log_open(&cfg, &training->events));
     event_log_begin(training->events, "start", training->resume.step);
     event_log_text(training->events, "stage", training->phase->name);
     event_log_number(training->events, "steps", (double)training->lr_schedule.steps);
@@ -130,6 +139,7 @@ static enum err open_events(struct training *training)
     event_log_text(training->events, "lineage", bench->provenance.lineage);
     write_event(training);
 out:
+    mem_free(tensorboard);
     mem_free(path);
     return err;
 }
@@ -248,6 +258,15 @@ out:
     return err;
 }
 
+/* A number of the step, and its curve in TensorBoard. */
+static void add_curve(struct event_log *events, const char *name, double value)
+{
+    char tag[64];
+    snprintf(tag, sizeof tag, "train/%s", name);
+    event_log_number(events, name, value);
+    event_log_scalar(events, tag, value);
+}
+
 static void report_step(struct training *training, double rate, const struct step_result *result)
 {
     struct workbench *bench = training->bench;
@@ -257,16 +276,15 @@ static void report_step(struct training *training, double rate, const struct ste
     training->step_at = now;
     event_log_begin(training->events, "step", done);
     event_log_number(training->events, "epoch", epoch);
-    event_log_number(training->events, "loss", result->loss);
-    event_log_number(training->events, "distil", result->distil);
-    event_log_number(training->events, "accuracy", result->accuracy);
-    event_log_number(training->events, "rate", rate);
+    add_curve(training->events, "loss", result->loss);
+    add_curve(training->events, "distil", result->distil);
+    add_curve(training->events, "accuracy", result->accuracy);
+    add_curve(training->events, "rate", rate);
     event_log_number(training->events, "resolution",
                      lr_schedule_resolution(&bench->blueprint.space,
                                             bench->blueprint.campaign->seed,
                                             training->lr_schedule.first_step + done - 1));
-    event_log_number(training->events, "images_per_s",
-                     bench->blueprint.campaign->batch.global / seconds);
+    add_curve(training->events, "images_per_s", bench->blueprint.campaign->batch.global / seconds);
     event_log_number(training->events, "seconds", seconds);
     write_event(training);
     struct progress progress = {.step = done,

@@ -14,7 +14,8 @@
 static struct event_log *opened(const char *path, bool is_resume, uint64_t step)
 {
     struct event_log *events = NULL;
-    if (event_log_open(path, is_resume, step, &events) != ERR_OK)
+    struct event_log_cfg cfg = {.path = path, .is_resume = is_resume, .step = step};
+    if (event_log_open(&cfg, &events) != ERR_OK)
         fail_msg("%s", err_text());
     return events;
 }
@@ -150,6 +151,55 @@ static void a_line_that_was_not_written_is_told_with_its_reason(void **state)
     mem_free(path);
 }
 
+static struct event_log *opened_for_tensorboard(const char *path, const char *folder)
+{
+    struct event_log *events = NULL;
+    struct event_log_cfg cfg = {.path = path, .tensorboard = folder};
+    if (event_log_open(&cfg, &events) != ERR_OK)
+        fail_msg("%s", err_text());
+    return events;
+}
+
+static void assert_steps_are_whole(struct event_log *events, const char *path, int count)
+{
+    assert_int_equal(event_log_check(events), ERR_OK);
+    event_log_close(&events);
+    char *bytes = content(path);
+    assert_int_equal(lines(bytes), count);
+    mem_free(bytes);
+}
+
+static void lines_are_written_where_tensorboard_cannot_have_a_folder(void **state)
+{
+    char *path = file_join(*state, "alone.jsonl"), *folder = file_join(*state, "taken");
+    assert_int_equal(file_write(folder, "a file", 6), ERR_OK);
+    struct event_log *events = opened_for_tensorboard(path, folder);
+    event_log_begin(events, "step", 1);
+    event_log_scalar(events, "train/loss", 1);
+    event_log_end(events);
+    assert_steps_are_whole(events, path, 1);
+    mem_free(folder);
+    mem_free(path);
+}
+
+static void lines_are_written_where_tensorboards_file_is_full(void **state)
+{
+    char *path = file_join(*state, "longer.jsonl"), *folder = file_join(*state, "full");
+    struct event_log *events = opened_for_tensorboard(path, folder);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(600); /* ten lines fit in; ten events with their scalars do not */
+    for (uint64_t step = 1; step <= 10; step++) {
+        event_log_begin(events, "step", step);
+        for (int i = 0; i < 8; i++)
+            event_log_scalar(events, "a/long/tag", i);
+        event_log_end(events);
+    }
+    limit_files(RLIM_INFINITY);
+    assert_steps_are_whole(events, path, 10);
+    mem_free(folder);
+    mem_free(path);
+}
+
 static void add_step(void *own, json_t *event)
 {
     if (strcmp(json_string_value(json_object_get(event, "event")), "step") == 0)
@@ -183,6 +233,8 @@ int main(void)
         cmocka_unit_test(kept_events_are_found_by_name_and_step),
         cmocka_unit_test(texts_and_odd_numbers_stay_valid_json),
         cmocka_unit_test(a_line_that_was_not_written_is_told_with_its_reason),
+        cmocka_unit_test(lines_are_written_where_tensorboard_cannot_have_a_folder),
+        cmocka_unit_test(lines_are_written_where_tensorboards_file_is_full),
         cmocka_unit_test(events_are_read_one_by_one_up_to_a_torn_line),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -54,6 +54,7 @@ static const struct {
     {"evaluate.every_epochs", "2", ""},
     {"checkpoint.every", "1s", ""},
     {"checkpoint.keep", "9", ""},
+    {"record.tensorboard", "no", ""},
     {"search.evaluations", "99", "search"},
     {"search.population", "11", "search"},
     {"search.mutation", "0.2", "search"},

@@ -71,6 +71,22 @@ out:
     return err;
 }
 
+/* For TensorBoard: a curve of every sub-network. */
+static void add_scalars(struct event_log *events, const json_t *list)
+{
+    size_t i = 0;
+    const json_t *row = NULL;
+    json_array_foreach(list, i, row)
+    {
+        const char *label = json_string_value(json_object_get(row, "label"));
+        char tag[80];
+        snprintf(tag, sizeof tag, "holdout_accuracy/%s", label);
+        event_log_scalar(events, tag, json_number_value(json_object_get(row, "accuracy")));
+        snprintf(tag, sizeof tag, "holdout_loss/%s", label);
+        event_log_scalar(events, tag, json_number_value(json_object_get(row, "loss")));
+    }
+}
+
 static void write_event(struct grid_eval *grid_eval, uint64_t step, const json_t *list)
 {
     char *text = json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -79,6 +95,7 @@ static void write_event(struct grid_eval *grid_eval, uint64_t step, const json_t
                      (double)step / (double)grid_eval->cfg.lr_schedule->steps_per_epoch);
     event_log_text(grid_eval->cfg.events, "split", "holdout");
     event_log_json(grid_eval->cfg.events, "subnets", text);
+    add_scalars(grid_eval->cfg.events, list);
     reporter_set_waiting(grid_eval->cfg.parts.reporter, REPORTER_WAITS); /* for the disk */
     event_log_end(grid_eval->cfg.events);
     reporter_set_waiting(grid_eval->cfg.parts.reporter, REPORTER_WORKS);

@@ -1,7 +1,9 @@
 #include "trainer/record/event_log.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "trainer/record/tensorboard.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +19,8 @@ struct event_log {
     struct text kept; /* lines kept on a resume; what event_log_has reads */
     struct text line;
     int failure; /* errno of the first line that could not be written; 0: none */
+    struct tensorboard *tensorboard; /* NULL: none */
+    uint64_t tensorboard_offset;
 };
 
 /* Our own lines begin {"event":"<name>","step":<number>, : enough to rewind without a parser. */
@@ -47,28 +51,48 @@ static void keep_lines(struct text *kept, const char *bytes, uint64_t last_step)
             text_add_bytes(kept, line, (size_t)(end + 1 - line));
 }
 
-enum err event_log_open(const char *path, bool is_resume, uint64_t step, struct event_log **result)
+static enum err open_lines(struct event_log *events, const struct event_log_cfg *cfg)
 {
     enum err err = ERR_OK;
     char *old = NULL;
     size_t old_bytes = 0;
+    if (cfg->is_resume && file_exists(cfg->path)) {
+        TRY(file_read(cfg->path, LIMIT_BYTES, &old, &old_bytes));
+        keep_lines(&events->kept, old, cfg->step);
+    }
+    TRY(file_write(cfg->path, text_get(&events->kept), events->kept.size));
+    events->file = fopen(cfg->path, "ae");
+    if (!events->file)
+        TRY(err_set(ERR_IO, "cannot open %s: %s", cfg->path, strerror(errno)));
+out:
+    mem_free(old);
+    return err;
+}
+
+static void open_tensorboard(struct event_log *events, const struct event_log_cfg *cfg)
+{
+    struct tensorboard_cfg of = {.folder = cfg->tensorboard,
+                                 .is_resume = cfg->is_resume,
+                                 .first_step = cfg->tensorboard_offset + cfg->step +
+                                               (cfg->is_resume ? 1 : 0)};
+    events->tensorboard_offset = cfg->tensorboard_offset;
+    if (cfg->tensorboard && tensorboard_open(&of, &events->tensorboard) != ERR_OK)
+        log_warn("TensorBoard is told nothing of this stage, which goes on: %s", err_text());
+}
+
+enum err event_log_open(const struct event_log_cfg *cfg, struct event_log **result)
+{
+    enum err err = ERR_OK;
     struct event_log *events = mem_alloc(sizeof *events);
-    events->path = mem_string(path);
+    events->path = mem_string(cfg->path);
     text_init(&events->kept);
     text_init(&events->line);
-    if (is_resume && file_exists(path)) {
-        TRY(file_read(path, LIMIT_BYTES, &old, &old_bytes));
-        keep_lines(&events->kept, old, step);
-    }
-    TRY(file_write(path, text_get(&events->kept), events->kept.size));
-    events->file = fopen(path, "ae");
-    if (!events->file)
-        TRY(err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno)));
+    TRY(open_lines(events, cfg));
+    open_tensorboard(events, cfg);
     *result = events;
     events = NULL;
 out:
     event_log_close(&events);
-    mem_free(old);
     return err;
 }
 
@@ -79,6 +103,7 @@ void event_log_close(struct event_log **pointer)
         return;
     if (events->file)
         fclose(events->file);
+    tensorboard_close(&events->tensorboard);
     text_fini(&events->kept);
     text_fini(&events->line);
     mem_free(events->path);
@@ -107,6 +132,7 @@ void event_log_begin(struct event_log *events, const char *event, uint64_t step)
     text_fini(&events->line);
     text_init(&events->line);
     text_add(&events->line, "{\"event\":\"%s\",\"step\":%llu", event, (unsigned long long)step);
+    tensorboard_begin(events->tensorboard, events->tensorboard_offset + step);
 }
 
 void event_log_number(struct event_log *events, const char *name, double value)
@@ -142,6 +168,12 @@ void event_log_json(struct event_log *events, const char *name, const char *json
         text_add(&events->line, ",\"%s\":%s", name, json);
 }
 
+void event_log_scalar(struct event_log *events, const char *tag, double value)
+{
+    if (events)
+        tensorboard_scalar(events->tensorboard, tag, value);
+}
+
 void event_log_end(struct event_log *events)
 {
     if (!events)
@@ -152,6 +184,7 @@ void event_log_end(struct event_log *events)
     size_t written = fwrite(events->line.bytes, 1, events->line.size, events->file);
     if ((written < events->line.size || fflush(events->file) != 0) && events->failure == 0)
         events->failure = errno;
+    tensorboard_end(events->tensorboard);
 }
 
 static enum err tell(const struct event_log *events, int code)

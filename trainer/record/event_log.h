@@ -10,11 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct event_log_cfg {
+    const char *path;            /* borrowed */
+    bool is_resume;              /* keeps the lines of steps <= `step` of an older file... */
+    uint64_t step;               /* ...else 0, and an empty one is begun */
+    const char *tensorboard;     /* folder of the stage's event files; NULL: none. Borrowed */
+    uint64_t tensorboard_offset; /* steps of the stages before: there, curves follow each other */
+};
+
 struct event_log;
-/* Keeps the lines of steps <= `step` of an older file (0 with is_resume false: starts an empty
- * one). ERR_IO, ERR_FULL. Returns owned. */
-MUST_CHECK enum err event_log_open(const char *path, bool is_resume, uint64_t step,
-                                   struct event_log **events);
+/* ERR_IO, ERR_FULL; that there can be no event file is a warning. Returns owned. */
+MUST_CHECK enum err event_log_open(const struct event_log_cfg *cfg, struct event_log **events);
 void event_log_close(struct event_log **events); /* accepts NULL */
 
 /* Whether a kept line has this event at this step. */
@@ -25,6 +31,8 @@ void event_log_begin(struct event_log *events, const char *event, uint64_t step)
 void event_log_number(struct event_log *events, const char *name, double value);
 void event_log_text(struct event_log *events, const char *name, const char *value);
 void event_log_json(struct event_log *events, const char *name, const char *json); /* as it is */
+/* Of the same event, for TensorBoard alone. */
+void event_log_scalar(struct event_log *events, const char *tag, double value);
 void event_log_end(struct event_log *events);
 
 /* Whether every line so far was written: asked before a checkpoint that counts on them. ERR_IO,

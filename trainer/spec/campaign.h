@@ -86,6 +86,9 @@ struct campaign {
         int keep;
     } checkpoint;
     struct {
+        bool tensorboard;
+    } record;
+    struct {
         int evaluations;
         int population;
         double mutation;

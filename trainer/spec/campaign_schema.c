@@ -130,6 +130,8 @@ static const struct knob campaign_knobs[] = {
      .high = 1e7, .unit = UNIT_SECONDS, .help = "time between checkpoints"},
     {"checkpoint.keep", KNOB_INT, FIELD(checkpoint.keep), .fallback = "3", .low = 1, .high = 10000,
      .help = "checkpoints kept besides the last of every stage"},
+    {"record.tensorboard", KNOB_BOOL, FIELD(record.tensorboard), .fallback = "yes",
+     .help = "event files for TensorBoard in metrics/tensorboard, about as big as metrics/*.jsonl"},
     {"search.evaluations", KNOB_INT, FIELD(search.evaluations), .fallback = "256", .low = 2,
      .high = 1e7, .unit = UNIT_COUNT, .affects = AFFECTS_SEARCH,
      .help = "most sub-networks measured, over all targets"},
