@@ -39,6 +39,24 @@ void journal_close(struct journal **journal)
     *journal = NULL;
 }
 
+enum err journal_last_write(struct journal *journal, uint64_t *last_write)
+{
+    struct store_info info;
+    enum err err = store_info(journal->store, &info);
+    if (err == ERR_OK)
+        *last_write = info.last_write;
+    return err;
+}
+
+enum err journal_copy(struct journal *journal, const char *file, uint64_t *last_write)
+{
+    enum err err = ERR_OK;
+    TRY(journal_last_write(journal, last_write));
+    TRY(store_copy(journal->store, file));
+out:
+    return err;
+}
+
 void stage_record_fini(struct stage_record *record)
 {
     mem_free(record->inputs);

@@ -24,6 +24,11 @@ MUST_CHECK enum err journal_open(const char *path, enum journal_mode mode,
                                  struct journal **journal);
 void journal_close(struct journal **journal); /* accepts NULL */
 
+/* As store_copy() (base/store). *last_write: the number of the last transaction that wrote before
+ * the copy was begun. */
+MUST_CHECK enum err journal_copy(struct journal *journal, const char *file, uint64_t *last_write);
+MUST_CHECK enum err journal_last_write(struct journal *journal, uint64_t *last_write);
+
 struct stage_record {
     char name[64];
     char *inputs; /* owned: stage_record_fini */

@@ -12,6 +12,7 @@ struct store {
     MDB_env *env;
     char *folder, *file; /* file: the data file inside */
     enum store_mode mode;
+    bool is_sealed;
     int lock;                 /* the writer's, or -1 */
     pthread_rwlock_t map;     /* read: a transaction runs; write: the map changes */
     pthread_mutex_t updating; /* one update at a time in this process */
@@ -34,6 +35,9 @@ enum err store_translate(const struct store *store, int code, const char *verb);
 
 /* Bytes the file should have by its own account, and has. */
 enum err store_measure(struct store *store, uint64_t *used_bytes, uint64_t *file_bytes);
+
+/* Another process has grown the map: take its size. */
+enum err store_follow_map(struct store *store);
 
 /* Holds store->map for reading when it succeeds; store_abort() takes the transaction. */
 enum err store_begin(struct store *store, unsigned flags, struct store_txn *txn);

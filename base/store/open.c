@@ -144,7 +144,8 @@ static enum err refuse_unlocked(const struct store *store, int code)
 static enum err open_env(struct store *store, const struct store_cfg *cfg)
 {
     enum err err = ERR_OK;
-    unsigned flags = MDB_NOTLS | (cfg->mode == STORE_READ ? MDB_RDONLY : 0);
+    unsigned flags = MDB_NOTLS | (cfg->mode == STORE_READ ? MDB_RDONLY : 0) |
+                     (store->is_sealed ? MDB_NOLOCK : 0);
     TRY(store_translate(store, mdb_env_create(&store->env), "open"));
     mdb_env_set_maxdbs(store->env, STORE_MAX_TABLES + 1);
     mdb_env_set_maxreaders(store->env, MAX_READERS);
@@ -177,7 +178,7 @@ out:
 static void init_store(struct store *store, const struct store_cfg *cfg)
 {
     store->folder = mem_string(cfg->path);
-    store->file = file_join(cfg->path, "data.mdb");
+    store->file = file_join(cfg->path, STORE_FILE);
     store->mode = cfg->mode;
     store->lock = -1;
     for (; cfg->tables[store->table_count]; store->table_count++) {
@@ -205,6 +206,14 @@ static bool is_empty(const char *file)
     return stat(file, &status) == 0 && status.st_size == 0;
 }
 
+static bool has_seal(const char *folder)
+{
+    char *seal = file_join(folder, STORE_SEALED);
+    bool is_there = file_exists(seal);
+    mem_free(seal);
+    return is_there;
+}
+
 static enum err find_folder(struct store *store)
 {
     enum err err = ERR_OK;
@@ -216,7 +225,11 @@ static enum err find_folder(struct store *store)
     else if (is_empty(store->file))
         TRY(err_set(ERR_NOT_FOUND, "there is no store in %s: its data.mdb is empty",
                     store->folder));
-    TRY(place_check_local(store->folder, is_writer));
+    store->is_sealed = has_seal(store->folder);
+    if (store->is_sealed && is_writer)
+        TRY(err_set(ERR_CONFIG, "%s is a published copy, which nobody writes", store->folder));
+    if (!store->is_sealed)
+        TRY(place_check_local(store->folder, is_writer));
     TRY(place_check_open_once(store->file));
     if (is_writer)
         TRY(place_lock(store->folder, &store->lock));
@@ -282,6 +295,7 @@ enum err store_info(struct store *store, struct store_info *info)
     TRY(store_translate(store, mdb_env_info(store->env, &env), "look at"));
     TRY(store_measure(store, &made.used_bytes, &made.file_bytes));
     made.map_bytes = env.me_mapsize;
+    made.last_write = (uint64_t)env.me_last_txnid;
     (void)mdb_reader_list(store->env, count_reader, &lines);
     made.readers = lines > 1 ? lines - 1 : 0; /* the first line is the heading */
     *info = made;

@@ -53,8 +53,7 @@ static enum err set_map(struct store *store, size_t map_bytes)
     return store_translate(store, mdb_env_set_mapsize(store->env, map_bytes), "map");
 }
 
-/* Another process has grown the map: take its size. */
-static enum err follow_map(struct store *store)
+enum err store_follow_map(struct store *store)
 {
     pthread_rwlock_wrlock(&store->map);
     enum err err = set_map(store, 0);
@@ -129,7 +128,7 @@ enum err store_begin(struct store *store, unsigned flags, struct store_txn *txn)
         if (code == MDB_READERS_FULL)
             return err_set(ERR_AGAIN, "%s has too many readers at once", store->folder);
         enum err err =
-            code == MDB_MAP_RESIZED ? follow_map(store) : store_translate(store, code, "use");
+            code == MDB_MAP_RESIZED ? store_follow_map(store) : store_translate(store, code, "use");
         if (err != ERR_OK)
             return err;
     }

@@ -6,7 +6,10 @@
  *
  * Any thread may call everything; one process opens a folder once and shares the handle (ERR_AGAIN
  * otherwise). A store is not used across fork(). Inside the callback of store_view() or
- * store_update() no other transaction of the same store may be started. */
+ * store_update() no other transaction of the same store may be started.
+ *
+ * A folder that holds a file STORE_SEALED is a copy that nobody writes any more: it is read without
+ * locks, from any file system and by any machine, and never opened to write. */
 #ifndef BASE_STORE_STORE_H
 #define BASE_STORE_STORE_H
 
@@ -16,6 +19,8 @@
 
 #define STORE_MAX_TABLES    8
 #define STORE_MAX_KEY_BYTES 511
+#define STORE_FILE          "data.mdb"
+#define STORE_SEALED        "sealed"
 
 enum store_mode {
     /* ERR_NOT_FOUND when it is not there. A reader writes itself into lock.mdb, so it needs the
@@ -46,8 +51,8 @@ struct store_bytes { /* a key or a value; borrowed from the store where a functi
 
 /* Errors: ERR_NOT_FOUND (mode STORE_READ), ERR_AGAIN (another process writes: named; or this one
  * has it open already), ERR_DATA (not such a store, another format, cut short, damaged), ERR_CONFIG
- * (writing on a network file system), ERR_IO (lock.mdb may not be written, too), ERR_FULL. Returns
- * owned. */
+ * (writing on a network file system, or a sealed copy), ERR_IO (lock.mdb may not be written, too),
+ * ERR_FULL. Returns owned. */
 MUST_CHECK enum err store_open(const struct store_cfg *cfg, struct store **store);
 void store_close(struct store **store); /* accepts NULL; no transaction may be running */
 
@@ -74,6 +79,11 @@ MUST_CHECK enum err store_reuse_pages(struct store *store);
  * ERR_FULL: no room for the copy; the store is what it was. *freed_bytes: how much smaller the file
  * is. */
 MUST_CHECK enum err store_compact(struct store **store, uint64_t *freed_bytes);
+
+/* Writes the store as it is at one moment, without its free pages, to a file that is not there yet:
+ * whole and synced, or not there after an error. Whoever writes the store goes on meanwhile.
+ * ERR_FULL, ERR_IO, ERR_DATA. */
+MUST_CHECK enum err store_copy(struct store *store, const char *file);
 
 /* The value is borrowed: until the transaction ends or, when writing, until the next put or delete.
  * ERR_NOT_FOUND. */
@@ -111,7 +121,8 @@ struct store_info {
     uint64_t map_bytes;  /* address space */
     uint64_t used_bytes; /* of the file, free pages included */
     uint64_t file_bytes;
-    int readers; /* transactions of all processes */
+    int readers;         /* transactions of all processes */
+    uint64_t last_write; /* the number of the last transaction that wrote: grows with each */
 };
 MUST_CHECK enum err store_info(struct store *store, struct store_info *info);
 

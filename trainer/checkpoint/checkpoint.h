@@ -81,6 +81,13 @@ MUST_CHECK enum err checkpoint_store_open(const struct checkpoint_store_cfg *cfg
 void checkpoint_store_close(
     struct checkpoint_store **store); /* waits for the async writer; accepts NULL */
 
+/* The whole store, for another machine: as store_copy() (base/store). *last_write: the number of
+ * the last transaction that wrote before the copy was begun. */
+MUST_CHECK enum err checkpoint_store_copy(struct checkpoint_store *store, const char *file,
+                                          uint64_t *last_write);
+MUST_CHECK enum err checkpoint_store_last_write(struct checkpoint_store *store,
+                                                uint64_t *last_write);
+
 /* Copies tensors and meta and returns; a background thread hashes them, writes the blobs, and then,
  * in one transaction, manifest, names ("latest", "<stage>/latest", and "<stage>/final" when
  * position.is_final) and retention. Waits only while an earlier save is still being written.

@@ -1,6 +1,7 @@
 #include "trainer/checkpoint/names.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/published.h"
 #include "base/text.h"
 #include "trainer/checkpoint/internal.h"
 #include <stdbool.h>
@@ -102,12 +103,29 @@ enum err name_resolve(struct store_txn *txn, const char *name, struct hash *cont
     return ERR_OK;
 }
 
+/* A run's "checkpoints" that leads nowhere from this machine: the run's folder. Returns owned;
+ * NULL: it is none. */
+static char *run_of_link(const char *path)
+{
+    char *folder = file_without_slash(path), *slash = strrchr(folder, '/');
+    const char *name = slash ? slash + 1 : folder;
+    bool is_link =
+        strcmp(name, PUBLISHED_CHECKPOINTS) == 0 && file_exists(folder) && !file_is_folder(folder);
+    if (slash)
+        *slash = '\0';
+    char *run = is_link ? mem_string(slash == folder ? "/" : slash ? folder : ".") : NULL;
+    mem_free(folder);
+    return run;
+}
+
 /* A run's folder stands for the store inside it. */
 static char *find_store(char *path)
 {
-    char *file = file_join(path, "data.mdb"), *inside = file_join(path, "checkpoints");
+    char *file = file_join(path, STORE_FILE), *run = run_of_link(path);
+    char *inside = published_find_store(run ? run : path, PUBLISHED_CHECKPOINTS);
     bool is_run = !file_exists(file) && file_is_folder(inside);
     mem_free(file);
+    mem_free(run);
     mem_free(is_run ? path : inside);
     return is_run ? inside : path;
 }

@@ -74,6 +74,25 @@ void checkpoint_store_close(struct checkpoint_store **closed)
     *closed = NULL;
 }
 
+enum err checkpoint_store_last_write(struct checkpoint_store *store, uint64_t *last_write)
+{
+    struct store_info info;
+    enum err err = store_info(store->store, &info);
+    if (err == ERR_OK)
+        *last_write = info.last_write;
+    return err;
+}
+
+enum err checkpoint_store_copy(struct checkpoint_store *store, const char *file,
+                               uint64_t *last_write)
+{
+    enum err err = ERR_OK;
+    TRY(checkpoint_store_last_write(store, last_write));
+    TRY(store_copy(store->store, file));
+out:
+    return err;
+}
+
 static void check_writer(const struct checkpoint_store *store)
 {
     if (!store->writer)

@@ -1,0 +1,32 @@
+/* Who owns a run that several machines may see. An owner makes RUN/published/claim-N, where no
+ * claim N was; it owns the run until claim N + 1 is there. So whoever writes what others believe
+ * looks first, and one that was slow, or cut off, writes nothing over its successor. Any thread,
+ * any process of the owner. */
+#ifndef BASE_FENCE_H
+#define BASE_FENCE_H
+
+#include "base/err.h"
+#include <stdint.h>
+
+#define FENCE_ENVIRONMENT "GLOWWORM_CLAIM" /* what processes of an owner find their claim by */
+
+struct fence { /* borrowed */
+    const char *run_folder;
+    uint64_t claim; /* 0: the run has no claims, and is never lost */
+};
+
+/* ERR_AGAIN: another runner has taken the run over. Looks at the folder itself, not at what this
+ * machine remembers of it. */
+MUST_CHECK enum err fence_check(const struct fence *fence);
+
+/* A client of a network file system remembers for a minute what names a folder has: makes it ask
+ * the server for those in RUN/published again. */
+void fence_refresh(const char *run_folder);
+
+/* "RUN/published/claim-N" and an ending ("" or ".ended"); returns owned. */
+char *fence_path(const char *run_folder, uint64_t claim, const char *ending);
+
+/* Of the environment; 0: none is given. */
+uint64_t fence_given_claim(void);
+
+#endif
