@@ -253,10 +253,16 @@ static enum err choose_launcher(const struct campaign_run *run, struct allocatio
     *launch = (struct launch_cfg){
         .ranks = campaign->resources.ranks, .run_folder = run->folder, .mpirun = "mpirun"};
     if (strcmp(campaign->resources.launcher, "slurm") != 0)
-        return ERR_OK;
+        return campaign->resources.nodes == 1
+                   ? ERR_OK
+                   : err_set(ERR_CONFIG,
+                             "resources.nodes is %d, and resources.launcher is local, which knows "
+                             "this machine only: \"glowworm slurm submit\" asks for nodes",
+                             campaign->resources.nodes);
     TRY(allocation_read(allocation));
     TRY(allocation_divide(allocation, campaign, &launch->share));
     launch->allocation = allocation;
+    launch->nodes = campaign->resources.nodes;
 out:
     return err;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CPUS_OF_NODES "SLURM_JOB_CPUS_PER_NODE"
+
 static enum err read_number(const char *name, long low, long *value)
 {
     const char *text = getenv(name);
@@ -13,48 +15,111 @@ static enum err read_number(const char *name, long low, long *value)
     return err == ERR_OK ? err : err_prefix(ERR_DATA, "%s", name);
 }
 
-enum err allocation_read(struct allocation *allocation)
+/* "4(x2),2": four on each of two nodes, two on another. *least: of a node. */
+static enum err read_cpus(const char *text, int *least)
 {
-    enum err err = ERR_OK;
-    const char *job = getenv("SLURM_JOB_ID"), *node = getenv("SLURMD_NODENAME");
-    long cpus = 0, memory_mib = 0;
-    if (!job)
-        TRY(err_set(ERR_CONFIG,
-                    "resources.launcher is slurm, but this is no job of Slurm; \"glowworm "
-                    "slurm submit\" makes one"));
-    if (!node)
-        TRY(err_set(
+    *least = INT_MAX;
+    for (const char *at = text;; at++) {
+        int cpus = 0, nodes = 0, size = 0;
+        if (sscanf(at, "%d%n", &cpus, &size) != 1 || cpus < 1)
+            break;
+        at += size;
+        size = 0;
+        if (*at == '(' && (sscanf(at, "(x%d)%n", &nodes, &size) != 1 || size == 0 || nodes < 1))
+            break;
+        at += size;
+        *least = cpus < *least ? cpus : *least;
+        if (*at == '\0')
+            return ERR_OK;
+        if (*at != ',')
+            break;
+    }
+    return err_set(ERR_DATA, CPUS_OF_NODES "=%s is not understood", text);
+}
+
+static enum err find_place(const char **job, const char **node)
+{
+    *job = getenv("SLURM_JOB_ID");
+    *node = getenv("SLURMD_NODENAME");
+    if (!*job)
+        return err_set(ERR_CONFIG,
+                       "resources.launcher is slurm, but this is no job of Slurm; \"glowworm "
+                       "slurm submit\" makes one");
+    if (!*node)
+        return err_set(
             ERR_CONFIG,
             "resources.launcher is slurm, but this shell is on no node of job %s, and gangs "
             "only find a runner on theirs; use \"glowworm slurm submit\", or a shell from "
             "srun --pty",
-            job));
+            *job);
+    return ERR_OK;
+}
+
+enum err allocation_read(struct allocation *allocation)
+{
+    enum err err = ERR_OK;
+    const char *job = NULL, *node = NULL, *list = getenv(CPUS_OF_NODES);
+    long nodes = 1, id = 0, cpus = 0, memory_mib = 0;
+    int least = 0;
+    TRY(find_place(&job, &node));
+    TRY(read_number("SLURM_JOB_NUM_NODES", 1, &nodes));
+    TRY(read_number("SLURM_NODEID", 0, &id));
     TRY(read_number("SLURM_CPUS_ON_NODE", 1, &cpus));
+    if (list)
+        TRY(read_cpus(list, &least));
     if (getenv("SLURM_MEM_PER_NODE"))
         TRY(read_number("SLURM_MEM_PER_NODE", 0, &memory_mib));
-    *allocation =
-        (struct allocation){.cpus = cpus > INT_MAX ? INT_MAX : (int)cpus, .memory_mib = memory_mib};
+    *allocation = (struct allocation){.nodes = nodes > INT_MAX ? INT_MAX : (int)nodes,
+                                      .is_first = id == 0,
+                                      .cpus = cpus > INT_MAX ? INT_MAX : (int)cpus,
+                                      .cpus_of_each = least,
+                                      .memory_mib = memory_mib};
     snprintf(allocation->job, sizeof allocation->job, "%s", job);
     snprintf(allocation->node, sizeof allocation->node, "%s", node);
 out:
     return err;
 }
 
+static enum err check_nodes(const struct allocation *allocation, const struct campaign *campaign)
+{
+    int nodes = campaign->resources.nodes;
+    if (nodes > allocation->nodes)
+        return err_set(ERR_CONFIG, "resources.nodes is %d, but job %s has %d: ask for more", nodes,
+                       allocation->job, allocation->nodes);
+    if (nodes > 1 && !allocation->is_first)
+        return err_set(ERR_CONFIG,
+                       "%s is not the first node of job %s, where the ranks of a gang of %d nodes "
+                       "begin: run there, as \"glowworm slurm submit\" does",
+                       allocation->node, allocation->job, nodes);
+    return ERR_OK;
+}
+
+static enum err check_cpus(const struct allocation *allocation, const struct campaign *campaign)
+{
+    int gangs = campaign->resources.gangs, nodes = campaign->resources.nodes;
+    int ranks = campaign->resources.ranks, threads = campaign->resources.threads;
+    int there = nodes > 1 ? allocation->cpus_of_each : allocation->cpus;
+    long long cpus = (long long)gangs * (ranks / nodes) * threads;
+    if (cpus <= there)
+        return ERR_OK;
+    return err_set(
+        ERR_CONFIG,
+        "%d gangs of %d ranks of %d threads (resources.ranks, resources.threads) need %lld "
+        "CPUs of each node (resources.nodes: %d); job %s has %d on %s: ask for more, "
+        "or for fewer ranks",
+        gangs, ranks, threads, cpus, nodes, allocation->job, there,
+        nodes > 1 ? "one of them" : allocation->node);
+}
+
 enum err allocation_divide(const struct allocation *allocation, const struct campaign *campaign,
                            struct gang_share *share)
 {
-    int gangs = campaign->resources.gangs;
-    int ranks = campaign->resources.ranks, threads = campaign->resources.threads;
-    long long cpus = (long long)gangs * ranks * threads;
-    if (cpus > allocation->cpus)
-        return err_set(
-            ERR_CONFIG,
-            "%d gangs of %d ranks of %d threads (resources.ranks, resources.threads) need %lld "
-            "CPUs of one node; job %s has %d on %s, and gangs do not span nodes yet: ask for "
-            "more, or for fewer ranks",
-            gangs, ranks, threads, cpus, allocation->job, allocation->cpus, allocation->node);
-    *share = (struct gang_share){.threads = threads,
+    enum err err = ERR_OK;
+    TRY(check_nodes(allocation, campaign));
+    TRY(check_cpus(allocation, campaign));
+    *share = (struct gang_share){.threads = campaign->resources.threads,
                                  .gpus_per_rank = campaign->resources.gpus_per_rank,
-                                 .memory_mib = allocation->memory_mib / gangs};
-    return ERR_OK;
+                                 .memory_mib = allocation->memory_mib / campaign->resources.gangs};
+out:
+    return err;
 }

@@ -5,12 +5,16 @@
 
 #include "base/err.h"
 #include "trainer/spec/campaign.h"
+#include <stdbool.h>
 
 struct allocation {
     char job[32];         /* its number */
     char node[256];       /* that we are on */
-    int cpus;             /* of the job on this node */
-    long long memory_mib; /* likewise; 0: not limited, or counted by the CPU */
+    int nodes;            /* of the job */
+    bool is_first;        /* of them: where the ranks of a gang of several begin */
+    int cpus;             /* of the job on this one */
+    int cpus_of_each;     /* likewise on every one: where they differ the fewest */
+    long long memory_mib; /* of a node; 0: not limited, or counted by the CPU */
 };
 struct gang_share { /* of one gang */
     int threads;    /* of a rank */
@@ -21,8 +25,8 @@ struct gang_share { /* of one gang */
 /* ERR_CONFIG, with the cure: we are in no job, or not on a node of it. ERR_DATA: what Slurm says is
  * not understood. */
 MUST_CHECK enum err allocation_read(struct allocation *allocation);
-/* Gangs of this campaign beside each other. ERR_CONFIG, with the cure: they have no room on this
- * node, and a gang lies on one. */
+/* Gangs of this campaign beside each other, each with as many ranks on every one of
+ * resources.nodes. ERR_CONFIG, with the cure: they have no room. */
 MUST_CHECK enum err allocation_divide(const struct allocation *allocation,
                                       const struct campaign *campaign, struct gang_share *share);
 

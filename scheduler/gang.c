@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEADER_S 10.0
+
 struct gang_limits gang_limits_default(void)
 {
     return (struct gang_limits){.hello_s = 60,
@@ -27,6 +29,8 @@ static void skip_gap(struct gang *gang, double now_s)
         gang->adopted_s += gap_s;
     if (gang->left_s > 0)
         gang->left_s += gap_s;
+    if (gang->is_killed)
+        gang->killed_s += gap_s;
     liveness_skip(&gang->liveness, gap_s);
 }
 
@@ -70,8 +74,18 @@ void gang_kill(struct gang *gang, enum err code, const char *why, double now_s)
         snprintf(gang->reason, sizeof gang->reason, "%s", why);
     }
     gang->is_killed = true;
+    gang->killed_s = now_s;
     if (gang->left_s == 0)
         gang->left_s = now_s;
+    process_kill(&gang->process);
+}
+
+/* Its srun ends the ranks of other nodes, or has failed to. */
+static void await_leader(struct gang *gang, double now_s)
+{
+    if (!gang->process.is_wide || now_s - gang->killed_s <= LEADER_S)
+        return;
+    gang->process.is_wide = false;
     process_signal(&gang->process, SIGKILL);
 }
 
@@ -115,9 +129,11 @@ void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_
 {
     char why[256];
     skip_gap(gang, now_s);
-    if (!gang->is_running || gang->is_killed)
+    if (!gang->is_running)
         return;
-    if (gang->left_s > 0 && now_s - gang->left_s > limits->leave_s) {
+    if (gang->is_killed) {
+        await_leader(gang, now_s);
+    } else if (gang->left_s > 0 && now_s - gang->left_s > limits->leave_s) {
         snprintf(why, sizeof why, "its processes did not end within %.0f s", limits->leave_s);
         gang_kill(gang, ERR_PEER, why, now_s);
     } else if (gang->is_host) {

@@ -47,6 +47,7 @@ struct gang {
     bool made_progress;  /* a checkpoint of it counted... */
     uint64_t saved_step; /* ...at this step, the last one */
     bool is_stop_asked, is_killed;
+    double killed_s;     /* when, first */
     enum err killed_for; /* why, when we killed it */
     char reason[256];    /* in words */
     struct gang_progress progress;

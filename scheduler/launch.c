@@ -53,12 +53,12 @@ static void words_fini(struct words *words)
         mem_free(words->list[i]);
 }
 
-/* A gang of one machine talks through shared memory. */
-static void add_mpi(const char *folder, struct words *environment)
+/* Ranks of one machine talk through shared memory. */
+static void add_mpi(const char *folder, bool is_wide, struct words *environment)
 {
     /* without this choice a fast network's own path would be taken, which heeds no btl */
     words_add_default(environment, "OMPI_MCA_pml=ob1");
-    words_add_default(environment, "OMPI_MCA_btl=self,vader");
+    words_add_default(environment, "OMPI_MCA_btl=self,vader%s", is_wide ? ",tcp" : "");
     words_add_default(environment, MPI_FOLDER_SEGMENTS "%s", folder);
     words_add_default(environment, MPI_FOLDER_SESSIONS "%s", folder);
     /* the kernel's copy between processes is refused in many containers, with a warning */
@@ -71,7 +71,7 @@ static void add_gang(const struct launch_cfg *cfg, const char *mpi_folder, struc
                      struct words *environment)
 {
     if (launch_has_mpi(cfg))
-        add_mpi(mpi_folder, environment);
+        add_mpi(mpi_folder, launch_is_wide(cfg), environment);
     if (cfg->allocation)
         launch_slurm_gang(cfg, argv);
     else
@@ -103,13 +103,23 @@ void launch_gang_mark(const char *endpoint, uint64_t lease_epoch, char *mark, in
 void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t lease_epoch,
                   struct process *process)
 {
+    process->is_wide = launch_is_wide(cfg);
     if (cfg->allocation)
         launch_gang_mark(endpoint, lease_epoch, process->mark, sizeof process->mark);
 }
 
-static void add_ours(const struct launch *launch, struct words *environment)
+static void add_address(const struct launch_cfg *cfg, int port, struct words *environment)
+{
+    words_add(environment, PROTOCOL_ADDRESS "=tcp://*:%d", port);
+    words_add(environment, PROTOCOL_KEYS "=%s/" PROTOCOL_KEYS_FOLDER, cfg->run_folder);
+}
+
+static void add_ours(const struct launch_cfg *cfg, const struct launch *launch,
+                     struct words *environment)
 {
     char mark[MAX_WORD];
+    if (launch->port > 0)
+        add_address(cfg, launch->port, environment);
     launch_mark(launch->endpoint, mark, sizeof mark);
     words_add(environment, "%s", mark);
     launch_gang_mark(launch->endpoint, launch->lease_epoch, mark, sizeof mark);
@@ -150,7 +160,7 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
     enum err err = ERR_OK;
     struct words argv = {0}, environment = {0};
     bool is_host = launch->stage->is_host;
-    add_ours(launch, &environment);
+    add_ours(cfg, launch, &environment);
     TRY(check_program(is_host ? cfg->glowworm : cfg->worker));
     if (is_host)
         add_host(cfg, launch, &argv);

@@ -16,7 +16,13 @@ struct launch_cfg {       /* borrowed; filled once */
     const char *run_folder;
     const struct allocation *allocation; /* gangs are steps of it, instead of mpirun; NULL: none */
     struct gang_share share;             /* with it: what each gang gets of it */
+    int nodes; /* of a gang, ours the first; 0 or 1: all its ranks are on this one */
 };
+/* A gang has ranks on other nodes. */
+static inline bool launch_is_wide(const struct launch_cfg *cfg)
+{
+    return cfg->nodes > 1;
+}
 /* The ranks of a gang find each other through MPI. */
 static inline bool launch_has_mpi(const struct launch_cfg *cfg)
 {
@@ -25,8 +31,10 @@ static inline bool launch_has_mpi(const struct launch_cfg *cfg)
 
 struct launch { /* of one attempt; borrowed */
     const struct graph_stage *stage;
-    const char *target; /* its name, STAGE_COMPILE */
-    const char *endpoint, *token;
+    const char *target;   /* its name, STAGE_COMPILE */
+    const char *endpoint; /* the runner's socket, or, of a wide gang, only its name */
+    int port;             /* of a wide gang: where it finds the runner instead */
+    const char *token;
     const char *mpi_folder; /* where Open MPI keeps what it needs, with MPI */
     uint64_t lease_epoch;
     const char *log_path;
@@ -44,7 +52,7 @@ MUST_CHECK enum err launch_check(const struct launch_cfg *cfg, const char *mpi_f
 /* "GLOWWORM_GANG=<lease>@<endpoint>": in the environment of all of one gang, whoever started it. */
 void launch_gang_mark(const char *endpoint, uint64_t lease_epoch, char *mark, int room);
 /* A gang's ranks may be children of others: makes `process`, which is or was started for this lease
- * at this endpoint, reach them too. */
+ * at this endpoint, reach them too. Those on other nodes its leader reaches. */
 void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t lease_epoch,
                   struct process *process);
 

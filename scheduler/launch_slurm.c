@@ -1,4 +1,5 @@
-/* A gang as a step of our job of Slurm, on the node that we are on. */
+/* A gang as a step of our job of Slurm, on the node that we are on and, where it is wide, on
+ * others. */
 #include "scheduler/launch_internal.h"
 
 void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv)
@@ -10,9 +11,12 @@ void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv)
     words_add(argv, "--kill-on-bad-exit=1");
     words_add(argv, "--input=none");
     words_add(argv, "--export=ALL"); /* ours, whatever the job was submitted with */
-    words_add(argv, "--nodes=1");
-    words_add(argv, "--nodelist=%s", cfg->allocation->node);
+    int nodes = launch_is_wide(cfg) ? cfg->nodes : 1;
+    words_add(argv, "--nodes=%d", nodes);
+    words_add(argv, "--nodelist=%s", cfg->allocation->node); /* and others, if there are several */
     words_add(argv, "--ntasks=%d", cfg->ranks);
+    words_add(argv, "--ntasks-per-node=%d", cfg->ranks / nodes);
+    words_add(argv, "--distribution=block"); /* rank 0, which saves, is on ours */
     words_add(argv, "--cpus-per-task=%d", share->threads);
     if (share->memory_mib > 0) /* else the first gang would take all there is */
         words_add(argv, "--mem=%lldM", share->memory_mib);

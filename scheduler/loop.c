@@ -1,138 +1,16 @@
 #include "scheduler/loop.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/processors.h"
 #include "scheduler/loop_internal.h"
-#include "scheduler/mpi_folder.h"
-#include "scheduler/rendezvous.h"
-#include "scheduler/socket_folder.h"
 #include "scheduler/sweep.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define TICK_MS       100
 #define LAST_RESORT_S 10.0 /* to see the end of a killed session */
-
-static enum err make_token(const char *given, char token[65])
-{
-    unsigned char random[32];
-    if (given) {
-        snprintf(token, 65, "%s", given);
-        return ERR_OK;
-    }
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
-    for (int i = 0; i < 32; i++)
-        snprintf(token + 2 * i, 3, "%02x", random[i]);
-    return ERR_OK;
-}
-
-static void close_socket(struct loop *loop)
-{
-    wire_close(&loop->wire);
-    if (loop->socket_folder[0] && socket_folder_remove(loop->socket_folder) != ERR_OK)
-        log_warn("the folder of the run's socket is left behind: %s", err_text());
-    if (loop->socket_lock >= 0)
-        close(loop->socket_lock);
-    loop->socket_lock = -1;
-    loop->socket_folder[0] = '\0';
-}
-
-enum err loop_open_wire(struct loop *loop)
-{
-    enum err err = ERR_OK;
-    char endpoint[JOURNAL_PATH + 16];
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, loop->socket_folder);
-    struct wire_cfg cfg = {.role = WIRE_SERVER,
-                           .endpoint = endpoint,
-                           .format = PROTOCOL_FORMAT,
-                           .max_payload_bytes = PROTOCOL_MAX_BYTES,
-                           .linger_ms = 500,
-                           .wake_fd = -1};
-    TRY(wire_open(&cfg, &loop->wire));
-out:
-    return err;
-}
-
-static enum err open_socket(struct loop *loop)
-{
-    enum err err = ERR_OK;
-    TRY(socket_folder_make(loop->socket_folder, &loop->socket_lock));
-    TRY(loop_open_wire(loop));
-out:
-    return err;
-}
-
-/* For a runner after us. Without it the run goes on as well, so a disk that is full ends nothing.
- */
-static void write_rendezvous(struct loop *loop)
-{
-    struct rendezvous mine = {0};
-    memcpy(mine.token, loop->token, sizeof mine.token);
-    memcpy(mine.socket_folder, loop->socket_folder, sizeof mine.socket_folder);
-    memcpy(mine.mpi_folder, loop->mpi_folder, sizeof mine.mpi_folder);
-    loop->has_rendezvous = true; /* half of it may be there */
-    if (rendezvous_write(loop->cfg->run_folder, loop->cfg->campaign, &mine) != ERR_OK)
-        log_warn("a runner after this one would not find its gangs: %s", err_text());
-}
-
-/* They are replaced, as if we had never thought of adopting them. */
-static enum err give_up(const struct loop_cfg *cfg)
-{
-    struct loop_cfg none = *cfg;
-    int killed = 0;
-    log_warn("gangs that were left running are replaced: %s", err_text());
-    none.graph = NULL;
-    return loop_clear_leftovers(&none, &killed);
-}
-
-/* Where gangs find us: those that were left where they look already. */
-static enum err meet(struct loop *loop, struct left_gangs *left)
-{
-    enum err err = ERR_OK;
-    if (left->count > 0 && adopt_meet(loop, left) != ERR_OK) {
-        left->count = 0;
-        TRY(give_up(loop->cfg));
-    }
-    if (left->count == 0) {
-        TRY(make_token(loop->cfg->token, loop->token));
-        TRY(open_socket(loop));
-    }
-    if (launch_has_mpi(&loop->cfg->launch) && loop->mpi_lock < 0)
-        TRY(mpi_folder_make(loop->mpi_folder, &loop->mpi_lock));
-    write_rendezvous(loop);
-out:
-    return err;
-}
-
-static void close_mpi(struct loop *loop)
-{
-    if (loop->mpi_lock < 0)
-        return;
-    if (mpi_folder_remove(loop->mpi_folder) != ERR_OK)
-        log_warn("what Open MPI kept is left behind: %s", err_text());
-    close(loop->mpi_lock);
-}
-
-enum err loop_renew_socket(struct loop *loop)
-{
-    enum err err = ERR_OK;
-    char path[JOURNAL_PATH + 16];
-    snprintf(path, sizeof path, "%s/" SOCKET_NAME, loop->socket_folder);
-    if (file_exists(path))
-        return ERR_OK;
-    log_warn("%s is gone; the next gang gets another socket", path);
-    close_socket(loop);
-    TRY(open_socket(loop));
-    write_rendezvous(loop);
-out:
-    return err;
-}
 
 /* So many host stages have processors for their threads. */
 static int count_hosts(const struct loop_cfg *cfg)
@@ -404,18 +282,16 @@ enum err loop_run(const struct loop_cfg *cfg)
     TRY(leftovers_clear(cfg, left, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
-    TRY(meet(loop, left));
+    TRY(loop_meet(loop, left));
     TRY(adopt_all(loop, left));
     TRY(go_on(loop));
 out:
     err = end_gangs(loop, err);
     err = forget_budgets(loop, err);
-    if (loop->has_rendezvous)
-        rendezvous_remove(cfg->run_folder);
-    close_socket(loop);
+    loop_close_socket(loop);
     log_rate_end(&loop->refused, "messages were refused");
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
-    close_mpi(loop);
+    loop_close_mpi(loop);
     sweep(err);
     shares_destroy(&loop->shares);
     mem_free(loop->entries);

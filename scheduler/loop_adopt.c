@@ -116,6 +116,7 @@ enum err adopt_meet(struct loop *loop, const struct left_gangs *left)
     TRY(await_lock(at->socket_folder, &loop->socket_lock));
     memcpy(loop->socket_folder, at->socket_folder, sizeof loop->socket_folder);
     memcpy(loop->token, at->token, sizeof loop->token);
+    loop->port = at->port;
     TRY(loop_open_wire(loop));
     take_mpi_folder(loop, at->mpi_folder);
 out:
@@ -124,6 +125,7 @@ out:
             close(loop->socket_lock);
         loop->socket_lock = -1;
         loop->socket_folder[0] = '\0';
+        loop->port = 0;
     }
     return err;
 }
@@ -163,8 +165,7 @@ static enum err adopt(struct loop *loop, const struct left_gangs *left, int at)
     memcpy(gang->log, record->log, sizeof gang->log);
     gang->process = left->processes[at];
     gang->process.mark[0] = '\0'; /* it served to spare the gang */
-    launch_reach(&loop->cfg->launch, wire_endpoint(loop->wire), record->lease_epoch,
-                 &gang->process);
+    launch_reach(&loop->cfg->launch, loop->endpoint, record->lease_epoch, &gang->process);
     gang->started_s = now - age_s(record, now);
     gang->heard_s = gang->moved_s = gang->adopted_s = now;
     TRY(recall(loop, record, gang));

@@ -100,7 +100,8 @@ static enum err start_process(struct loop *loop, struct gang *gang)
     TRY(write_started(loop, gang));
     struct launch launch = {.stage = stage,
                             .target = target_name(loop, gang->stage),
-                            .endpoint = wire_endpoint(loop->wire),
+                            .endpoint = loop->endpoint,
+                            .port = loop->port,
                             .token = loop->token,
                             .mpi_folder = loop->mpi_folder,
                             .lease_epoch = gang->lease.epoch,

@@ -1,7 +1,8 @@
 /* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
  * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them), loop_shares.c
  * and loop_helpers.c (measuring that is shared), loop_leftovers.c (what a runner that died left)
- * and loop_adopt.c (what of that goes on) share. Nobody else includes it. */
+ * and loop_adopt.c (what of that goes on) share, and loop_meet.c (where gangs find us). Nobody else
+ * includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -44,6 +45,8 @@ struct loop {
     const struct loop_cfg *cfg;
     struct policy_state policy;
     struct wire *wire;
+    char endpoint[JOURNAL_PATH + 16]; /* of gangs that are all on this machine */
+    int port;                         /* of those that are not; 0: none are */
     char token[65];
     char socket_folder[JOURNAL_PATH]; /* "": none */
     int socket_lock;                  /* of the folder, as long as we live; -1: none */
@@ -91,12 +94,19 @@ static inline struct attempt *attempt_running(struct loop *loop, struct attempt 
     at;                                                                                            \
     at = attempt_running((loop), at + 1)
 
-/* loop.c */
+struct left_gangs;
+
+/* loop_meet.c */
+/* Opens where gangs find us, `left` ones where they look already, and tells a later runner of it.
+ */
+MUST_CHECK enum err loop_meet(struct loop *loop, struct left_gangs *left);
 /* Makes another folder and socket where something has removed them: a run takes days, and temporary
  * folders are cleaned. No gang runs. */
 MUST_CHECK enum err loop_renew_socket(struct loop *loop);
-/* In loop->socket_folder, which is locked. */
+/* In loop->socket_folder, which is locked; where gangs are wide, on loop->port (0: a free one). */
 MUST_CHECK enum err loop_open_wire(struct loop *loop);
+void loop_close_socket(struct loop *loop);
+void loop_close_mpi(struct loop *loop);
 
 /* loop_leftovers.c */
 struct left_gangs { /* of a runner that died, which may go on under us */
@@ -111,6 +121,8 @@ MUST_CHECK enum err leftovers_clear(const struct loop_cfg *cfg, struct left_gang
                                     int *count);
 /* It ran on this machine, since its last start. */
 bool leftover_is_here(const struct attempt_record *record);
+/* Of the runner that made the folder. */
+void leftover_endpoint(const char *socket_folder, char *endpoint, int room);
 /* In the environment of the gangs that met their runner there. */
 void leftover_mark(const char *socket_folder, char *mark, int room);
 

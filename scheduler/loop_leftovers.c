@@ -28,10 +28,15 @@ static enum err collect(const struct attempt_record *record, void *own)
     return ERR_OK;
 }
 
+void leftover_endpoint(const char *socket_folder, char *endpoint, int room)
+{
+    snprintf(endpoint, (size_t)room, "ipc://%s/" SOCKET_NAME, socket_folder);
+}
+
 void leftover_mark(const char *socket_folder, char *mark, int room)
 {
     char endpoint[JOURNAL_PATH + 16];
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, socket_folder);
+    leftover_endpoint(socket_folder, endpoint, sizeof endpoint);
     launch_mark(endpoint, mark, room);
 }
 

@@ -310,6 +310,19 @@ int process_signal(const struct process *process, int signal)
     return process->pid > 1 ? signal_all(search_of(process), signal) : 0;
 }
 
+static bool kill_but_ask_leader(void *own, long long pid, char state)
+{
+    const int64_t *leader = own;
+    (void)state;
+    return kill((pid_t)pid, pid == *leader ? SIGTERM : SIGKILL) == 0;
+}
+
+int process_kill(const struct process *process)
+{
+    int64_t leader = process->is_wide ? process->pid : 0;
+    return process->pid > 1 ? visit_all(search_of(process), kill_but_ask_leader, &leader) : 0;
+}
+
 int process_kill_marked(const char *mark, const struct process_sessions *spared)
 {
     return signal_all((struct search){.mark = mark, .spared = spared}, SIGKILL);

@@ -18,6 +18,7 @@ struct process {
     int64_t pid;             /* leads its session; 0: none */
     uint64_t started_ticks;  /* since boot: tells it from a later process of the same number */
     char mark[PROCESS_MARK]; /* "NAME=value": who carries it belongs to it too; "": nobody else */
+    bool is_wide;            /* it alone (srun) can end what it has on other nodes */
 };
 
 struct process_cfg {
@@ -49,6 +50,10 @@ bool process_is_marked(const struct process *process, const char *mark);
 /* A signal to every process of the session, and to those that carry its mark; returns how many
  * there were. A session whose number belongs to a later one has none. */
 int process_signal(const struct process *process, int signal);
+
+/* SIGKILL, but for the leader of a wide one, who is asked (SIGTERM) to end the rest with it: if it
+ * has not ended after a while, process_signal() does it. Returns how many there were. */
+int process_kill(const struct process *process);
 
 /* The same processes, those that live: "4711 (state D), 4712 (state R)"; returns how many. One that
  * waits for a disk (D) does not end before the disk answers, whoever kills it. */

@@ -8,9 +8,13 @@
 
 /* What the scheduler sets in the environment of a gang. */
 #define PROTOCOL_ENDPOINT "GLOWWORM_ENDPOINT"
+#define PROTOCOL_ADDRESS  "GLOWWORM_ADDRESS" /* instead, of a gang of several nodes */
+#define PROTOCOL_KEYS     "GLOWWORM_KEYS"    /* with it: the folder of the run's keys */
 #define PROTOCOL_TOKEN    "GLOWWORM_TOKEN"
 #define PROTOCOL_LEASE    "GLOWWORM_LEASE"
 #define PROTOCOL_GANG     "GLOWWORM_GANG" /* whose it is: no gang reads it (launch_reach()) */
+
+#define PROTOCOL_KEYS_FOLDER "keys" /* in the run's folder, where it has gangs of several nodes */
 
 #define PROTOCOL_PULSE_S   1.0 /* each side is heard at least so often */
 #define PROTOCOL_SILENCE_S 30.0

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FORMAT     "1" /* of the line: raised when an old reader would misunderstand it */
+#define FORMAT     "2" /* of the line: raised when an old reader would misunderstand it */
 #define LINE_BYTES 2048
 
 enum field {
@@ -20,6 +20,7 @@ enum field {
     FIELD_TOKEN,
     FIELD_SOCKET,
     FIELD_MPI,
+    FIELD_PORT,
     FIELDS
 };
 
@@ -58,9 +59,9 @@ static void describe_orders(const struct campaign *campaign, char hex[HASH_HEX_B
     struct text text;
     text_init(&text);
     text_add(&text, "%a %d\n", campaign->checkpoint.every_seconds, campaign->checkpoint.keep);
-    text_add(&text, "%s %d %d %d %a\n", campaign->resources.launcher, campaign->resources.ranks,
-             campaign->resources.threads, campaign->resources.loader_threads,
-             campaign->resources.image_cache_bytes);
+    text_add(&text, "%s %d %d %d %d %a\n", campaign->resources.launcher, campaign->resources.nodes,
+             campaign->resources.ranks, campaign->resources.threads,
+             campaign->resources.loader_threads, campaign->resources.image_cache_bytes);
     text_add(&text, "%s %s %s\n", campaign->resources.device, campaign->resources.isa,
              campaign->resources.lineage);
     hash_text(&text, hex);
@@ -75,8 +76,8 @@ enum err rendezvous_write(const char *run_folder, const struct campaign *campaig
     char *path = file_join(run_folder, RENDEZVOUS_NAME);
     TRY(describe_place(run_folder, place));
     describe_orders(campaign, orders);
-    snprintf(line, sizeof line, FORMAT "\t%s\t%s\t%s\t%s\t%s", place, orders, rendezvous->token,
-             rendezvous->socket_folder, rendezvous->mpi_folder);
+    snprintf(line, sizeof line, FORMAT "\t%s\t%s\t%s\t%s\t%s\t%d", place, orders, rendezvous->token,
+             rendezvous->socket_folder, rendezvous->mpi_folder, rendezvous->port);
     TRY(secret_write(path, line));
 out:
     mem_free(path);
@@ -118,10 +119,14 @@ enum err rendezvous_read(const char *run_folder, const struct campaign *campaign
 {
     enum err err = ERR_OK;
     char line[LINE_BYTES], *fields[FIELDS];
+    long port = 0;
     char *path = file_join(run_folder, RENDEZVOUS_NAME);
     TRY(secret_read(path, line, sizeof line));
     TRY(cut(line, path, fields));
     TRY(check_ours(run_folder, campaign, fields));
+    if (text_to_int(fields[FIELD_PORT], 0, 65535, &port) != ERR_OK)
+        TRY(err_set(ERR_CONFIG, "%s is damaged", path));
+    rendezvous->port = (int)port;
     snprintf(rendezvous->token, sizeof rendezvous->token, "%s", fields[FIELD_TOKEN]);
     snprintf(rendezvous->socket_folder, JOURNAL_PATH, "%s", fields[FIELD_SOCKET]);
     snprintf(rendezvous->mpi_folder, JOURNAL_PATH, "%s", fields[FIELD_MPI]);

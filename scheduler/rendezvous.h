@@ -15,6 +15,7 @@ struct rendezvous {
     char token[RENDEZVOUS_TOKEN];
     char socket_folder[JOURNAL_PATH];
     char mpi_folder[JOURNAL_PATH]; /* "": without Open MPI */
+    int port;                      /* that gangs of several nodes look for; 0: none */
 };
 
 /* Durable when it returns. ERR_IO, ERR_FULL. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "worker/address.h"
 #include "worker/link_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #define DEFAULT_GRACE_S 60.0
 #define WAIT_MS         100 /* between two looks at what is not under the lock */
 
-enum err link_from_environment(struct link_cfg *cfg)
+enum err link_from_environment(struct link_cfg *cfg, struct address *address)
 {
     const char *endpoint = getenv(PROTOCOL_ENDPOINT), *token = getenv(PROTOCOL_TOKEN);
     const char *lease = getenv(PROTOCOL_LEASE);
@@ -30,10 +31,12 @@ enum err link_from_environment(struct link_cfg *cfg)
     unsigned long long epoch = strtoull(lease, &end, 10);
     if (errno != 0 || end == lease || *end != '\0')
         return err_set(ERR_USAGE, "%s=%s is not a number", PROTOCOL_LEASE, lease);
-    cfg->endpoint = endpoint;
     cfg->token = token;
     cfg->lease_epoch = epoch;
-    return ERR_OK;
+    enum err err = address_find(endpoint, address);
+    cfg->endpoint = address->endpoint;
+    cfg->curve = address->curve;
+    return err;
 }
 
 void link_wake(struct link *link)
@@ -99,7 +102,8 @@ enum err link_open(const struct link_cfg *cfg, struct link **link)
                             .format = PROTOCOL_FORMAT,
                             .max_payload_bytes = PROTOCOL_MAX_BYTES,
                             .linger_ms = 500,
-                            .wake_fd = made->wake_fd};
+                            .wake_fd = made->wake_fd,
+                            .curve = cfg->curve};
     TRY(wire_open(&wire, &made->wire));
     add_note(made, NOTE_HELLO);
     if (pthread_create(&made->thread, NULL, link_talk, made) != 0)

@@ -16,15 +16,18 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/wire/curve.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define LINK_PATH 512
 
 struct link;
+struct address;
 
 struct link_cfg {
-    const char *endpoint; /* "ipc:///..." */
+    const char *endpoint;           /* "ipc:///...", or with keys "tcp://..." */
+    const struct wire_curve *curve; /* the keys; NULL: none. Borrowed by link_open() */
     const char *token;
     uint64_t lease_epoch;
     int ranks;
@@ -34,10 +37,10 @@ struct link_cfg {
     double grace_s;      /* link still open so long after a lost scheduler: exit 75; 0: 60 */
 };
 
-/* Fills endpoint, token and lease_epoch from GLOWWORM_ENDPOINT, GLOWWORM_TOKEN and GLOWWORM_LEASE;
- * borrowed from the environment. ERR_USAGE when they are not set: the worker is started by a
- * scheduler. */
-MUST_CHECK enum err link_from_environment(struct link_cfg *cfg);
+/* Fills endpoint and curve (address_find()), token and lease_epoch (GLOWWORM_TOKEN,
+ * GLOWWORM_LEASE); borrowed from the environment and *address. ERR_USAGE when they are not set: the
+ * worker is started by a scheduler. The errors of address_find(). */
+MUST_CHECK enum err link_from_environment(struct link_cfg *cfg, struct address *address);
 
 /* Starts the thread and says hello. ERR_UNAVAILABLE. Returns owned. */
 MUST_CHECK enum err link_open(const struct link_cfg *cfg, struct link **link);

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/version/version.h"
 #include "scheduler/protocol.h"
+#include "worker/address.h"
 #include "worker/comm_mpi.h"
 #include "worker/serve.h"
 #include <getopt.h>
@@ -48,6 +49,7 @@ static void watch_signals(void)
 
 struct arguments {
     struct link_cfg link;
+    struct address address;
     char token[128];
     struct serve_request request;
     struct campaign_override overrides[MAX_OVERRIDES];
@@ -148,10 +150,10 @@ out:
 }
 
 /* What the command line does not say is in the environment. */
-static enum err find_scheduler(struct link_cfg *link)
+static enum err find_scheduler(struct link_cfg *link, struct address *address)
 {
     if (!link->endpoint)
-        return link_from_environment(link);
+        return link_from_environment(link, address);
     if (!link->token)
         link->token = getenv(PROTOCOL_TOKEN);
     if (!link->token)
@@ -186,7 +188,7 @@ static enum err serve(struct arguments *arguments, struct comm *comm, struct ran
     } else if (arguments->request.campaign) {
         TRY(serve_request(&cfg, &arguments->request));
     } else {
-        TRY(find_scheduler(&arguments->link));
+        TRY(find_scheduler(&arguments->link, &arguments->address));
         TRY(serve_scheduler(&cfg, &arguments->link));
     }
 out:

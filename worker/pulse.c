@@ -70,7 +70,8 @@ enum err pulse_open(const struct pulse_cfg *cfg, struct pulse **pulse)
                             .format = PROTOCOL_FORMAT,
                             .max_payload_bytes = PROTOCOL_MAX_BYTES,
                             .linger_ms = 0,
-                            .wake_fd = made->wake_fd};
+                            .wake_fd = made->wake_fd,
+                            .curve = cfg->curve};
     TRY(wire_open(&wire, &made->wire));
     if (pthread_create(&made->thread, NULL, beat, made) != 0)
         TRY(err_set(ERR_UNAVAILABLE, "no thread for the signs of life"));

@@ -6,13 +6,16 @@
 #define WORKER_PULSE_H
 
 #include "base/err.h"
+#include "base/wire/curve.h"
 #include "trainer/gang/work.h"
 #include <stdint.h>
 
 struct pulse;
 
 struct pulse_cfg { /* all borrowed until pulse_close() */
-    const char *endpoint, *token;
+    const char *endpoint;
+    const struct wire_curve *curve; /* of a "tcp://" one; NULL: none */
+    const char *token;
     uint64_t lease_epoch;
     int rank;
     struct rank_work *work; /* only read */

@@ -186,6 +186,7 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
     struct exchange exchange;
     struct pulse *pulse = NULL;
     const struct pulse_cfg alive = {.endpoint = link_cfg->endpoint,
+                                    .curve = link_cfg->curve,
                                     .token = link_cfg->token,
                                     .lease_epoch = link_cfg->lease_epoch,
                                     .rank = cfg->comm->rank,

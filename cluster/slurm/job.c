@@ -63,7 +63,7 @@ static int count_ranks(const struct campaign *campaign)
 
 struct job_needs job_needs_of(const struct campaign *campaign, const struct site *site)
 {
-    int ranks = count_ranks(campaign);
+    int ranks = count_ranks(campaign) / campaign->resources.nodes;
     return (struct job_needs){.partition = site->partition,
                               .nodes = campaign->resources.nodes,
                               .cpus = ranks * campaign->resources.threads,
@@ -95,6 +95,8 @@ static void add_resources(struct job *job, const struct job_cfg *cfg)
     struct job_needs needs = job_needs_of(cfg->campaign, site);
     add(job, "--nodes=%d", needs.nodes);
     add(job, "--ntasks=%d", count_ranks(cfg->campaign));
+    if (needs.nodes > 1)
+        add(job, "--ntasks-per-node=%d", count_ranks(cfg->campaign) / needs.nodes);
     add(job, "--cpus-per-task=%d", cfg->campaign->resources.threads);
     if (needs.memory_mib > 0)
         add(job, "--mem=%lldM", needs.memory_mib);

@@ -20,7 +20,7 @@
 #define FORGOTTEN_S     10.0 /* missing so long, it is */
 #define UNKNOWN_S       60.0 /* so long an answer is waited for */
 #define NAP_S           1
-#define STILL_LOOKS_S   12.0 /* a job may end while whoever submitted it looks whether it is there */
+#define STILL_LOOKS_S   12.0 /* so long it is waited for */
 #define MAX_SUBMISSIONS 5
 #define MAX_BYTES       65536
 
@@ -221,6 +221,7 @@ out:
     return err;
 }
 
+/* A job may end while whoever submitted it still looks for it. */
 static bool lock_within(int lock, double wait_s)
 {
     double end_s = clock_seconds() + wait_s;

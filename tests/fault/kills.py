@@ -286,7 +286,8 @@ def outcome(scene, folder):
         with open(os.path.join(place, "results", name)) as file:
             found["results/" + name] = without(json.load(file), VOLATILE)
     for name in os.listdir(os.path.join(place, "metrics")):
-        found["steps of " + name] = steps_of(os.path.join(place, "metrics", name))
+        if name.endswith(".jsonl"):
+            found["steps of " + name] = steps_of(os.path.join(place, "metrics", name))
     for parent, _, files in os.walk(os.path.join(place, "bundles")):
         for name in files:
             path = os.path.join(parent, name)

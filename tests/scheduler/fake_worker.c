@@ -6,13 +6,14 @@
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
  * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
- * progress until then), warn (and goes on). With FAKE_LOCK it takes the lock of its checkpoints where
- * it trains, as the real one does, and fails while another process holds it. The run's folder gets a file "trace"
- * with a line for every step computed. */
+ * progress until then), warn (and goes on). With FAKE_LOCK it takes the lock of its checkpoints
+ * where it trains, as the real one does, and fails while another process holds it. The run's folder
+ * gets a file "trace" with a line for every step computed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "worker/address.h"
 #include "worker/link.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -228,6 +229,7 @@ int main(void)
     enum err err = ERR_OK;
     struct link_cfg cfg = {.ranks = 1, .version = "fake", .lineage = "none"};
     struct link *link = NULL;
+    struct address address;
     struct assignment mine;
     const char *rank = getenv("OMPI_COMM_WORLD_RANK");
     log_open(LOG_INFO, rank ? (int)strtol(rank, NULL, 10) : 0);
@@ -235,7 +237,7 @@ int main(void)
         return 0; /* only rank 0 speaks */
     cfg.silence_s = (double)setting("FAKE_SILENCE_S", 0);
     cfg.grace_s = (double)setting("FAKE_GRACE_S", 0);
-    TRY(link_from_environment(&cfg));
+    TRY(link_from_environment(&cfg, &address));
     TRY(link_open(&cfg, &link));
     while ((err = link_take(link, &mine)) == ERR_OK && (err = work(link, &mine)) == ERR_OK)
         continue;

@@ -225,6 +225,12 @@ void set_make(struct stage_set *set, const char *folder)
         .view = &set->view};
 }
 
+void set_widen(struct stage_set *set)
+{
+    set->campaign.resources.nodes = set->cfg.launch.nodes = 2;
+    setenv("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1", 1);
+}
+
 void set_free(struct stage_set *set)
 {
     graph_fini(&set->graph);

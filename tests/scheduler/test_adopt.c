@@ -137,6 +137,19 @@ static void a_gang_goes_on_under_the_next_runner(void **state)
     mem_free(left);
 }
 
+/* It looks for a port of this machine, and knows its runner by the key of the one before. */
+static void a_gang_of_several_nodes_goes_on_under_the_next_runner(void **state)
+{
+    struct stage_set *set = *state;
+    set_widen(set);
+    leave_gang(set);
+    await_step(set, "teacher", 9);
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "adopted teacher 1\n");
+    expect_each_step_once(set, "teacher");
+    set_expect_done(set);
+}
+
 /* A rank that another program started for the gang, as Slurm does. */
 static pid_t add_rank(const struct attempt_record *record)
 {
@@ -588,6 +601,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_gang_goes_on_under_the_next_runner),
+        TEST(a_gang_of_several_nodes_goes_on_under_the_next_runner),
         TEST(ranks_that_are_nobody_s_children_go_on_with_their_gang),
         TEST(runner_after_runner_keeps_its_gang),
         TEST(what_was_done_meanwhile_is_told_to_the_next_runner),

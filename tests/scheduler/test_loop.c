@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "scheduler/protocol.h"
 #include "scheduler/socket_folder.h"
 #include "tests/scheduler/stage_set.h"
 #include <sys/stat.h>
@@ -38,6 +39,37 @@ static void a_campaign_runs_through_to_its_report(void **state)
     char *hosted = set_read(set, "hosted");
     assert_string_equal(hosted, "compile best\nreport \n");
     mem_free(hosted);
+}
+
+static void gangs_of_several_nodes_find_their_runner_by_its_port_and_keys(void **state)
+{
+    struct stage_set *set = *state;
+    struct stat status;
+    char *keys = file_join(set->folder, PROTOCOL_KEYS_FOLDER), *server = file_join(keys, "server");
+    set_widen(set);
+    expect_run(set, ERR_OK);
+    expect_told(set, WHOLE_RUN);
+    set_expect_done(set);
+    assert_int_equal(stat(keys, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0700);
+    assert_int_equal(stat(server, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    mem_free(keys);
+    mem_free(server);
+}
+
+static void a_key_that_others_can_read_is_said_before_a_gang_starts(void **state)
+{
+    struct stage_set *set = *state;
+    char *keys = file_join(set->folder, PROTOCOL_KEYS_FOLDER), *client = file_join(keys, "client");
+    set_widen(set);
+    assert_int_equal(file_make_folders(keys), ERR_OK);
+    assert_int_equal(file_write(client, "no key", 6), ERR_OK);
+    expect_run(set, ERR_CONFIG);
+    expect_in(err_text(), "chmod 600");
+    expect_told(set, "");
+    mem_free(keys);
+    mem_free(client);
 }
 
 static void a_finished_campaign_does_nothing(void **state)
@@ -421,6 +453,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_campaign_runs_through_to_its_report),
+        TEST(gangs_of_several_nodes_find_their_runner_by_its_port_and_keys),
+        TEST(a_key_that_others_can_read_is_said_before_a_gang_starts),
         TEST(a_finished_campaign_does_nothing),
         TEST(a_stop_ends_at_a_step_and_the_next_run_goes_on_there),
         TEST(a_third_interrupt_kills_what_does_not_stop),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "scheduler/gang.h"
 #include "scheduler/process.h"
 #include "tests/scheduler/system_call.h"
 #include "tests/scratch.h"
@@ -233,6 +234,45 @@ static void what_carries_its_mark_belongs_to_it_wherever_it_was_started(void **s
     await(&other);
 }
 
+/* srun, that does `when_asked` at SIGTERM, and a rank that it has on this node. */
+static struct process start_wide(const char *folder, const char *when_asked, struct process *rank)
+{
+    char script[256], *ready = file_join(folder, "ready");
+    snprintf(script, sizeof script, "trap '%s' TERM; : >%s; while :; do sleep 0.02 & wait $!; done",
+             when_asked, ready);
+    struct process launcher = start(folder, script, NULL);
+    launcher.is_wide = true;
+    snprintf(launcher.mark, sizeof launcher.mark, "GW_TEST_MARK=%d-wide", getpid());
+    const char *environment[] = {launcher.mark, NULL};
+    *rank = start(folder, "exec sleep 600", environment);
+    while (!file_exists(ready) || !process_is_marked(rank, launcher.mark))
+        nap();
+    mem_free(ready);
+    return launcher;
+}
+
+static void who_has_ranks_on_other_nodes_is_asked_to_end_them(void **state)
+{
+    struct process rank, launcher = start_wide(*state, "exit 7", &rank);
+    assert_true(process_kill(&launcher) >= 2);
+    assert_int_equal(await(&rank).signal, SIGKILL);
+    assert_int_equal(await(&launcher).code, 7);
+}
+
+static void who_does_not_end_though_it_was_asked_is_killed(void **state)
+{
+    struct process rank;
+    struct gang gang = {.is_running = true, .process = start_wide(*state, ":", &rank)};
+    const struct gang_limits limits = gang_limits_default();
+    gang_kill(&gang, ERR_PEER, "a test", 1000);
+    assert_int_equal(await(&rank).signal, SIGKILL);
+    gang_watch(&gang, &limits, 1001);
+    assert_false(process_poll(&gang.process).has_ended);
+    for (double now_s = 1001; now_s < 1012; now_s += 0.5)
+        gang_watch(&gang, &limits, now_s);
+    assert_int_equal(await(&gang.process).signal, SIGKILL);
+}
+
 static void a_rank_outlives_its_launcher_and_is_found_by_its_mark(void **state)
 {
     struct process launcher = start(*state, "exec sleep 600", NULL), later = launcher;
@@ -384,6 +424,8 @@ int main(void)
         TEST(living_processes_are_listed_with_their_states),
         TEST(marked_processes_are_found_and_others_left_alone),
         TEST(what_carries_its_mark_belongs_to_it_wherever_it_was_started),
+        TEST(who_has_ranks_on_other_nodes_is_asked_to_end_them),
+        TEST(who_does_not_end_though_it_was_asked_is_killed),
         TEST(a_rank_outlives_its_launcher_and_is_found_by_its_mark),
         TEST(a_later_process_of_the_same_number_is_left_alone),
         TEST(a_child_ends_with_its_parent),

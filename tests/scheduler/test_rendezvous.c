@@ -14,7 +14,8 @@
 
 static const struct rendezvous written = {.token = "0123456789abcdef",
                                           .socket_folder = "/tmp/glowworm-abcdef",
-                                          .mpi_folder = "/dev/shm/glowworm-mpi-abcdef"};
+                                          .mpi_folder = "/dev/shm/glowworm-mpi-abcdef",
+                                          .port = 4711};
 static const struct campaign plain = {.resources = {.ranks = 2}};
 
 /* The run's folder. */
@@ -49,6 +50,7 @@ static void what_was_written_is_read(void **state)
     assert_string_equal(read.token, written.token);
     assert_string_equal(read.socket_folder, written.socket_folder);
     assert_string_equal(read.mpi_folder, written.mpi_folder);
+    assert_int_equal(read.port, written.port);
     rendezvous_remove(folder);
     rendezvous_remove(folder);
     assert_int_equal(rendezvous_read(folder, &plain, &read), ERR_NOT_FOUND);
@@ -90,8 +92,12 @@ static void a_folder_that_was_moved_or_copied_is_refused(void **state)
 
 static void what_is_damaged_or_open_to_others_is_refused(void **state)
 {
-    static const char *const lines[] = {
-        "", "1", "1\ta\tb\tc\td\te", "1\ta\tb\t\td\te", "2\ta\tb\tc\td\te", "1\ta\tb\tc\td\te\tf"};
+    static const char *const lines[] = {"",
+                                        "2",
+                                        "2\ta\tb\tc\td\te\t0",
+                                        "2\ta\tb\t\td\te\t0",
+                                        "1\ta\tb\tc\td\te\t0",
+                                        "2\ta\tb\tc\td\te\t0\tf"};
     static const char *const reasons[] = {"is empty",   "is damaged",         "moved",
                                           "is damaged", "of another version", "is damaged"};
     char *folder = make_run(*state), *path = file_join(folder, RENDEZVOUS_NAME);

@@ -63,7 +63,7 @@ class Steps(unittest.TestCase):
                                   options=("--ntasks=3",), environment=self.scene.environment)
         self.sandbox.await_end(job)
         said = self.scene.log_end("narrow")
-        self.assertIn("2 gangs of 2 ranks of 1 threads (resources.ranks, resources.threads) need 4 CPUs of one node", said)
+        self.assertIn("2 gangs of 2 ranks of 1 threads (resources.ranks, resources.threads) need 4 CPUs of each node", said)
         self.assertIn("has 3 on n1", said)
 
 

@@ -51,6 +51,16 @@ static void check_batch(const struct loading *loading)
             campaign->resources.ranks, global, micro, global / micro);
 }
 
+static void check_nodes(const struct loading *loading)
+{
+    const struct campaign *campaign = loading->campaign;
+    int nodes = campaign->resources.nodes, ranks = campaign->resources.ranks;
+    if (ranks % nodes != 0)
+        COMPLAIN(loading, "resources.nodes",
+                 "resources.ranks %d on %d nodes: each needs as many; use %d ranks, or other nodes",
+                 ranks, nodes, (ranks / nodes + 1) * nodes);
+}
+
 static void load_space_file(struct loading *loading)
 {
     struct campaign *campaign = loading->campaign;
@@ -254,6 +264,7 @@ static void check_whole(struct loading *loading)
     load_space_file(loading);
     check_names(loading);
     check_batch(loading);
+    check_nodes(loading);
     check_teacher(loading);
     if (loading->has_space)
         check_rows(loading);

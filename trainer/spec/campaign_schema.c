@@ -152,8 +152,8 @@ static const struct knob campaign_knobs[] = {
      .words = "local|slurm",
      .help =
          "who starts the ranks: this machine, or Slurm, as steps of the job that the run is in"},
-    {"resources.nodes", KNOB_INT, FIELD(resources.nodes), .fallback = "1", .low = 1, .high = 1,
-     .help = "nodes that Slurm is asked for; gangs of several are not there yet"},
+    {"resources.nodes", KNOB_INT, FIELD(resources.nodes), .fallback = "1", .low = 1, .high = 4096,
+     .help = "nodes that Slurm is asked for; every gang has as many of its ranks on each"},
     {"resources.memory", KNOB_REAL, FIELD(resources.memory_bytes), .fallback = "auto", .low = 1,
      .high = 1e15, .unit = UNIT_BYTES, .words = "auto=0",
      .help = "memory of the node that Slurm is asked for; auto: as the partition gives it"},

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""Gangs over several nodes of a real Slurm (all on this host): they meet their runner over the network, with keys; their
+campaign is that of a local run, also when ranks of either node are killed. usage: test_nodes.py BUILD_FOLDER"""
+import os
+import signal
+import sys
+import unittest
+
+from sandbox import Sandbox, SlurmScene, await_that, kills, use_build
+
+GLOWWORM = ""
+
+
+class Nodes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.sandbox = Sandbox(nodes=2, cpus=2)
+        cls.addClassCleanup(cls.sandbox.down)
+        cls.scene = SlurmScene(GLOWWORM, cls.sandbox)
+        cls.addClassCleanup(cls.scene.remove)
+
+    def submit(self, folder, *options):
+        """Two gangs of a rank on each node."""
+        words = ["--set", "resources.nodes=2", "--set", "resources.gangs=2"]
+        return self.sandbox.submit(*self.scene.job_words(folder), *words, environment=self.scene.environment,
+                                   options=("--nodes=2", "--ntasks=4", "--ntasks-per-node=2", *options),
+                                   log=os.path.join(self.scene.work, folder + ".log"))
+
+    def rank_on(self, node):
+        """Its pid; the lease it works for."""
+        for pid, words in self.scene.ranks().items():
+            if words.get("SLURMD_NODENAME") == node:
+                return pid, words["GLOWWORM_LEASE"]
+        return None
+
+    def kill_rank_on(self, node, but_lease=None):
+        def find():
+            found = self.rank_on(node)
+            return found if found and found[1] != but_lease else None
+        pid, lease = await_that(find, lambda: self.scene.log_end("wide"))
+        self.assertTrue(kills.send(self.scene, pid, signal.SIGKILL))
+        return lease
+
+    def test_a_campaign_over_two_nodes_is_that_of_one(self):
+        wanted = kills.run_undisturbed(self.scene)
+        job = self.submit("wide")
+        lease = self.kill_rank_on("n2")
+        self.kill_rank_on("n1", lease)
+        self.assertIn(self.sandbox.await_end(job), ("COMPLETED", "GONE"), self.scene.log_end("wide"))
+        kills.expect_nothing_left(self.scene)
+        kills.expect_same(wanted, kills.outcome(self.scene, "wide"), "the run on two nodes")
+        keys = os.path.join(self.scene.work, "wide", "keys")
+        self.assertEqual({name: os.stat(os.path.join(keys, name)).st_mode & 0o777 for name in ("server", "client")},
+                         {"server": 0o600, "client": 0o600})
+
+    def test_ranks_that_do_not_fit_the_nodes_are_refused(self):
+        log = os.path.join(self.scene.work, "odd.log")
+        words = ("--set", "resources.nodes=2", "--set", "resources.ranks=3", "--set", "batch.micro=8")
+        job = self.sandbox.submit(*self.scene.job_words("odd"), *words, options=("--nodes=2", "--ntasks=2"), log=log,
+                                  environment=self.scene.environment)
+        self.sandbox.await_end(job)
+        self.assertIn("resources.ranks 3 on 2 nodes", self.scene.log_end("odd"))
+
+
+if __name__ == "__main__":
+    GLOWWORM = use_build(sys.argv.pop(1))
+    unittest.main()
