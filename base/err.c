@@ -22,7 +22,7 @@ static const struct {
     [ERR_UNAVAILABLE] = {"unavailable", 69},
     [ERR_IO] = {"io", 74},
     [ERR_FULL] = {"full", 74},
-    [ERR_MEMORY] = {"memory", 74},
+    [ERR_MEMORY] = {"memory", 71},
     [ERR_PEER] = {"peer", 75},
     [ERR_AGAIN] = {"again", 75},
     [ERR_CONFIG] = {"config", 78},

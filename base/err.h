@@ -20,7 +20,7 @@ enum err {
     ERR_UNAVAILABLE, /* a service, device or program is not there: exit 69 */
     ERR_IO,          /* reading or writing failed: exit 74 */
     ERR_FULL,        /* no space left on the disk or in the map: exit 74 */
-    ERR_MEMORY,      /* a device, pinned or file-sized allocation failed: exit 74 */
+    ERR_MEMORY,      /* a device, pinned or file-sized allocation failed: exit 71 */
     ERR_PEER,        /* a rank, gang or scheduler went away: exit 75, worth a retry */
     ERR_AGAIN,       /* busy or locked: exit 75 */
     ERR_CONFIG,      /* a campaign, space, device or site file is wrong: exit 78 */

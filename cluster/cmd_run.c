@@ -136,6 +136,7 @@ static enum err run_stages(const struct running *running, const struct survey *s
                            .check = campaign_run_check,
                            .check_own = run,
                            .stop_asked = interrupt_count(),
+                           .why_stopped = launch.allocation ? job_end_cause : NULL,
                            .view = &tee.view};
     TRY(loop_run(&cfg));
 out:

@@ -144,63 +144,94 @@ void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_
 }
 
 /* What a program that could not say more meant by its exit code. */
-static enum err err_of_exit_code(int code)
+static struct gang_end end_of_exit_code(int code)
 {
     switch (code) {
     case 2:
     case 78:
-        return ERR_CONFIG;
+        return (struct gang_end){.error = ERR_CONFIG};
     case 65:
-        return ERR_DATA;
+        return (struct gang_end){.error = ERR_DATA};
     case 69:
     case 126:
     case 127:
-        return ERR_UNAVAILABLE;
+        return (struct gang_end){.error = ERR_UNAVAILABLE};
+    case 70:
+        return (struct gang_end){ERR_PEER, CAUSE_BUG};
+    case 71:
+        return (struct gang_end){.error = ERR_MEMORY};
     case 74:
-        return ERR_IO;
-    default:
-        return ERR_PEER; /* a crash, a signal, 75: worth another attempt */
+        return (struct gang_end){.error = ERR_IO};
+    default: /* 75 too: worth another attempt */
+        return (struct gang_end){ERR_PEER, CAUSE_CRASH};
     }
+}
+
+/* A shell and mpirun pass on a signal as 128 more than its number; 0: none. */
+static int signal_of(const struct process_end *end)
+{
+    int passed_on = end->code > 128 && end->code < 128 + NSIG ? end->code - 128 : 0;
+    return end->signal != 0 ? end->signal : passed_on;
+}
+
+bool gang_was_killed(const struct gang *gang, const struct process_end *end)
+{
+    return !gang->is_killed && signal_of(end) == SIGKILL;
 }
 
 /* What a damaged page of a store does to a process that reads it. */
 static const char *damage_hint(const struct process_end *end)
 {
-    int number = end->signal != 0 ? end->signal : end->code - 128;
+    int number = signal_of(end);
     if (number != SIGSEGV && number != SIGBUS)
         return "";
     return "; a store may be damaged: see \"glowworm dataset verify\" and \"glowworm checkpoint "
            "verify\"";
 }
 
-enum err gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
-                         int room)
+/* It ended by itself, and nobody had asked it to. */
+static struct gang_end judge_failure(const struct gang *gang, const struct process_end *end,
+                                     char *text, int room)
+{
+    const char *hint = damage_hint(end);
+    bool is_bug = signal_of(end) == SIGABRT;
+    if (end->signal != 0)
+        snprintf(text, (size_t)room, "ended by signal %d (%s)%s", end->signal,
+                 strsignal(end->signal), hint);
+    else
+        snprintf(text, (size_t)room, "ended with exit code %d%s%s", end->code,
+                 gang->is_host ? "" : " without a word", hint);
+    if (is_bug)
+        return (struct gang_end){ERR_PEER, CAUSE_BUG};
+    if (end->signal != 0)
+        return (struct gang_end){ERR_PEER, CAUSE_CRASH};
+    if (gang->is_host && end->code == 1)
+        return (struct gang_end){.error = ERR_FAILED};
+    return end_of_exit_code(end->code);
+}
+
+struct gang_end gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
+                                int room)
 {
     if (gang->is_killed) {
         snprintf(text, (size_t)room, "ended by us: %s", gang->reason);
-        return gang->killed_for;
+        return (struct gang_end){.error = gang->killed_for};
     }
     bool is_unknown = end->code < 0 && end->signal == 0; /* an earlier runner's child */
     bool is_stopped = gang->is_host ? end->signal == SIGTERM : end->code == 0 || is_unknown;
     if (gang->is_stop_asked && is_stopped) { /* before it began, or between two files */
         snprintf(text, (size_t)room, "stopped as asked");
-        return ERR_INTERRUPTED;
+        return (struct gang_end){.error = ERR_INTERRUPTED};
     }
     if (is_unknown) {
         snprintf(
             text, (size_t)room,
             "ended without a word; an earlier runner started it, so its exit code is not known");
-        return ERR_PEER;
+        return (struct gang_end){ERR_PEER, CAUSE_CRASH};
     }
-    const char *hint = damage_hint(end);
-    if (end->signal != 0) {
-        snprintf(text, (size_t)room, "ended by signal %d (%s)%s", end->signal,
-                 strsignal(end->signal), hint);
-        return ERR_PEER;
+    if (gang->is_out_of_memory && gang_was_killed(gang, end)) {
+        snprintf(text, (size_t)room, "the system ended one of its processes for want of memory");
+        return (struct gang_end){.error = ERR_MEMORY};
     }
-    snprintf(text, (size_t)room, "ended with exit code %d%s%s", end->code,
-             gang->is_host ? "" : " without a word", hint);
-    if (gang->is_host && end->code == 1)
-        return ERR_FAILED;
-    return err_of_exit_code(end->code);
+    return judge_failure(gang, end, text, room);
 }

@@ -44,8 +44,11 @@ struct gang {
     bool is_ending;   /* it has said its outcome, or is_ended */
     bool is_ended;    /* the journal has its outcome */
     bool has_progress;
-    bool made_progress;  /* a checkpoint of it counted... */
-    uint64_t saved_step; /* ...at this step, the last one */
+    uint64_t first_step; /* of the stage, that it goes on from */
+    bool made_progress;  /* a later checkpoint of it counted, or a measurement */
+    uint64_t saved_step; /* of its last checkpoint that counted */
+    int oom_kills;       /* before it began (oom.h); below 0: not known */
+    bool is_out_of_memory;
     bool is_stop_asked, is_killed;
     double killed_s;     /* when, first */
     enum err killed_for; /* why, when we killed it */
@@ -56,7 +59,9 @@ struct gang {
     uint64_t share;   /* number of the last share it was given, or had from another scheduler */
     bool is_ready;    /* for another one */
     uint64_t warned;  /* sequence of the last warning that was shown: it may be said again */
-    enum err outcome; /* of the stage, once is_ended */
+    enum err outcome; /* of the stage, once is_ended... */
+    enum cause cause; /* ...and why */
+    int failures;     /* such ends in a row without progress, of the stage; once it is judged */
 };
 
 void gang_heard(struct gang *gang, double now_s);
@@ -69,9 +74,15 @@ void gang_kill(struct gang *gang, enum err code, const char *why, double now_s);
 /* Kills a gang that broke a limit. Time in which we neither heard nor watched it does not count. */
 void gang_watch(struct gang *gang, const struct gang_limits *limits, double now_s);
 
-/* What the end of the process means when the gang has not said it itself: the error, and a sentence
- * in text. Exit codes of the interface keep their meaning. */
-enum err gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
-                         int room);
+struct gang_end {
+    enum err error;
+    enum cause cause; /* CAUSE_NONE: what the error means */
+};
+/* What the end of the process means when the gang has not said it itself, and a sentence in text.
+ * Exit codes of the interface keep their meaning. */
+struct gang_end gang_judge_exit(const struct gang *gang, const struct process_end *end, char *text,
+                                int room);
+/* It was, or one of it may have been, killed with SIGKILL by somebody else than us. */
+bool gang_was_killed(const struct gang *gang, const struct process_end *end);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "scheduler/cause.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,8 +46,11 @@ struct stage_record {
     double images_per_second;
     enum err error;
     char error_text[JOURNAL_TEXT];
-    int failures;        /* of its budget, in a run that has not ended (journal_set_budget) */
-    int64_t retry_at_ms; /* not before, since 1970; 0: at once */
+    int ends[CAUSE_COUNT]; /* of attempts, ever, by cause; those before journals had causes are not
+                              among them */
+    struct budget budget;  /* in a run that has not ended (journal_forgive) */
+    enum cause cause;      /* of the last end... */
+    int64_t ended_ms;      /* ...then, since 1970 */
 };
 void stage_record_fini(struct stage_record *record); /* accepts a zeroed one */
 
@@ -80,10 +84,8 @@ MUST_CHECK enum err journal_set_current(struct journal *journal, const struct cu
 MUST_CHECK enum err journal_reopen(struct journal *journal, const struct hash *key,
                                    const char *why);
 
-/* What is left of a stage's budget of retries, for a runner that takes over from one that was
- * killed. ERR_NOT_FOUND when no stage of this key was ever started. */
-MUST_CHECK enum err journal_set_budget(struct journal *journal, const struct hash *key,
-                                       int failures, int64_t retry_at_ms);
+/* The stage's budget is whole again. ERR_NOT_FOUND when no stage of this key was ever started. */
+MUST_CHECK enum err journal_forgive(struct journal *journal, const struct hash *key);
 
 struct lease {
     struct hash key;
@@ -117,6 +119,7 @@ struct attempt_record {
     char log[JOURNAL_PATH];
     char socket_folder[JOURNAL_PATH];
     enum err error;
+    enum cause cause;
     char text[JOURNAL_TEXT];
     uint64_t first_step, last_step;
     bool is_helper;
@@ -133,6 +136,8 @@ MUST_CHECK enum err journal_checkpoint(struct journal *journal, const struct lea
 
 struct stage_outcome {
     enum err error;           /* ERR_OK: the stage is done */
+    enum cause cause;         /* CAUSE_NONE: what the error means by itself */
+    bool made_progress;       /* a checkpoint or a measurement of it counted before this */
     const char *text;         /* of the error */
     const char *content;      /* hex of the final checkpoint or "" */
     const char *results;      /* path inside the run's folder or "" */
@@ -141,6 +146,10 @@ struct stage_outcome {
     double seconds;           /* this attempt took */
     double images_per_second; /* 0: not known */
 };
+static inline enum cause outcome_cause(const struct stage_outcome *outcome)
+{
+    return outcome->cause != CAUSE_NONE ? outcome->cause : cause_of(outcome->error);
+}
 /* Ends the lease. ERR_PEER when it is no longer current: nothing is written. */
 MUST_CHECK enum err journal_end(struct journal *journal, const struct lease *lease,
                                 const struct stage_outcome *outcome);

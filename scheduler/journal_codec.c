@@ -32,6 +32,18 @@ static ProtobufCBinaryData borrow_hash(const struct hash *hash)
     return (ProtobufCBinaryData){.len = HASH_BYTES, .data = (uint8_t *)hash->bytes};
 }
 
+/* By cause; of causes that only a later program knows nothing is kept. */
+static void take_counts(int to[CAUSE_COUNT], const uint32_t *from, size_t count)
+{
+    for (size_t i = 0; i < count && i < CAUSE_COUNT; i++)
+        to[i] = from[i] > INT_MAX ? INT_MAX : (int)from[i];
+}
+
+static enum cause take_cause(uint32_t number)
+{
+    return number < CAUSE_COUNT ? (enum cause)number : CAUSE_NONE;
+}
+
 enum err codec_read_stage(struct store_bytes value, struct stage_record *record)
 {
     Gwj__Stage *read = gwj__stage__unpack(NULL, value.size, value.data);
@@ -56,8 +68,10 @@ enum err codec_read_stage(struct store_bytes value, struct stage_record *record)
     record->images_per_second = read->images_per_second;
     record->error = (enum err)read->error;
     COPY(record->error_text, read->error_text);
-    record->failures = (int)read->failures;
-    record->retry_at_ms = read->retry_at_ms;
+    take_counts(record->ends, read->ends, read->n_ends);
+    take_counts(record->budget.spent, read->spent, read->n_spent);
+    record->cause = take_cause(read->cause);
+    record->ended_ms = read->ended_ms;
     gwj__stage__free_unpacked(read, NULL);
     return ERR_OK;
 }
@@ -81,6 +95,7 @@ enum err codec_read_attempt(struct store_bytes key, struct store_bytes value,
     COPY(record->log, read->log);
     COPY(record->socket_folder, read->socket_folder);
     record->error = (enum err)read->error;
+    record->cause = take_cause(read->cause);
     COPY(record->text, read->text);
     record->first_step = read->first_step;
     record->last_step = read->last_step;
@@ -134,6 +149,7 @@ static enum err put(struct store_txn *txn, int table, struct store_bytes key,
 enum err codec_put_stage(struct store_txn *txn, const struct hash *key,
                          const struct stage_record *record)
 {
+    uint32_t ends[CAUSE_COUNT], spent[CAUSE_COUNT];
     Gwj__Stage stage = GWJ__STAGE__INIT;
     stage.name = (char *)record->name;
     stage.inputs = record->inputs ? record->inputs : "";
@@ -153,8 +169,15 @@ enum err codec_put_stage(struct store_txn *txn, const struct hash *key,
     stage.images_per_second = record->images_per_second;
     stage.error = record->error;
     stage.error_text = (char *)record->error_text;
-    stage.failures = (uint32_t)record->failures;
-    stage.retry_at_ms = record->retry_at_ms;
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        ends[i] = (uint32_t)record->ends[i];
+        spent[i] = (uint32_t)record->budget.spent[i];
+    }
+    stage.n_ends = stage.n_spent = CAUSE_COUNT;
+    stage.ends = ends;
+    stage.spent = spent;
+    stage.cause = record->cause;
+    stage.ended_ms = record->ended_ms;
     return put(txn, TABLE_STAGES, journal_key(key), &stage.base);
 }
 
@@ -173,6 +196,7 @@ enum err codec_put_attempt(struct store_txn *txn, const struct attempt_record *r
     attempt.log = (char *)record->log;
     attempt.socket_folder = (char *)record->socket_folder;
     attempt.error = record->error;
+    attempt.cause = record->cause;
     attempt.text = (char *)record->text;
     attempt.first_step = record->first_step;
     attempt.last_step = record->last_step;

@@ -109,34 +109,26 @@ enum err journal_reopen(struct journal *journal, const struct hash *key, const c
     return store_update(journal->store, write_reopened, &reopening);
 }
 
-struct budget_write {
-    const struct hash *key;
-    int failures;
-    int64_t retry_at_ms;
-};
-
-static enum err write_budget(struct store_txn *txn, void *argument)
+static enum err write_forgiven(struct store_txn *txn, void *argument)
 {
     enum err err = ERR_OK;
-    const struct budget_write *write = argument;
+    const struct hash *key = argument;
     struct stage_record *record = mem_alloc(sizeof *record);
     struct store_bytes value;
-    TRY(store_get(txn, TABLE_STAGES, journal_key(write->key), &value));
+    TRY(store_get(txn, TABLE_STAGES, journal_key(key), &value));
     TRY(codec_read_stage(value, record));
-    record->failures = write->failures;
-    record->retry_at_ms = write->retry_at_ms;
-    TRY(codec_put_stage(txn, write->key, record));
+    record->budget = (struct budget){0};
+    TRY(codec_put_stage(txn, key, record));
 out:
     stage_record_fini(record);
     mem_free(record);
     return err;
 }
 
-enum err journal_set_budget(struct journal *journal, const struct hash *key, int failures,
-                            int64_t retry_at_ms)
+enum err journal_forgive(struct journal *journal, const struct hash *key)
 {
-    struct budget_write write = {key, failures, retry_at_ms};
-    return store_update(journal->store, write_budget, &write);
+    struct hash forgiven = *key;
+    return store_update(journal->store, write_forgiven, &forgiven);
 }
 
 struct lease_write {
@@ -254,17 +246,25 @@ out:
     return err;
 }
 
+static enum err read_attempt(struct store_txn *txn, uint64_t epoch, struct attempt_record *attempt)
+{
+    enum err err = ERR_OK;
+    uint8_t room[8];
+    struct store_bytes key = store_number(epoch, room), value;
+    TRY(store_get(txn, TABLE_ATTEMPTS, key, &value));
+    TRY(codec_read_attempt(key, value, attempt));
+out:
+    return err;
+}
+
 /* The attempt of a lease, changed by `change` and put back. */
 static enum err change_attempt(struct store_txn *txn, uint64_t epoch,
                                void (*change)(struct attempt_record *, const void *),
                                const void *argument)
 {
     enum err err = ERR_OK;
-    uint8_t room[8];
     struct attempt_record *attempt = mem_alloc(sizeof *attempt);
-    struct store_bytes key = store_number(epoch, room), value;
-    TRY(store_get(txn, TABLE_ATTEMPTS, key, &value));
-    TRY(codec_read_attempt(key, value, attempt));
+    TRY(read_attempt(txn, epoch, attempt));
     change(attempt, argument);
     TRY(codec_put_attempt(txn, attempt));
 out:
@@ -345,8 +345,21 @@ static void set_outcome(struct attempt_record *attempt, const void *argument)
     const struct stage_outcome *outcome = argument;
     attempt->ended_ms = clock_wall_ms();
     attempt->error = outcome->error;
+    attempt->cause = outcome_cause(outcome);
     attempt->last_step = outcome->step;
     SET(attempt->text, outcome->text);
+}
+
+static void spend(struct stage_record *record, const struct attempt_record *attempt,
+                  const struct stage_outcome *outcome)
+{
+    bool has_saved = record->checkpoint[0] && record->step > attempt->first_step;
+    record->cause = outcome_cause(outcome);
+    record->ended_ms = clock_wall_ms();
+    record->ends[record->cause]++;
+    budget_add(&record->budget, record->cause, has_saved || outcome->made_progress);
+    if (outcome->error == ERR_OK)
+        record->budget = (struct budget){0};
 }
 
 static void apply_outcome(struct stage_record *record, const struct stage_outcome *outcome)
@@ -371,19 +384,26 @@ static void apply_outcome(struct stage_record *record, const struct stage_outcom
 }
 
 /* ERR_PEER when its end has been written. */
-static enum err check_helper(struct store_txn *txn, const struct lease *lease)
+static enum err check_helper(const struct attempt_record *attempt)
+{
+    if (attempt->ended_ms == 0)
+        return ERR_OK;
+    return err_set(ERR_PEER, "%s: the helper with lease %llu has ended", attempt->name,
+                   (unsigned long long)attempt->lease_epoch);
+}
+
+static enum err end_stage(struct store_txn *txn, const struct lease *lease,
+                          const struct attempt_record *attempt, const struct stage_outcome *outcome)
 {
     enum err err = ERR_OK;
-    uint8_t room[8];
-    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
-    struct store_bytes key = store_number(lease->epoch, room), value;
-    TRY(store_get(txn, TABLE_ATTEMPTS, key, &value));
-    TRY(codec_read_attempt(key, value, attempt));
-    if (attempt->ended_ms != 0)
-        TRY(err_set(ERR_PEER, "%s: the helper with lease %llu has ended", lease->name,
-                    (unsigned long long)lease->epoch));
+    struct stage_record *record = mem_alloc(sizeof *record);
+    TRY(read_leased(txn, lease, record));
+    spend(record, attempt, outcome);
+    apply_outcome(record, outcome);
+    TRY(codec_put_stage(txn, &lease->key, record));
 out:
-    mem_free(attempt);
+    stage_record_fini(record);
+    mem_free(record);
     return err;
 }
 
@@ -393,14 +413,9 @@ static enum err write_end(struct store_txn *txn, const struct journal_entry *ent
     enum err err = ERR_OK;
     const struct lease *lease = entry->lease;
     const struct stage_outcome *outcome = &entry->outcome;
-    struct stage_record *record = mem_alloc(sizeof *record);
-    if (lease->is_helper) {
-        TRY(check_helper(txn, lease));
-    } else {
-        TRY(read_leased(txn, lease, record));
-        apply_outcome(record, outcome);
-        TRY(codec_put_stage(txn, &lease->key, record));
-    }
+    struct attempt_record *attempt = mem_alloc(sizeof *attempt);
+    TRY(read_attempt(txn, lease->epoch, attempt));
+    TRY(lease->is_helper ? check_helper(attempt) : end_stage(txn, lease, attempt, outcome));
     TRY(change_attempt(txn, lease->epoch, set_outcome, outcome));
     const char *kind = outcome->error == ERR_OK            ? "done"
                        : outcome->error == ERR_INTERRUPTED ? "stop"
@@ -408,8 +423,7 @@ static enum err write_end(struct store_txn *txn, const struct journal_entry *ent
     if (!lease->is_helper || outcome->error != ERR_OK)
         TRY(add_event(txn, kind, lease->name, lease->epoch, outcome->text));
 out:
-    stage_record_fini(record);
-    mem_free(record);
+    mem_free(attempt);
     return err;
 }
 

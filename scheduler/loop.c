@@ -30,6 +30,14 @@ static struct policy_capacity find_capacity(const struct loop_cfg *cfg)
     return capacity;
 }
 
+static void recall_stage(struct loop *loop, int stage, const struct stage_record *record)
+{
+    struct policy_memory memory = {.budget = &record->budget,
+                                   .cause = record->cause,
+                                   .ago_ms = clock_wall_ms() - record->ended_ms};
+    policy_recall(&loop->policy, stage, &memory, loop_now_ms());
+}
+
 static void init_policy(struct loop *loop)
 {
     const struct loop_cfg *cfg = loop->cfg;
@@ -42,8 +50,7 @@ static void init_policy(struct loop *loop)
         bool is_damaged = stage->why && stage->why[0];
         loop->has_checkpoint[i] = stage->verdict == SURVEY_PARTIAL && !is_damaged;
         if (stage->has_record)
-            policy_recall(&loop->policy, i, stage->record.failures,
-                          stage->record.retry_at_ms - clock_wall_ms(), loop_now_ms());
+            recall_stage(loop, i, &stage->record);
         if (stage->verdict != SURVEY_DONE)
             continue;
         loop->policy.stages[i].status = POLICY_DONE;
@@ -62,6 +69,13 @@ static enum err reopen_lost(const struct loop_cfg *cfg)
                                cfg->survey->stages[i].why));
 out:
     return err;
+}
+
+enum cause loop_stop_cause(const struct loop *loop)
+{
+    if (loop->cfg->why_stopped)
+        return loop->cfg->why_stopped();
+    return loop->is_job_ending ? CAUSE_PREEMPTED : CAUSE_STOPPED;
 }
 
 static void stop(struct loop *loop, struct attempt *attempt, int count)
@@ -244,15 +258,23 @@ static enum err end_gangs(struct loop *loop, enum err why)
     return why;
 }
 
+static bool is_spent(const struct budget *budget)
+{
+    static const struct budget whole;
+    return memcmp(budget, &whole, sizeof whole) != 0;
+}
+
 /* A run that ends in good order, well or not, gives the next one its whole budget: a person has
- * looked at it. Returns `why` with its text kept. */
+ * looked at it, unless it only changes its job. Returns `why` with its text kept. */
 static enum err forget_budgets(struct loop *loop, enum err why)
 {
     const struct graph *graph = loop->cfg->graph;
+    if (why == ERR_INTERRUPTED && cause_is_of_job(loop_stop_cause(loop)))
+        return why;
     char *text = mem_string(err_text());
     for (int i = 0; i < graph->count; i++)
-        if (loop->policy.stages[i].failures > 0 &&
-            journal_set_budget(loop->cfg->journal, &graph->stages[i].key, 0, 0) != ERR_OK)
+        if (is_spent(&loop->policy.stages[i].budget) &&
+            journal_forgive(loop->cfg->journal, &graph->stages[i].key) != ERR_OK)
             log_warn("stage %s: %s", graph->stages[i].name, err_text());
     if (why != ERR_OK)
         err_set(why, "%s", text);

@@ -49,11 +49,15 @@ struct loop_cfg {            /* all borrowed */
     void *check_own;
     int64_t backoff_ms;                      /* before a first retry; 0: the policy's own */
     const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
+    /* Who asked: CAUSE_STOPPED, CAUSE_PREEMPTED or CAUSE_TIME_LIMIT. NULL: a person. */
+    enum cause (*why_stopped)(void);
+    const char *system_root; /* of oom_kills(); NULL: "" */
     const struct loop_view *view;
 };
 
 /* ERR_OK: every stage is done. ERR_INTERRUPTED: stopped as asked, the same run goes on from there.
- * Otherwise the error of the first stage that failed; ERR_FAILED when its retries are used up. */
+ * Otherwise the error of the first stage that failed; ERR_FAILED when its retries are used up. A
+ * run that its job's end has stopped leaves the next one what is left of the stages' budgets. */
 MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);
 
 /* Kills what runners that died have left running, waits for its end, and ends their leases; removes

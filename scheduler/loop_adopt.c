@@ -137,6 +137,7 @@ static enum err recall(struct loop *loop, const struct attempt_record *record, s
     struct stage_record stage = {0};
     TRY(journal_stage(loop->cfg->journal, &record->key, &stage));
     gang->progress.step = stage.step;
+    gang->first_step = record->first_step;
     gang->progress.steps = stage.steps;
     gang->made_progress = stage.checkpoint[0] && stage.step > record->first_step;
     gang->saved_step = gang->made_progress ? stage.step : 0;
@@ -170,6 +171,7 @@ static enum err adopt(struct loop *loop, const struct left_gangs *left, int at)
     gang->heard_s = gang->moved_s = gang->adopted_s = now;
     TRY(recall(loop, record, gang));
     gang->is_running = true;
+    gang->oom_kills = oom_kills(loop_system_root(loop));
     policy_started(&loop->policy, gang->stage);
     log_info("stage %s: waiting for a word of the gang that was left running, process %lld",
              gang->lease.name, (long long)gang->process.pid);

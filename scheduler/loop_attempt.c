@@ -28,7 +28,7 @@ static enum err write_started(struct loop *loop, const struct gang *gang)
     struct attempt_record *record = mem_alloc(sizeof *record);
     record->pid = gang->process.pid;
     record->pid_started = gang->process.started_ticks;
-    record->first_step = gang->progress.step;
+    record->first_step = gang->first_step;
     process_place(record->host, sizeof record->host);
     snprintf(record->log, sizeof record->log, "%s", gang->log);
     snprintf(record->socket_folder, sizeof record->socket_folder, "%s", loop->socket_folder);
@@ -120,7 +120,7 @@ static void tell_started(struct loop *loop, struct gang *gang)
 {
     struct stage_record record = {0};
     bool is_known = journal_stage(loop->cfg->journal, &gang->lease.key, &record) == ERR_OK;
-    gang->progress.step = is_known ? record.step : 0;
+    gang->progress.step = gang->first_step = is_known ? record.step : 0;
     VIEW(loop, started, gang, is_known && record.checkpoint[0], record.step);
     stage_record_fini(&record);
 }
@@ -165,6 +165,7 @@ static enum err take_lease(struct loop *loop, struct gang *gang)
                       &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-%d.log", node->name, gang->lease.attempt);
     gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
+    gang->oom_kills = oom_kills(loop_system_root(loop));
 out:
     return err;
 }
@@ -205,11 +206,21 @@ out:
     return err;
 }
 
+void attempt_complete(const struct loop *loop, const struct gang *gang,
+                      struct stage_outcome *outcome)
+{
+    outcome->seconds = clock_seconds() - gang->started_s;
+    outcome->made_progress = gang->made_progress;
+    if (outcome->error == ERR_INTERRUPTED)
+        outcome->cause = loop_stop_cause(loop);
+}
+
 void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stage_outcome *outcome)
 {
     struct gang *gang = &attempt->gang;
     gang->is_ending = gang->is_ended = true;
     gang->outcome = outcome->error;
+    gang->cause = outcome_cause(outcome);
     snprintf(attempt->text, sizeof attempt->text, "%s", outcome->text);
     if (gang->left_s == 0)
         gang->left_s = clock_seconds();
@@ -224,10 +235,10 @@ enum err attempt_end(struct loop *loop, struct attempt *attempt,
                      const struct stage_outcome *outcome)
 {
     enum err err = ERR_OK;
-    struct stage_outcome timed = *outcome;
-    timed.seconds = clock_seconds() - attempt->gang.started_s;
-    TRY(journal_end(loop->cfg->journal, &attempt->gang.lease, &timed));
-    attempt_ended(loop, attempt, &timed);
+    struct stage_outcome complete = *outcome;
+    attempt_complete(loop, &attempt->gang, &complete);
+    TRY(journal_end(loop->cfg->journal, &attempt->gang.lease, &complete));
+    attempt_ended(loop, attempt, &complete);
 out:
     return err;
 }
@@ -237,29 +248,6 @@ enum err attempt_hash_result(const struct loop *loop, const char *results,
 {
     enum err err = survey_hash_file(loop->cfg->run_folder, results, hash);
     return err == ERR_IO ? err_prefix(ERR_AGAIN, "its result") : err;
-}
-
-/* The outcome of a process that ended without a word: a host stage's exit code says it all. */
-static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
-{
-    const struct gang *gang = &attempt->gang;
-    const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
-    char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[512] = "";
-    struct stage_outcome outcome = {.content = "",
-                                    .results = results,
-                                    .results_hash = hash,
-                                    .text = text,
-                                    .step = gang->progress.step,
-                                    .images_per_second = gang->progress.images_per_second};
-    if (gang->is_host && end->code == 0 && !gang->is_killed) {
-        launch_host_result(stage, target_name(loop, gang->stage), results, sizeof results);
-        outcome.error = attempt_hash_result(loop, results, hash);
-        if (outcome.error != ERR_OK)
-            snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
-    } else {
-        outcome.error = gang_judge_exit(gang, end, text, sizeof text);
-    }
-    return attempt_end(loop, attempt, &outcome);
 }
 
 /* The last lines of the attempt's log: where the reason usually stands. Returns owned. */
@@ -281,6 +269,44 @@ static char *read_tail(const struct loop *loop, const struct gang *gang)
     return tail;
 }
 
+bool attempt_look_for_oom(const struct loop *loop, const struct gang *gang)
+{
+    if (gang->oom_kills >= 0 && oom_kills(loop_system_root(loop)) > gang->oom_kills)
+        return true;
+    if (!loop->cfg->launch.allocation)
+        return false;
+    char *tail = read_tail(loop, gang);
+    bool is_told = oom_is_told(tail);
+    mem_free(tail);
+    return is_told;
+}
+
+/* The outcome of a process that ended without a word: a host stage's exit code says it all. */
+static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
+{
+    struct gang *gang = &attempt->gang;
+    const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
+    char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[512] = "";
+    struct stage_outcome outcome = {.content = "",
+                                    .results = results,
+                                    .results_hash = hash,
+                                    .text = text,
+                                    .step = gang->progress.step,
+                                    .images_per_second = gang->progress.images_per_second};
+    if (gang->is_host && end->code == 0 && !gang->is_killed) {
+        launch_host_result(stage, target_name(loop, gang->stage), results, sizeof results);
+        outcome.error = attempt_hash_result(loop, results, hash);
+        if (outcome.error != ERR_OK)
+            snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
+    } else {
+        gang->is_out_of_memory = gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang);
+        struct gang_end why = gang_judge_exit(gang, end, text, sizeof text);
+        outcome.error = why.error;
+        outcome.cause = why.cause;
+    }
+    return attempt_end(loop, attempt, &outcome);
+}
+
 static void tell_failure(struct loop *loop, const struct attempt *attempt)
 {
     const struct gang *gang = &attempt->gang;
@@ -293,11 +319,13 @@ static void tell_failure(struct loop *loop, const struct attempt *attempt)
     mem_free(tail);
     if (!is_over || loop->first_error != ERR_OK)
         return;
-    bool is_used_up = policy_is_retryable(gang->outcome);
+    bool is_used_up = cause_limit(gang->cause) > 1;
+    const char *cure = cause_cure(gang->cause);
     loop->first_error = is_used_up ? ERR_FAILED : gang->outcome;
-    snprintf(loop->first_text, sizeof loop->first_text, "stage %s failed%s: %.3000s (log: %s/%s)",
-             gang->lease.name, is_used_up ? " too often" : "", attempt->text, loop->cfg->run_folder,
-             gang->log);
+    snprintf(loop->first_text, sizeof loop->first_text,
+             "stage %s failed%s: %.3000s%s%s (log: %s/%s)", gang->lease.name,
+             is_used_up ? " too often" : "", attempt->text, cure[0] ? ": " : "", cure,
+             loop->cfg->run_folder, gang->log);
 }
 
 /* The stage `source` made a final checkpoint that is no longer whole, as `gang` found: it runs
@@ -360,18 +388,6 @@ out:
     return err;
 }
 
-/* A runner that takes over goes on with it. */
-static enum err keep_budget(struct loop *loop, const struct gang *gang)
-{
-    const struct policy_stage *stage = &loop->policy.stages[gang->stage];
-    int64_t pause_ms = stage->not_before_ms - loop_now_ms();
-    if (stage->failures == 0)
-        return ERR_OK;
-    return journal_set_budget(loop->cfg->journal, &gang->lease.key,
-                              gang->outcome == ERR_OK ? 0 : stage->failures,
-                              pause_ms > 0 ? clock_wall_ms() + pause_ms : 0);
-}
-
 void attempt_leave(struct attempt *attempt)
 {
     struct gang *gang = &attempt->gang;
@@ -382,6 +398,22 @@ void attempt_leave(struct attempt *attempt)
     gang->is_running = false;
     attempt->leaving = gang->process;
     attempt->leaving_s = clock_seconds();
+}
+
+static void judge(struct loop *loop, struct gang *gang, enum cause cause)
+{
+    policy_ended(&loop->policy, gang->stage, cause, gang->made_progress, loop_now_ms());
+    gang->failures = budget_spent(&loop->policy.stages[gang->stage].budget, cause);
+}
+
+static void tell_end(struct loop *loop, const struct attempt *attempt)
+{
+    const struct gang *gang = &attempt->gang;
+    bool is_given_up = loop->policy.stages[gang->stage].status == POLICY_FAILED;
+    if (gang->outcome == ERR_OK)
+        VIEW(loop, done, gang, clock_seconds() - gang->started_s);
+    else if (gang->outcome != ERR_INTERRUPTED || is_given_up)
+        tell_failure(loop, attempt);
 }
 
 enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct process_end *end)
@@ -395,13 +427,8 @@ enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct p
         TRY(conclude(loop, attempt, end));
     attempt_leave(attempt);
     TRY(look_for_damage(loop, gang, &is_reopened));
-    policy_ended(&loop->policy, gang->stage, is_reopened ? ERR_AGAIN : gang->outcome,
-                 gang->made_progress, loop_now_ms());
-    TRY(keep_budget(loop, gang));
-    if (gang->outcome == ERR_OK)
-        VIEW(loop, done, gang, clock_seconds() - gang->started_s);
-    else if (gang->outcome != ERR_INTERRUPTED)
-        tell_failure(loop, attempt);
+    judge(loop, gang, is_reopened ? CAUSE_BUSY : gang->cause);
+    tell_end(loop, attempt);
     memset(&gang->process, 0, sizeof gang->process);
     liveness_fini(&gang->liveness);
 out:

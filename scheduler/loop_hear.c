@@ -65,7 +65,7 @@ static void note_end(struct loop *loop, struct event *event, const struct stage_
     gang->is_ending = true;
     struct journal_entry *entry = add_entry(loop, event, JOURNAL_END);
     entry->outcome = *outcome;
-    entry->outcome.seconds = clock_seconds() - gang->started_s;
+    attempt_complete(loop, gang, &entry->outcome);
 }
 
 static bool is_outside(const char *path)
@@ -122,10 +122,16 @@ static void note_failed(struct loop *loop, struct event *event)
      * Slurm tells the steps of a job that it preempts, and the job itself when their time is over
      */
     bool is_foreign = outcome.error == ERR_INTERRUPTED && !gang->is_stop_asked;
-    if (is_foreign && loop->cfg->launch.allocation)
+    if (is_foreign && loop->cfg->launch.allocation) {
         loop->is_job_ending = true;
-    else if (is_foreign)
+    } else if (is_foreign) {
         outcome.error = ERR_PEER;
+        outcome.cause = CAUSE_CRASH;
+    }
+    if (outcome.error == ERR_PEER && attempt_look_for_oom(loop, gang)) {
+        outcome.error = ERR_MEMORY;
+        outcome.text = "the system ended one of its ranks for want of memory";
+    }
     note_end(loop, event, &outcome);
 }
 
@@ -200,8 +206,9 @@ static void believe(struct loop *loop, const struct event *event, const struct j
     struct gang *gang = &event->attempt->gang;
     switch (entry->verb) {
     case JOURNAL_CHECKPOINT:
-        gang->made_progress = loop->has_checkpoint[gang->stage] = true;
+        loop->has_checkpoint[gang->stage] = true;
         gang->saved_step = entry->checkpoint.step;
+        gang->made_progress = gang->made_progress || gang->saved_step > gang->first_step;
         VIEW(loop, checkpoint, gang, entry->checkpoint.step);
         break;
     case JOURNAL_NOTE:

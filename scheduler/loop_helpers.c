@@ -48,10 +48,15 @@ out:
     return err;
 }
 
-static enum err end(struct loop *loop, struct attempt *attempt, enum err error, const char *text)
+static enum err end(struct loop *loop, struct attempt *attempt, struct gang_end why,
+                    const char *text)
 {
-    struct stage_outcome outcome = {
-        .error = error, .text = text, .content = "", .results = "", .results_hash = ""};
+    struct stage_outcome outcome = {.error = why.error,
+                                    .cause = why.cause,
+                                    .text = text,
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = ""};
     return attempt_end(loop, attempt, &outcome);
 }
 
@@ -63,7 +68,7 @@ static enum err release(struct loop *loop, struct attempt *attempt, const char *
     shares_lose(loop->shares, gang->lease.epoch);
     attempt->is_released = true;
     policy_helper_released(&loop->policy, gang->stage);
-    TRY(end(loop, attempt, ERR_OK, why));
+    TRY(end(loop, attempt, (struct gang_end){.error = ERR_OK}, why));
     tell_at_once(loop, attempt);
     count_helpers(loop, gang->stage);
 out:
@@ -116,12 +121,14 @@ enum err helper_reap(struct loop *loop, struct attempt *attempt, const struct pr
     struct gang *gang = &attempt->gang;
     char text[512] = "";
     if (!gang->is_ended) {
-        enum err why = gang_judge_exit(gang, ended, text, sizeof text);
+        gang->is_out_of_memory = attempt_look_for_oom(loop, gang);
+        struct gang_end why = gang_judge_exit(gang, ended, text, sizeof text);
         TRY(end(loop, attempt, why, text));
     }
     attempt_leave(attempt);
     shares_lose(loop->shares, gang->lease.epoch);
-    policy_helper_ended(&loop->policy, gang->stage, attempt->is_released, loop_now_ms());
+    policy_helper_ended(&loop->policy, gang->stage, attempt->is_released ? CAUSE_NONE : gang->cause,
+                        loop_now_ms());
     if (gang->outcome != ERR_OK && gang->outcome != ERR_INTERRUPTED)
         tell_lost(loop, attempt);
     count_helpers(loop, gang->stage);

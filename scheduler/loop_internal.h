@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/loop.h"
+#include "scheduler/oom.h"
 #include "scheduler/protocol.h"
 #include "scheduler/rendezvous.h"
 #include "scheduler/shares.h"
@@ -75,6 +76,11 @@ static inline int64_t loop_now_ms(void)
     return (int64_t)(clock_seconds() * 1000);
 }
 
+static inline const char *loop_system_root(const struct loop *loop)
+{
+    return loop->cfg->system_root ? loop->cfg->system_root : "";
+}
+
 static inline void loop_nap(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = LEAVING_MS * 1000000L}, NULL);
@@ -107,6 +113,9 @@ MUST_CHECK enum err loop_renew_socket(struct loop *loop);
 MUST_CHECK enum err loop_open_wire(struct loop *loop);
 void loop_close_socket(struct loop *loop);
 void loop_close_mpi(struct loop *loop);
+
+/* What an attempt that was asked to stop ended by. */
+enum cause loop_stop_cause(const struct loop *loop);
 
 /* loop_leftovers.c */
 struct left_gangs { /* of a runner that died, which may go on under us */
@@ -160,6 +169,13 @@ void attempt_leave(struct attempt *attempt);
  * otherwise as survey_hash_file(). */
 MUST_CHECK enum err attempt_hash_result(const struct loop *loop, const char *results,
                                         char hash[HASH_HEX_BYTES]);
+/* Completes an outcome with what is known of the gang: how long it took, its progress, the cause.
+ */
+void attempt_complete(const struct loop *loop, const struct gang *gang,
+                      struct stage_outcome *outcome);
+/* Whether the system has ended a process since it began, for want of memory: as far as the control
+ * group, or Slurm in its log, tells. */
+bool attempt_look_for_oom(const struct loop *loop, const struct gang *gang);
 /* Its process ended without a word: writes the outcome. */
 MUST_CHECK enum err attempt_end(struct loop *loop, struct attempt *attempt,
                                 const struct stage_outcome *outcome);

@@ -119,6 +119,7 @@ static enum err clear(struct journal *journal, const struct attempt_record *reco
         .key = record->key, .epoch = record->lease_epoch, .is_helper = record->is_helper};
     memcpy(lease.name, record->name, sizeof lease.name);
     struct stage_outcome outcome = {.error = ERR_PEER,
+                                    .cause = CAUSE_RUNNER,
                                     .text = "its runner ended without a word",
                                     .content = "",
                                     .results = "",

@@ -118,6 +118,7 @@ void believe_measured(struct loop *loop, const struct attempt *by,
 {
     struct telling telling = {loop, by, measured};
     shares_known(loop->shares, measured->key, measured->detail, tell_asking, &telling);
+    loop->attempts[by->gang.stage].gang.made_progress = true;
     if (by->gang.is_helper)
         policy_helper_works(&loop->policy, by->gang.stage);
 }

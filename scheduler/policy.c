@@ -1,7 +1,6 @@
 #include "scheduler/policy.h"
 #include <string.h>
 
-#define MAX_FAILURES   5
 #define BACKOFF_MS     1000
 #define BACKOFF_MAX_MS 60000
 
@@ -9,15 +8,9 @@ void policy_init(struct policy_state *state, const struct graph *graph)
 {
     memset(state, 0, sizeof *state);
     state->graph = graph;
-    state->max_failures = MAX_FAILURES;
     state->backoff_ms = BACKOFF_MS;
     state->backoff_max_ms = BACKOFF_MAX_MS;
     state->capacity = (struct policy_capacity){.gangs = 1, .hosts = 1};
-}
-
-bool policy_is_retryable(enum err error)
-{
-    return error == ERR_PEER || error == ERR_AGAIN;
 }
 
 void policy_reopen(struct policy_state *state, int stage)
@@ -26,16 +19,6 @@ void policy_reopen(struct policy_state *state, int stage)
     *reopened = (struct policy_stage){.status = POLICY_PENDING,
                                       .helpers = reopened->helpers,
                                       .helpers_leaving = reopened->helpers_leaving};
-}
-
-void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
-                   int64_t now_ms)
-{
-    int64_t longest_ms = state->backoff_max_ms; /* somebody may have set the clock */
-    state->stages[stage].failures = failures;
-    if (pause_ms > 0)
-        state->stages[stage].not_before_ms =
-            now_ms + (pause_ms < longest_ms ? pause_ms : longest_ms);
 }
 
 /* Done, as is all that it was made from. */
@@ -135,18 +118,20 @@ static bool may_be_helped(const struct policy_state *state, int stage, const str
     struct usage with = *usage;
     take_gang(state, stage, &with);
     return helped->status == POLICY_RUNNING && helped->wants_helpers &&
-           helped->helper_failures < state->max_failures && helped->no_helper_before_ms <= now_ms &&
-           is_room(&state->capacity, &with);
+           helped->helper_failures < cause_limit(CAUSE_CRASH) &&
+           helped->no_helper_before_ms <= now_ms && is_room(&state->capacity, &with);
 }
 
-/* Where nothing runs and nothing backs off. */
+/* Where nothing runs and nothing backs off. A stop ends a run whatever has failed, but for a stage
+ * that jobs have ended too often: another job would not help it. */
 static struct policy_action find_end(const struct policy_state *state)
 {
+    for (int i = 0; i < state->graph->count; i++)
+        if (state->stages[i].status == POLICY_FAILED &&
+            (!state->is_stopping || cause_is_of_job(state->stages[i].cause)))
+            return (struct policy_action){.verb = POLICY_GIVE_UP, .stage = i};
     if (state->is_stopping)
         return (struct policy_action){.verb = POLICY_STOPPED, .stage = -1};
-    for (int i = 0; i < state->graph->count; i++)
-        if (state->stages[i].status == POLICY_FAILED)
-            return (struct policy_action){.verb = POLICY_GIVE_UP, .stage = i};
     return (struct policy_action){.verb = POLICY_FINISHED, .stage = -1};
 }
 
@@ -250,23 +235,36 @@ static int64_t backoff(const struct policy_state *state, int failures)
     return wait < state->backoff_max_ms ? wait : state->backoff_max_ms;
 }
 
-void policy_ended(struct policy_state *state, int stage, enum err error, bool made_progress,
+/* After an end that a stage is not given up for: 0 where nothing has failed. */
+static int64_t pause(const struct policy_state *state, const struct policy_stage *ended)
+{
+    bool has_failed = cause_limit(ended->cause) > 0 && !cause_is_of_job(ended->cause);
+    return has_failed ? backoff(state, budget_spent(&ended->budget, ended->cause)) : 0;
+}
+
+void policy_ended(struct policy_state *state, int stage, enum cause cause, bool made_progress,
                   int64_t now_ms)
 {
     struct policy_stage *ended = &state->stages[stage];
-    ended->error = error;
-    if (error == ERR_OK) {
+    ended->cause = cause;
+    if (cause == CAUSE_NONE) {
         ended->status = POLICY_DONE;
         return;
     }
-    ended->status = POLICY_PENDING;
-    if (error == ERR_INTERRUPTED)
-        return;
-    ended->failures = made_progress ? 1 : ended->failures + 1;
-    if (!policy_is_retryable(error) || ended->failures >= state->max_failures)
-        ended->status = POLICY_FAILED;
-    else
-        ended->not_before_ms = now_ms + backoff(state, ended->failures);
+    budget_add(&ended->budget, cause, made_progress);
+    ended->status = budget_is_used_up(&ended->budget, cause) ? POLICY_FAILED : POLICY_PENDING;
+    ended->not_before_ms = now_ms + pause(state, ended);
+}
+
+void policy_recall(struct policy_state *state, int stage, const struct policy_memory *memory,
+                   int64_t now_ms)
+{
+    struct policy_stage *recalled = &state->stages[stage];
+    recalled->budget = *memory->budget;
+    recalled->cause = memory->cause;
+    int64_t all_ms = pause(state, recalled), ago_ms = memory->ago_ms > 0 ? memory->ago_ms : 0;
+    if (ago_ms < all_ms)
+        recalled->not_before_ms = now_ms + all_ms - ago_ms;
 }
 
 void policy_helper_started(struct policy_state *state, int stage)
@@ -279,15 +277,15 @@ void policy_helper_released(struct policy_state *state, int stage)
     state->stages[stage].helpers_leaving++;
 }
 
-void policy_helper_ended(struct policy_state *state, int stage, bool was_released, int64_t now_ms)
+void policy_helper_ended(struct policy_state *state, int stage, enum cause cause, int64_t now_ms)
 {
     struct policy_stage *helped = &state->stages[stage];
     helped->helpers--;
-    if (was_released) {
+    if (cause == CAUSE_NONE) {
         helped->helpers_leaving--;
         return;
     }
-    helped->helper_failures++;
+    helped->helper_failures += cause_limit(cause) == 1 ? cause_limit(CAUSE_CRASH) : 1;
     helped->no_helper_before_ms = now_ms + backoff(state, helped->helper_failures);
 }
 

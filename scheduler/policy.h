@@ -3,6 +3,7 @@
 #ifndef SCHEDULER_POLICY_H
 #define SCHEDULER_POLICY_H
 
+#include "scheduler/cause.h"
 #include "scheduler/graph.h"
 #include <stdint.h>
 
@@ -10,9 +11,9 @@ enum policy_status { POLICY_PENDING, POLICY_RUNNING, POLICY_DONE, POLICY_FAILED 
 
 struct policy_stage {
     enum policy_status status;
-    int failures;          /* retryable ones since it last made progress */
+    struct budget budget;
+    enum cause cause;      /* of its last end */
     int64_t not_before_ms; /* backing off until then */
-    enum err error;        /* of the last failure */
     /* Gangs that measure for its gang (scheduler/shares.h). */
     bool wants_helpers;           /* the loop's word: something waits to be measured */
     int helpers, helpers_leaving; /* that run, and of these those that were released */
@@ -30,14 +31,13 @@ struct policy_capacity {       /* what may run side by side; one stage may alway
 struct policy_state {
     const struct graph *graph; /* borrowed */
     struct policy_stage stages[PLAN_MAX_STAGES];
-    int max_failures;   /* so many retryable failures in a row without progress end a stage */
     int64_t backoff_ms; /* before the first retry; doubles, capped at backoff_max_ms */
     int64_t backoff_max_ms;
     struct policy_capacity capacity;
     bool is_stopping; /* a person asked for a stop: start nothing more */
 };
 
-/* Budget and backoff as shipped: 5 failures, 1 s doubling to 60 s. One gang and one host stage. */
+/* Backoff as shipped: 1 s doubling to 60 s. One gang and one host stage. */
 void policy_init(struct policy_state *state, const struct graph *graph);
 
 enum policy_verb {
@@ -66,21 +66,23 @@ struct policy_actions { /* the last of them is one of the four below POLICY_RELE
 struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms);
 void policy_started(struct policy_state *state, int stage);
 
-/* How an attempt of a stage ended. made_progress: a checkpoint of it counted. Failures worth a
- * retry: ERR_PEER and ERR_AGAIN; 65, 78 and the like never are. A stop that was asked for leaves
- * the stage pending. */
-void policy_ended(struct policy_state *state, int stage, enum err error, bool made_progress,
+/* How an attempt of a stage ended; CAUSE_NONE: well. made_progress as in budget_add(). A stop that
+ * was asked for leaves the stage pending, as a failure does that its budget has room for. */
+void policy_ended(struct policy_state *state, int stage, enum cause cause, bool made_progress,
                   int64_t now_ms);
-bool policy_is_retryable(enum err error);
-/* What an earlier runner of the same run knew: so many failures, and a pause with this much left. A
- * budget used up is good for one attempt. */
-void policy_recall(struct policy_state *state, int stage, int failures, int64_t pause_ms,
+struct policy_memory {           /* of a stage, from an earlier runner of the same run */
+    const struct budget *budget; /* borrowed */
+    enum cause cause;            /* of the last end... */
+    int64_t ago_ms;              /* ...so long ago, by a clock that somebody may have set */
+};
+/* A budget used up is good for one attempt. */
+void policy_recall(struct policy_state *state, int stage, const struct policy_memory *memory,
                    int64_t now_ms);
 void policy_helper_started(struct policy_state *state, int stage);
 void policy_helper_released(struct policy_state *state, int stage);
-/* was_released: it was told to go. Otherwise a failure: so many in a row as end a stage, and it
- * gets no more helpers; it goes on alone. */
-void policy_helper_ended(struct policy_state *state, int stage, bool was_released, int64_t now_ms);
+/* CAUSE_NONE: it was told to go. Otherwise a failure: after as many crashes in a row as end a
+ * stage, or one end that would come again, it gets no more helpers, and goes on alone. */
+void policy_helper_ended(struct policy_state *state, int stage, enum cause cause, int64_t now_ms);
 /* A helper has measured something: its failures are forgotten. */
 void policy_helper_works(struct policy_state *state, int stage);
 /* A stage that was done has to run again. */

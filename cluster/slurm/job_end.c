@@ -45,6 +45,20 @@ out:
     return err;
 }
 
+enum cause job_end_cause(void)
+{
+    switch (interrupt_signal()) {
+    case SIGUSR1:
+    case SIGALRM:
+        return CAUSE_TIME_LIMIT;
+    case SIGINT:
+    case SIGHUP:
+        return CAUSE_STOPPED;
+    default: /* 0: Slurm has told a gang before us */
+        return CAUSE_PREEMPTED;
+    }
+}
+
 /* Cancelled, or taken from us without time to go: Slurm does with it what it does. */
 static bool is_over(const char *job)
 {

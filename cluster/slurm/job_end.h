@@ -5,6 +5,7 @@
 
 #include "cluster/slurm/job.h"
 #include "scheduler/allocation.h"
+#include "scheduler/cause.h"
 
 struct job_end_cfg { /* borrowed */
     const struct allocation *allocation;
@@ -15,6 +16,10 @@ struct job_end_cfg { /* borrowed */
 /* From now on USR1 (Slurm's, ahead of the limit) asks for a stop as the first interrupt does, and
  * so does the time so long before the job's end. However often Slurm asks, it asks once. */
 MUST_CHECK enum err job_end_watch(const struct job_end_cfg *cfg);
+
+/* Behind job_end_watch(): what the run was interrupted by, CAUSE_STOPPED, CAUSE_PREEMPTED or
+ * CAUSE_TIME_LIMIT; by its signal, so that scancel is CAUSE_PREEMPTED too. */
+enum cause job_end_cause(void);
 
 /* The run was interrupted by `signal` (0: its gang was) and has saved. ERR_REQUEUE: the exit code
  * brings it back. ERR_INTERRUPTED: it has seen to it otherwise, or nobody has to, since a person

@@ -107,7 +107,7 @@ void stage_status_recall(struct stage_status *stage, const struct stage_record *
     stage->step = (int64_t)record->step;
     stage->steps = (int64_t)record->steps;
     stage->started_ms = record->first_started_ms;
-    stage->failures = record->failures;
+    stage->failures = budget_spent(&record->budget, record->cause);
     if (record->attempts > 0) /* where an attempt's log lies: attempt_start() */
         snprintf(stage->log, sizeof stage->log, "logs/%.60s-%d.log", stage->name, record->attempts);
     if (record->error != ERR_OK) {

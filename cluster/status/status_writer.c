@@ -267,7 +267,7 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     (void)tail;
     row->state = retry_s < 0 ? STAGE_STATE_FAILED : STAGE_STATE_BACKING_OFF;
     row->retry_at_ms = retry_s < 0 ? 0 : row->ended_ms + (int64_t)(1000 * retry_s);
-    row->failures = gang->made_progress ? 1 : row->failures + 1; /* as the policy counts */
+    row->failures = gang->failures;
     snprintf(row->error, sizeof row->error, "%s", err_name(error));
     snprintf(row->error_text, sizeof row->error_text, "%s", text);
     snprintf(row->why, sizeof row->why, "%.*s", (int)strcspn(text, "\n"), text);

@@ -65,7 +65,7 @@ static void exit_codes_are_those_of_the_interface(void **state)
     } expected[] = {{ERR_OK, 0},           {ERR_FAILED, 1},       {ERR_USAGE, 2},
                     {ERR_DATA, 65},        {ERR_NOT_FOUND, 65},   {ERR_NUMERIC, 65},
                     {ERR_UNAVAILABLE, 69}, {ERR_IO, 74},          {ERR_FULL, 74},
-                    {ERR_MEMORY, 74},      {ERR_PEER, 75},        {ERR_AGAIN, 75},
+                    {ERR_MEMORY, 71},      {ERR_PEER, 75},        {ERR_AGAIN, 75},
                     {ERR_CONFIG, 78},      {ERR_INTERRUPTED, 130}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_int_equal(err_exit_code(expected[i].code), expected[i].exit_code);

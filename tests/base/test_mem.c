@@ -7,6 +7,11 @@
 
 #include <cmocka.h> /* needs the four above */
 
+#include "base/err.h"
+#include <stdbool.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void assert_zeroed_and_aligned(const unsigned char *memory, size_t size)
 {
     assert_int_equal((uintptr_t)memory % 64, 0);
@@ -85,6 +90,33 @@ static void a_reset_reuses_the_chunks(void **state)
     arena_destroy(arena);
 }
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define ALLOCATOR_ENDS_IT true /* in its own way */
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ALLOCATOR_ENDS_IT true
+#endif
+#endif
+#ifndef ALLOCATOR_ENDS_IT
+#define ALLOCATOR_ENDS_IT false
+#endif
+
+static void a_process_without_memory_ends_with_an_exit_code_of_its_own(void **state)
+{
+    int status = 0;
+    (void)state;
+    if (ALLOCATOR_ENDS_IT)
+        skip();
+    pid_t child = fork();
+    if (child == 0) {
+        mem_alloc(SIZE_MAX / 4);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), err_exit_code(ERR_MEMORY));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +125,7 @@ int main(void)
         cmocka_unit_test(arena_memory_is_zeroed_again_after_a_reset),
         cmocka_unit_test(arena_pieces_do_not_overlap),
         cmocka_unit_test(a_reset_reuses_the_chunks),
+        cmocka_unit_test(a_process_without_memory_ends_with_an_exit_code_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

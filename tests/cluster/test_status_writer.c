@@ -155,6 +155,7 @@ static void failures_say_when_it_is_tried_again_and_when_not(void **unused)
     struct status_writer *writer = begin();
     const struct loop_view *view = status_writer_view(writer);
     view->started(view->own, &gangs[2], false, 0);
+    gangs[2].failures = 1;
     view->failed(view->own, &gangs[2], ERR_PEER, "rank 1 was killed\nmore", "", 8);
     expect(writer, found, is_backing_off);
     const struct stage_status *search = &found->status.stages[2];
@@ -163,6 +164,7 @@ static void failures_say_when_it_is_tried_again_and_when_not(void **unused)
     assert_string_equal(search->why, "rank 1 was killed");
     assert_true(search->retry_at_ms > clock_wall_ms());
     view->started(view->own, &gangs[2], false, 0);
+    gangs[2].failures = 2;
     view->failed(view->own, &gangs[2], ERR_DATA, "a bad image", "", -1);
     expect(writer, found, is_failed);
     assert_int_equal(search->failures, 2);

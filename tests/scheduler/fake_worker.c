@@ -6,9 +6,10 @@
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
  * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
- * progress until then), warn (and goes on). With FAKE_LOCK it takes the lock of its checkpoints
- * where it trains, as the real one does, and fails while another process holds it. The run's folder
- * gets a file "trace" with a line for every step computed. */
+ * progress until then), oom (the file FAKE_OOM counts one, as the system does when it ends a
+ * process for want of memory, then SIGKILL), memory, warn (and goes on). With FAKE_LOCK it takes
+ * the lock of its checkpoints where it trains, as the real one does, and fails while another
+ * process holds it. The run's folder gets a file "trace" with a line for every step computed. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -140,6 +141,13 @@ static void lock_checkpoints(const struct assignment *mine)
     }
 }
 
+static void count_oom(void)
+{
+    static const char text[] = "oom_kill 1\n";
+    if (file_write(getenv("FAKE_OOM"), text, sizeof text - 1) != ERR_OK)
+        log_error("%s", err_text());
+}
+
 /* True: the stage is over. */
 static bool misbehave(struct link *link, const struct assignment *mine, uint64_t step)
 {
@@ -157,7 +165,9 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         straggle(mine);
     if (strcmp(kind, "linger") == 0)
         linger(mine);
-    if (strcmp(kind, "kill") == 0 || strcmp(kind, "orphan") == 0)
+    if (strcmp(kind, "oom") == 0)
+        count_oom();
+    if (strcmp(kind, "kill") == 0 || strcmp(kind, "oom") == 0 || strcmp(kind, "orphan") == 0)
         kill(getpid(), SIGKILL);
     if (strcmp(kind, "stop") == 0)
         kill(getpid(), SIGSTOP);
@@ -169,6 +179,8 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         err = link_failed(link, ERR_NUMERIC, "the loss is not a number at layer blocks.3", step);
     else if (strcmp(kind, "config") == 0)
         err = link_failed(link, ERR_CONFIG, "there is no such device", step);
+    else if (strcmp(kind, "memory") == 0)
+        err = link_failed(link, ERR_MEMORY, "no memory for scratch", step);
     else if (strcmp(kind, "peer") == 0)
         err = link_failed(link, ERR_PEER, "rank 1 has gone", step);
     else if (strcmp(kind, "warn") == 0)

@@ -53,6 +53,8 @@ static void errors_that_would_come_again_end_the_run_at_once(void **state)
         enum err err;
     } cases[] = {{"kernel:numeric:7:1", "not a number at layer blocks.3", ERR_NUMERIC},
                  {"kernel:config:7:1", "there is no such device", ERR_CONFIG},
+                 {"kernel:memory:7:1", "no memory for scratch: it would not fit", ERR_MEMORY},
+                 {"kernel:exit71:7:1", "exit code 71 without a word: it would not", ERR_MEMORY},
                  {"kernel:exit78:7:1", "exit code 78 without a word", ERR_CONFIG},
                  {"kernel:exit65:7:1", "exit code 65 without a word", ERR_DATA}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -63,6 +65,60 @@ static void errors_that_would_come_again_end_the_run_at_once(void **state)
         set_survey(set);
         assert_int_equal(set->survey.stages[SET_KERNEL].record.attempts, 1);
         assert_int_equal(set->survey.stages[SET_KERNEL].record.error, cases[i].err);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* The control group that the runner believes to be in has counted none so far. */
+static void make_group(struct stage_set *set, char file[200])
+{
+    static const char group[] = "0::/box\n", none[] = "oom_kill 0\n";
+    char path[200];
+    snprintf(path, sizeof path, "%s/proc/self", set->folder);
+    assert_int_equal(file_make_folders(path), ERR_OK);
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", set->folder);
+    assert_int_equal(file_write(path, group, sizeof group - 1), ERR_OK);
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup/box", set->folder);
+    assert_int_equal(file_make_folders(path), ERR_OK);
+    snprintf(file, 200, "%s/sys/fs/cgroup/box/memory.events", set->folder);
+    assert_int_equal(file_write(file, none, sizeof none - 1), ERR_OK);
+    set->cfg.system_root = set->folder;
+}
+
+static void what_the_system_ended_for_want_of_memory_is_not_tried_again(void **state)
+{
+    struct stage_set *set = *state;
+    char file[200];
+    make_group(set, file);
+    setenv("FAKE_OOM", file, 1);
+    setenv("FAKE_FAULT", "kernel:oom:13:1", 1);
+    expect_run(set, ERR_MEMORY);
+    expect_in(err_text(), "the system ended one of its processes for want of memory");
+    expect_in(err_text(), "resources.memory");
+    set_survey(set);
+    const struct stage_record *kernel = &set->survey.stages[SET_KERNEL].record;
+    assert_int_equal(kernel->ends[CAUSE_MEMORY], 1);
+    assert_int_equal(kernel->attempts, 1);
+    setenv("FAKE_FAULT", "kernel:kill:17:1", 1); /* killed, while the count stands still */
+    assert_int_equal(file_write(file, "oom_kill 1\n", 11), ERR_OK);
+    char fault[200];
+    snprintf(fault, sizeof fault, "%s/fault-0", set->folder);
+    assert_int_equal(unlink(fault), 0);
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+}
+
+static void a_bug_is_not_tried_for_long_and_people_are_asked_to_report_it(void **state)
+{
+    static const char *const faults[] = {"kernel:exit70:7:9", "kernel:exit134:7:9"};
+    for (int i = 0; i < 2; i++) { /* 128 + SIGABRT */
+        struct stage_set *set = *state;
+        setenv("FAKE_FAULT", faults[i], 1);
+        expect_run(set, ERR_FAILED);
+        expect_in(err_text(), "please report it");
+        set_survey(set);
+        assert_int_equal(set->survey.stages[SET_KERNEL].record.ends[CAUSE_BUG], 2);
         tear_down(state);
         set_up(state);
     }
@@ -330,6 +386,8 @@ int main(void)
         TEST(a_killed_gang_is_started_again_from_its_last_checkpoint),
         TEST(a_gang_that_dies_at_the_same_step_again_and_again_is_given_up),
         TEST(errors_that_would_come_again_end_the_run_at_once),
+        TEST(what_the_system_ended_for_want_of_memory_is_not_tried_again),
+        TEST(a_bug_is_not_tried_for_long_and_people_are_asked_to_report_it),
         TEST(a_lost_rank_is_worth_a_retry),
         TEST(a_worker_that_leaves_without_a_word_is_not_believed),
         TEST(a_gang_that_died_of_a_page_is_told_how_to_look_for_damage),

@@ -55,6 +55,58 @@ static struct stage_outcome outcome(enum err error)
                                   .images_per_second = 7};
 }
 
+/* An attempt that saves at this step, 0: not at all. */
+static void end_as(struct journal *journal, enum err error, enum cause cause, uint64_t saved_step)
+{
+    struct lease lease = take(journal, &kernel, "kernel");
+    struct stage_outcome ended = outcome(error);
+    char content[32];
+    ended.cause = cause;
+    snprintf(content, sizeof content, "after %d", (int)saved_step);
+    if (saved_step > 0)
+        assert_int_equal(journal_checkpoint(journal, &lease, saved_step, 20, content), ERR_OK);
+    assert_int_equal(journal_end(journal, &lease, &ended), ERR_OK);
+}
+
+static void expect_spent(struct journal *journal, enum cause cause, int spent, int ever)
+{
+    struct stage_record record = read_record(journal, &kernel);
+    assert_int_equal(budget_spent(&record.budget, cause), spent);
+    assert_int_equal(record.ends[cause], ever);
+    stage_record_fini(&record);
+}
+
+static enum err see_causes(const struct attempt_record *record, void *own)
+{
+    enum cause *causes = own;
+    causes[record->number] = record->cause;
+    return ERR_OK;
+}
+
+static void what_ended_attempts_is_counted_and_progress_forgives_it(void **state)
+{
+    struct journal *journal = open_journal(*state);
+    enum cause causes[7] = {0};
+    end_as(journal, ERR_PEER, CAUSE_CRASH, 0);
+    end_as(journal, ERR_PEER, CAUSE_NONE, 0); /* the error's own */
+    end_as(journal, ERR_INTERRUPTED, CAUSE_TIME_LIMIT, 0);
+    journal_close(&journal);
+    journal = open_journal(*state);
+    expect_spent(journal, CAUSE_CRASH, 2, 1);
+    expect_spent(journal, CAUSE_TIME_LIMIT, 1, 1);
+    end_as(journal, ERR_PEER, CAUSE_CRASH, 7);
+    expect_spent(journal, CAUSE_CRASH, 1, 2);
+    expect_spent(journal, CAUSE_TIME_LIMIT, 0, 1);
+    end_as(journal, ERR_PEER, CAUSE_CRASH, 7); /* nothing new */
+    expect_spent(journal, CAUSE_CRASH, 2, 3);
+    assert_int_equal(journal_forgive(journal, &kernel), ERR_OK);
+    expect_spent(journal, CAUSE_CRASH, 0, 3);
+    assert_int_equal(journal_attempts(journal, see_causes, causes), ERR_OK);
+    assert_int_equal(causes[2], CAUSE_LOST);
+    assert_int_equal(causes[3], CAUSE_TIME_LIMIT);
+    journal_close(&journal);
+}
+
 static void a_done_stage_is_remembered_over_a_restart(void **state)
 {
     struct journal *journal = open_journal(*state);
@@ -501,6 +553,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_done_stage_is_remembered_over_a_restart),
+        TEST(what_ended_attempts_is_counted_and_progress_forgives_it),
         TEST(a_report_of_an_old_lease_does_not_count),
         TEST(nothing_counts_after_the_end_of_a_lease),
         TEST(every_stage_that_was_ever_started_is_visited),

@@ -113,6 +113,64 @@ static void a_stop_ends_at_a_step_and_the_next_run_goes_on_there(void **state)
     set_expect_done(set);
 }
 
+static enum cause time_is_over(void)
+{
+    return CAUSE_TIME_LIMIT;
+}
+
+static void stop_at_once(struct stage_set *set, const struct gang *gang)
+{
+    if (gang->stage == SET_KERNEL)
+        set->stop = 1;
+}
+
+/* It ends before its first step, as it was asked to. */
+static void a_stage_that_no_job_is_long_enough_for_is_given_up(void **state)
+{
+    struct stage_set *set = *state;
+    set->cfg.why_stopped = time_is_over;
+    set->on_start = stop_at_once;
+    setenv("FAKE_FAULT", "kernel:exit0:0:99", 1);
+    for (int i = 1; i < cause_limit(CAUSE_TIME_LIMIT); i++) {
+        expect_run(set, ERR_INTERRUPTED);
+        set->stop = 0;
+    }
+    expect_run(set, ERR_FAILED);
+    expect_in(err_text(), "stage kernel failed too often");
+    expect_in(err_text(), "ask for more (time in the site's file)");
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_KERNEL].record.ends[CAUSE_TIME_LIMIT], 3);
+}
+
+static void stop_at_the_third(struct stage_set *set, const struct gang *gang)
+{
+    if (gang->stage == SET_KERNEL && gang->lease.attempt == 3)
+        set->stop = 1;
+}
+
+/* A stage that crashes is given up after as many crashes, however many jobs they are in; a person
+ * who stops a run has seen them. */
+static void the_end_of_a_job_gives_no_budget_back_and_a_person_does(void **state)
+{
+    enum cause (*const whys[])(void) = {time_is_over, NULL};
+    int crashes[2];
+    for (int i = 0; i < 2; i++) {
+        struct stage_set *set = *state;
+        set->cfg.why_stopped = whys[i];
+        set->on_start = stop_at_the_third;
+        setenv("FAKE_FAULT", "kernel:kill:0:99", 1);
+        expect_run(set, ERR_INTERRUPTED);
+        set->stop = 0;
+        expect_run(set, ERR_FAILED);
+        set_survey(set);
+        crashes[i] = set->survey.stages[SET_KERNEL].record.ends[CAUSE_CRASH];
+        tear_down(state);
+        set_up(state);
+    }
+    assert_int_equal(crashes[0], cause_limit(CAUSE_CRASH));
+    assert_true(crashes[1] > cause_limit(CAUSE_CRASH));
+}
+
 static void a_third_interrupt_kills_what_does_not_stop(void **state)
 {
     struct stage_set *set = *state;
@@ -457,6 +515,8 @@ int main(void)
         TEST(a_key_that_others_can_read_is_said_before_a_gang_starts),
         TEST(a_finished_campaign_does_nothing),
         TEST(a_stop_ends_at_a_step_and_the_next_run_goes_on_there),
+        TEST(a_stage_that_no_job_is_long_enough_for_is_given_up),
+        TEST(the_end_of_a_job_gives_no_budget_back_and_a_person_does),
         TEST(a_third_interrupt_kills_what_does_not_stop),
         TEST(a_stop_before_the_first_step_is_no_failure),
         TEST(an_edit_runs_again_exactly_what_it_changes),

@@ -68,7 +68,7 @@ static void expect_list(const char *expected, int64_t now)
 static void finish(int stage)
 {
     state.stages[stage].status = POLICY_RUNNING;
-    policy_ended(&state, stage, ERR_OK, true, 0);
+    policy_ended(&state, stage, CAUSE_NONE, true, 0);
 }
 
 static void stages_start_in_order_of_their_dependencies(void **unused)
@@ -140,7 +140,7 @@ static void room_that_is_left_is_for_helpers(void **unused)
     expect_help("help 2 ", 0);
     expect_help("", 0);
     state.stages[2].wants_helpers = false;
-    policy_helper_ended(&state, 2, false, 0);
+    policy_helper_ended(&state, 2, CAUSE_LOST, 0);
     expect_help("help 3 ", 0);
 }
 
@@ -168,16 +168,16 @@ static void a_stage_that_is_ready_comes_before_helpers(void **unused)
     (void)unused;
     start_evaluations(4);
     expect_help("help 2 help 3 ", 0);
-    policy_ended(&state, 3, ERR_PEER, false, 0); /* it waits for its next try... */
-    policy_helper_released(&state, 3);           /* ...and its helper goes */
-    policy_helper_ended(&state, 3, true, 0);
+    policy_ended(&state, 3, CAUSE_LOST, false, 0); /* it waits for its next try... */
+    policy_helper_released(&state, 3);             /* ...and its helper goes */
+    policy_helper_ended(&state, 3, CAUSE_NONE, 0);
     expect_help("help 2 ", 0);
     expect_help("help 2 ", 0);
     expect_help("", 0);
     int64_t again = state.stages[3].not_before_ms;
     expect_help("release 2 ", again);
     expect_help("", again); /* one is on its way */
-    policy_helper_ended(&state, 2, true, again);
+    policy_helper_ended(&state, 2, CAUSE_NONE, again);
     expect_list("3 wait", again);
     assert_int_equal(state.stages[2].helpers, 2);
 }
@@ -188,9 +188,9 @@ static void helpers_that_fail_are_given_up_and_the_stage_goes_on(void **unused)
     start_evaluations(3);
     state.stages[3].wants_helpers = false;
     int64_t now = 0;
-    for (int i = 0; i < state.max_failures; i++) {
+    for (int i = 0; i < cause_limit(CAUSE_CRASH); i++) {
         expect_help("help 2 ", now);
-        policy_helper_ended(&state, 2, false, now);
+        policy_helper_ended(&state, 2, CAUSE_LOST, now);
         expect_help("", now); /* the pause */
         now += state.backoff_max_ms;
     }
@@ -198,6 +198,16 @@ static void helpers_that_fail_are_given_up_and_the_stage_goes_on(void **unused)
     assert_int_equal(state.stages[2].status, POLICY_RUNNING);
     policy_helper_works(&state, 2); /* as if one had */
     expect_help("help 2 ", now);
+}
+
+static void a_helper_that_would_fail_again_was_the_last(void **unused)
+{
+    (void)unused;
+    start_evaluations(3);
+    state.stages[3].wants_helpers = false;
+    expect_help("help 2 ", 0);
+    policy_helper_ended(&state, 2, CAUSE_MEMORY, 0);
+    expect_help("", state.backoff_max_ms);
 }
 
 static void nothing_is_helped_while_a_stop_is_asked_for(void **unused)
@@ -218,7 +228,7 @@ static void the_run_ends_behind_the_last_helper(void **unused)
     finish(4);
     expect(POLICY_WAIT, -1, 0);
     policy_helper_released(&state, 2);
-    policy_helper_ended(&state, 2, true, 0);
+    policy_helper_ended(&state, 2, CAUSE_NONE, 0);
     expect(POLICY_FINISHED, -1, 0);
 }
 
@@ -226,10 +236,10 @@ static void a_lost_gang_is_tried_again_after_a_growing_pause(void **unused)
 {
     (void)unused;
     int64_t now = 1000, pause = state.backoff_ms;
-    for (int failure = 1; failure < state.max_failures; failure++) {
+    for (int failure = 1; failure < cause_limit(CAUSE_CRASH); failure++) {
         expect(POLICY_START, 0, now);
         state.stages[0].status = POLICY_RUNNING;
-        policy_ended(&state, 0, ERR_PEER, false, now);
+        policy_ended(&state, 0, CAUSE_CRASH, false, now);
         expect(POLICY_WAIT, 0, now + pause - 1);
         assert_int_equal(first(now).until_ms, now + pause);
         now += pause;
@@ -237,7 +247,7 @@ static void a_lost_gang_is_tried_again_after_a_growing_pause(void **unused)
     }
     expect(POLICY_START, 0, now);
     state.stages[0].status = POLICY_RUNNING;
-    policy_ended(&state, 0, ERR_PEER, false, now);
+    policy_ended(&state, 0, CAUSE_CRASH, false, now);
     expect(POLICY_GIVE_UP, 0, now + 1000000);
 }
 
@@ -245,11 +255,11 @@ static void progress_gives_the_budget_back(void **unused)
 {
     (void)unused;
     int64_t now = 0;
-    for (int i = 0; i < 10 * state.max_failures; i++) {
+    for (int i = 0; i < 10 * cause_limit(CAUSE_CRASH); i++) {
         now += state.backoff_max_ms;
         expect(POLICY_START, 0, now);
         state.stages[0].status = POLICY_RUNNING;
-        policy_ended(&state, 0, ERR_PEER, true, now);
+        policy_ended(&state, 0, CAUSE_CRASH, true, now);
     }
     expect(POLICY_START, 0, now + state.backoff_max_ms);
 }
@@ -257,28 +267,94 @@ static void progress_gives_the_budget_back(void **unused)
 static void the_pause_has_a_longest(void **unused)
 {
     (void)unused;
-    state.max_failures = 100;
-    for (int i = 0; i < 99; i++)
-        policy_ended(&state, 0, ERR_AGAIN, false, 0);
+    state.backoff_ms = state.backoff_max_ms / 3;
+    for (int i = 1; i < cause_limit(CAUSE_BUSY); i++)
+        policy_ended(&state, 0, CAUSE_BUSY, false, 0);
     assert_int_equal(state.stages[0].not_before_ms, state.backoff_max_ms);
+}
+
+static void crashes_and_silences_count_together_and_apart_from_others(void **unused)
+{
+    static const enum cause mixed[] = {CAUSE_CRASH, CAUSE_BUG,  CAUSE_LOST,
+                                       CAUSE_BUSY,  CAUSE_LOST, CAUSE_TIME_LIMIT};
+    (void)unused;
+    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++) {
+        policy_ended(&state, 0, mixed[i], false, 0);
+        assert_int_equal(state.stages[0].status, POLICY_PENDING);
+    }
+    policy_ended(&state, 0, CAUSE_CRASH, false, 0);
+    expect(POLICY_GIVE_UP, 0, 0);
+}
+
+static void a_bug_is_tried_once_more(void **unused)
+{
+    (void)unused;
+    policy_ended(&state, 0, CAUSE_BUG, false, 0);
+    expect(POLICY_START, 0, state.backoff_ms);
+    policy_ended(&state, 0, CAUSE_BUG, false, 0);
+    expect(POLICY_GIVE_UP, 0, 0);
+}
+
+static void the_ends_of_its_jobs_cost_a_stage_nothing_while_it_gets_on(void **unused)
+{
+    static const enum cause of_job[] = {CAUSE_PREEMPTED, CAUSE_TIME_LIMIT};
+    (void)unused;
+    for (int i = 0; i < 1000; i++) {
+        policy_ended(&state, 0, of_job[i % 2], true, 7);
+        expect(POLICY_START, 0, 7); /* without a pause */
+    }
+}
+
+static void jobs_that_end_before_anything_is_done_are_not_asked_for_for_ever(void **unused)
+{
+    static const enum cause of_job[] = {CAUSE_PREEMPTED, CAUSE_TIME_LIMIT};
+    for (int i = 0; i < 2; i++) {
+        set_up(unused);
+        state.is_stopping = true;
+        for (int end = 1; end < cause_limit(of_job[i]); end++) {
+            policy_ended(&state, 0, of_job[i], false, 0);
+            expect(POLICY_STOPPED, -1, 0);
+        }
+        policy_ended(&state, 0, of_job[i], false, 0);
+        expect(POLICY_GIVE_UP, 0, 0);
+    }
+}
+
+static void a_person_may_stop_a_stage_any_number_of_times(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++)
+        policy_ended(&state, 0, i % 2 ? CAUSE_STOPPED : CAUSE_RUNNER, false, 0);
+    expect(POLICY_START, 0, 0);
+}
+
+static struct policy_memory remember(const struct budget *budget, enum cause cause, int64_t ago_ms)
+{
+    return (struct policy_memory){.budget = budget, .cause = cause, .ago_ms = ago_ms};
 }
 
 static void a_runner_that_takes_over_goes_on_with_the_budget(void **unused)
 {
     (void)unused;
-    policy_recall(&state, 0, state.max_failures - 1, 500, 1000);
+    struct budget budget = {.spent = {[CAUSE_CRASH] = cause_limit(CAUSE_CRASH) - 1}};
+    int64_t pause = state.backoff_ms * 8;
+    struct policy_memory memory = remember(&budget, CAUSE_CRASH, pause - 500);
+    policy_recall(&state, 0, &memory, 1000);
     expect(POLICY_WAIT, 0, 1499);
     expect(POLICY_START, 0, 1500);
-    policy_ended(&state, 0, ERR_PEER, false, 2000);
+    policy_ended(&state, 0, CAUSE_LOST, false, 2000);
     expect(POLICY_GIVE_UP, 0, 1000000);
 }
 
 static void a_clock_that_was_set_stretches_no_pause(void **unused)
 {
     (void)unused;
-    policy_recall(&state, 0, 1, INT64_MAX, 1000);
-    expect(POLICY_START, 0, 1000 + state.backoff_max_ms);
-    policy_recall(&state, 1, 1, INT64_MIN, 1000);
+    struct budget budget = {.spent = {[CAUSE_CRASH] = 1}};
+    struct policy_memory back = remember(&budget, CAUSE_CRASH, INT64_MIN);
+    struct policy_memory forth = remember(&budget, CAUSE_CRASH, INT64_MAX);
+    policy_recall(&state, 0, &back, 1000);
+    expect(POLICY_START, 0, 1000 + state.backoff_ms);
+    policy_recall(&state, 1, &forth, 1000);
     assert_int_equal(state.stages[1].not_before_ms, 0);
 }
 
@@ -288,9 +364,8 @@ static void errors_that_would_come_again_are_never_retried(void **unused)
                                      ERR_CONFIG, ERR_IO,    ERR_FULL, ERR_UNAVAILABLE, ERR_MEMORY};
     for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
         set_up(unused);
-        policy_ended(&state, 0, final[i], true, 0);
+        policy_ended(&state, 0, cause_of(final[i]), true, 0);
         expect(POLICY_GIVE_UP, 0, 1000000);
-        assert_int_equal(state.stages[0].error, final[i]);
     }
 }
 
@@ -299,7 +374,7 @@ static void a_failed_branch_does_not_stop_its_neighbour(void **unused)
     (void)unused;
     finish(0);
     finish(1);
-    policy_ended(&state, 2, ERR_CONFIG, false, 0);
+    policy_ended(&state, 2, CAUSE_CONFIG, false, 0);
     expect(POLICY_START, 3, 0);
     finish(3);
     expect(POLICY_GIVE_UP, 2, 0); /* 4 needs 2 */
@@ -312,9 +387,9 @@ static void a_stop_starts_nothing_more_and_is_no_failure(void **unused)
     state.stages[1].status = POLICY_RUNNING;
     state.is_stopping = true;
     expect(POLICY_WAIT, -1, 0);
-    policy_ended(&state, 1, ERR_INTERRUPTED, true, 0);
+    policy_ended(&state, 1, CAUSE_STOPPED, true, 0);
     assert_int_equal(state.stages[1].status, POLICY_PENDING);
-    assert_int_equal(state.stages[1].failures, 0);
+    assert_int_equal(budget_spent(&state.stages[1].budget, CAUSE_CRASH), 0);
     expect(POLICY_STOPPED, -1, 0);
 }
 
@@ -329,7 +404,7 @@ static void make_hosts(int hosts)
 
 static void end(int stage, enum err error)
 {
-    policy_ended(&state, stage, error, false, 0);
+    policy_ended(&state, stage, cause_of(error), false, 0);
 }
 
 static void host_stages_run_side_by_side(void **unused)
@@ -449,11 +524,18 @@ int main(void)
         cmocka_unit_test_setup(helpers_fit_into_the_memory, set_up),
         cmocka_unit_test_setup(a_stage_that_is_ready_comes_before_helpers, set_up),
         cmocka_unit_test_setup(helpers_that_fail_are_given_up_and_the_stage_goes_on, set_up),
+        cmocka_unit_test_setup(a_helper_that_would_fail_again_was_the_last, set_up),
         cmocka_unit_test_setup(nothing_is_helped_while_a_stop_is_asked_for, set_up),
         cmocka_unit_test_setup(the_run_ends_behind_the_last_helper, set_up),
         cmocka_unit_test_setup(a_lost_gang_is_tried_again_after_a_growing_pause, set_up),
         cmocka_unit_test_setup(progress_gives_the_budget_back, set_up),
         cmocka_unit_test_setup(the_pause_has_a_longest, set_up),
+        cmocka_unit_test_setup(crashes_and_silences_count_together_and_apart_from_others, set_up),
+        cmocka_unit_test_setup(a_bug_is_tried_once_more, set_up),
+        cmocka_unit_test_setup(the_ends_of_its_jobs_cost_a_stage_nothing_while_it_gets_on, set_up),
+        cmocka_unit_test_setup(jobs_that_end_before_anything_is_done_are_not_asked_for_for_ever,
+                               set_up),
+        cmocka_unit_test_setup(a_person_may_stop_a_stage_any_number_of_times, set_up),
         cmocka_unit_test_setup(a_runner_that_takes_over_goes_on_with_the_budget, set_up),
         cmocka_unit_test_setup(a_clock_that_was_set_stretches_no_pause, set_up),
         cmocka_unit_test_setup(errors_that_would_come_again_are_never_retried, set_up),

@@ -118,7 +118,7 @@ static void a_stop_ends_both_and_loses_nothing(void **state)
     assert_int_equal(set_count_processes(), 0);
     assert_int_equal(count_attempts(set, SET_COMPILE), 1);
     assert_int_equal(count_attempts(set, SET_REPORT), 1);
-    assert_int_equal(set->survey.stages[SET_REPORT].record.failures, 0);
+    assert_int_equal(set->survey.stages[SET_REPORT].record.ends[CAUSE_STOPPED], 1);
     set->view.tick = NULL;
     forget_scripts(set);
     expect_run(set, ERR_OK);
