@@ -312,6 +312,7 @@ out:
     err = forget_budgets(loop, err);
     loop_close_socket(loop);
     log_rate_end(&loop->refused, "messages were refused");
+    log_rate_end(&loop->strangers, "connections were refused");
     log_rate_end(&loop->sent_away, "words of gangs with old leases were heard");
     loop_close_mpi(loop);
     sweep(err);

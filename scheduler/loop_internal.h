@@ -63,6 +63,8 @@ struct loop {
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */
     bool has_checkpoint[PLAN_MAX_STAGES]; /* that counts and is there: an attempt goes on from it */
     struct log_rate refused, sent_away;   /* messages */
+    struct log_rate strangers;            /* connections */
+    unsigned long long strangers_seen;
     uint8_t bytes[PROTOCOL_MAX_BYTES];
     int event_count, entry_count;
     struct event events[LOOP_MAX_EVENTS]; /* that were taken and not yet heard */

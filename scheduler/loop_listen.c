@@ -93,6 +93,19 @@ static enum err take_one(struct loop *loop, int timeout_ms)
     return ERR_OK;
 }
 
+/* Somebody knocks who is no gang of ours. */
+static void tell_strangers(struct loop *loop)
+{
+    unsigned long long strangers = wire_strangers(loop->wire);
+    if (strangers == loop->strangers_seen)
+        return;
+    log_warn_rate(&loop->strangers,
+                  "connections to port %d were refused, %llu so far: they are not from gangs of "
+                  "this run, or do not have its keys",
+                  loop->port, strangers);
+    loop->strangers_seen = strangers;
+}
+
 /* ZeroMQ hears its peers in turn, so the gangs are heard beside one that floods the socket. */
 enum err listen_all(struct loop *loop, int timeout_ms)
 {
@@ -103,6 +116,7 @@ enum err listen_all(struct loop *loop, int timeout_ms)
             TRY(hear_all(loop));
         taken = take_one(loop, 0);
     }
+    tell_strangers(loop);
     TRY(hear_all(loop));
 out:
     return err;

@@ -30,6 +30,7 @@ static enum err make_token(const char *given, char token[65])
 static void close_socket(struct loop *loop)
 {
     loop->port = 0;
+    loop->strangers_seen = 0;
     wire_close(&loop->wire);
     if (loop->socket_folder[0] && socket_folder_remove(loop->socket_folder) != ERR_OK)
         log_warn("the folder of the run's socket is left behind: %s", err_text());

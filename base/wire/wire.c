@@ -13,6 +13,9 @@
 #define HANDSHAKE_MS   5000
 #define SKIP_FRAMES    64 /* of a malformed message, in one receive */
 #define MONITOR_SOCKET "inproc://wire-monitor"
+#define HANDSHAKE_FAILED                                                                           \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
 static const uint8_t magic[4] = {'G', 'L', 'O', 'W'};
 
@@ -27,6 +30,7 @@ struct wire {
     uint8_t *outgoing;
     bool is_skipping; /* the rest of a malformed message */
     int connections;
+    unsigned long long strangers;
     char endpoint[WIRE_ENDPOINT];
 };
 
@@ -123,7 +127,8 @@ out:
 static enum err start_monitor(struct wire *wire)
 {
     enum err err = ERR_OK;
-    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED;
+    int events =
+        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | HANDSHAKE_FAILED;
     TRY(ZMQ(zmq_socket_monitor(wire->socket, MONITOR_SOCKET, events)));
     wire->monitor = zmq_socket(wire->context, ZMQ_PAIR);
     if (!wire->monitor)
@@ -222,6 +227,11 @@ int wire_connections(const struct wire *wire)
     return wire->connections;
 }
 
+unsigned long long wire_strangers(const struct wire *wire)
+{
+    return wire->strangers;
+}
+
 enum err wire_send(struct wire *wire, const struct wire_peer *peer, const void *payload,
                    size_t size_bytes)
 {
@@ -246,7 +256,17 @@ out:
     return err;
 }
 
-/* Drains the monitor's events into the count of connections. */
+static void count_event(struct wire *wire, uint16_t event)
+{
+    if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_CONNECTED)
+        wire->connections++;
+    else if (event == ZMQ_EVENT_DISCONNECTED && wire->connections > 0)
+        wire->connections--;
+    else if (event & HANDSHAKE_FAILED)
+        wire->strangers++;
+}
+
+/* Drains the monitor's events into the counts. */
 static void read_monitor(struct wire *wire)
 {
     zmq_msg_t part;
@@ -255,10 +275,7 @@ static void read_monitor(struct wire *wire)
         uint16_t event = 0;
         if (zmq_msg_size(&part) >= sizeof event)
             memcpy(&event, zmq_msg_data(&part), sizeof event);
-        if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_CONNECTED)
-            wire->connections++;
-        else if (event == ZMQ_EVENT_DISCONNECTED && wire->connections > 0)
-            wire->connections--;
+        count_event(wire, event);
         while (zmq_msg_more(&part) && zmq_msg_recv(&part, wire->monitor, 0) >= 0)
             continue; /* the address */
     }

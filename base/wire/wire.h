@@ -55,6 +55,9 @@ void wire_close(struct wire **wire); /* accepts NULL */
 const char *wire_endpoint(const struct wire *wire);
 /* Live connections, as of the last wire_receive(); one that still shakes hands counts too. */
 int wire_connections(const struct wire *wire);
+/* Server: connections that were closed because they did not know how to speak, or no key that is
+ * allowed, as of the last wire_receive(). Grows. */
+unsigned long long wire_strangers(const struct wire *wire);
 
 /* peer: server only. Never waits: ERR_AGAIN when the queue is full, ERR_PEER when the peer has
  * gone, ERR_DATA when the payload is larger than the maximum. */

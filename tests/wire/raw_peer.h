@@ -10,6 +10,8 @@ enum raw_frame { RAW_LAST = 0, RAW_MORE = 1, RAW_LONG = 2, RAW_COMMAND = 4 };
 
 /* Connects to ipc://PATH; -1 on failure. */
 int raw_connect(const char *path);
+/* The same to a TCP port of this machine. */
+int raw_connect_port(int port);
 /* Greeting and READY as a DEALER. False when the other side closes. */
 bool raw_shake_hands(int fd);
 /* One frame whose size field says `said` bytes. False when the other side has closed. */
