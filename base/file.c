@@ -81,17 +81,16 @@ static enum err refuse_special(const char *path, mode_t mode)
     return err_set(ERR_DATA, "%s is a %s, not a regular file", path, kind);
 }
 
-enum err file_open_regular(const char *path, int *file)
+/* Not waiting for a FIFO's writer, and not taking a terminal. */
+static enum err open_looked_at(const char *path, int flags, int *file)
 {
     enum err err = ERR_OK;
     struct stat status;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        return refuse_special(path, status.st_mode);
-    /* What stands there may have become another since: not waiting for a FIFO's writer, and not
-     * taking a terminal, it is opened and looked at again. */
-    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
         TRY(err_set(ERR_NOT_FOUND, "there is no file %s", path));
+    if (opened < 0 && errno == ELOOP)
+        TRY(err_set(ERR_DATA, "%s is a link, not a regular file", path));
     if (opened < 0 || fstat(opened, &status) != 0)
         TRY(failed("open", path));
     if (!S_ISREG(status.st_mode))
@@ -102,6 +101,22 @@ out:
     if (opened >= 0)
         close(opened);
     return err;
+}
+
+enum err file_open_regular(const char *path, int *file)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return refuse_special(path, status.st_mode);
+    return open_looked_at(path, 0, file); /* it may have become another since */
+}
+
+enum err file_open_plain(const char *path, int *file)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
+        return refuse_special(path, status.st_mode);
+    return open_looked_at(path, O_NOFOLLOW, file);
 }
 
 /* From there to `end`, or as far as the file still goes. */

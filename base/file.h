@@ -18,6 +18,9 @@ MUST_CHECK enum err file_read(const char *path, size_t limit_bytes, char **bytes
  * device, a folder; nothing of these is opened. ERR_NOT_FOUND, ERR_IO. *file: the caller closes it.
  */
 MUST_CHECK enum err file_open_regular(const char *path, int *file);
+/* The same, but no link either: where the folder may be anybody's, and what a link points at is not
+ * ours to show. ERR_DATA, too. */
+MUST_CHECK enum err file_open_plain(const char *path, int *file);
 /* The rest of file_read(), from an open file; `path` is what errors say. */
 MUST_CHECK enum err file_read_from(int file, const char *path, size_t limit_bytes, char **bytes,
                                    size_t *size_bytes);

@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,4 +73,23 @@ enum err secret_write(const char *path, const char *secret)
     enum err err = file_write_private(path, line, size + 1);
     mem_free(line);
     return err;
+}
+
+enum err secret_draw(char secret[SECRET_HEX_BYTES])
+{
+    unsigned char random[(SECRET_HEX_BYTES - 1) / 2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(secret + 2 * i, 3, "%02x", random[i]);
+    return ERR_OK;
+}
+
+bool secret_equal(const char *secret, const char *given)
+{
+    size_t size = strlen(secret), given_size = strlen(given);
+    volatile unsigned char differs = size != given_size;
+    for (size_t i = 0; i < size; i++)
+        differs |= (unsigned char)(secret[i] ^ given[i < given_size ? i : given_size]);
+    return !differs;
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cluster/apart.h"
 #include "trainer/data/dataset.h"
 #include <getopt.h>
@@ -46,13 +47,23 @@ static enum err add_run_folder(struct campaign_options *options, const char *fol
     return add_override(options, "run_folder", quoted);
 }
 
+static enum err take_page(const char *port_text, struct campaign_options *options)
+{
+    long port = 0;
+    if (port_text && text_to_int(port_text, 1, 65535, &port) != ERR_OK)
+        return err_set(ERR_USAGE, "--page takes a port of 1 to 65535, or none, not \"%s\"",
+                       port_text);
+    options->wants_page = true;
+    options->page_port = (int)port;
+    return ERR_OK;
+}
+
 enum err campaign_options_read(int argc, char **argv, struct campaign_options *options)
 {
-    static const struct option known[] = {{"set", required_argument, NULL, 's'},
-                                          {"run-folder", required_argument, NULL, 'f'},
-                                          {"site", required_argument, NULL, 'S'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"set", required_argument, NULL, 's'},  {"run-folder", required_argument, NULL, 'f'},
+        {"site", required_argument, NULL, 'S'}, {"json", no_argument, NULL, 'j'},
+        {"page", optional_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     memset(options, 0, sizeof *options);
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -62,6 +73,8 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
             TRY(add_run_folder(options, optarg));
         else if (option == 'S')
             options->site = optarg;
+        else if (option == 'p')
+            TRY(take_page(optarg, options));
         else if (option == 'j')
             options->wants_json = true;
         else

@@ -16,9 +16,11 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     char run_folder[2 * CAMPAIGN_TEXT]; /* of an override: quoted, since a name is no YAML */
     const char *site;                   /* of Slurm; NULL: not named */
     bool wants_json;
+    bool wants_page; /* of `run` */
+    int page_port;   /* 0: any that is free */
 };
-/* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--json]. Writes into
- * argv. ERR_USAGE. */
+/* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]]
+ * [--json]. Writes into argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {

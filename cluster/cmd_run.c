@@ -9,6 +9,8 @@
 #include "cluster/interrupt.h"
 #include "cluster/next_command.h"
 #include "cluster/notify.h"
+#include "cluster/page/page.h"
+#include "cluster/page/page_address.h"
 #include "cluster/progress.h"
 #include "cluster/run_hints.h"
 #include "cluster/run_memory.h"
@@ -96,6 +98,8 @@ struct running {
     const struct machine_memory *machine;
     const struct launch_cfg *launch; /* but for its programs */
     struct status_writer *status;
+    const struct campaign_options *options;
+    struct page *page; /* NULL: none is wanted, or there can be none */
     bool had_nothing_to_do;
 };
 
@@ -170,6 +174,30 @@ out:
     return err;
 }
 
+/* A run goes on without its page. */
+static void open_page(struct running *running)
+{
+    const struct campaign_run *run = running->run;
+    struct page_cfg cfg = {.count = 1,
+                           .folders = &run->folder,
+                           .source = PAGE_OWN_RUN,
+                           .port = running->options->page_port};
+    if (page_open(&cfg, &running->page) != ERR_OK) {
+        log_warn("the run goes on without a page: %s", err_text());
+        return;
+    }
+    fprintf(stderr, "page: %s\n", page_address(running->page));
+    if (page_address_write(run->folder, page_address(running->page)) != ERR_OK)
+        log_warn("\"glowworm status\" cannot tell where the page is: %s", err_text());
+}
+
+static void close_page(struct running *running)
+{
+    if (running->page)
+        page_address_remove(running->run->folder);
+    page_close(&running->page);
+}
+
 static enum err run_surveyed(struct running *running, struct survey *survey)
 {
     enum err err = ERR_OK;
@@ -184,6 +212,8 @@ static enum err run_surveyed(struct running *running, struct survey *survey)
         goto out;
     }
     TRY(write_current(run, running->journal));
+    if (running->options->wants_page)
+        open_page(running);
     TRY(run_stages(running, survey));
 out:
     mem_free(estimate);
@@ -229,18 +259,23 @@ static void tell_end(const struct running *running, enum err why)
 
 /* With the journal held: who looks at the folder from elsewhere is told of the run. */
 static enum err run_locked(struct campaign_run *run, struct journal *journal,
-                           const struct launch_cfg *launch, const char *command)
+                           const struct launch_cfg *launch, const struct campaign_options *options,
+                           const char *command)
 {
     struct status_writer_cfg cfg = {.run_folder = run->folder,
                                     .campaign = run->campaign.name,
                                     .command = command,
                                     .graph = &run->graph,
                                     .stop = interrupt_first};
-    struct running running = {
-        .run = run, .journal = journal, .launch = launch, .status = status_writer_create(&cfg)};
+    struct running running = {.run = run,
+                              .journal = journal,
+                              .launch = launch,
+                              .options = options,
+                              .status = status_writer_create(&cfg)};
     enum err err = run_looked_at(&running);
     status_writer_end(running.status, err);
     tell_end(&running, err);
+    close_page(&running);
     status_writer_destroy(&running.status);
     return err;
 }
@@ -304,7 +339,7 @@ enum err cmd_run(int argc, char **argv)
     if (err == ERR_AGAIN)
         err_prefix(err, "%s is being run already", run->folder);
     TRY(err);
-    TRY(run_locked(run, journal, &launch, text_get(&command)));
+    TRY(run_locked(run, journal, &launch, options, text_get(&command)));
     TRY(print_results(run, options));
 out:
     journal_close(&journal);

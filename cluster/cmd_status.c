@@ -2,9 +2,9 @@
 #include "base/mem.h"
 #include "cluster/command.h"
 #include "cluster/next_command.h"
+#include "cluster/page/page_address.h"
 #include "cluster/status/status_text.h"
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,15 +23,12 @@ out:
     return err;
 }
 
-static json_t *found_json(const struct found_status *found, const char *folder)
+/* Its owner's to see. */
+static void print_page(const struct found_status *found, const char *folder)
 {
-    json_t *json = run_status_json(&found->status);
-    json_object_set_new(json, "folder", json_string(folder));
-    json_object_set_new(json, "runner", json_string(runner_state_name(found->runner)));
-    json_object_set_new(json, "age_seconds",
-                        isfinite(found->age_s) ? json_real(found->age_s) : json_null());
-    json_object_set_new(json, "source", json_string(found->is_from_journal ? "journal" : "status"));
-    return json;
+    char address[PAGE_ADDRESS];
+    if (found->runner == RUNNER_THERE && page_address_find(folder, address))
+        printf("page: %s, a browser on %s\n", address, found->status.host);
 }
 
 static void print_one(const struct found_status *found, const char *folder)
@@ -40,7 +37,9 @@ static void print_one(const struct found_status *found, const char *folder)
     struct text head;
     text_init(&head);
     status_text_head(found, folder, &head);
-    printf("%s\n", text_get(&head));
+    printf("%s", text_get(&head));
+    print_page(found, folder);
+    puts("");
     text_fini(&head);
     status_text_stages(found, &table);
     table_print(&table);
@@ -79,7 +78,7 @@ static enum err add_run(struct listing *listing, const char *folder, struct foun
     enum err err = ERR_OK;
     TRY(status_read(folder, found));
     if (listing->wants_json)
-        json_array_append_new(listing->runs, found_json(found, folder));
+        json_array_append_new(listing->runs, status_json(found, folder));
     else
         status_text_add_run(found, folder, &listing->table);
 out:

@@ -48,6 +48,7 @@ enum err cmd_plan(int argc, char **argv);
 enum err cmd_status(int argc, char **argv);
 enum err cmd_logs(int argc, char **argv);
 enum err cmd_top(int argc, char **argv);
+enum err cmd_page(int argc, char **argv);
 enum err cmd_cancel(int argc, char **argv);
 enum err cmd_doctor(int argc, char **argv);
 enum err cmd_compile(int argc, char **argv);

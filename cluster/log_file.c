@@ -45,18 +45,11 @@ out:
 enum err log_file_open(const char *run_folder, const char *name, long lines, struct log_file *log)
 {
     enum err err = ERR_OK;
-    struct stat status;
     char *path = file_join(run_folder, name);
     int file = -1;
     if (!is_log(name))
         TRY(err_set(ERR_DATA, "\"%s\" is not the name of a log of this run", name));
-    file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (file < 0)
-        TRY(errno == ENOENT  ? err_set(ERR_NOT_FOUND, "there is no file %s", path)
-            : errno == ELOOP ? err_set(ERR_DATA, "%s is a link: a runner writes a file", path)
-                             : err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno)));
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-        TRY(err_set(ERR_DATA, "%s is no regular file", path));
+    TRY(file_open_plain(path, &file));
     TRY(find_start(file, path, lines, &log->at));
     log->file = file;
     file = -1;

@@ -13,7 +13,9 @@
 
 /* In the order a person meets them; each row is one command, its function in cmd_<noun>.c. */
 const struct command commands[] = {
-    {"run", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--json]",
+    {"run", NULL,
+     "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]] "
+     "[--json]",
      "train, shrink, search and compile a campaign; the same command continues it", cmd_run},
     {"plan", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
      "say what a run would do, what is done already, and what it costs; start nothing", cmd_plan},
@@ -25,6 +27,8 @@ const struct command commands[] = {
      "lines",
      cmd_logs},
     {"top", NULL, "RUN...", "the same as status, live in a terminal; q leaves", cmd_top},
+    {"page", NULL, "RUN... [--port N] [--token-file FILE]",
+     "the same in a browser, with curves: a page on 127.0.0.1, until Ctrl-C", cmd_page},
     {"cancel", NULL, "RUN [--wait]",
      "stop a run from wherever its folder is seen, as Ctrl-C does: it goes on later", cmd_cancel},
     {"doctor", NULL, "[CAMPAIGN.yaml] [--run-folder FOLDER] [--json]",

@@ -8,7 +8,7 @@ set -euo pipefail
 packages=(build-essential cmake pkg-config git ca-certificates
     openmpi-bin libopenmpi-dev libdnnl-dev libopenblas-dev libzmq3-dev
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libonnx-dev
-    liblmdb-dev libfyaml-dev libjansson-dev libsodium-dev
+    liblmdb-dev libfyaml-dev libjansson-dev libsodium-dev libmicrohttpd-dev
     libvips-dev libjpeg62-turbo-dev zlib1g-dev dataset-fashion-mnist)
 wants_python=no
 for option in "$@"; do

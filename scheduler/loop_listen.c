@@ -3,6 +3,7 @@
  * nothing. What is taken becomes events: loop_hear.c says what they mean. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "scheduler/loop_internal.h"
 #include <string.h>
 
@@ -32,15 +33,6 @@ static bool is_of_lease(const struct lease *lease, const Gw__FromWorker *message
 {
     const char *stage = stage_of(message);
     return !stage || strcmp(stage, lease->name) == 0;
-}
-
-static bool is_token(const struct loop *loop, const char *token)
-{
-    size_t size = strlen(loop->token);
-    unsigned char differs = strlen(token) != size;
-    for (size_t i = 0; i < size && !differs; i++)
-        differs |= (unsigned char)(token[i] ^ loop->token[i]);
-    return !differs;
 }
 
 /* Who holds this lease now; NULL: nobody. */
@@ -84,7 +76,7 @@ static enum err take_one(struct loop *loop, int timeout_ms)
         return ERR_OK;
     }
     Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
-    bool is_ours = message && is_token(loop, message->token);
+    bool is_ours = message && secret_equal(loop->token, message->token);
     if (!is_ours)
         log_warn_rate(&loop->refused, "a message of %zu bytes was refused: %s", received.size_bytes,
                       message ? "it is not from a gang of this run" : "it cannot be read");
@@ -137,7 +129,7 @@ void listen_farewell(struct loop *loop, int timeout_ms)
     if (wire_receive(loop->wire, timeout_ms, &received) != ERR_OK)
         return;
     Gw__FromWorker *message = gw__from_worker__unpack(NULL, received.size_bytes, received.payload);
-    if (message && is_token(loop, message->token))
+    if (message && secret_equal(loop->token, message->token))
         heed_farewell(loop, message);
     if (message)
         gw__from_worker__free_unpacked(message, NULL);

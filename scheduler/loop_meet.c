@@ -2,28 +2,21 @@
  * next runner of them. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/wire/key_folder.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/mpi_folder.h"
 #include "scheduler/socket_folder.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-static enum err make_token(const char *given, char token[65])
+static enum err make_token(const char *given, char token[SECRET_HEX_BYTES])
 {
-    unsigned char random[32];
-    if (given) {
-        snprintf(token, 65, "%s", given);
-        return ERR_OK;
-    }
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
-    for (int i = 0; i < 32; i++)
-        snprintf(token + 2 * i, 3, "%02x", random[i]);
+    if (!given)
+        return secret_draw(token);
+    snprintf(token, SECRET_HEX_BYTES, "%s", given);
     return ERR_OK;
 }
 

@@ -10,7 +10,7 @@ cd "$root" || exit 1
 long=(plan_fuzz_long)
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
-mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
+mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams|tensorboard_package)'
 again='_(bf16|pairs)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)

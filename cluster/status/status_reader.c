@@ -4,33 +4,13 @@
 #include "base/mem.h"
 #include "cluster/status/status_journal.h"
 #include "scheduler/process.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "trainer/record/json_name.h"
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_BYTES ((size_t)4 << 20)
 #define GONE_S    5.0 /* a fresh one is believed: its runner may be seen by another name */
-
-/* No link: the folder may be anybody's, and what it points at is not ours to show. */
-static enum err open_plain(const char *path, int *file)
-{
-    struct stat status;
-    int opened = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return err_set(ERR_NOT_FOUND, "there is no file %s", path);
-    if (opened < 0)
-        return errno == ELOOP ? err_set(ERR_DATA, "%s is a link: a runner writes a file", path)
-                              : err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(opened, &status) == 0 && S_ISREG(status.st_mode)) {
-        *file = opened;
-        return ERR_OK;
-    }
-    close(opened);
-    return err_set(ERR_DATA, "%s is no regular file", path);
-}
 
 static enum err parse(const char *path, const char *bytes, size_t size, struct run_status *status)
 {
@@ -68,7 +48,7 @@ enum err status_read_published(const char *run_folder, struct found_status *foun
     char *path = file_join(run_folder, "published/status.json"), *bytes = NULL;
     size_t size = 0;
     int file = -1;
-    TRY(open_plain(path, &file));
+    TRY(file_open_plain(path, &file));
     TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
     TRY(parse(path, bytes, size, &found->status));
     found->is_from_journal = false;
@@ -101,4 +81,15 @@ const char *runner_state_name(enum runner_state state)
                                         [RUNNER_ENDED] = "ended",
                                         [RUNNER_UNKNOWN] = "unknown"};
     return names[state];
+}
+
+json_t *status_json(const struct found_status *found, const char *folder)
+{
+    json_t *json = run_status_json(&found->status);
+    json_object_set_new(json, "folder", json_name(folder));
+    json_object_set_new(json, "runner", json_string(runner_state_name(found->runner)));
+    json_object_set_new(json, "age_seconds",
+                        isfinite(found->age_s) ? json_real(found->age_s) : json_null());
+    json_object_set_new(json, "source", json_string(found->is_from_journal ? "journal" : "status"));
+    return json;
 }

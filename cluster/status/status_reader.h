@@ -30,6 +30,9 @@ MUST_CHECK enum err status_read(const char *run_folder, struct found_status *fou
 /* The same of status.json alone. */
 MUST_CHECK enum err status_read_published(const char *run_folder, struct found_status *found);
 
+/* What is published, and behind it "folder" (as the person named it), "runner", "age_seconds" and
+ * "source". Returns owned (json_decref). */
+json_t *status_json(const struct found_status *found, const char *folder);
 /* "there", "silent", ...: the word of --json. */
 const char *runner_state_name(enum runner_state state);
 

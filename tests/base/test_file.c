@@ -149,6 +149,22 @@ static void only_regular_files_are_opened_where_anything_may_lie(void **state)
     mem_free(fifo);
 }
 
+static void no_link_is_followed_where_the_folder_may_be_anybodys(void **state)
+{
+    char *plain = file_join(*state, "shown"), *link = file_join(*state, "elsewhere");
+    int file = -1;
+    assert_int_equal(file_write(plain, "hello", 5), ERR_OK);
+    assert_int_equal(symlink("shown", link), 0);
+    assert_int_equal(file_open_plain(link, &file), ERR_DATA);
+    assert_non_null(strstr(err_text(), "is a link"));
+    assert_int_equal(file_open_plain(*state, &file), ERR_DATA);
+    assert_int_equal(file, -1);
+    assert_int_equal(file_open_plain(plain, &file), ERR_OK);
+    close(file);
+    mem_free(link);
+    mem_free(plain);
+}
+
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     static const char *const points[] = {"file.write:1", "file.sync:1:full", "file.rename:1"};
@@ -319,6 +335,7 @@ int main(void)
         T(a_read_stops_at_its_limit),
         T(a_file_without_a_size_is_read_whole),
         T(only_regular_files_are_opened_where_anything_may_lie),
+        T(no_link_is_followed_where_the_folder_may_be_anybodys),
         T(a_failed_write_leaves_the_old_file),
         T(a_writer_killed_in_the_middle_leaves_the_old_file),
         T(what_killed_writers_left_is_removed_and_nothing_else),

@@ -99,6 +99,26 @@ static void a_missing_file_is_said_so(void **state)
     mem_free(path);
 }
 
+static void a_drawn_secret_is_new_every_time(void **state)
+{
+    char first[SECRET_HEX_BYTES], second[SECRET_HEX_BYTES];
+    (void)state;
+    assert_int_equal(secret_draw(first), ERR_OK);
+    assert_int_equal(secret_draw(second), ERR_OK);
+    assert_int_equal(strspn(first, "0123456789abcdef"), SECRET_HEX_BYTES - 1);
+    assert_string_not_equal(first, second);
+}
+
+static void only_the_secret_itself_is_equal(void **state)
+{
+    (void)state;
+    assert_true(secret_equal("hush", "hush"));
+    static const char *const others[] = {"", "hus", "husH", "hushhush", "Hush", "hush "};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (secret_equal("hush", others[i]))
+            fail_msg("\"%s\" was taken for it", others[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -110,6 +130,8 @@ int main(void)
         TEST(links_and_folders_are_not_followed),
         TEST(a_malformed_file_is_refused_without_telling_what_it_holds),
         TEST(a_missing_file_is_said_so),
+        TEST(a_drawn_secret_is_new_every_time),
+        TEST(only_the_secret_itself_is_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -402,7 +402,7 @@ static void a_hostile_file_is_refused_with_its_name(void **unused)
     expect_error(ERR_DATA, "is a link");
     put("published/status.json", NULL);
     assert_int_equal(mkfifo(path, 0600), 0);
-    expect_error(ERR_DATA, "no regular file");
+    expect_error(ERR_DATA, "a FIFO, not a regular file");
     put("published/status.json", NULL);
     expect_error(ERR_NOT_FOUND, "is not a run's folder");
     mem_free(huge);

@@ -54,6 +54,7 @@ jail 'mpi\.h' '^worker/'
 jail '(oneapi|dnnl|cblas|openblas)' '^(kernels/cpu/gemm|tests/bench/gemm)'
 jail 'vips/' '^(trainer/data/|cluster/predict|tests/)'
 jail '(jpeglib|turbojpeg)' '^(trainer/data/|tests/)'
+jail 'microhttpd\.h' '^cluster/page/http'
 jail 'sodium\.h' '^base/(hash|wire/)'
 jail '(cuda|cudnn|nccl)' '^kernels/cuda/'
 exit $failures

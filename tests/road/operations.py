@@ -16,6 +16,8 @@ import tempfile
 import termios
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from road import make_scene, run, use_build
 
@@ -190,6 +192,32 @@ class Operations(Scene):
         self.assertRegex(report["why"], r"needs compile-\w+, which failed")
         self.assertRegex(run(GLOWWORM, "status", folder).stdout, r"road in .*: failed, ")
         self.assertIn("==>", run(GLOWWORM, "logs", folder).stderr)
+
+    def test_a_run_with_a_page_tells_its_owner_where_and_takes_it_along(self):
+        folder, program = self.begin("paged", "teacher", *LONG, "--page")
+        shown = run(GLOWWORM, "status", folder).stdout
+        address = re.search(r"\npage: (http://127\.0\.0\.1:\d+/\w{64}/), a browser on", shown)[1]
+        self.assertEqual(os.stat(os.path.join(folder, "page")).st_mode & 0o7777, 0o600)
+
+        def steps():
+            with urllib.request.urlopen(address + "curves.json?stage=teacher") as answer:
+                return json.load(answer).get("step", [])
+        first = until(steps, "a curve", program)
+        until(lambda: steps()[-1] > first[-1], "a curve that grows", program)
+        with urllib.request.urlopen(address + "status.json") as answer:
+            found = json.load(answer)
+        self.assertEqual((found["campaign"], found["pid"], found["runner"]), ("road", program.pid, "there"))
+        taken = start(self.campaign, os.path.join(self.work, "unpaged"), *LONG, f"--page={address.split(':')[2].split('/')[0]}")
+        until(lambda: workers_of(taken.pid), "ranks", taken)
+        for one, words in ((taken, "the run goes on without a page"), (program, f"page: {address}")):
+            os.killpg(one.pid, signal.SIGINT)
+            said, _ = one.communicate(timeout=120)
+            self.assertEqual(one.returncode, STOPPED, said)
+            self.assertIn(words, said)
+        self.assertNotIn("page:", run(GLOWWORM, "status", folder).stdout)
+        self.assertFalse(os.path.exists(os.path.join(folder, "page")))
+        with self.assertRaises(urllib.error.URLError):
+            urllib.request.urlopen(address)
 
     def test_logs_follow_from_a_failed_attempt_to_the_next_and_on_to_the_end(self):
         folder, program = self.begin("followed", "teacher")

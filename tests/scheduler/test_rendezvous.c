@@ -60,13 +60,14 @@ static void what_was_written_is_read(void **state)
 
 static void what_gangs_were_told_otherwise_is_refused(void **state)
 {
-    struct campaign edited[] = {plain, plain, plain, plain};
+    struct campaign edited[] = {plain, plain, plain, plain, plain};
     char *folder = make_run(*state);
     edited[0].resources.ranks = 3;
     edited[1].resources.threads = 2;
     edited[2].checkpoint.every_seconds = 0.5;
     snprintf(edited[3].resources.isa, sizeof edited[3].resources.isa, "x86-64-v3");
-    for (int i = 0; i < 4; i++)
+    edited[4].record.tensorboard = true;
+    for (int i = 0; i < 5; i++)
         expect_refused(folder, &edited[i], "edited");
     struct campaign named = plain;
     named.resources.stall_seconds = 7; /* the runner's */
