@@ -5,6 +5,7 @@
 #include "cluster/page/assets.h"
 #include "cluster/page/http.h"
 #include "cluster/page/page_address.h"
+#include "cluster/page/prometheus.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,25 @@ static void show_results(struct page *page, const struct http_request *request,
         show_json(reply, page_results_json(&page->runs, run));
 }
 
+static void show_metrics(struct page *page, const struct http_request *request,
+                         struct http_reply *reply)
+{
+    struct prometheus *metrics = prometheus_create();
+    struct text text;
+    (void)request;
+    text_init(&text);
+    for (int run = 0; run < page->runs.count; run++) {
+        bool is_read = page_status(&page->runs, run) == ERR_OK;
+        prometheus_add(metrics, is_read ? page->runs.found : NULL, page->runs.folders[run]);
+    }
+    prometheus_write(metrics, &text);
+    reply->bytes = strdup(text_get(&text));
+    reply->size = reply->bytes ? text.size : 0;
+    reply->type = reply->bytes ? PROMETHEUS_TYPE : NULL;
+    text_fini(&text);
+    prometheus_destroy(&metrics);
+}
+
 static void show_report(struct page *page, const struct http_request *request,
                         struct http_reply *reply)
 {
@@ -119,7 +139,8 @@ static const struct route {
               {"/status.json", show_status},
               {"/curves.json", show_curves},
               {"/results.json", show_results},
-              {"/report.html", show_report}};
+              {"/report.html", show_report},
+              {"/metrics", show_metrics}};
 
 static void answer(void *own, const struct http_request *request, struct http_reply *reply)
 {
