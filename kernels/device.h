@@ -431,12 +431,17 @@ bool device_is_host(const char *name);
  * set is not there: what is missing, where it was looked for and the cure. */
 MUST_CHECK enum err device_open(const struct device_cfg *cfg, struct device **device);
 void device_close(struct device **device); /* accepts NULL and a pointer to NULL; sets NULL */
+/* What this machine offers to the CPU device of this cfg: where its isa is ISA_AUTO what
+ * device_open() takes, else the most that can be pinned. The environment's GLOWWORM_ISA_LIMIT makes
+ * it a machine that has no more than that. ISA_AUTO: of another device, or nothing is known. */
+enum isa device_isa(const struct device_cfg *cfg);
 /* Bytes of scratch that the CPU device of this cfg holds when it was prepared for this workload, on
  * the best instruction set of this machine where the cfg pins none. Opens nothing. */
 size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 MUST_CHECK enum err isa_parse(const char *name,
                               enum isa *isa);         /* auto, x86-64-v2, -v3, -v4, -v4-bf16 */
+const char *isa_name(enum isa isa);                   /* as isa_parse() reads it */
 size_t precision_map_bytes(enum precision precision); /* of an element: 4, 2 */
 MUST_CHECK enum err precision_parse(const char *name, enum precision *precision); /* fp32, bf16 */
 

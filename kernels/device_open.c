@@ -21,6 +21,11 @@ enum err device_open(const struct device_cfg *cfg, struct device **device)
     return device_module_open(cfg, device);
 }
 
+enum isa device_isa(const struct device_cfg *cfg)
+{
+    return device_is_host(cfg->name) ? cpu_isa(cfg) : ISA_AUTO;
+}
+
 void device_close(struct device **device)
 {
     if (!device || !*device)
@@ -51,12 +56,18 @@ enum err precision_parse(const char *name, enum precision *precision)
     return err_set(ERR_CONFIG, "precision \"%s\" is neither fp32 nor bf16", name);
 }
 
+static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4",
+                                        "x86-64-v4-bf16"};
+
+const char *isa_name(enum isa isa)
+{
+    return isa_names[isa];
+}
+
 enum err isa_parse(const char *name, enum isa *isa)
 {
-    static const char *const names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4",
-                                        "x86-64-v4-bf16"};
     for (int i = 0; i < 5; i++) {
-        if (strcmp(name, names[i]) == 0) {
+        if (strcmp(name, isa_names[i]) == 0) {
             *isa = (enum isa)i;
             return ERR_OK;
         }

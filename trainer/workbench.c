@@ -4,23 +4,47 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trainer/checkpoint/lineage.h"
+#include "trainer/gang/common_isa.h"
 #include "trainer/stage_workload.h"
 #include <time.h>
 
 #define SPACE_FILE_BYTES ((size_t)1 << 20)
 #define STORE_WAIT_S     20.0
 
-static enum err open_device(struct workbench *bench)
+static enum err read_device(const struct workbench *bench, struct device_cfg *cfg)
 {
     enum err err = ERR_OK;
     const struct campaign *campaign = bench->cfg.campaign;
-    struct device_cfg cfg = {.name = campaign->resources.device,
-                             .threads = campaign->resources.threads};
-    TRY(isa_parse(campaign->resources.isa, &cfg.isa));
     const char *precision = bench->cfg.precision ? bench->cfg.precision : campaign->precision;
-    TRY(precision_parse(precision, &cfg.precision));
-    TRY(device_open(&cfg, &bench->device));
+    *cfg = (struct device_cfg){.name = campaign->resources.device,
+                               .threads = campaign->resources.threads};
+    TRY(isa_parse(campaign->resources.isa, &cfg->isa));
+    TRY(precision_parse(precision, &cfg->precision));
+out:
+    return err;
+}
+
+/* Collective. */
+static enum err choose_isa(struct workbench *bench, struct device_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    struct text differ;
+    text_init(&differ);
+    TRY(common_isa_choose(bench->comm, cfg->isa, device_isa(cfg), &cfg->isa, &differ));
+    if (differ.size > 0)
+        reporter_warn(&bench->reporter, text_get(&differ));
+out:
+    text_fini(&differ);
+    return err;
+}
+
+static enum err open_device(struct workbench *bench, const struct device_cfg *cfg)
+{
+    enum err err = ERR_OK;
+    TRY(device_open(cfg, &bench->device));
     TRY(supernet_create(&bench->blueprint.space, bench->device, &bench->net));
+    mixed_init(&bench->mixed, bench->device->lineage, bench->cfg.campaign->resources.lineage,
+               &bench->reporter);
 out:
     return err;
 }
@@ -145,16 +169,14 @@ out:
 }
 
 /* What a rank can open without the others. */
-static enum err open_alone(struct workbench *bench)
+static enum err open_alone(struct workbench *bench, struct device_cfg *device)
 {
     enum err err = ERR_OK;
     const struct campaign *campaign = bench->cfg.campaign;
     TRY(splits_open(campaign, &bench->splits));
     const struct dataset_info *info = dataset_info(bench->splits.dataset);
     TRY(blueprint_make(campaign, info->classes, info->channels, &bench->blueprint));
-    TRY(open_device(bench));
-    mixed_init(&bench->mixed, bench->device->lineage, campaign->resources.lineage,
-               &bench->reporter);
+    TRY(read_device(bench, device));
 out:
     return err;
 }
@@ -173,12 +195,16 @@ static void log_opened(const struct workbench *bench)
 enum err workbench_open(const struct workbench_cfg *cfg, struct workbench **result)
 {
     enum err err = ERR_OK;
+    struct device_cfg device;
     struct workbench *bench = mem_alloc(sizeof *bench);
     bench->cfg = *cfg;
     bench->comm = cfg->comm;
     bench->reporter = (struct reporter){.observer = cfg->observer, .rank = cfg->comm->rank};
     bench->folder = mem_string(cfg->folder ? cfg->folder : cfg->campaign->run_folder);
-    err = open_alone(bench);
+    err = open_alone(bench, &device);
+    TRY(comm_agree(bench->comm, err));
+    TRY(choose_isa(bench, &device));
+    err = open_device(bench, &device);
     TRY(comm_agree(bench->comm, err));
     TRY(take_teacher(bench));
     err = bench->comm->rank == 0 ? open_first(bench) : ERR_OK;

@@ -17,8 +17,7 @@ struct cpu {
 
 enum { HUGE_PAGE = 2 << 20 };
 
-static const char *const isa_names[] = {"auto", "x86-64-v2", "x86-64-v3", "x86-64-v4",
-                                        "x86-64-v4-bf16"};
+#define ISA_LIMIT "GLOWWORM_ISA_LIMIT"
 
 typedef struct cpu_need most_needed_fn(const struct workload *workload);
 
@@ -44,6 +43,31 @@ static enum isa computing_isa(enum isa isa, enum precision precision)
     return isa == ISA_V4_BF16 && precision == PRECISION_FP32 ? ISA_V4 : isa;
 }
 
+/* As far as a person lets us see it. */
+static enum err read_processor(struct processor *processor)
+{
+    enum err err = ERR_OK;
+    enum isa most = ISA_AUTO;
+    const char *limit = getenv(ISA_LIMIT);
+    processor_read(processor);
+    if (limit) {
+        err = isa_parse(limit, &most);
+        if (err != ERR_OK)
+            return err_prefix(err, ISA_LIMIT);
+        processor_limit(processor, most);
+    }
+    return err;
+}
+
+enum isa cpu_isa(const struct device_cfg *cfg)
+{
+    struct processor processor;
+    if (read_processor(&processor) != ERR_OK) /* cpu_open() says so */
+        return ISA_AUTO;
+    return cfg->isa == ISA_AUTO ? processor_best_isa(&processor, cfg->precision)
+                                : processor_isa(&processor);
+}
+
 static enum err choose_isa(const struct processor *processor, const struct device_cfg *cfg,
                            enum isa *isa)
 {
@@ -55,7 +79,7 @@ static enum err choose_isa(const struct processor *processor, const struct devic
     if (wanted > best)
         return err_set(ERR_UNAVAILABLE,
                        "isa %s is pinned but this machine has only %s: it lacks %s",
-                       isa_names[wanted], isa_names[best], processor_lacks(processor, wanted));
+                       isa_name(wanted), isa_name(best), processor_lacks(processor, wanted));
     *isa = wanted == ISA_AUTO ? processor_best_isa(processor, cfg->precision)
                               : computing_isa(wanted, cfg->precision);
     return ERR_OK;
@@ -67,7 +91,7 @@ static void write_lineage(const struct processor *processor, enum isa isa, enum 
     char library[64], model[128];
     gemm_lineage(library, sizeof library);
     processor_model(processor, model, sizeof model);
-    snprintf(device->lineage, sizeof device->lineage, "cpu %s%s %s%s%s", isa_names[isa],
+    snprintf(device->lineage, sizeof device->lineage, "cpu %s%s %s%s%s", isa_name(isa),
              precision == PRECISION_BF16 ? " bf16" : "", library, DEVICE_LINEAGE_ON, model);
 }
 
@@ -79,9 +103,9 @@ enum err cpu_open(const struct device_cfg *cfg, struct device **out)
     struct cpu *cpu = mem_alloc(sizeof *cpu);
     struct processor processor;
     device->own = cpu;
-    processor_read(&processor);
     if (cfg->threads < 1)
         BUG("a CPU device of %d threads", cfg->threads);
+    TRY(read_processor(&processor));
     TRY(choose_isa(&processor, cfg, &isa));
     cpu->variant = &variants[isa][cfg->precision];
     device->ops = cpu->variant->ops;
@@ -128,11 +152,7 @@ out:
 
 size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
 {
-    struct processor processor;
-    enum isa isa = cfg->isa;
-    processor_read(&processor);
-    if (isa == ISA_AUTO)
-        isa = processor_best_isa(&processor, cfg->precision);
+    enum isa isa = cfg->isa == ISA_AUTO ? cpu_isa(cfg) : cfg->isa;
     const struct variant *variant = &variants[isa == ISA_AUTO ? ISA_V2 : isa][cfg->precision];
     struct cpu_need need = variant->most_needed(workload);
     return cpu_need_bytes(&need, cfg->threads);

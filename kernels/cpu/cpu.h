@@ -87,6 +87,7 @@ void cpu_close(struct device *device);
  * there. */
 MUST_CHECK enum err cpu_open(const struct device_cfg *cfg, struct device **device);
 
+enum isa cpu_isa(const struct device_cfg *cfg); /* device_isa() */
 size_t cpu_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 /* What the largest works need on an instruction set: kernels/cpu/table.c. */

@@ -44,21 +44,34 @@ static const struct feature features[] = {
     {ISA_V4_BF16, "AVX512_BF16", LEAF7_1_EAX, BIT(5)},
 };
 
-static uint32_t word_of(const struct processor *processor, enum word word)
+static uint32_t *find_word(struct processor *processor, enum word word)
 {
     switch (word) {
     case LEAF1_ECX:
-        return processor->leaf1_ecx;
+        return &processor->leaf1_ecx;
     case LEAF7_EBX:
-        return processor->leaf7_ebx;
+        return &processor->leaf7_ebx;
     case LEAF7_1_EAX:
-        return processor->leaf7_1_eax;
+        return &processor->leaf7_1_eax;
     case EXTENDED1_ECX:
-        return processor->extended1_ecx;
+        return &processor->extended1_ecx;
     case XCR0:
-        return processor->xcr0;
+        return &processor->xcr0;
     }
     BUG("word %d of a processor", (int)word);
+}
+
+static uint32_t word_of(const struct processor *processor, enum word word)
+{
+    struct processor copy = *processor;
+    return *find_word(&copy, word);
+}
+
+void processor_limit(struct processor *processor, enum isa most)
+{
+    for (size_t i = 0; most != ISA_AUTO && i < sizeof features / sizeof *features; i++)
+        if (features[i].isa > most)
+            *find_word(processor, features[i].word) &= ~features[i].bits;
 }
 
 const char *processor_lacks(const struct processor *processor, enum isa isa)

@@ -30,6 +30,9 @@ enum isa processor_best_isa(const struct processor *processor, enum precision pr
 /* The first feature that it lacks of a level or of those below; NULL: none. */
 const char *processor_lacks(const struct processor *processor, enum isa isa);
 
+/* As if it had nothing above this level. ISA_AUTO: it is left as it is. */
+void processor_limit(struct processor *processor, enum isa most);
+
 /* "Intel(R) Xeon(R) Platinum 8259CL (6/85/7, caches 32K 1024K 36608K)": brand, or vendor where
  * there is none, family, model and stepping. The cores of a hybrid processor have caches that
  * differ, and which one answered is chance: "hybrid" then. */

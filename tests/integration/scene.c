@@ -132,10 +132,14 @@ static char *read_or_empty(const char *path)
 struct program scene_start(struct scene *scene, const struct gang_cfg *cfg)
 {
     char ranks[16], folder[400];
-    const char *words[48] = {
-        "mpirun", "-q",         "--oversubscribe", "--bind-to", "none", "-n",      ranks,
-        WORKER,   "--campaign", scene->campaign,   "--run",     folder, "--stage", cfg->stages};
-    int count = 14;
+    const char *words[48] = {"mpirun", "-q", "--oversubscribe", "--bind-to", "none", "-n", ranks};
+    const char *const behind[] = {WORKER, "--campaign", scene->campaign, "--run",
+                                  folder, "--stage",    cfg->stages};
+    int count = 7;
+    if (cfg->wrapper)
+        words[count++] = cfg->wrapper;
+    for (int i = 0; i < 7; i++)
+        words[count++] = behind[i];
     snprintf(ranks, sizeof ranks, "%d", cfg->ranks);
     snprintf(folder, sizeof folder, "%s/%s", scene->folder, cfg->run);
     for (int i = 0; i < SCENE_MAX_SETS && cfg->sets[i]; i++) {

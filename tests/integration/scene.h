@@ -30,6 +30,8 @@ struct gang_cfg {
     const char *run; /* name of the run's folder inside the scene */
     int ranks;
     const char *stages;
+    const char *wrapper; /* a program that every rank starts as, with the worker and its words
+                            behind it; NULL: none */
     const char *sets[SCENE_MAX_SETS]; /* "key=value", up to a NULL */
 };
 struct program scene_start(struct scene *scene, const struct gang_cfg *cfg);

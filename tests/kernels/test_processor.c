@@ -137,6 +137,19 @@ static void this_machine_has_what_the_compiler_finds(void **state)
     assert_int_not_equal(processor_isa(&processor), ISA_AUTO);
 }
 
+static void a_processor_can_be_taken_for_an_older_one(void **state)
+{
+    (void)state;
+    for (enum isa isa = ISA_V2; isa <= ISA_V4_BF16; isa++) {
+        struct processor processor = with_everything();
+        processor_limit(&processor, isa);
+        assert_int_equal(processor_isa(&processor), isa);
+    }
+    struct processor whole = with_everything();
+    processor_limit(&whole, ISA_AUTO);
+    assert_int_equal(processor_isa(&whole), ISA_V4_BF16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +157,7 @@ int main(void)
         cmocka_unit_test(auto_takes_bf16_s_instructions_where_they_pay),
         cmocka_unit_test(no_other_feature_is_asked_for),
         cmocka_unit_test(a_processor_is_called_by_brand_version_and_caches),
+        cmocka_unit_test(a_processor_can_be_taken_for_an_older_one),
         cmocka_unit_test(this_machine_has_what_the_compiler_finds),
     };
     return cmocka_run_group_tests_name("processor", tests, NULL, NULL);
