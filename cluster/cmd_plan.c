@@ -7,6 +7,7 @@
 #include "cluster/progress.h"
 #include "cluster/run_hints.h"
 #include "cluster/run_memory.h"
+#include "cluster/status/run_status.h"
 #include "cluster/verdict.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct plan_view {
     struct machine_memory machine;
     struct run_memory memory;
     struct text hints;
+    char excluded[512]; /* nodes, "n2,n7" */
 };
 
 static void print_stage(const struct plan_view *plan, int i)
@@ -99,6 +101,7 @@ static json_t *stage_json(const struct plan_view *plan, int i)
         json_array_append_new(needs,
                               json_string(plan->run->graph.stages[node->dependencies[d]].name));
     json_object_set_new(json, "needs", needs);
+    json_object_set_new(json, "causes", run_status_causes(stage->record.ends));
     return json;
 }
 
@@ -129,14 +132,26 @@ static void print_json(const struct plan_view *plan)
         hint += size + (hint[size] == '\n');
     }
     json_t *json = json_pack(
-        "{s:s, s:s, s:o, s:f, s:f, s:b, s:o, s:o}", "campaign", plan->run->campaign.name,
-        "run_folder", plan->run->folder, "stages", stages, "seconds_left", plan->estimate.seconds,
-        "macs_per_second", plan->estimate.macs_per_second, "is_measured",
-        plan->estimate.is_measured, "hints", hints, "memory", memory_json(plan));
+        "{s:s, s:s, s:s, s:o, s:f, s:f, s:b, s:o, s:o}", "campaign", plan->run->campaign.name,
+        "excluded", plan->excluded, "run_folder", plan->run->folder, "stages", stages,
+        "seconds_left", plan->estimate.seconds, "macs_per_second", plan->estimate.macs_per_second,
+        "is_measured", plan->estimate.is_measured, "hints", hints, "memory", memory_json(plan));
     char *text = json_dumps(json, JSON_INDENT(2));
     puts(text ? text : "{}");
     free(text);
     json_decref(json);
+}
+
+static enum err find_excluded(struct journal *journal, struct plan_view *plan)
+{
+    enum err err = ERR_OK;
+    struct bad_nodes *nodes = mem_alloc(sizeof *nodes);
+    if (journal)
+        TRY(bad_nodes_recall(journal, nodes));
+    bad_nodes_write(nodes, plan->excluded, sizeof plan->excluded);
+out:
+    mem_free(nodes);
+    return err;
 }
 
 static enum err open_journal(const struct campaign_run *run, struct journal **journal)
@@ -157,6 +172,7 @@ enum err cmd_plan(int argc, char **argv)
         TRY(err_set(ERR_USAGE, "a plan is the same at every site"));
     TRY(campaign_run_open(options, &plan->run));
     TRY(open_journal(plan->run, &journal));
+    TRY(find_excluded(journal, plan));
     TRY(campaign_run_survey(plan->run, journal, &plan->survey));
     TRY(run_memory_survey(plan->run, &plan->survey, &plan->machine, &plan->memory));
     TRY(estimate_run(plan->run, &plan->survey, &plan->estimate));

@@ -45,6 +45,16 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     TELL(own, failed, gang, error, text, tail, retry_s);
 }
 
+static void on_excluded(void *own, const struct gang *gang, const struct bad_nodes *nodes)
+{
+    TELL(own, excluded, gang, nodes);
+}
+
+static void on_stopped(void *own, const struct gang *gang)
+{
+    TELL(own, stopped, gang);
+}
+
 static void on_stopping(void *own, const struct gang *gang, int count)
 {
     TELL(own, stopping, gang, count);
@@ -62,7 +72,7 @@ void view_tee_init(struct view_tee *tee, const struct loop_view *first,
                    const struct loop_view *second)
 {
     /* a function that is added to the view is added here */
-    _Static_assert(sizeof(struct loop_view) == 10 * sizeof(void *), "view_tee passes nine on");
+    _Static_assert(sizeof(struct loop_view) == 12 * sizeof(void *), "view_tee passes eleven on");
     *tee = (struct view_tee){.views = {first, second},
                              .view = {.own = tee,
                                       .started = on_started,
@@ -72,6 +82,8 @@ void view_tee_init(struct view_tee *tee, const struct loop_view *first,
                                       .warning = on_warning,
                                       .done = on_done,
                                       .failed = on_failed,
+                                      .excluded = on_excluded,
+                                      .stopped = on_stopped,
                                       .stopping = on_stopping,
                                       .tick = on_tick}};
 }

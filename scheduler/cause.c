@@ -19,6 +19,7 @@ const char *const cause_names[CAUSE_COUNT + 1] = {
     [CAUSE_DISK] = "disk",
     [CAUSE_BUG] = "bug",
     [CAUSE_FAILED] = "failed",
+    [CAUSE_MISSING] = "missing",
 };
 
 static const struct {
@@ -38,7 +39,7 @@ static const struct {
     [CAUSE_CRASH] = {CRASHES, CAUSE_CRASH, ""},
     [CAUSE_LOST] = {CRASHES, CAUSE_CRASH, ""},
     [CAUSE_BUSY] = {CRASHES, CAUSE_CRASH, ""},
-    [CAUSE_NODE] = {1, CAUSE_NODE, ""},
+    [CAUSE_NODE] = {20, CAUSE_NODE, ""},
     [CAUSE_INPUT] = {1, CAUSE_INPUT, ""},
     [CAUSE_CONFIG] = {1, CAUSE_CONFIG, ""},
     [CAUSE_MEMORY] = {1, CAUSE_MEMORY,
@@ -48,6 +49,7 @@ static const struct {
     [CAUSE_DISK] = {1, CAUSE_DISK, ""},
     [CAUSE_BUG] = {2, CAUSE_BUG, "this is a bug of glowworm's: please report it with that log"},
     [CAUSE_FAILED] = {1, CAUSE_FAILED, ""},
+    [CAUSE_MISSING] = {1, CAUSE_MISSING, ""},
 };
 
 const char *cause_name(enum cause cause)
@@ -67,7 +69,7 @@ enum cause cause_of(enum err error)
     case ERR_NOT_FOUND:
         return CAUSE_INPUT;
     case ERR_UNAVAILABLE:
-        return CAUSE_NODE;
+        return CAUSE_MISSING;
     case ERR_IO:
     case ERR_FULL:
         return CAUSE_DISK;

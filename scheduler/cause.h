@@ -16,13 +16,14 @@ enum cause {
     CAUSE_CRASH = 5,      /* a signal, an exit code that says nothing */
     CAUSE_LOST = 6,       /* it fell silent, stood still, or missed one of its ranks */
     CAUSE_BUSY = 7,       /* what it needs is held by others, or does not answer now */
-    CAUSE_NODE = 8,       /* what it needs is not there where it ran: a device, a program */
+    CAUSE_NODE = 8,       /* its node ended it before its first step, and another may do better */
     CAUSE_INPUT = 9,      /* its data or checkpoint is bad */
     CAUSE_CONFIG = 10,    /* the campaign is */
     CAUSE_MEMORY = 11,    /* out of memory */
     CAUSE_DISK = 12,      /* reading or writing failed, no room */
     CAUSE_BUG = 13,       /* ours: a program found itself in a state that cannot be */
     CAUSE_FAILED = 14,    /* the work itself failed, and would again */
+    CAUSE_MISSING = 15,   /* what it needs is not there: a device, a program */
     CAUSE_COUNT
 };
 

@@ -61,7 +61,8 @@ struct gang {
     uint64_t warned;  /* sequence of the last warning that was shown: it may be said again */
     enum err outcome; /* of the stage, once is_ended... */
     enum cause cause; /* ...and why */
-    int failures;     /* such ends in a row without progress, of the stage; once it is judged */
+    char node[JOURNAL_NODE]; /* that ended it before its first step; "": none */
+    int failures; /* such ends in a row without progress, of the stage; once it is judged */
 };
 
 void gang_heard(struct gang *gang, double now_s);

@@ -15,6 +15,7 @@
 
 #define JOURNAL_PATH 256
 #define JOURNAL_TEXT 4096
+#define JOURNAL_NODE 64
 
 struct journal;
 
@@ -51,6 +52,7 @@ struct stage_record {
     struct budget budget;  /* in a run that has not ended (journal_forgive) */
     enum cause cause;      /* of the last end... */
     int64_t ended_ms;      /* ...then, since 1970 */
+    uint64_t forgiven_epoch; /* what its attempts up to this lease say of nodes is past */
 };
 void stage_record_fini(struct stage_record *record); /* accepts a zeroed one */
 
@@ -84,7 +86,8 @@ MUST_CHECK enum err journal_set_current(struct journal *journal, const struct cu
 MUST_CHECK enum err journal_reopen(struct journal *journal, const struct hash *key,
                                    const char *why);
 
-/* The stage's budget is whole again. ERR_NOT_FOUND when no stage of this key was ever started. */
+/* The stage's budget is whole again, and what its attempts said of nodes is past. ERR_NOT_FOUND
+ * when no stage of this key was ever started. */
 MUST_CHECK enum err journal_forgive(struct journal *journal, const struct hash *key);
 
 struct lease {
@@ -123,6 +126,7 @@ struct attempt_record {
     char text[JOURNAL_TEXT];
     uint64_t first_step, last_step;
     bool is_helper;
+    char node[JOURNAL_NODE]; /* that ended it before its first step, "": none */
 };
 /* What was started for the lease, so that a later runner can find it. Only pid, pid_started, host,
  * log, socket_folder and first_step are taken. */
@@ -139,6 +143,7 @@ struct stage_outcome {
     enum cause cause;         /* CAUSE_NONE: what the error means by itself */
     bool made_progress;       /* a checkpoint or a measurement of it counted before this */
     const char *text;         /* of the error */
+    const char *node;         /* that ended it before its first step; NULL: none */
     const char *content;      /* hex of the final checkpoint or "" */
     const char *results;      /* path inside the run's folder or "" */
     const char *results_hash; /* hex or "" */

@@ -72,6 +72,7 @@ enum err codec_read_stage(struct store_bytes value, struct stage_record *record)
     take_counts(record->budget.spent, read->spent, read->n_spent);
     record->cause = take_cause(read->cause);
     record->ended_ms = read->ended_ms;
+    record->forgiven_epoch = read->forgiven_epoch;
     gwj__stage__free_unpacked(read, NULL);
     return ERR_OK;
 }
@@ -100,6 +101,7 @@ enum err codec_read_attempt(struct store_bytes key, struct store_bytes value,
     record->first_step = read->first_step;
     record->last_step = read->last_step;
     record->is_helper = read->is_helper;
+    COPY(record->node, read->node);
     gwj__attempt__free_unpacked(read, NULL);
     return is_sound ? ERR_OK : bad_record("an attempt");
 }
@@ -178,6 +180,7 @@ enum err codec_put_stage(struct store_txn *txn, const struct hash *key,
     stage.spent = spent;
     stage.cause = record->cause;
     stage.ended_ms = record->ended_ms;
+    stage.forgiven_epoch = record->forgiven_epoch;
     return put(txn, TABLE_STAGES, journal_key(key), &stage.base);
 }
 
@@ -201,6 +204,7 @@ enum err codec_put_attempt(struct store_txn *txn, const struct attempt_record *r
     attempt.first_step = record->first_step;
     attempt.last_step = record->last_step;
     attempt.is_helper = record->is_helper;
+    attempt.node = (char *)record->node;
     return put(txn, TABLE_ATTEMPTS, store_number(record->lease_epoch, room), &attempt.base);
 }
 

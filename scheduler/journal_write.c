@@ -118,6 +118,7 @@ static enum err write_forgiven(struct store_txn *txn, void *argument)
     TRY(store_get(txn, TABLE_STAGES, journal_key(key), &value));
     TRY(codec_read_stage(value, record));
     record->budget = (struct budget){0};
+    record->forgiven_epoch = record->lease_epoch;
     TRY(codec_put_stage(txn, key, record));
 out:
     stage_record_fini(record);
@@ -348,6 +349,7 @@ static void set_outcome(struct attempt_record *attempt, const void *argument)
     attempt->cause = outcome_cause(outcome);
     attempt->last_step = outcome->step;
     SET(attempt->text, outcome->text);
+    SET(attempt->node, outcome->node);
 }
 
 static void spend(struct stage_record *record, const struct attempt_record *attempt,

@@ -67,13 +67,13 @@ static void add_mpi(const char *folder, bool is_wide, struct words *environment)
     words_add_default(environment, "OMPI_MCA_mpi_yield_when_idle=1");
 }
 
-static void add_gang(const struct launch_cfg *cfg, const char *mpi_folder, struct words *argv,
-                     struct words *environment)
+static void add_gang(const struct launch_cfg *cfg, const char *mpi_folder, const char *exclude,
+                     struct words *argv, struct words *environment)
 {
     if (launch_has_mpi(cfg))
         add_mpi(mpi_folder, launch_is_wide(cfg), environment);
     if (cfg->allocation)
-        launch_slurm_gang(cfg, argv);
+        launch_slurm_gang(cfg, exclude, argv);
     else
         launch_local_gang(cfg, argv, environment);
 }
@@ -142,7 +142,7 @@ enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder, cons
     enum err err = ERR_OK;
     struct words argv = {0}, environment = {0};
     TRY(check_program(cfg->worker));
-    add_gang(cfg, mpi_folder, &argv, &environment);
+    add_gang(cfg, mpi_folder, NULL, &argv, &environment);
     words_add(&argv, "--check");
     struct process_cfg process_cfg = {.argv = (const char *const *)argv.list,
                                       .environment = (const char *const *)environment.list,
@@ -165,7 +165,7 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
     if (is_host)
         add_host(cfg, launch, &argv);
     else
-        add_gang(cfg, launch->mpi_folder, &argv, &environment);
+        add_gang(cfg, launch->mpi_folder, launch->exclude, &argv, &environment);
     struct process_cfg process_cfg = {.argv = (const char *const *)argv.list,
                                       .environment = (const char *const *)environment.list,
                                       .log_path = launch->log_path,

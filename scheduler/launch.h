@@ -38,6 +38,7 @@ struct launch { /* of one attempt; borrowed */
     const char *mpi_folder; /* where Open MPI keeps what it needs, with MPI */
     uint64_t lease_epoch;
     const char *log_path;
+    const char *exclude; /* nodes that it is not to be on, "n2,n7"; "" or NULL: none */
 };
 
 /* ERR_IO, ERR_UNAVAILABLE when a program is not there. */

@@ -2,7 +2,7 @@
  * others. */
 #include "scheduler/launch_internal.h"
 
-void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv)
+void launch_slurm_gang(const struct launch_cfg *cfg, const char *exclude, struct words *argv)
 {
     const struct gang_share *share = &cfg->share;
     words_add(argv, "srun");
@@ -14,6 +14,8 @@ void launch_slurm_gang(const struct launch_cfg *cfg, struct words *argv)
     int nodes = launch_is_wide(cfg) ? cfg->nodes : 1;
     words_add(argv, "--nodes=%d", nodes);
     words_add(argv, "--nodelist=%s", cfg->allocation->node); /* and others, if there are several */
+    if (exclude && exclude[0])
+        words_add(argv, "--exclude=%s", exclude);
     words_add(argv, "--ntasks=%d", cfg->ranks);
     words_add(argv, "--ntasks-per-node=%d", cfg->ranks / nodes);
     words_add(argv, "--distribution=block"); /* rank 0, which saves, is on ours */

@@ -271,11 +271,15 @@ static enum err forget_budgets(struct loop *loop, enum err why)
     const struct graph *graph = loop->cfg->graph;
     if (why == ERR_INTERRUPTED && cause_is_of_job(loop_stop_cause(loop)))
         return why;
+    bool is_left_out = bad_nodes_excluded(&loop->bad_nodes) > 0;
     char *text = mem_string(err_text());
-    for (int i = 0; i < graph->count; i++)
-        if (is_spent(&loop->policy.stages[i].budget) &&
-            journal_forgive(loop->cfg->journal, &graph->stages[i].key) != ERR_OK)
+    for (int i = 0; i < graph->count; i++) {
+        if (!is_spent(&loop->policy.stages[i].budget) && !is_left_out)
+            continue;
+        enum err err = journal_forgive(loop->cfg->journal, &graph->stages[i].key);
+        if (err != ERR_OK && err != ERR_NOT_FOUND) /* it was never started */
             log_warn("stage %s: %s", graph->stages[i].name, err_text());
+    }
     if (why != ERR_OK)
         err_set(why, "%s", text);
     mem_free(text);
@@ -304,6 +308,9 @@ enum err loop_run(const struct loop_cfg *cfg)
     TRY(leftovers_clear(cfg, left, &leftovers));
     TRY(reopen_lost(cfg));
     init_policy(loop);
+    TRY(bad_nodes_recall(cfg->journal, &loop->bad_nodes));
+    if (bad_nodes_excluded(&loop->bad_nodes) > 0)
+        VIEW(loop, excluded, NULL, &loop->bad_nodes);
     TRY(loop_meet(loop, left));
     TRY(adopt_all(loop, left));
     TRY(go_on(loop));

@@ -4,6 +4,7 @@
 #ifndef SCHEDULER_LOOP_H
 #define SCHEDULER_LOOP_H
 
+#include "scheduler/bad_nodes.h"
 #include "scheduler/gang.h"
 #include "scheduler/graph.h"
 #include "scheduler/journal.h"
@@ -26,6 +27,11 @@ struct loop_view {
     /* retry_s < 0: it will not be tried again. tail: the last lines of the log. */
     void (*failed)(void *own, const struct gang *gang, enum err error, const char *text,
                    const char *tail, double retry_s);
+    /* Gangs are not started on these nodes of the job any more; NULL: a runner before us said so.
+     */
+    void (*excluded)(void *own, const struct gang *gang, const struct bad_nodes *nodes);
+    /* It ended as it was asked to; it goes on from there another time. */
+    void (*stopped)(void *own, const struct gang *gang);
     /* A person asked for a stop, for the count'th time: once for each that runs. gang: NULL when
      * nothing does. */
     void (*stopping)(void *own, const struct gang *gang, int count);

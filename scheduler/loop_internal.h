@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "scheduler/bad_nodes.h"
 #include "scheduler/loop.h"
 #include "scheduler/oom.h"
 #include "scheduler/protocol.h"
@@ -57,6 +58,7 @@ struct loop {
     struct attempt attempts[LOOP_MAX_ATTEMPTS]; /* each stage's latest; behind them, helpers */
     struct shares *shares;
     int stops_seen;
+    struct bad_nodes bad_nodes;
     bool is_job_ending;   /* Slurm has told our gang of it before us */
     enum err first_error; /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];

@@ -1,5 +1,6 @@
 #include "cluster/status/run_status.h"
 #include "base/text.h"
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,10 +12,11 @@ static const char *const run_states[] = {"starting", "running", "stopping", "don
                                          "stopped",  "failed",  NULL};
 
 enum field_kind {
-    FIELD_TEXT,  /* char[room] */
-    FIELD_COUNT, /* int64_t, not negative */
-    FIELD_REAL,  /* double */
-    FIELD_WORD   /* int: the position in `words` */
+    FIELD_TEXT,   /* char[room] */
+    FIELD_COUNT,  /* int64_t, not negative */
+    FIELD_REAL,   /* double */
+    FIELD_CAUSES, /* int[CAUSE_COUNT] */
+    FIELD_WORD    /* int: the position in `words` */
 };
 
 struct field {
@@ -49,7 +51,9 @@ static const struct field stage_fields[] = {
     STAGE(FIELD_REAL, eta_seconds),
     STAGE(FIELD_COUNT, attempts),
     STAGE(FIELD_COUNT, failures),
+    STAGE(FIELD_CAUSES, causes),
     STAGE(FIELD_TEXT, error),
+    STAGE(FIELD_TEXT, cause),
     STAGE(FIELD_TEXT, error_text),
     STAGE(FIELD_TEXT, warning),
     STAGE(FIELD_TEXT, log),
@@ -76,6 +80,8 @@ static const struct field run_fields[] = {
     {"state", FIELD_WORD, offsetof(struct run_status, state), sizeof(int), run_states},
     RUN(FIELD_TEXT, error),
     RUN(FIELD_TEXT, text),
+    RUN(FIELD_TEXT, excluded),
+    RUN(FIELD_TEXT, excluded_why),
     RUN(FIELD_REAL, eta_seconds),
     {NULL, FIELD_TEXT, 0, 0, NULL},
 };
@@ -110,7 +116,9 @@ void stage_status_recall(struct stage_status *stage, const struct stage_record *
     stage->failures = budget_spent(&record->budget, record->cause);
     if (record->attempts > 0) /* where an attempt's log lies: attempt_start() */
         snprintf(stage->log, sizeof stage->log, "logs/%.60s-%d.log", stage->name, record->attempts);
+    memcpy(stage->causes, record->ends, sizeof stage->causes);
     if (record->error != ERR_OK) {
+        snprintf(stage->cause, sizeof stage->cause, "%s", cause_name(record->cause));
         snprintf(stage->error, sizeof stage->error, "%s", err_name(record->error));
         snprintf(stage->error_text, sizeof stage->error_text, "%.500s", record->error_text);
     }
@@ -136,6 +144,39 @@ static json_t *text_json(const char *text)
     return json;
 }
 
+void run_status_exclude(struct run_status *status, const struct bad_nodes *nodes)
+{
+    bad_nodes_write(nodes, status->excluded, sizeof status->excluded);
+    for (int i = 0; i < nodes->count; i++)
+        if (nodes->list[i].is_excluded)
+            snprintf(status->excluded_why, sizeof status->excluded_why, "%s: %s",
+                     nodes->list[i].name, nodes->list[i].why);
+}
+
+json_t *run_status_causes(const int counts[CAUSE_COUNT])
+{
+    json_t *json = json_object();
+    for (int i = 0; i < CAUSE_COUNT; i++)
+        if (counts[i] != 0)
+            json_object_set_new(json, cause_names[i], json_integer(counts[i]));
+    return json;
+}
+
+/* A cause that only a later program knows is left out. */
+static bool take_causes(const json_t *json, int counts[CAUSE_COUNT])
+{
+    if (!json_is_object(json))
+        return false;
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        const json_t *value = json_object_get(json, cause_names[i]);
+        json_int_t count = value ? json_integer_value(value) : 0;
+        if (value && (!json_is_integer(value) || count < 0 || count > INT_MAX))
+            return false;
+        counts[i] = (int)count;
+    }
+    return true;
+}
+
 static json_t *field_json(const struct field *field, const void *from)
 {
     const char *at = (const char *)from + field->offset;
@@ -144,6 +185,8 @@ static json_t *field_json(const struct field *field, const void *from)
         return text_json(at);
     case FIELD_COUNT:
         return json_integer(*(const int64_t *)(const void *)at);
+    case FIELD_CAUSES:
+        return run_status_causes((const int *)(const void *)at);
     case FIELD_WORD:
         return json_string(field->words[*(const int *)(const void *)at]);
     case FIELD_REAL:
@@ -220,6 +263,8 @@ static bool take_field(const struct field *field, const json_t *value, void *int
         if (json_is_number(value))
             *(double *)(void *)at = json_number_value(value);
         return json_is_number(value) || json_is_null(value);
+    case FIELD_CAUSES:
+        return take_causes(value, (int *)(void *)at);
     case FIELD_WORD:
         return take_word(json_string_value(value), field->words, (int *)(void *)at);
     }

@@ -5,6 +5,7 @@
 #ifndef CLUSTER_STATUS_RUN_STATUS_H
 #define CLUSTER_STATUS_RUN_STATUS_H
 
+#include "scheduler/bad_nodes.h"
 #include "scheduler/journal.h"
 #include "trainer/spec/campaign.h"
 #include <jansson.h>
@@ -34,7 +35,9 @@ struct stage_status {
     char doing[32];
     double eta_seconds;
     int64_t attempts, failures; /* failures: of its budget (policy_ended) */
+    int causes[CAUSE_COUNT];    /* how many of its attempts ended by each */
     char error[16];             /* err_name() of the last failure */
+    char cause[24];             /* cause_name() of it */
     char error_text[512];
     char warning[256];      /* the last */
     char log[JOURNAL_PATH]; /* of the newest attempt, inside the run's folder */
@@ -66,6 +69,8 @@ struct run_status {
     int state;      /* enum run_state */
     char error[16]; /* err_name() of what ended it */
     char text[1024];
+    char excluded[512];     /* nodes of its job that gangs do without, "n2,n7"... */
+    char excluded_why[512]; /* ...and why, of the last one */
     double eta_seconds;
     int stage_count;
     struct stage_status stages[PLAN_MAX_STAGES];
@@ -84,6 +89,10 @@ json_t *run_status_json(const struct run_status *status);
  * left alone. */
 MUST_CHECK enum err run_status_parse(const json_t *json, struct run_status *status);
 
+/* What is known of a job's nodes. */
+void run_status_exclude(struct run_status *status, const struct bad_nodes *nodes);
+/* {"crash": 2}: those that are not 0. Returns owned. */
+json_t *run_status_causes(const int counts[CAUSE_COUNT]);
 /* "backing off"; "stopped" */
 const char *stage_state_name(int state);
 const char *run_state_name(int state);

@@ -84,6 +84,8 @@ void status_text_head(const struct found_status *found, const char *folder, stru
         text_add(out, ", about %s left", left);
     text_add(out, "\n");
     add_runner(found, out);
+    if (status->excluded[0])
+        text_add(out, "without %s (%s)\n", status->excluded, status->excluded_why);
     if (status->text[0] && run_state_is_end(status->state))
         text_add(out, "%s%s%s\n", status->error, status->error[0] ? ": " : "", status->text);
 }
@@ -116,11 +118,19 @@ static void time_cell(const struct stage_status *stage, char cell[CELL])
         snprintf(cell, CELL, is_done ? "took %s" : "~%s left", text);
 }
 
-static void count_of(int64_t count, char cell[CELL])
+/* "4: 2 crash, 1 preempted" */
+static void attempts_of(const struct stage_status *stage, char cell[CELL])
 {
-    cell[0] = '\0';
-    if (count > 0)
-        snprintf(cell, CELL, "%lld", (long long)count);
+    int used = stage->attempts > 0 ? snprintf(cell, CELL, "%lld", (long long)stage->attempts) : 0;
+    const char *between = ": ";
+    cell[used] = '\0';
+    for (int i = CAUSE_NONE + 1; i < CAUSE_COUNT && used < CELL; i++) {
+        if (stage->causes[i] == 0)
+            continue;
+        used += snprintf(cell + used, (size_t)(CELL - used), "%s%d %s", between, stage->causes[i],
+                         cause_name((enum cause)i));
+        between = ", ";
+    }
 }
 
 /* Why it waits, or what it does. */
@@ -162,7 +172,7 @@ static void add_stage(const struct found_status *found, const struct stage_statu
     number_of(stage->loss, "%.4f", loss);
     number_of(100 * stage->accuracy, "%.2f %%", accuracy);
     time_cell(stage, time);
-    count_of(stage->attempts, attempts);
+    attempts_of(stage, attempts);
     about(found, stage, words);
     const char *cells[] = {
         stage->name, stage_state(found, stage), progress, rate, loss, accuracy, time, attempts,

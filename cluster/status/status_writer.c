@@ -239,6 +239,7 @@ static struct stage_status *end_attempt(struct status_writer *writer, const stru
     struct stage_status *row = &writer->status.stages[gang->stage];
     row->ended_ms = clock_wall_ms();
     row->doing[0] = '\0';
+    row->causes[gang->cause]++;
     writer->gangs[gang->stage] = NULL;
     writer->has_changed = true;
     return row;
@@ -268,9 +269,24 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     row->state = retry_s < 0 ? STAGE_STATE_FAILED : STAGE_STATE_BACKING_OFF;
     row->retry_at_ms = retry_s < 0 ? 0 : row->ended_ms + (int64_t)(1000 * retry_s);
     row->failures = gang->failures;
+    snprintf(row->cause, sizeof row->cause, "%s", cause_name(gang->cause));
     snprintf(row->error, sizeof row->error, "%s", err_name(error));
     snprintf(row->error_text, sizeof row->error_text, "%s", text);
     snprintf(row->why, sizeof row->why, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static void on_excluded(void *own, const struct gang *gang, const struct bad_nodes *nodes)
+{
+    struct status_writer *writer = own;
+    (void)gang;
+    run_status_exclude(&writer->status, nodes);
+    writer->has_changed = true;
+}
+
+static void on_stopped(void *own, const struct gang *gang)
+{
+    struct stage_status *row = end_attempt(own, gang);
+    row->state = STAGE_STATE_WAITING;
 }
 
 static void on_stopping(void *own, const struct gang *gang, int count)
@@ -331,6 +347,8 @@ struct status_writer *status_writer_create(const struct status_writer_cfg *cfg)
                                       .warning = on_warning,
                                       .done = on_done,
                                       .failed = on_failed,
+                                      .excluded = on_excluded,
+                                      .stopped = on_stopped,
                                       .stopping = on_stopping,
                                       .tick = on_tick};
     run_status_init(&writer->status);

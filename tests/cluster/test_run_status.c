@@ -27,6 +27,8 @@ static struct run_status *make(void)
     snprintf(status->stages[1].name, sizeof status->stages[1].name, "kernel");
     status->stages[1].state = STAGE_STATE_BACKING_OFF;
     status->stages[1].retry_at_ms = 1790000000123;
+    status->stages[1].causes[CAUSE_CRASH] = 2;
+    status->stages[1].causes[CAUSE_TIME_LIMIT] = 1;
     return status;
 }
 
@@ -46,6 +48,8 @@ static void what_is_written_is_read_back(void **unused)
     assert_true(isnan(read->stages[0].accuracy) && isnan(read->eta_seconds));
     assert_int_equal(read->stages[1].state, STAGE_STATE_BACKING_OFF);
     assert_int_equal(read->stages[1].retry_at_ms, 1790000000123);
+    assert_memory_equal(read->stages[1].causes, written->stages[1].causes,
+                        sizeof read->stages[1].causes);
     json_t *twice = run_status_json(read);
     assert_true(json_equal(json, twice));
     json_decref(twice);

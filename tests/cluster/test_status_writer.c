@@ -156,6 +156,7 @@ static void failures_say_when_it_is_tried_again_and_when_not(void **unused)
     const struct loop_view *view = status_writer_view(writer);
     view->started(view->own, &gangs[2], false, 0);
     gangs[2].failures = 1;
+    gangs[2].cause = CAUSE_LOST;
     view->failed(view->own, &gangs[2], ERR_PEER, "rank 1 was killed\nmore", "", 8);
     expect(writer, found, is_backing_off);
     const struct stage_status *search = &found->status.stages[2];
@@ -165,10 +166,14 @@ static void failures_say_when_it_is_tried_again_and_when_not(void **unused)
     assert_true(search->retry_at_ms > clock_wall_ms());
     view->started(view->own, &gangs[2], false, 0);
     gangs[2].failures = 2;
+    gangs[2].cause = CAUSE_INPUT;
     view->failed(view->own, &gangs[2], ERR_DATA, "a bad image", "", -1);
     expect(writer, found, is_failed);
     assert_int_equal(search->failures, 2);
     assert_string_equal(search->error, "data");
+    assert_string_equal(search->cause, "bad input");
+    assert_int_equal(search->causes[CAUSE_LOST], 1);
+    assert_int_equal(search->causes[CAUSE_INPUT], 1);
     err_set(ERR_DATA, "stage search failed: a bad image");
     status_writer_end(writer, ERR_DATA);
     assert_string_equal(err_text(), "stage search failed: a bad image");
