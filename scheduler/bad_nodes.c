@@ -96,6 +96,18 @@ void bad_nodes_blame(const char *log, struct blame *blame)
     }
 }
 
+void bad_nodes_blame_word(const char *text, struct blame *blame)
+{
+    int rank = 0, at = 0;
+    *blame = (struct blame){0};
+    if (sscanf(text, "rank %d on %n", &rank, &at) != 1 || at == 0)
+        return;
+    const char *node = text + at;
+    int name = (int)strcspn(node, ":");
+    if (node[name] == ':' && node[name + 1] == ' ' && is_name(node, (size_t)name))
+        take_blame(node, name, (int)strlen(node), blame);
+}
+
 struct recalled { /* the attempts that tell of nodes, in their order */
     int count;
     struct attempt_record *records;

@@ -36,5 +36,8 @@ struct blame {
 };
 /* Whom srun names first in the log of a gang that ended by itself. */
 void bad_nodes_blame(const char *log, struct blame *blame);
+/* Whom the gang names as it says why it failed: "rank 1 on n2: there is no device" (comm_agree()).
+ */
+void bad_nodes_blame_word(const char *text, struct blame *blame);
 
 #endif

@@ -16,8 +16,6 @@
 #define TAIL_LINES 12
 #define TAIL_BYTES 4096
 
-#define BLAME_BYTES 65536 /* of a log's end, where srun says who ended first */
-
 static const char *target_name(const struct loop *loop, int stage)
 {
     const struct graph_stage *node = &loop->cfg->graph->stages[stage];
@@ -285,47 +283,6 @@ bool attempt_look_for_oom(const struct loop *loop, const struct gang *gang)
     return is_told;
 }
 
-/* The job has another node for it. Ours is where the runner is. */
-static bool may_be_left_out(const struct loop *loop, const char *node)
-{
-    const struct launch_cfg *launch = &loop->cfg->launch;
-    int needed = launch_is_wide(launch) ? launch->nodes : 1;
-    int left = launch->allocation->nodes - bad_nodes_excluded(&loop->bad_nodes);
-    return left > needed && strcmp(node, launch->allocation->node) != 0;
-}
-
-/* Whether a node ended it before its first step, and which. */
-static void find_bad_node(const struct loop *loop, const struct gang *gang, enum cause cause,
-                          struct blame *blame)
-{
-    bool is_begun = gang->made_progress || gang->progress.step > gang->first_step;
-    *blame = (struct blame){0};
-    if (!loop->cfg->launch.allocation || is_begun || (cause != CAUSE_CRASH && cause != CAUSE_BUG))
-        return;
-    char *path = file_join(loop->cfg->run_folder, gang->log), *bytes = NULL;
-    size_t size = 0;
-    if (file_read_tail(path, BLAME_BYTES, &bytes, &size) == ERR_OK)
-        bad_nodes_blame(bytes, blame);
-    mem_free(bytes);
-    mem_free(path);
-}
-
-/* *why: what becomes of the end of a gang whose node ended it. */
-static void blame_node(struct loop *loop, struct gang *gang, struct gang_end *why, char *text,
-                       size_t room)
-{
-    struct blame blame;
-    size_t used = strlen(text);
-    find_bad_node(loop, gang, why->cause, &blame);
-    if (!blame.node[0])
-        return;
-    memcpy(gang->node, blame.node, sizeof gang->node);
-    snprintf(text + used, room - used, ", on node %s, before its first step (srun: %s)", gang->node,
-             blame.said);
-    if (may_be_left_out(loop, gang->node))
-        why->cause = CAUSE_NODE;
-}
-
 /* The outcome of a process that ended without a word: a host stage's exit code says it all. */
 static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
 {
@@ -346,24 +303,12 @@ static enum err conclude(struct loop *loop, struct attempt *attempt, const struc
     } else {
         gang->is_out_of_memory = gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang);
         struct gang_end why = gang_judge_exit(gang, end, text, sizeof text);
-        blame_node(loop, gang, &why, text, sizeof text);
+        nodes_blame_end(loop, gang, &why, text, sizeof text);
         outcome.error = why.error;
         outcome.cause = why.cause;
         outcome.node = gang->node;
     }
     return attempt_end(loop, attempt, &outcome);
-}
-
-static void write_cure(const struct loop *loop, const struct gang *gang, char *cure, size_t room)
-{
-    if (gang->node[0])
-        snprintf(cure, room,
-                 "job %s has no other node for it: leave %s out (--exclude=%s among the arguments "
-                 "of the site's file), or ask for a node more than its gangs take (--nodes and "
-                 "--ntasks there)",
-                 loop->cfg->launch.allocation->job, gang->node, gang->node);
-    else
-        snprintf(cure, room, "%s", cause_cure(gang->cause));
 }
 
 static void tell_failure(struct loop *loop, const struct attempt *attempt)
@@ -380,7 +325,7 @@ static void tell_failure(struct loop *loop, const struct attempt *attempt)
         return;
     bool is_used_up = cause_limit(gang->cause) > 1;
     char cure[512];
-    write_cure(loop, gang, cure, sizeof cure);
+    nodes_write_cure(loop, gang, cure, sizeof cure);
     loop->first_error = is_used_up ? ERR_FAILED : gang->outcome;
     snprintf(loop->first_text, sizeof loop->first_text,
              "stage %s failed%s: %.3000s%s%s (log: %s/%s)", gang->lease.name,
@@ -460,22 +405,6 @@ void attempt_leave(struct attempt *attempt)
     attempt->leaving_s = clock_seconds();
 }
 
-/* Two such ends in a row, and gangs do without the node. */
-static void judge_node(struct loop *loop, struct attempt *attempt)
-{
-    char text[512];
-    const struct gang *gang = &attempt->gang;
-    if (gang->made_progress || gang->progress.step > gang->first_step)
-        bad_nodes_forgive(&loop->bad_nodes);
-    if (gang->cause != CAUSE_NODE || !bad_nodes_add(&loop->bad_nodes, gang->node, attempt->text))
-        return;
-    snprintf(text, sizeof text, "node %s is left out from now on: twice in a row a gang %.300s",
-             gang->node, attempt->text);
-    log_warn("stage %s: %s", gang->lease.name, text);
-    VIEW(loop, warning, gang, text);
-    VIEW(loop, excluded, gang, &loop->bad_nodes);
-}
-
 static void judge(struct loop *loop, struct gang *gang, enum cause cause)
 {
     policy_ended(&loop->policy, gang->stage, cause, gang->made_progress, loop_now_ms());
@@ -506,7 +435,7 @@ enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct p
     attempt_leave(attempt);
     TRY(look_for_damage(loop, gang, &is_reopened));
     judge(loop, gang, is_reopened ? CAUSE_BUSY : gang->cause);
-    judge_node(loop, attempt);
+    nodes_judge(loop, attempt);
     tell_end(loop, attempt);
     memset(&gang->process, 0, sizeof gang->process);
     liveness_fini(&gang->liveness);

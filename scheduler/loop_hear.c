@@ -109,7 +109,7 @@ static enum err err_of_worker(const Gw__Failed *failed)
 
 static void note_failed(struct loop *loop, struct event *event)
 {
-    const struct gang *gang = &event->attempt->gang;
+    struct gang *gang = &event->attempt->gang;
     const Gw__Failed *failed = event->message->failed;
     struct stage_outcome outcome = {.error = err_of_worker(failed),
                                     .text = failed->text,
@@ -132,6 +132,7 @@ static void note_failed(struct loop *loop, struct event *event)
         outcome.error = ERR_MEMORY;
         outcome.text = "the system ended one of its ranks for want of memory";
     }
+    nodes_blame_word(loop, gang, &outcome);
     note_end(loop, event, &outcome);
 }
 

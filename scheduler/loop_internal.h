@@ -189,6 +189,18 @@ void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stag
 MUST_CHECK enum err attempt_reap(struct loop *loop, struct attempt *attempt,
                                  const struct process_end *end);
 
+/* loop_nodes.c */
+/* A gang of a job ended by itself, as `why` and `text` say: which node did it, where it was one
+ * before the first step, is added to both. */
+void nodes_blame_end(const struct loop *loop, struct gang *gang, struct gang_end *why, char *text,
+                     size_t room);
+/* The same of one that has said why. */
+void nodes_blame_word(const struct loop *loop, struct gang *gang, struct stage_outcome *outcome);
+/* Its attempt has ended: the second such end in a row, and gangs do without the node. */
+void nodes_judge(struct loop *loop, struct attempt *attempt);
+/* What a person can do about it. */
+void nodes_write_cure(const struct loop *loop, const struct gang *gang, char *cure, size_t room);
+
 /* loop_listen.c */
 /* Waits for a word, then takes and hears what there is, for a while: whoever floods the socket must
  * not keep us from anything else. What is refused is logged. Errors are the journal's. */

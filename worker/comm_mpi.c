@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <mpi.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -238,6 +239,16 @@ static void mpi_close(struct comm *comm)
     comm->own = NULL;
 }
 
+/* As the batch system calls it, where there is one. */
+static void name_node(char *name, size_t room)
+{
+    const char *given = getenv("SLURMD_NODENAME");
+    if (given)
+        snprintf(name, room, "%s", given);
+    else if (gethostname(name, room - 1) != 0)
+        name[0] = '\0';
+}
+
 enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *comm)
 {
     enum err err = ERR_OK;
@@ -262,6 +273,7 @@ enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *c
                           .broadcast = mpi_broadcast,
                           .any = mpi_any,
                           .close = mpi_close};
+    name_node(comm->node, sizeof comm->node);
 out:
     return err;
 }

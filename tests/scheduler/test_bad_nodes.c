@@ -44,6 +44,25 @@ static void nobody_is_blamed_where_srun_does_not_say(void **state)
     expect_blame("srun: error: -x n2: task 1: Exited\n", "", "");
 }
 
+static void expect_word(const char *text, const char *node, const char *said)
+{
+    struct blame blame;
+    bad_nodes_blame_word(text, &blame);
+    assert_string_equal(blame.node, node);
+    assert_string_equal(blame.said, said);
+}
+
+static void a_gang_names_the_node_of_a_rank(void **state)
+{
+    (void)state;
+    expect_word("rank 1 on n2: there is no device", "n2", "there is no device");
+    expect_word("rank 1: there is no device", "", "");
+    expect_word("rank 1 on my own disk", "", "");
+    expect_word("rank x on n2: there is no device", "", "");
+    expect_word("rank 3 on $(reboot): there is no device", "", "");
+    expect_word("", "", "");
+}
+
 static void the_second_end_in_a_row_leaves_a_node_out(void **state)
 {
     struct bad_nodes nodes = {0};
@@ -128,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_node_that_srun_names_first_is_blamed),
         TEST(nobody_is_blamed_where_srun_does_not_say),
+        TEST(a_gang_names_the_node_of_a_rank),
         TEST(the_second_end_in_a_row_leaves_a_node_out),
         TEST(a_runner_that_takes_over_knows_them_until_a_run_has_ended),
     };

@@ -77,7 +77,8 @@ int comm_first(int leaves, int size, int rank)
 /* What a rank says about itself when somebody failed. Fixed size: it travels between ranks. */
 struct agreement {
     int32_t code;
-    char text[508];
+    char node[64];
+    char text[444];
 };
 
 enum err comm_agree(struct comm *comm, enum err mine)
@@ -91,6 +92,7 @@ enum err comm_agree(struct comm *comm, enum err mine)
     TRY(comm->any(comm, &flags));
     if (!flags)
         goto out;
+    memcpy(verdict.node, comm->node, sizeof verdict.node);
     snprintf(verdict.text, sizeof verdict.text, "%s", mine != ERR_OK ? err_text() : "");
     all = mem_array((size_t)comm->size, sizeof *all);
     TRY(comm_gather_equal(comm, &verdict, all, sizeof verdict));
@@ -98,9 +100,11 @@ enum err comm_agree(struct comm *comm, enum err mine)
         if (all[rank].code == ERR_OK)
             continue;
         all[rank].text[sizeof all[rank].text - 1] = '\0';
+        all[rank].node[sizeof all[rank].node - 1] = '\0';
         err = (enum err)all[rank].code;
         if (rank != comm->rank)
-            err_set(err, "rank %d: %s", rank, all[rank].text);
+            err_set(err, "rank %d%s%s: %s", rank, all[rank].node[0] ? " on " : "", all[rank].node,
+                    all[rank].text);
         goto out;
     }
 out:

@@ -16,6 +16,7 @@
 
 struct comm {
     int rank, size;
+    char node[64]; /* name of this rank's machine; "": it does not matter */
     void *own;
     /* alltoallv of floats or doubles: counts and offsets in items, per rank (size entries) */
     enum err (*exchange)(struct comm *, const void *send, const size_t *send_counts,
@@ -31,8 +32,8 @@ struct comm {
 void comm_alone(struct comm *comm); /* a gang of one, no MPI */
 
 /* Collective: ERR_OK when every rank says ERR_OK; otherwise every rank returns the code of the
- * lowest rank that failed, with its text, so that all leave a stage by the same door. A rank that
- * says ERR_PEER returns at once: its gang is gone. */
+ * lowest rank that failed, with its text behind "rank 1 on n2: ", so that all leave a stage by the
+ * same door. A rank that says ERR_PEER returns at once: its gang is gone. */
 MUST_CHECK enum err comm_agree(struct comm *comm, enum err mine);
 
 /* Collective: `size_bytes` of every rank to all of them, (size) in order of ranks; host memory. */
