@@ -73,7 +73,7 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
             TRY(add_run_folder(options, optarg));
         else if (option == 'S')
             options->site = optarg;
-        else if (option == 'p')
+        else if (option == 'p' && strcmp(argv[0], "run") == 0)
             TRY(take_page(optarg, options));
         else if (option == 'j')
             options->wants_json = true;

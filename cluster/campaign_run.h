@@ -20,7 +20,7 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     int page_port;   /* 0: any that is free */
 };
 /* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]]
- * [--json]. Writes into argv. ERR_USAGE. */
+ * (of `run` alone) [--json]. Writes into argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {

@@ -2,7 +2,7 @@
 # The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and the long ones named
 # here, races in the suites that have threads. At most 25 minutes on two cores. Left out: memory and gang_memory, whose
 # limits a sanitizer's own memory exceeds, gang_interrupted, whose many gangs take seconds each to start (late_campaign kills
-# some, too), gang_search for the same reason (worker_exchange and shared_scores have its parts), slurm_sandbox, which runs nothing of ours, run_stopped_rank, whose limits are seconds of a rank's silence, and what runs again on bf16: that is other code in kernels/cpu alone, whose own suites have both precisions. usage: tests/sanitize.sh [address|thread]   (without: both)
+# some, too), gang_search for the same reason (worker_exchange and shared_scores have its parts), slurm_sandbox, which runs nothing of ours, tensorboard_package, whose training takes long (event_log writes the files, too), run_stopped_rank, whose limits are seconds of a rank's silence, and what runs again on bf16: that is other code in kernels/cpu alone, whose own suites have both precisions. usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -10,8 +10,8 @@ cd "$root" || exit 1
 long=(plan_fuzz_long)
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
-mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams|tensorboard_package)'
-again='_(bf16|pairs)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$'
+mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
+again='_(bf16|pairs)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.

@@ -30,6 +30,7 @@ struct http {
     int wake; /* eventfd: end */
     struct MHD_Daemon *daemon;
     char *token;
+    int port;
     struct http_cfg cfg;
     struct client clients[MAX_CONNECTIONS]; /* the thread's own, as the rest */
     unsigned long serial;
@@ -202,6 +203,12 @@ static struct MHD_Daemon *start(struct http *http)
         watch_client, http, MHD_OPTION_END);
 }
 
+static int find_port(struct MHD_Daemon *daemon)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return info ? info->port : 0;
+}
+
 static int timeout_ms(struct MHD_Daemon *daemon)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
@@ -274,6 +281,7 @@ enum err http_open(const struct http_cfg *cfg, struct http **result)
     if (!http->daemon)
         TRY(err_set(ERR_UNAVAILABLE, "no page on port %d of 127.0.0.1: %s", cfg->port,
                     strerror(errno)));
+    http->port = find_port(http->daemon);
     if (begin_thread(http) != 0) {
         MHD_stop_daemon(http->daemon);
         TRY(err_set(ERR_UNAVAILABLE, "there can be no thread for the page"));
@@ -288,8 +296,7 @@ out:
 
 int http_port(const struct http *http)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    return info ? info->port : 0;
+    return http->port;
 }
 
 static bool wait_for_end(struct http *http)

@@ -30,7 +30,7 @@ class Page(unittest.TestCase):
 
     def serve(self, *words):
         served = Served(GLOWWORM, *(words or [self.run_folder]))
-        self.addCleanup(served.end)
+        self.addCleanup(lambda: self.assertEqual(served.end(), 0))
         return served
 
     def test_the_page_and_its_parts_are_served_and_nothing_else_may_be_loaded(self):
@@ -329,6 +329,8 @@ class Page(unittest.TestCase):
         done = subprocess.run([GLOWWORM, "page", os.path.join(self.work, "nothing")], capture_output=True, text=True)
         self.assertEqual((done.returncode, re.search("there is no folder", done.stderr) is None), (DATA_ERROR, False))
         self.assertEqual(subprocess.run([GLOWWORM, "page"], capture_output=True).returncode, USAGE)
+        for words in (["plan", "x.yaml", "--page"], ["run", "x.yaml", "--page=0"], ["run", "x.yaml", "--page=x"]):
+            self.assertEqual(subprocess.run([GLOWWORM, *words], capture_output=True).returncode, USAGE, words)
 
     def test_ctrl_c_is_how_it_ends(self):
         served = Served(GLOWWORM, self.run_folder)
