@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/published.h"
 #include "base/text.h"
 #include "cluster/apart.h"
 #include "trainer/data/dataset.h"
@@ -60,10 +61,13 @@ static enum err take_page(const char *port_text, struct campaign_options *option
 
 enum err campaign_options_read(int argc, char **argv, struct campaign_options *options)
 {
-    static const struct option known[] = {
-        {"set", required_argument, NULL, 's'},  {"run-folder", required_argument, NULL, 'f'},
-        {"site", required_argument, NULL, 'S'}, {"json", no_argument, NULL, 'j'},
-        {"page", optional_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"set", required_argument, NULL, 's'},
+                                          {"run-folder", required_argument, NULL, 'f'},
+                                          {"site", required_argument, NULL, 'S'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"page", optional_argument, NULL, 'p'},
+                                          {"take-over", no_argument, NULL, 't'},
+                                          {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     memset(options, 0, sizeof *options);
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -77,6 +81,8 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
             TRY(take_page(optarg, options));
         else if (option == 'j')
             options->wants_json = true;
+        else if (option == 't' && strcmp(argv[0], "run") == 0)
+            options->takes_over = true;
         else
             TRY(err_set(ERR_USAGE, "that option is not known, or lacks its value"));
     }
@@ -119,8 +125,8 @@ enum err campaign_run_open(const struct campaign_options *options, struct campai
     struct campaign_run *made = mem_alloc(sizeof *made);
     TRY(campaign_load(options->path, options->overrides, options->override_count, &made->campaign));
     made->folder = made->campaign.run_folder;
-    made->checkpoints = file_join(made->folder, "checkpoints");
-    made->journal = file_join(made->folder, "journal");
+    made->checkpoints = published_find_store(made->folder, PUBLISHED_CHECKPOINTS);
+    made->journal = published_find_store(made->folder, PUBLISHED_JOURNAL);
     made->resolved = file_join(made->folder, "campaign.yaml");
     TRY(read_dataset(made));
     TRY(given_teacher_read(made->campaign.teacher.from, &made->teacher));
@@ -134,6 +140,14 @@ enum err campaign_run_open(const struct campaign_options *options, struct campai
 out:
     campaign_run_close(&made);
     return err;
+}
+
+void campaign_run_move_stores(struct campaign_run *run, const char *stores)
+{
+    mem_free(run->checkpoints);
+    mem_free(run->journal);
+    run->checkpoints = file_join(stores, PUBLISHED_CHECKPOINTS);
+    run->journal = file_join(stores, PUBLISHED_JOURNAL);
 }
 
 void campaign_run_close(struct campaign_run **run)

@@ -15,12 +15,12 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     int override_count;
     char run_folder[2 * CAMPAIGN_TEXT]; /* of an override: quoted, since a name is no YAML */
     const char *site;                   /* of Slurm; NULL: not named */
-    bool wants_json;
+    bool wants_json, takes_over;
     bool wants_page; /* of `run` */
     int page_port;   /* 0: any that is free */
 };
 /* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]]
- * (of `run` alone) [--json]. Writes into argv. ERR_USAGE. */
+ * [--take-over] (both of `run` alone) [--json]. Writes into argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {
@@ -32,8 +32,9 @@ struct campaign_run {
     uint32_t train_images, holdout_images, test_images;
     int image_side; /* the longest side of a stored image, pixels */
     struct given_teacher teacher;
-    const char *folder;                     /* the run's */
-    char *checkpoints, *journal, *resolved; /* paths inside it */
+    const char *folder;          /* the run's */
+    char *checkpoints, *journal; /* to read: inside it, or what was published (base/published.h) */
+    char *resolved;              /* inside it */
 };
 
 /* Loads everything that is needed to know the stages and their keys. ERR_CONFIG, ERR_NOT_FOUND (no
@@ -41,6 +42,8 @@ struct campaign_run {
 MUST_CHECK enum err campaign_run_open(const struct campaign_options *options,
                                       struct campaign_run **run);
 void campaign_run_close(struct campaign_run **run); /* accepts NULL */
+/* Journal and checkpoints lie in that folder from now on. */
+void campaign_run_move_stores(struct campaign_run *run, const char *stores);
 
 /* A check_checkpoint (scheduler/survey.h): reads every byte. own: the struct campaign_run. */
 MUST_CHECK enum err campaign_run_check(void *own, const char *content);

@@ -1,11 +1,14 @@
 /* glowworm compile: camera bundles from a run's final weights. */
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/command.h"
+#include "scheduler/protocol.h"
 #include "trainer/compile.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct compile_options {
@@ -137,6 +140,8 @@ enum err cmd_compile(int argc, char **argv)
     TRY(campaign_load(path, NULL, 0, campaign));
     struct workbench_cfg cfg = {.campaign = campaign,
                                 .folder = options.run,
+                                .stores = getenv(PROTOCOL_STORES),
+                                .claim = fence_given_claim(),
                                 .comm = &comm,
                                 .precision = COMPILE_PRECISION,
                                 .only_reads = true};

@@ -42,11 +42,15 @@ out:
 static void find_subject(const struct request *request, struct campaign *campaign,
                          struct doctor_subject *subject)
 {
-    *subject = (struct doctor_subject){
-        .campaign_path = request->campaign, .run_folder = ".", .ranks = 1, .threads = 1};
+    *subject = (struct doctor_subject){.campaign_path = request->campaign,
+                                       .run_folder = ".",
+                                       .scratch = "",
+                                       .ranks = 1,
+                                       .threads = 1};
     snprintf(subject->device, sizeof subject->device, "auto");
     if (request->campaign && campaign_load(request->campaign, NULL, 0, campaign) == ERR_OK) {
         subject->run_folder = campaign->run_folder;
+        subject->scratch = campaign->resources.scratch;
         subject->ranks = campaign->resources.ranks;
         subject->threads = campaign->resources.threads;
         snprintf(subject->device, sizeof subject->device, "%s", campaign->resources.device);

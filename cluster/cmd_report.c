@@ -1,4 +1,5 @@
 /* glowworm report: writes a run's page. */
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/command.h"
@@ -27,6 +28,7 @@ enum err cmd_report(int argc, char **argv)
     report_write(&results, &html);
     if (!path)
         path = file_join(argv[optind], "report.html");
+    TRY(fence_check(&(struct fence){argv[optind], fence_given_claim()}));
     TRY(file_write(path, text_get(&html), html.size));
     printf("%s\n", path);
 out:

@@ -15,6 +15,8 @@
 #include "cluster/run_hints.h"
 #include "cluster/run_memory.h"
 #include "cluster/run_table.h"
+#include "cluster/scratch/copier.h"
+#include "cluster/scratch/run_scratch.h"
 #include "cluster/slurm/job_end.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/verdict.h"
@@ -95,20 +97,23 @@ static void say_what_runs(const struct campaign_run *run, const struct survey *s
 struct running {
     struct campaign_run *run;
     struct journal *journal;
+    struct run_scratch *scratch; /* NULL: its stores lie in its folder */
+    const struct programs *programs;
     const struct machine_memory *machine;
     const struct launch_cfg *launch; /* but for its programs */
     struct status_writer *status;
+    struct copier *copier; /* with scratch */
     const struct campaign_options *options;
     struct page *page; /* NULL: none is wanted, or there can be none */
-    bool had_nothing_to_do;
+    bool had_nothing_to_do, is_published;
 };
 
 static enum err run_stages(const struct running *running, const struct survey *survey)
 {
     enum err err = ERR_OK;
     struct campaign_run *run = running->run;
-    struct view_tee tee;
-    struct programs programs;
+    struct view_tee tee, tee_copier;
+    struct copier *copier = running->copier;
     size_t stage_bytes[PLAN_MAX_STAGES];
     struct progress *progress = NULL;
     struct progress_cfg looks = {.out = stderr,
@@ -119,13 +124,14 @@ static enum err run_stages(const struct running *running, const struct survey *s
     struct gang_limits limits = gang_limits_default();
     limits.rank_s = run->campaign.resources.stall_seconds;
     run_memory_of_stages(run, stage_bytes);
-    TRY(find_programs(&programs));
     struct launch_cfg launch = *running->launch;
-    launch.worker = programs.worker;
-    launch.glowworm = programs.glowworm;
+    launch.worker = running->programs->worker;
+    launch.glowworm = running->programs->glowworm;
     progress_look(&looks);
     progress = progress_create(&looks);
     view_tee_init(&tee, progress_view(progress), status_writer_view(running->status));
+    if (copier)
+        view_tee_init(&tee_copier, &tee.view, copier_view(copier));
     struct loop_cfg cfg = {.journal = running->journal,
                            .graph = &run->graph,
                            .survey = survey,
@@ -139,9 +145,11 @@ static enum err run_stages(const struct running *running, const struct survey *s
                                         .stage_bytes = stage_bytes},
                            .check = campaign_run_check,
                            .check_own = run,
+                           .check_owner = running->scratch ? run_scratch_check : NULL,
+                           .owner = running->scratch,
                            .stop_asked = interrupt_count(),
                            .why_stopped = launch.allocation ? job_end_cause : NULL,
-                           .view = &tee.view};
+                           .view = copier ? &tee_copier.view : &tee.view};
     TRY(loop_run(&cfg));
 out:
     progress_destroy(&progress);
@@ -174,6 +182,12 @@ out:
     return err;
 }
 
+/* Another runner has the run: nobody is told anything by this one. */
+static bool is_lost(const struct running *running)
+{
+    return running->scratch && run_scratch_check(running->scratch) != ERR_OK;
+}
+
 /* A run goes on without its page. */
 static void open_page(struct running *running)
 {
@@ -193,7 +207,7 @@ static void open_page(struct running *running)
 
 static void close_page(struct running *running)
 {
-    if (running->page)
+    if (running->page && !is_lost(running))
         page_address_remove(running->run->folder);
     page_close(&running->page);
 }
@@ -233,6 +247,7 @@ static enum err run_looked_at(struct running *running)
                                         .graph = &run->graph,
                                         .campaign = &run->campaign,
                                         .run_folder = run->folder,
+                                        .launch = *running->launch,
                                         .stop_asked = interrupt_count()};
     TRY(loop_clear_leftovers(&run_before, &leftovers));
     TRY(campaign_run_survey(run, running->journal, survey));
@@ -250,33 +265,102 @@ out:
 static void tell_end(const struct running *running, enum err why)
 {
     char *text = mem_string(err_text());
-    if (!running->had_nothing_to_do)
+    if (!running->had_nothing_to_do && !is_lost(running))
         notify_end(&running->run->campaign, status_writer_status(running->status));
     if (why != ERR_OK)
         err_set(why, "%s", text);
     mem_free(text);
 }
 
-/* With the journal held: who looks at the folder from elsewhere is told of the run. */
-static enum err run_locked(struct campaign_run *run, struct journal *journal,
-                           const struct launch_cfg *launch, const struct campaign_options *options,
-                           const char *command)
+/* However the run ended, what it did is to be seen elsewhere. Returns `why` with its text kept. */
+static enum err publish_last(struct running *running, enum err why)
 {
+    if (!running->copier || is_lost(running))
+        return why;
+    char *text = mem_string(err_text());
+    running->is_published = copier_finish(running->copier) == ERR_OK;
+    if (!running->is_published)
+        log_warn("%s: what it did since it was last published is in %s only", err_text(),
+                 running->launch->stores);
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+    return why;
+}
+
+/* With the journal held: who looks at the folder from elsewhere is told of the run. */
+static enum err run_locked(struct running *running, const char *command)
+{
+    struct campaign_run *run = running->run;
     struct status_writer_cfg cfg = {.run_folder = run->folder,
+                                    .claim = running->launch->claim,
                                     .campaign = run->campaign.name,
                                     .command = command,
                                     .graph = &run->graph,
                                     .stop = interrupt_first};
-    struct running running = {.run = run,
-                              .journal = journal,
-                              .launch = launch,
-                              .options = options,
-                              .status = status_writer_create(&cfg)};
-    enum err err = run_looked_at(&running);
-    status_writer_end(running.status, err);
-    tell_end(&running, err);
-    close_page(&running);
-    status_writer_destroy(&running.status);
+    running->status = status_writer_create(&cfg);
+    struct copier_cfg copier = {.glowworm = running->programs->glowworm,
+                                .run_folder = run->folder,
+                                .stores = running->launch->stores,
+                                .claim = running->launch->claim,
+                                .every_s = run->campaign.checkpoint.publish_seconds,
+                                .meanwhile = status_writer_view(running->status),
+                                .stop_asked = interrupt_count()};
+    if (running->scratch)
+        running->copier = copier_create(&copier);
+    enum err err = publish_last(running, run_looked_at(running));
+    status_writer_end(running->status, err);
+    tell_end(running, err);
+    close_page(running);
+    copier_destroy(&running->copier);
+    status_writer_destroy(&running->status);
+    return err;
+}
+
+/* The journal is the run's lock on this machine; where several may see its folder, a claim is
+ * before that. */
+static enum err run_held(struct running *running, struct launch_cfg *launch, const char *command)
+{
+    enum err err = ERR_OK;
+    struct campaign_run *run = running->run;
+    if (running->scratch) {
+        launch->stores = run_scratch_stores(running->scratch);
+        launch->claim = run_scratch_claim(running->scratch);
+        campaign_run_move_stores(run, launch->stores);
+    }
+    err = journal_open(run->journal, JOURNAL_WRITE, &running->journal);
+    if (err == ERR_AGAIN)
+        err_prefix(err, "%s is being run already", run->folder);
+    TRY(err);
+    TRY(run_locked(running, command));
+out:
+    journal_close(&running->journal);
+    return err;
+}
+
+/* Nothing was done that is not published, or nothing was done at all. */
+static enum claim_end find_end(const struct running *running)
+{
+    return running->is_published ? CLAIM_PUBLISHED : CLAIM_ENDED;
+}
+
+static enum err run_claimed(struct campaign_run *run, const struct campaign_options *options,
+                            struct launch_cfg *launch, const char *command)
+{
+    enum err err = ERR_OK;
+    struct programs programs;
+    struct running running = {
+        .run = run, .launch = launch, .options = options, .programs = &programs};
+    struct run_scratch_cfg scratch = {.campaign = &run->campaign,
+                                      .run_folder = run->folder,
+                                      .mode = options->takes_over ? CLAIM_TAKE_OVER : CLAIM_IF_FREE,
+                                      .stop_asked = interrupt_count()};
+    TRY(find_programs(&programs));
+    TRY(file_make_private(run->folder));
+    TRY(run_scratch_open(&scratch, &running.scratch));
+    TRY(run_held(&running, launch, command));
+out:
+    run_scratch_close(&running.scratch, find_end(&running));
     return err;
 }
 
@@ -319,7 +403,6 @@ enum err cmd_run(int argc, char **argv)
     enum err err = ERR_OK;
     struct campaign_options *options = mem_alloc(sizeof *options);
     struct campaign_run *run = NULL;
-    struct journal *journal = NULL;
     struct allocation allocation;
     struct launch_cfg launch = {0};
     struct job_end_cfg ending = {.allocation = &allocation, .options = options};
@@ -334,15 +417,9 @@ enum err cmd_run(int argc, char **argv)
     ending.campaign = &run->campaign;
     if (launch.allocation)
         TRY(job_end_watch(&ending));
-    TRY(file_make_private(run->folder));
-    err = journal_open(run->journal, JOURNAL_WRITE, &journal);
-    if (err == ERR_AGAIN)
-        err_prefix(err, "%s is being run already", run->folder);
-    TRY(err);
-    TRY(run_locked(run, journal, &launch, options, text_get(&command)));
+    TRY(run_claimed(run, options, &launch, text_get(&command)));
     TRY(print_results(run, options));
 out:
-    journal_close(&journal);
     if (err == ERR_INTERRUPTED && launch.allocation) /* nobody holds the run any more */
         err = job_end(&ending, interrupt_signal());
     campaign_run_close(&run);

@@ -15,6 +15,7 @@
 const struct command commands[] = {
     {"run", NULL,
      "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]] "
+     "[--take-over] "
      "[--json]",
      "train, shrink, search and compile a campaign; the same command continues it", cmd_run},
     {"plan", NULL, "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
@@ -40,6 +41,8 @@ const struct command commands[] = {
      cmd_slurm_submit},
     {"slurm", "script", "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER]",
      "print the job that submit would submit", cmd_slurm_script},
+    {"publish", NULL, "RUN --claim N --stores FOLDER",
+     "copy a run from scratch for other machines; its runner does so by itself", cmd_publish},
     {"compile", NULL, "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME]",
      "write camera bundles from a run's final weights", cmd_compile},
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},

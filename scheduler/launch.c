@@ -1,3 +1,4 @@
+#include "base/fence.h"
 #include "base/mem.h"
 #include "scheduler/launch_internal.h"
 #include "scheduler/mpi_folder.h"
@@ -126,6 +127,10 @@ static void add_ours(const struct launch_cfg *cfg, const struct launch *launch,
     words_add(environment, "%s", mark);
     words_add(environment, PROTOCOL_TOKEN "=%s", launch->token);
     words_add(environment, PROTOCOL_LEASE "=%llu", (unsigned long long)launch->lease_epoch);
+    if (cfg->stores)
+        words_add(environment, PROTOCOL_STORES "=%s", cfg->stores);
+    if (cfg->claim > 0)
+        words_add(environment, FENCE_ENVIRONMENT "=%llu", (unsigned long long)cfg->claim);
 }
 
 static enum err check_program(const char *program)

@@ -14,6 +14,8 @@ struct launch_cfg {       /* borrowed; filled once */
     const char *glowworm; /* program: glowworm itself, for host stages */
     int ranks;
     const char *run_folder;
+    const char *stores; /* where journal and checkpoints lie; NULL: in the run's folder */
+    uint64_t claim;     /* ours of the run (base/fence.h); 0: it has none */
     const struct allocation *allocation; /* gangs are steps of it, instead of mpirun; NULL: none */
     struct gang_share share;             /* with it: what each gang gets of it */
     int nodes; /* of a gang, ours the first; 0 or 1: all its ranks are on this one */
@@ -22,6 +24,11 @@ struct launch_cfg {       /* borrowed; filled once */
 static inline bool launch_is_wide(const struct launch_cfg *cfg)
 {
     return cfg->nodes > 1;
+}
+/* What is this machine's alone lies there. */
+static inline const char *launch_own_folder(const struct launch_cfg *cfg)
+{
+    return cfg->stores ? cfg->stores : cfg->run_folder;
 }
 /* The ranks of a gang find each other through MPI. */
 static inline bool launch_has_mpi(const struct launch_cfg *cfg)

@@ -174,10 +174,19 @@ out:
     return err;
 }
 
+static enum err check_owner(struct loop *loop)
+{
+    const struct loop_cfg *cfg = loop->cfg;
+    enum err err = cfg->check_owner ? cfg->check_owner(cfg->owner) : ERR_OK;
+    loop->is_lost = err != ERR_OK;
+    return err;
+}
+
 static enum err go_on(struct loop *loop)
 {
     enum err err = ERR_OK;
     for (;;) {
+        TRY(check_owner(loop));
         heed_stops(loop);
         struct policy_actions actions = ask_policy(loop);
         TRY(act(loop, &actions));
@@ -248,7 +257,8 @@ static enum err end_gangs(struct loop *loop, enum err why)
     if (!attempt_running(loop, loop->attempts))
         return why;
     char *text = mem_string(err_text());
-    let_gangs_save(loop);
+    if (!loop->is_lost)
+        let_gangs_save(loop);
     double end = clock_seconds() + LAST_RESORT_S;
     for (kill_all(loop); attempt_running(loop, loop->attempts) && clock_seconds() < end;
          kill_all(loop))

@@ -53,6 +53,10 @@ struct loop_cfg {            /* all borrowed */
      * the stage that made it runs again. NULL: nobody can tell. */
     check_checkpoint *check;
     void *check_own;
+    /* Is the run still ours? An error, of which it has to know without waiting, ends it at once:
+     * gangs are killed, nothing more is written. NULL: it is. */
+    enum err (*check_owner)(void *own);
+    void *owner;
     int64_t backoff_ms;                      /* before a first retry; 0: the policy's own */
     const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
     /* Who asked: CAUSE_STOPPED, CAUSE_PREEMPTED or CAUSE_TIME_LIMIT. NULL: a person. */
@@ -69,8 +73,9 @@ MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);
 /* Kills what runners that died have left running, waits for its end, and ends their leases; removes
  * what killed runs left of folders. Gangs whose lease is current, of stages that are in the graph,
  * are spared: loop_run() adopts them. Of cfg only journal, graph (NULL: none is spared), campaign,
- * run_folder and stop_asked are looked at. *count: processes killed. A stop that was asked for ends
- * a wait for a process that does not end with ERR_INTERRUPTED. loop_run() does all this first. */
+ * run_folder, launch and stop_asked are looked at. *count: processes killed. A stop that was asked
+ * for ends a wait for a process that does not end with ERR_INTERRUPTED. loop_run() does all this
+ * first. */
 MUST_CHECK enum err loop_clear_leftovers(const struct loop_cfg *cfg, int *count);
 
 #endif

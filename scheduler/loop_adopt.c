@@ -55,7 +55,7 @@ static bool is_alive(const struct attempt_record *record, struct process *proces
 static bool can_meet(const struct loop_cfg *cfg, const struct attempt_record *record,
                      struct rendezvous *rendezvous)
 {
-    enum err err = rendezvous_read(cfg->run_folder, cfg->campaign, rendezvous);
+    enum err err = rendezvous_read(launch_own_folder(&cfg->launch), cfg->campaign, rendezvous);
     if (err == ERR_OK && strcmp(rendezvous->socket_folder, record->socket_folder) != 0)
         err = err_set(ERR_CONFIG, "the run's file \"" RENDEZVOUS_NAME "\" is of other gangs");
     if (err != ERR_OK)

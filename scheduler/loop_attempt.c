@@ -2,11 +2,13 @@
  * runs for it, and of the outcome before anything is built on it. */
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "scheduler/loop_internal.h"
 #include "scheduler/mpi_folder.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +92,19 @@ static enum err make_folder(const char *path)
     return err == ERR_IO ? err_prefix(ERR_AGAIN, "logs") : err;
 }
 
+/* A log of this attempt that is there already is of one that a runner elsewhere made, of which our
+ * journal, brought back from a copy, does not know. It may still be written. */
+static void keep_log(const struct loop *loop, const char *path)
+{
+    char kept[2 * JOURNAL_PATH];
+    uint64_t claim = loop->cfg->launch.claim;
+    if (claim == 0 || !file_exists(path))
+        return;
+    snprintf(kept, sizeof kept, "%s-before-claim-%llu", path, (unsigned long long)claim);
+    if (rename(path, kept) != 0)
+        log_warn("%s goes on with what another attempt wrote: %s", path, strerror(errno));
+}
+
 static enum err start_process(struct loop *loop, struct gang *gang)
 {
     enum err err = ERR_OK;
@@ -98,6 +113,7 @@ static enum err start_process(struct loop *loop, struct gang *gang)
     char *path = file_join(loop->cfg->run_folder, gang->log), excluded[1024];
     bad_nodes_write(&loop->bad_nodes, excluded, sizeof excluded);
     TRY(make_folder(logs));
+    keep_log(loop, path);
     TRY(write_started(loop, gang));
     struct launch launch = {.stage = stage,
                             .target = target_name(loop, gang->stage),
@@ -194,10 +210,21 @@ enum err attempt_launch(struct loop *loop, struct attempt *attempt)
     return err;
 }
 
+/* What it writes is believed: it must not be another runner's turn. */
+static enum err check_fence(struct loop *loop)
+{
+    const struct launch_cfg *launch = &loop->cfg->launch;
+    const struct fence fence = {loop->cfg->run_folder, launch->claim};
+    enum err err = fence_check(&fence);
+    loop->is_lost = loop->is_lost || err != ERR_OK;
+    return err;
+}
+
 enum err attempt_start(struct loop *loop, int stage)
 {
     enum err err = ERR_OK;
     struct attempt *attempt = &loop->attempts[stage];
+    TRY(check_fence(loop));
     attempt_begin(loop, attempt, stage);
     TRY(make_room(loop));
     TRY(take_lease(loop, &attempt->gang));

@@ -60,6 +60,7 @@ struct loop {
     int stops_seen;
     struct bad_nodes bad_nodes;
     bool is_job_ending;   /* Slurm has told our gang of it before us */
+    bool is_lost;         /* the run is another runner's */
     enum err first_error; /* of the first stage that failed for good */
     char first_text[JOURNAL_TEXT];
     char contents[PLAN_MAX_STAGES][HASH_HEX_BYTES]; /* final checkpoints of stages done */

@@ -88,7 +88,8 @@ static void write_rendezvous(struct loop *loop)
     memcpy(mine.mpi_folder, loop->mpi_folder, sizeof mine.mpi_folder);
     mine.port = loop->port;
     loop->has_rendezvous = true; /* half of it may be there */
-    if (rendezvous_write(loop->cfg->run_folder, loop->cfg->campaign, &mine) != ERR_OK)
+    if (rendezvous_write(launch_own_folder(&loop->cfg->launch), loop->cfg->campaign, &mine) !=
+        ERR_OK)
         log_warn("a runner after this one would not find its gangs: %s", err_text());
 }
 
@@ -148,6 +149,6 @@ out:
 void loop_close_socket(struct loop *loop)
 {
     if (loop->has_rendezvous)
-        rendezvous_remove(loop->cfg->run_folder);
+        rendezvous_remove(launch_own_folder(&loop->cfg->launch));
     close_socket(loop);
 }

@@ -13,6 +13,8 @@
 #define PROTOCOL_TOKEN    "GLOWWORM_TOKEN"
 #define PROTOCOL_LEASE    "GLOWWORM_LEASE"
 #define PROTOCOL_GANG     "GLOWWORM_GANG" /* whose it is: no gang reads it (launch_reach()) */
+/* Where the run's checkpoints lie, where that is not its folder. */
+#define PROTOCOL_STORES "GLOWWORM_STORES"
 
 #define PROTOCOL_KEYS_FOLDER "keys" /* in the run's folder, where it has gangs of several nodes */
 

@@ -1,4 +1,5 @@
 #include "trainer/compile.h"
+#include "base/fence.h"
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "trainer/export/bundle.h"
@@ -135,6 +136,7 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .sample_split =
                                  bench->splits.holdout_count ? SPLIT_HOLDOUT : SPLIT_TRAIN,
                              .checkpoint = content};
+    TRY(fence_check(&(struct fence){bench->folder, bench->cfg.claim}));
     TRY(bundle_write(&cfg));
 out:
     text_fini(&subnet);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/published.h"
 #include "trainer/checkpoint/lineage.h"
 #include "trainer/gang/common_isa.h"
 #include "trainer/stage_workload.h"
@@ -143,7 +144,9 @@ out:
 static enum err open_store(struct workbench *bench)
 {
     enum err err = ERR_OK;
-    char *path = file_join(bench->folder, "checkpoints");
+    const char *stores = bench->cfg.stores;
+    char *path = stores ? file_join(stores, PUBLISHED_CHECKPOINTS)
+                        : published_find_store(bench->folder, PUBLISHED_CHECKPOINTS);
     TRY(file_make_folders(path));
     struct checkpoint_store_cfg cfg = {
         .path = path, .is_writer = is_writer(bench), .keep = bench->cfg.campaign->checkpoint.keep};
@@ -291,6 +294,7 @@ struct evaluate_parts workbench_evaluate(struct workbench *bench)
 struct run_record workbench_record(const struct workbench *bench)
 {
     return (struct run_record){.folder = bench->folder,
+                               .claim = bench->cfg.claim,
                                .lineage = bench->provenance.lineage,
                                .mixed = &bench->mixed.others};
 }

@@ -17,6 +17,8 @@
 struct workbench_cfg { /* all borrowed */
     const struct campaign *campaign;
     const char *folder; /* the run's; NULL: the campaign's own */
+    const char *stores; /* the folder of checkpoints/; NULL: the run's (base/published.h) */
+    uint64_t claim;     /* of the runner that asks (base/fence.h); 0: none */
     struct comm *comm;
     const struct observer *observer; /* NULL: nobody */
     const char *version;             /* of the program: into lineage */

@@ -1,15 +1,18 @@
 #include "worker/serve.h"
 #include "base/clock.h"
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version/version.h"
+#include "scheduler/protocol.h"
 #include "trainer/evaluate/exchange_memory.h"
 #include "trainer/stage.h"
 #include "worker/intake.h"
 #include "worker/link_exchange.h"
 #include "worker/pulse.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SAY_EVERY_S 5.0 /* a line of progress in the log */
@@ -111,6 +114,8 @@ static enum err run_order(struct server *server, const struct order *order,
                                 .warning = take_warning};
     struct workbench_cfg cfg = {.campaign = order->campaign,
                                 .folder = order->folder,
+                                .stores = getenv(PROTOCOL_STORES),
+                                .claim = fence_given_claim(),
                                 .comm = server->cfg->comm,
                                 .observer = &observer,
                                 .version = version_text(),

@@ -4,6 +4,7 @@
 #include "base/file_system.h"
 #include "base/mem.h"
 #include "cluster/doctor/doctor.h"
+#include "cluster/scratch/scratch_folder.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ out:
 static void check_kind(const char *folder, const struct file_system *system,
                        struct findings *findings)
 {
-    static const char local[] = "set run_folder to a local disk";
+    static const char local[] = "set resources.scratch, or run_folder, to a local disk";
     switch (system->kind) {
     case FILE_SYSTEM_NETWORK:
         finding_add(findings, FINDING_PROBLEM, local,
@@ -119,7 +120,12 @@ void check_run_folder(const struct doctor_subject *subject, struct findings *fin
 {
     enum err err = ERR_OK;
     struct file_system system;
-    char *folder = nearest_folder(subject->run_folder);
+    struct text scratch;
+    char *folder = NULL;
+    text_init(&scratch);
+    if (subject->scratch[0])
+        TRY(scratch_expand(subject->scratch, &scratch));
+    folder = nearest_folder(subject->scratch[0] ? text_get(&scratch) : subject->run_folder);
     TRY(file_system_of(folder, &system));
     TRY(probe(folder));
     check_kind(folder, &system, findings);
@@ -128,7 +134,9 @@ void check_run_folder(const struct doctor_subject *subject, struct findings *fin
 out:
     if (err != ERR_OK)
         finding_add(findings, FINDING_PROBLEM,
-                    "set run_folder to a folder of yours on a local disk", "%s", err_text());
+                    "set resources.scratch, or run_folder, to a folder of yours on a local disk",
+                    "%s", err_text());
+    text_fini(&scratch);
     mem_free(folder);
 }
 

@@ -20,6 +20,7 @@ struct finding {
 struct doctor_subject {        /* all borrowed */
     const char *campaign_path; /* NULL: none is looked at */
     const char *run_folder;    /* its own, or "." */
+    const char *scratch;       /* resources.scratch; "": its stores lie in its folder */
     const char *worker, *glowworm;
     char device[32]; /* the campaign's; "auto" */
     int ranks, threads;

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/fence.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +22,8 @@ struct beat {
     char *run_folder, *path;
     uint64_t claim, count;
     double every_s;
-    bool is_ending, has_complained;
-    atomic_bool is_lost;
+    bool is_ending;
+    atomic_bool is_lost, is_failing;
 };
 
 /* In place: whoever reads half of it sees that it changed. */
@@ -50,10 +49,7 @@ static void turn(struct beat *beat)
         atomic_store(&beat->is_lost, true);
         return;
     }
-    if (write_count(beat) != ERR_OK && !beat->has_complained) {
-        log_warn("other machines may take this run for dead: %s", err_text());
-        beat->has_complained = true;
-    }
+    atomic_store(&beat->is_failing, write_count(beat) != ERR_OK);
 }
 
 static struct timespec in(double seconds)
@@ -136,6 +132,11 @@ out:
 bool beat_is_lost(struct beat *beat)
 {
     return atomic_load(&beat->is_lost);
+}
+
+bool beat_is_failing(struct beat *beat)
+{
+    return atomic_load(&beat->is_failing);
 }
 
 void beat_stop(struct beat **stopped)

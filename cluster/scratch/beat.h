@@ -1,5 +1,6 @@
 /* The sign of life of a run's owner, in RUN/published/claim-N.beat: a number that grows. A thread
- * writes it and looks at the fence meanwhile. One thread calls. */
+ * writes it and looks at the fence meanwhile; it takes no lock that a fork() could leave taken, so
+ * children may be forked beside it. One thread calls. */
 #ifndef CLUSTER_SCRATCH_BEAT_H
 #define CLUSTER_SCRATCH_BEAT_H
 
@@ -17,6 +18,8 @@ MUST_CHECK enum err beat_start(const char *run_folder, uint64_t claim, double ev
                                struct beat **beat);
 /* The thread saw a higher claim; that stays so. Never waits. */
 bool beat_is_lost(struct beat *beat);
+/* The last could not be written: other machines may take the run for dead. Never waits. */
+bool beat_is_failing(struct beat *beat);
 void beat_stop(struct beat **beat); /* accepts NULL */
 
 /* Whether the beat of a claim changes within so long: returns as soon as it does.

@@ -20,6 +20,7 @@ struct claim {
     char *run_folder;
     uint64_t number;
     struct beat *beat;
+    bool has_complained;
 };
 
 void claim_info_of_us(struct claim_info *info)
@@ -198,15 +199,12 @@ out:
     return err;
 }
 
-/* What only the last claim needs. */
-static void forget(const char *run_folder, uint64_t number)
+/* Nobody watches it any more. */
+static void forget_beat(const char *run_folder, uint64_t number)
 {
-    static const char *const endings[] = {".beat", ".ended"};
-    for (int i = 0; i < 2; i++) {
-        char *path = fence_path(run_folder, number, endings[i]);
-        unlink(path);
-        mem_free(path);
-    }
+    char *path = fence_path(run_folder, number, ".beat");
+    unlink(path);
+    mem_free(path);
 }
 
 static enum err take_next(const struct claim_cfg *cfg, uint64_t *number)
@@ -234,7 +232,7 @@ enum err claim_take(const struct claim_cfg *cfg, struct claim **taken)
     TRY(take_next(cfg, &claim->number));
     TRY(beat_start(claim->run_folder, claim->number, cfg->beat_s, &claim->beat));
     if (claim->number > 1)
-        forget(claim->run_folder, claim->number - 1);
+        forget_beat(claim->run_folder, claim->number - 1);
     *taken = claim;
     claim = NULL;
 out:
@@ -250,6 +248,12 @@ uint64_t claim_number(const struct claim *claim)
 
 enum err claim_check(struct claim *claim)
 {
+    if (beat_is_failing(claim->beat) && !claim->has_complained) {
+        log_warn("other machines may take this run for dead: its sign of life, in %s/published, "
+                 "cannot be written",
+                 claim->run_folder);
+        claim->has_complained = true;
+    }
     return beat_is_lost(claim->beat)
                ? fence_check(&(struct fence){claim->run_folder, claim->number})
                : ERR_OK;

@@ -1,5 +1,6 @@
 #include "cluster/status/publisher.h"
 #include "base/fault.h"
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -40,13 +41,14 @@ out:
     return err;
 }
 
-enum err publisher_write(const char *run_folder, const char *text)
+enum err publisher_write(const char *run_folder, uint64_t claim, const char *text)
 {
     enum err err = ERR_OK;
     char *folder = file_join(run_folder, "published");
     char *path = file_join(folder, "status.json"), *beside = file_join(folder, ".status.json");
     int file = -1;
     TRY(file_make_folders(folder));
+    TRY(fence_check(&(struct fence){run_folder, claim}));
     unlink(beside); /* of a runner that died */
     file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0)
@@ -67,7 +69,9 @@ out:
 static void work(struct publisher *publisher, const char *text)
 {
     bool is_asked = stop_file_take(publisher->folder, publisher->runner);
-    if (text && publisher_write(publisher->folder, text) != ERR_OK && !publisher->has_complained) {
+    uint64_t claim = (uint64_t)publisher->runner->claim;
+    if (text && publisher_write(publisher->folder, claim, text) != ERR_OK &&
+        !publisher->has_complained) {
         log_warn("the run's status is not shown, the run goes on: %s", err_text());
         publisher->has_complained = true;
     }

@@ -14,7 +14,8 @@ bool publisher_was_stop_asked(struct publisher *publisher);
 /* Waits until all is written, or so long. What hangs then is left to the end of the process. */
 void publisher_destroy(struct publisher **publisher, double most_s); /* accepts NULL */
 
-/* Aside, then renamed; not synced, since it is written again in a moment. ERR_IO, ERR_FULL. */
-MUST_CHECK enum err publisher_write(const char *run_folder, const char *text);
+/* Aside, then renamed; not synced, since it is written again in a moment. claim: the runner's; 0:
+ * none. ERR_IO, ERR_FULL; ERR_AGAIN: the run is another runner's by now. */
+MUST_CHECK enum err publisher_write(const char *run_folder, uint64_t claim, const char *text);
 
 #endif

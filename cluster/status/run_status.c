@@ -73,6 +73,7 @@ static const struct field run_fields[] = {
     RUN(FIELD_TEXT, work_folder),
     RUN(FIELD_TEXT, host),
     RUN(FIELD_TEXT, place),
+    RUN(FIELD_COUNT, claim),
     RUN(FIELD_COUNT, pid),
     RUN(FIELD_COUNT, started_ticks),
     RUN(FIELD_COUNT, started_ms),

@@ -64,6 +64,7 @@ struct run_status {
     char work_folder[RUN_STATUS_PATH]; /* ...there */
     char host[128];
     char place[192];            /* process_place() of the runner */
+    int64_t claim;              /* of the runner, where several machines may run it; 0: none */
     int64_t pid, started_ticks; /* of the runner; started_ticks: process_started_ticks() */
     int64_t started_ms, written_ms;
     int state;      /* enum run_state */

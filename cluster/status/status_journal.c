@@ -1,6 +1,7 @@
 #include "cluster/status/status_journal.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/published.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static enum err read_journal(const char *run_folder, struct run_status *status)
 {
     enum err err = ERR_OK;
     struct journal *journal = NULL;
-    char *path = file_join(run_folder, "journal");
+    char *path = published_find_store(run_folder, PUBLISHED_JOURNAL);
     TRY(journal_open(path, JOURNAL_READ, &journal));
     for (int i = 0; i < status->stage_count; i++)
         TRY(recall(journal, &status->stages[i]));

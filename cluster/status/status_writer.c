@@ -320,6 +320,7 @@ static void set_runner(struct status_writer *writer)
         status->work_folder[0] = '\0';
     gethostname(status->host, sizeof status->host - 1);
     process_place(status->place, sizeof status->place);
+    status->claim = (int64_t)cfg->claim;
     status->pid = getpid();
     status->started_ticks = (int64_t)process_started_ticks(getpid());
     status->started_ms = clock_wall_ms();
@@ -357,7 +358,7 @@ struct status_writer *status_writer_create(const struct status_writer_cfg *cfg)
     set_waits(writer);
     writer->status.eta_seconds = NAN;
     char *text = dump(writer);
-    if (text && publisher_write(cfg->run_folder, text) != ERR_OK)
+    if (text && publisher_write(cfg->run_folder, cfg->claim, text) != ERR_OK)
         log_warn("the run's status is not shown, the run goes on: %s", err_text());
     free(text);
     return writer;
@@ -420,7 +421,7 @@ void status_writer_end(struct status_writer *writer, enum err why)
     char *text = dump(writer);
     if (text && writer->publisher)
         publisher_give(writer->publisher, text);
-    else if (text && publisher_write(writer->cfg.run_folder, text) != ERR_OK)
+    else if (text && publisher_write(writer->cfg.run_folder, writer->cfg.claim, text) != ERR_OK)
         log_warn("the run's status is not shown: %s", err_text());
     publisher_destroy(&writer->publisher, LAST_WRITE_S);
     free(text);

@@ -12,6 +12,7 @@ struct run_estimate;
 
 struct status_writer_cfg { /* all borrowed */
     const char *run_folder;
+    uint64_t claim;       /* ours of the run (base/fence.h); 0: none */
     const char *campaign; /* its name */
     const char *command;  /* what was typed */
     const struct graph *graph;

@@ -344,7 +344,7 @@ static enum runner_state judged(const char *place, enum run_state state, double 
     status->written_ms = clock_wall_ms() - (int64_t)(1000 * age_s);
     json_t *json = run_status_json(status);
     char *text = json_dumps(json, 0);
-    assert_int_equal(publisher_write(folder, text), ERR_OK);
+    assert_int_equal(publisher_write(folder, 0, text), ERR_OK);
     assert_int_equal(status_read(folder, found), ERR_OK);
     enum runner_state runner = found->runner;
     free(text);

@@ -54,6 +54,7 @@ static const struct {
     {"evaluate.every_epochs", "2", ""},
     {"checkpoint.every", "1s", ""},
     {"checkpoint.keep", "9", ""},
+    {"checkpoint.publish", "9s", ""},
     {"record.tensorboard", "no", ""},
     {"search.evaluations", "99", "search"},
     {"search.population", "11", "search"},
@@ -73,6 +74,7 @@ static const struct {
     {"resources.device", "cpu", "teacher evaluate search"},
     {"resources.isa", "x86-64-v3", "teacher evaluate search"},
     {"resources.lineage", "same", ""},
+    {"resources.scratch", "/tmp", ""},
     {"notify", "[mail-me, done]", ""},
     {"run_folder", "runs/x", ""},
 };

@@ -14,7 +14,7 @@ json_t *results_subnet(const struct space *space, const char *label, const struc
 json_t *results_class_names(const struct dataset *dataset);
 
 /* Writes `json` to results/<name>.json, all or nothing, with "lineage" and "mixed" of the
- * record. Takes json, succeed or fail. */
+ * record. ERR_AGAIN: the run is another owner's by now. Takes json, succeed or fail. */
 MUST_CHECK enum err results_write(const struct run_record *record, const char *name, json_t *json);
 
 #endif

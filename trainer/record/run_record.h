@@ -4,9 +4,11 @@
 #define TRAINER_RECORD_RUN_RECORD_H
 
 #include "base/text.h"
+#include <stdint.h>
 
 struct run_record {
     const char *folder;       /* the run's */
+    uint64_t claim;           /* of the run's owner, whose results these are (base/fence.h) */
     const char *lineage;      /* program, host, device; rank 0 */
     const struct text *mixed; /* other devices that have a part in it (trainer/record/mixed.h) */
 };

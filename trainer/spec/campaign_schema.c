@@ -130,6 +130,9 @@ static const struct knob campaign_knobs[] = {
      .high = 1e7, .unit = UNIT_SECONDS, .help = "time between checkpoints"},
     {"checkpoint.keep", KNOB_INT, FIELD(checkpoint.keep), .fallback = "3", .low = 1, .high = 10000,
      .help = "checkpoints kept besides the last of every stage"},
+    {"checkpoint.publish", KNOB_REAL, FIELD(checkpoint.publish_seconds), .fallback = "10m",
+     .low = 0.1, .high = 1e7, .unit = UNIT_SECONDS,
+     .help = "with resources.scratch: time between copies of the run for other machines"},
     {"record.tensorboard", KNOB_BOOL, FIELD(record.tensorboard), .fallback = "yes",
      .help = "event files for TensorBoard in metrics/tensorboard, about as big as metrics/*.jsonl"},
     {"search.evaluations", KNOB_INT, FIELD(search.evaluations), .fallback = "256", .low = 2,
@@ -186,6 +189,10 @@ static const struct knob campaign_knobs[] = {
      .words = "any|same",
      .help = "what a run goes on on: any device, marked as mixed where they differ, or the same "
              "model, instruction set and library"},
+    {"resources.scratch", KNOB_TEXT, FIELD(resources.scratch), .fallback = "\"\"",
+     .help = "a local disk for journal and checkpoints, so that the run's folder may be shared: a "
+             "path, with $NAME of the environment at its start, and {node}; empty: the run's "
+             "folder"},
     {"notify", KNOB_TEXTS, LIST(notify, notify_count), .fallback = "[]",
      .help =
          "a command for when the run ends, as a list of words, never a shell's: [mail-me, done]; "
