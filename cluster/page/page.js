@@ -98,16 +98,21 @@ function showHead(run) {
   const done = run.stages.filter(stage => stage.state === 'done').length;
   const left = isNumber(run.eta_seconds) && run.eta_seconds > 0 ? ', about ' + duration(run.eta_seconds) + ' left' : '';
   const why = run.text ? ': ' + run.text : '';
-  setText('whole', done + ' of ' + run.stages.length + ' stages done' + left + why);
+  const without = run.excluded ? '. Left out: ' + run.excluded + (run.excluded_why ? ' (' + run.excluded_why + ')' : '') : '';
+  setText('whole', done + ' of ' + run.stages.length + ' stages done' + left + why + without);
   const age = run.age_seconds;
   setText('age', isNumber(age) ? 'The run wrote this ' + duration(age) + ' ago.' : 'From the run’s journal.');
 }
 
+/* What ended the attempts before: "crash 2, time limit 1". */
+const causes = stage => Object.entries(stage.causes || {}).map(([cause, count]) => cause + ' ' + count).join(', ');
+
 function what(stage) {
+  const before = causes(stage) ? 'attempts ended by: ' + causes(stage) : '';
   if (stage.state === 'failed' || stage.state === 'backing off')
-    return [stage.why, stage.error, stage.error_text].filter(Boolean).join(': ');
+    return [[stage.why, stage.cause || stage.error, stage.error_text].filter(Boolean).join(': '), before].filter(Boolean).join('; ');
   if (stage.state === 'waiting') return stage.why || '';
-  return [stage.doing && stage.state === 'running' ? stage.doing : '', stage.warning].filter(Boolean).join('; ');
+  return [stage.doing && stage.state === 'running' ? stage.doing : '', stage.warning, before].filter(Boolean).join('; ');
 }
 
 function stageTime(stage) {

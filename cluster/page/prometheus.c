@@ -20,6 +20,7 @@ enum metric {
     STAGE_SECONDS,
     STAGE_ATTEMPTS,
     STAGE_FAILURES,
+    STAGE_ENDED,
     METRICS
 };
 
@@ -44,7 +45,9 @@ static const struct {
                        "What the attempt took that made the stage."},
     [STAGE_ATTEMPTS] = {"glowworm_stage_attempts_total", "counter", "Attempts of the stage."},
     [STAGE_FAILURES] = {"glowworm_stage_failures", "gauge",
-                        "Failed attempts that count against the stage's budget."}};
+                        "Failed attempts that count against the stage's budget."},
+    [STAGE_ENDED] = {"glowworm_stage_attempts_ended_total", "counter",
+                     "Attempts of the stage by what ended them before it was done."}};
 
 static const char *const run_words[] = {"starting", "running", "stopping", "done",
                                         "stopped",  "failed",  "killed",   "silent"};
@@ -98,12 +101,12 @@ static void add_sample(struct prometheus *metrics, enum metric metric, const str
 
 /* One sample with a label more. */
 static void add_word(struct prometheus *metrics, enum metric metric, const struct text *labels,
-                     const char *word, double value)
+                     const char *name, const char *word, double value)
 {
     struct text more;
     text_init(&more);
     text_add(&more, "%s", text_get(labels));
-    add_label(&more, "state", word);
+    add_label(&more, name, word);
     add_sample(metrics, metric, &more, value);
     text_fini(&more);
 }
@@ -132,6 +135,10 @@ static void add_stage(struct prometheus *metrics, const struct text *run,
     add_sample(metrics, STAGE_SECONDS, &labels, stage->seconds);
     add_sample(metrics, STAGE_ATTEMPTS, &labels, (double)stage->attempts);
     add_sample(metrics, STAGE_FAILURES, &labels, (double)stage->failures);
+    for (int cause = 0; cause < CAUSE_COUNT; cause++)
+        if (stage->causes[cause] > 0)
+            add_word(metrics, STAGE_ENDED, &labels, "cause", cause_name(cause),
+                     stage->causes[cause]);
     text_fini(&labels);
 }
 
@@ -145,7 +152,8 @@ static void add_stages(struct prometheus *metrics, const struct text *labels,
     }
     add_sample(metrics, GANGS, labels, gangs);
     for (int state = STAGE_STATE_WAITING; state <= STAGE_STATE_FAILED; state++)
-        add_word(metrics, STAGES, labels, stage_state_name(state), run_status_count(status, state));
+        add_word(metrics, STAGES, labels, "state", stage_state_name(state),
+                 run_status_count(status, state));
 }
 
 void prometheus_add(struct prometheus *metrics, const struct found_status *found,
@@ -158,7 +166,7 @@ void prometheus_add(struct prometheus *metrics, const struct found_status *found
     if (found) {
         add_label(&labels, "campaign", found->status.campaign);
         for (size_t i = 0; i < sizeof run_words / sizeof *run_words; i++)
-            add_word(metrics, STATE, &labels, run_words[i],
+            add_word(metrics, STATE, &labels, "state", run_words[i],
                      strcmp(run_words[i], state_of(found)) == 0);
         add_sample(metrics, AGE, &labels, found->age_s);
         add_sample(metrics, LEFT, &labels, found->status.eta_seconds);

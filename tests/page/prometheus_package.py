@@ -51,7 +51,8 @@ class Metrics(unittest.TestCase):
     def test_a_run_s_numbers_are_those_of_its_status(self):
         folder = os.path.join(self.work, "run")
         write_status(folder, eta_seconds=90.5, stages=[
-            stage("teacher", state="done", step=10, steps=10, attempts=2, seconds=12.5, failures=1),
+            stage("teacher", state="done", step=10, steps=10, attempts=3, seconds=12.5, failures=1,
+                  causes={"crash": 2}),
             stage("kernel", step=3, steps=10, images_per_second=1234.5, loss=0.75, accuracy=0.5, attempts=1, gangs=2),
             stage("search", "search", state="backing off", attempts=1, failures=1, gangs=0), stage("report", "report", "waiting")])
         found = self.read(folder)
@@ -61,8 +62,10 @@ class Metrics(unittest.TestCase):
                             ("accuracy_ratio", 0.5), ("gangs", 2), ("failures", 0), ("duration_seconds", None)):
             self.assertEqual(self.value(found, "glowworm_stage_" + name, **kernel), value, name)
         self.assertEqual(found["glowworm_stage_attempts"][0], "counter")
-        self.assertEqual(self.value(found, "glowworm_stage_attempts", **run, stage="teacher"), 2)
+        self.assertEqual(self.value(found, "glowworm_stage_attempts", **run, stage="teacher"), 3)
         self.assertEqual(self.value(found, "glowworm_stage_duration_seconds", **run, stage="teacher"), 12.5)
+        self.assertEqual(found["glowworm_stage_attempts_ended"],
+                         ("counter", {frozenset({**run, "stage": "teacher", "cause": "crash"}.items()): 2}))
         self.assertIsNone(self.value(found, "glowworm_stage_step", **run, stage="report"))
         self.assertEqual(self.value(found, "glowworm_gangs", **run), 2)
         self.assertEqual(self.value(found, "glowworm_run_eta_seconds", **run), 90.5)
