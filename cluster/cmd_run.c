@@ -226,6 +226,7 @@ static enum err run_surveyed(struct running *running, struct survey *survey)
         goto out;
     }
     TRY(write_current(run, running->journal));
+    page_address_remove(run->folder); /* of a runner that was killed */
     if (running->options->wants_page)
         open_page(running);
     TRY(run_stages(running, survey));

@@ -218,6 +218,13 @@ class Operations(Scene):
         self.assertFalse(os.path.exists(os.path.join(folder, "page")))
         with self.assertRaises(urllib.error.URLError):
             urllib.request.urlopen(address)
+        with open(os.open(os.path.join(folder, "page"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(address)  # what a runner that is killed leaves behind
+        again, program = self.begin("paged", "teacher", *LONG)
+        until(lambda: workers_of(program.pid), "ranks", program)
+        self.assertNotIn("page:", run(GLOWWORM, "status", again).stdout)
+        os.killpg(program.pid, signal.SIGINT)
+        program.communicate(timeout=120)
 
     def test_logs_follow_from_a_failed_attempt_to_the_next_and_on_to_the_end(self):
         folder, program = self.begin("followed", "teacher")
