@@ -66,6 +66,8 @@ void man_page_program(struct text *page)
         ".TP\n.B GLOWWORM_DATA\n"
         "The folder whose configs/ holds spaces and devices, where it is not the one that was\n"
         "installed with the program.\n"
+        ".TP\n.B GLOWWORM_ISA_LIMIT\n"
+        "Makes this machine one that has no more than this instruction set, e.g. x86-64-v3.\n"
         ".TP\n.B NO_COLOR\nWhen it is set, progress has no colours.\n"
         ".SH SEE ALSO\n"
         ".BR glowworm\\-campaign (5),\n.BR mpirun (1)\n");

@@ -207,6 +207,7 @@ static void measure(struct crew_gang *gang, int number)
 {
     assert_in_range(number, 0, shown->scores - 1);
     shown->measured[number]++;
+    gang->measured++;
     shown->measured_by_helpers += gang->is_helper;
     if (!gang->is_helper)
         know(number);
@@ -286,8 +287,11 @@ static void listen(struct crew_gang *gang)
 
 static void meet_asking_kill(struct crew_gang *gang)
 {
-    if (shown->kill_asking > 0 && shown->known >= shown->scores / 2) {
-        shown->kill_asking--;
+    bool knows_half = shown->kill_asking > 0 && shown->known >= shown->scores / 2;
+    bool has_measured = shown->kill_measured > 0 && gang->measured > 0;
+    if (knows_half || has_measured) {
+        shown->kill_asking -= knows_half;
+        shown->kill_measured -= has_measured;
         memset(shown->is_known, 0, sizeof shown->is_known); /* the next one knows nothing */
         shown->known = 0;
         leave(gang);

@@ -23,6 +23,7 @@ struct crew_gang {
     bool has_asked;                         /* its question */
     int left_count, left[SHARE_MAX_SCORES]; /* of its share: not measured yet */
     uint64_t taken;                         /* number of that share */
+    int measured;
 };
 
 struct crew {
@@ -31,6 +32,7 @@ struct crew {
     int share_losses;     /* so many shares are not heard */
     int kill_helpers;     /* so many helpers are killed when they have heard of a share */
     int kill_asking;      /* so many asking gangs are killed when they know half */
+    int kill_measured;    /* so many asking gangs are killed when they have measured some */
     int stop_at;          /* a stop is asked for when so many are known; 0: never */
     int scores_per_share; /* measured at a turn, so that others have the time to come; 0: all */
     int begin_at;         /* nothing is measured before so many gangs are there */

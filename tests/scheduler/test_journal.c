@@ -9,7 +9,7 @@
 
 #include "base/fault.h"
 #include "base/store/store.h"
-#include "scheduler/journal.h"
+#include "scheduler/journal_internal.h"
 #include "tests/scratch.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -549,6 +549,36 @@ static void a_journal_of_before_is_read_and_becomes_one_of_today(void **state)
     assert_int_equal(open_as(*state, JOURNAL_READ), ERR_OK);
 }
 
+/* Its name, three failures and the time of a retry: fields 1, 19 and 20. */
+static void a_stage_from_before_causes_is_read_with_a_whole_budget(void **state)
+{
+    static const uint8_t bytes[] = {0x0a, 1, 'k', 0x98, 0x01, 3, 0xa0, 0x01, 0x7f};
+    struct stage_record record;
+    struct budget whole = {0};
+    (void)state;
+    assert_int_equal(codec_read_stage((struct store_bytes){bytes, sizeof bytes}, &record), ERR_OK);
+    assert_string_equal(record.name, "k");
+    assert_memory_equal(&record.budget, &whole, sizeof whole);
+    assert_int_equal(record.cause, CAUSE_NONE);
+    stage_record_fini(&record);
+}
+
+/* Causes that a later program knows: 99 of an attempt, a hundred counts of a stage. */
+static void causes_from_a_later_program_are_left_out(void **state)
+{
+    uint8_t ends[103] = {0xaa, 0x01, 100}; /* field 21, packed */
+    uint8_t cause[] = {0xb8, 0x01, 99};    /* field 23 */
+    struct stage_record record;
+    (void)state;
+    memset(ends + 3, 1, 100);
+    assert_int_equal(codec_read_stage((struct store_bytes){ends, sizeof ends}, &record), ERR_OK);
+    assert_int_equal(record.ends[CAUSE_COUNT - 1], 1);
+    stage_record_fini(&record);
+    assert_int_equal(codec_read_stage((struct store_bytes){cause, sizeof cause}, &record), ERR_OK);
+    assert_int_equal(record.cause, CAUSE_NONE);
+    stage_record_fini(&record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +599,8 @@ int main(void)
         TEST(every_measurement_is_visited),
         TEST(a_helper_voids_no_lease_and_ends_alone),
         TEST(a_journal_of_before_is_read_and_becomes_one_of_today),
+        TEST(a_stage_from_before_causes_is_read_with_a_whole_budget),
+        TEST(causes_from_a_later_program_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,22 @@ static void a_gang_that_asks_again_measures_nothing_twice(void **state)
     free(crew);
 }
 
+static void an_evaluation_that_gets_on_is_not_given_up(void **state)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    struct stage_set *set = *state;
+    int kills = cause_limit(CAUSE_CRASH) + 2;
+    crew_make(crew, set, 1, 100);
+    crew->kill_measured = kills;
+    crew->scores_per_share = 5;
+    run_crew(crew);
+    assert_int_equal(crew->kill_measured, 0);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_EVALUATE].record.ends[CAUSE_CRASH], kills);
+    crew_free(crew);
+    free(crew);
+}
+
 static void a_share_that_was_not_heard_is_said_again(void **state)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -144,6 +160,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_gangs_measure_a_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_gangs_share_is_given_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_gang_that_asks_again_measures_nothing_twice, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_evaluation_that_gets_on_is_not_given_up, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_share_that_was_not_heard_is_said_again, set_up,
                                         tear_down),

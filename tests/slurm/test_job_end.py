@@ -54,6 +54,11 @@ class JobEnd(unittest.TestCase):
         kills.expect_nothing_left(self.scene)
         kills.expect_same(self.wanted, kills.outcome(self.scene, self.folder), self.folder)
 
+    def expect_ends(self, **causes):
+        """What ended attempts of the teacher before it was done."""
+        ends = self.scene.ask(*self.scene.words("plan", self.folder))["stages"][0]["causes"]
+        self.assertEqual({cause.replace(" ", "_"): count for cause, count in ends.items()}, {"done": 1, **causes})
+
     def ask_to_end(self, job):
         """As Slurm does ahead of the limit."""
         self.sandbox.call("scancel", "--batch", "--signal=USR1", job)
@@ -65,6 +70,7 @@ class JobEnd(unittest.TestCase):
         self.ask_to_end(job)
         self.expect_whole()
         self.assertEqual(self.restarts(job), 1)
+        self.expect_ends(time_limit=1)
 
     def test_out_of_time_it_comes_back_in_another_job(self):
         job = self.submit(requeue="continuation")
@@ -91,6 +97,7 @@ class JobEnd(unittest.TestCase):
         self.expect_whole()
         self.assertEqual(self.restarts(job), 1)
         self.assertIn("is about to end: all is saved", self.scene.log(self.folder))
+        self.expect_ends(preempted=1)
 
     def test_cancelled_it_has_saved_stays_away_and_leaves_nothing(self):
         job = self.submit(requeue="scontrol")
