@@ -89,7 +89,7 @@ static enum err open_looked_at(const char *path, int flags, int *file)
     int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
         TRY(err_set(ERR_NOT_FOUND, "there is no file %s", path));
-    if (opened < 0 && errno == ELOOP)
+    if (opened < 0 && errno == ELOOP && (flags & O_NOFOLLOW)) /* else a loop of them */
         TRY(err_set(ERR_DATA, "%s is a link, not a regular file", path));
     if (opened < 0 || fstat(opened, &status) != 0)
         TRY(failed("open", path));

@@ -119,14 +119,21 @@ static bool is_any_leaving(struct loop *loop)
     return false;
 }
 
-static enum err look_after(struct loop *loop, struct attempt *attempt)
+/* An earlier runner's child is none of ours. */
+static struct process_end poll_gang(const struct gang *gang, bool has_child_ended)
+{
+    bool may_have_ended = has_child_ended || gang->adopted_s > 0;
+    return may_have_ended ? process_poll(&gang->process) : (struct process_end){0};
+}
+
+static enum err look_after(struct loop *loop, struct attempt *attempt, bool has_child_ended)
 {
     enum err err = ERR_OK;
     struct gang *gang = &attempt->gang;
     tell_pulse(loop, attempt);
     gang_watch(gang, &loop->cfg->limits, clock_seconds());
     attempt_await_end(loop, attempt);
-    struct process_end end = process_poll(&gang->process);
+    struct process_end end = poll_gang(gang, has_child_ended);
     if (end.has_ended) {
         TRY(listen_all(loop, 0)); /* its last words may still be in the socket */
         TRY(attempt_reap(loop, attempt, &end));
@@ -140,8 +147,9 @@ static enum err serve(struct loop *loop)
     enum err err = ERR_OK;
     heed_stops(loop);
     TRY(listen_all(loop, is_any_leaving(loop) ? LEAVING_MS : TICK_MS));
+    bool has_child_ended = process_any_has_ended();
     for (EACH_RUNNING(loop, attempt))
-        TRY(look_after(loop, attempt));
+        TRY(look_after(loop, attempt, has_child_ended));
     TRY(helpers_let_go(loop));
     share_out(loop);
     if (loop->cfg->view && loop->cfg->view->tick)

@@ -19,7 +19,8 @@
 
 #define LEAVING_MS 10 /* while the end of a process is all that is waited for */
 
-#define LOOP_MAX_HELPERS  256
+#define LOOP_MAX_HELPERS  1024
+#define LOOP_PLACES       4096
 #define LOOP_MAX_ATTEMPTS (PLAN_MAX_STAGES + LOOP_MAX_HELPERS)
 
 /* A stage has one at a time: the next waits until this one's last process has ended. Helpers are
@@ -69,6 +70,8 @@ struct loop {
     struct log_rate strangers;            /* connections */
     unsigned long long strangers_seen;
     uint8_t bytes[PROTOCOL_MAX_BYTES];
+    bool is_answer_due;                  /* to one of the events */
+    struct attempt *places[LOOP_PLACES]; /* by lease: where it was found last */
     int event_count, entry_count;
     struct event events[LOOP_MAX_EVENTS]; /* that were taken and not yet heard */
     int entry_room;
@@ -203,8 +206,9 @@ void nodes_judge(struct loop *loop, struct attempt *attempt);
 void nodes_write_cure(const struct loop *loop, const struct gang *gang, char *cure, size_t room);
 
 /* loop_listen.c */
-/* Waits for a word, then takes and hears what there is, for a while: whoever floods the socket must
- * not keep us from anything else. What is refused is logged. Errors are the journal's. */
+/* Waits that long for words that want an answer, gathering others; then hears them all. Whoever
+ * floods the socket must not keep us from anything else. What is refused is logged. Errors are the
+ * journal's. */
 MUST_CHECK enum err listen_all(struct loop *loop, int timeout_ms);
 /* Hears one message without writing anything down; a gang whose last word it was has left_s. */
 void listen_farewell(struct loop *loop, int timeout_ms);

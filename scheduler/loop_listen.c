@@ -7,7 +7,8 @@
 #include "scheduler/loop_internal.h"
 #include <string.h>
 
-#define LISTEN_S 0.1 /* of a turn, however much there is to hear */
+#define LISTEN_S     0.1 /* of a turn, however much there is to hear */
+#define PROMPT_WORDS 16  /* of a turn, heard at once */
 
 /* The stage a message reports on; NULL: on none. */
 static const char *stage_of(const Gw__FromWorker *message)
@@ -35,13 +36,24 @@ static bool is_of_lease(const struct lease *lease, const Gw__FromWorker *message
     return !stage || strcmp(stage, lease->name) == 0;
 }
 
-/* Who holds this lease now; NULL: nobody. */
+/* Who holds this lease now; NULL: nobody. Of a thousand gangs each speaks every second. */
 static struct attempt *find_attempt(struct loop *loop, uint64_t lease_epoch)
 {
+    struct attempt **place = &loop->places[lease_epoch % LOOP_PLACES];
+    if (*place && (*place)->gang.is_running && (*place)->gang.lease.epoch == lease_epoch)
+        return *place;
     for (EACH_RUNNING(loop, attempt))
         if (attempt->gang.lease.epoch == lease_epoch)
-            return attempt;
+            return *place = attempt;
     return NULL;
+}
+
+/* All but what is said every second anyway. */
+static bool wants_answer(const Gw__FromWorker *message)
+{
+    return message->body_case != GW__FROM_WORKER__BODY_PROGRESS &&
+           message->body_case != GW__FROM_WORKER__BODY_HEARTBEAT &&
+           message->body_case != GW__FROM_WORKER__BODY_RANK_ALIVE;
 }
 
 /* Of somebody who knows the token; takes the message where it becomes an event. */
@@ -61,6 +73,7 @@ static bool take_known(struct loop *loop, const struct wire_peer *peer, Gw__From
     }
     loop->events[loop->event_count++] =
         (struct event){.attempt = attempt, .peer = *peer, .message = message};
+    loop->is_answer_due |= wants_answer(message);
     return true;
 }
 
@@ -98,15 +111,39 @@ static void tell_strangers(struct loop *loop)
     loop->strangers_seen = strangers;
 }
 
+/* Till the end of the turn, unless somebody waits for us. */
+static int left_ms(const struct loop *loop, double end_s)
+{
+    double left_s = end_s - clock_seconds();
+    return loop->is_answer_due || left_s <= 0 ? 0 : (int)(left_s * 1000);
+}
+
+/* Few are taken as they come; of many, which cost more to be woken for than to hear, what some
+ * hundredths of a second bring together. */
+static enum err take_next(struct loop *loop, double turn_s, int taken_before)
+{
+    if (taken_before < PROMPT_WORDS)
+        return take_one(loop, left_ms(loop, turn_s));
+    enum err taken = take_one(loop, 0);
+    while (taken == ERR_AGAIN && left_ms(loop, turn_s) > 0) {
+        loop_nap();
+        taken = take_one(loop, 0);
+    }
+    return taken;
+}
+
 /* ZeroMQ hears its peers in turn, so the gangs are heard beside one that floods the socket. */
 enum err listen_all(struct loop *loop, int timeout_ms)
 {
-    enum err err = ERR_OK, taken = take_one(loop, timeout_ms);
-    double end = clock_seconds() + LISTEN_S;
-    while (taken == ERR_OK && clock_seconds() < end) {
+    enum err err = ERR_OK;
+    double turn_s = clock_seconds() + timeout_ms / 1000.0;
+    loop->is_answer_due = false;
+    enum err taken = take_one(loop, timeout_ms);
+    double end_s = clock_seconds() + LISTEN_S;
+    for (int words = 1; taken == ERR_OK && clock_seconds() < end_s; words++) {
         if (loop->event_count == LOOP_MAX_EVENTS)
             TRY(hear_all(loop));
-        taken = take_one(loop, 0);
+        taken = take_next(loop, turn_s, words);
     }
     tell_strangers(loop);
     TRY(hear_all(loop));

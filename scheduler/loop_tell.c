@@ -142,9 +142,17 @@ void tell_orders(struct loop *loop, struct attempt *attempt)
         tell_alive(loop, gang);
 }
 
+/* Orders are said again until they are heeded; that we live, now and then. */
+static double pulse_every_s(const struct gang *gang)
+{
+    bool has_orders = gang->is_ended || gang->is_stop_asked || !gang->is_assigned;
+    return has_orders ? PROTOCOL_PULSE_S : PROTOCOL_ALIVE_S;
+}
+
 void tell_pulse(struct loop *loop, struct attempt *attempt)
 {
-    if (attempt->gang.has_peer && clock_seconds() - attempt->pulse_s >= PROTOCOL_PULSE_S)
+    const struct gang *gang = &attempt->gang;
+    if (gang->has_peer && clock_seconds() - attempt->pulse_s >= pulse_every_s(gang))
         tell_orders(loop, attempt);
 }
 

@@ -162,6 +162,12 @@ out:
     return err;
 }
 
+bool process_any_has_ended(void)
+{
+    siginfo_t ended = {.si_pid = 0};
+    return waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid != 0;
+}
+
 struct process_end process_poll(const struct process *process)
 {
     struct process_end end = {0};

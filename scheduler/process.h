@@ -38,6 +38,8 @@ struct process_end {
     int code;   /* exit code, -1 when a signal ended it */
     int signal; /* 0: none */
 };
+/* Whether any child of ours has ended and was not polled since: one call where very many live. */
+bool process_any_has_ended(void);
 /* Does not wait. After the end the process is forgotten by the system; ask no more. Of one that is
  * not our child: code -1, signal 0. */
 struct process_end process_poll(const struct process *process);

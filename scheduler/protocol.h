@@ -18,7 +18,8 @@
 
 #define PROTOCOL_KEYS_FOLDER "keys" /* in the run's folder, where it has gangs of several nodes */
 
-#define PROTOCOL_PULSE_S   1.0 /* each side is heard at least so often */
+#define PROTOCOL_PULSE_S   1.0 /* a gang is heard at least so often */
+#define PROTOCOL_ALIVE_S   3.0 /* its scheduler, where it has nothing to say */
 #define PROTOCOL_SILENCE_S 30.0
 
 #endif

@@ -79,15 +79,6 @@ static struct seconds seconds_of(const struct count *count, size_t map_bytes,
         .memory = count->read_bytes / ceilings->read + count->written_bytes / ceilings->write};
 }
 
-static const char *isa_name(enum isa isa)
-{
-    static const char *const names[] = {[ISA_V2] = "x86-64-v2",
-                                        [ISA_V3] = "x86-64-v3",
-                                        [ISA_V4] = "x86-64-v4",
-                                        [ISA_V4_BF16] = "x86-64-v4-bf16"};
-    return names[isa];
-}
-
 static void print_ceilings(const struct ceilings *ceilings, int threads)
 {
     printf("%s, %d threads: fp32 %.1f GFLOP/s, ", isa_name(ceilings->isa), threads,

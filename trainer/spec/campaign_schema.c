@@ -162,7 +162,7 @@ static const struct knob campaign_knobs[] = {
      .help = "memory of the node that Slurm is asked for; auto: as the partition gives it"},
     {"resources.gpus_per_rank", KNOB_INT, FIELD(resources.gpus_per_rank), .fallback = "0", .low = 0,
      .high = 64, .help = "GPUs that Slurm is asked for"},
-    {"resources.gangs", KNOB_INT, FIELD(resources.gangs), .fallback = "1", .low = 1, .high = 256,
+    {"resources.gangs", KNOB_INT, FIELD(resources.gangs), .fallback = "1", .low = 1, .high = 1024,
      .help = "gangs at once, each of resources.ranks: one trains, several evaluate and search"},
     {"resources.ranks", KNOB_INT, FIELD(resources.ranks), .fallback = "1", .low = 1, .high = 65536,
      .help = "processes of a gang; at most batch.global / batch.micro"},
