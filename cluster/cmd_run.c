@@ -1,5 +1,6 @@
 /* glowworm run: a campaign from images to bundles on this machine, with the scheduler inside. The
  * journal is the run's lock, held from the first look at the folder to the last word. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,9 +24,11 @@
 #include "cluster/view_tee.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define EVERY_S 10.0
+#define EVERY_S  10.0
+#define LEAVES_S 60.0
 
 struct programs {
     char glowworm[2048], worker[2048];
@@ -318,6 +321,19 @@ static enum err run_locked(struct running *running, const char *command)
     return err;
 }
 
+/* One that was taken over on this machine ends within seconds of its sign. */
+static enum err hold(struct running *running)
+{
+    struct campaign_run *run = running->run;
+    double end = clock_seconds() + (running->options->takes_over ? LEAVES_S : 0);
+    enum err err = journal_open(run->journal, JOURNAL_WRITE, &running->journal);
+    while (err == ERR_AGAIN && clock_seconds() < end && *interrupt_count() == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        err = journal_open(run->journal, JOURNAL_WRITE, &running->journal);
+    }
+    return err == ERR_AGAIN ? err_prefix(err, "%s is being run already", run->folder) : err;
+}
+
 /* The journal is the run's lock on this machine; where several may see its folder, a claim is
  * before that. */
 static enum err run_held(struct running *running, struct launch_cfg *launch, const char *command)
@@ -329,10 +345,7 @@ static enum err run_held(struct running *running, struct launch_cfg *launch, con
         launch->claim = run_scratch_claim(running->scratch);
         campaign_run_move_stores(run, launch->stores);
     }
-    err = journal_open(run->journal, JOURNAL_WRITE, &running->journal);
-    if (err == ERR_AGAIN)
-        err_prefix(err, "%s is being run already", run->folder);
-    TRY(err);
+    TRY(hold(running));
     TRY(run_locked(running, command));
 out:
     journal_close(&running->journal);

@@ -219,6 +219,24 @@ static void make_claim(const struct rig *rig, uint64_t number)
     mem_free(path);
 }
 
+/* Of settings that an edit left behind, whose checkpoints were pruned: the survey says so, and
+ * there is nothing to wait for. */
+static void a_checkpoint_that_was_gone_before_holds_nothing_up(void **state)
+{
+    const struct rig *rig = *state;
+    struct journal *journal = NULL;
+    struct lease lease;
+    struct hash key = {{9}};
+    char hex[HASH_HEX_BYTES];
+    train_to(rig, 10);
+    hash_hex(&key, hex);
+    must(journal_open(rig->journal, JOURNAL_WRITE, &journal));
+    must(journal_lease(journal, &key, "kernel", "", LEASE_GOES_ON, &lease));
+    must(journal_checkpoint(journal, &lease, 5, 1000, hex));
+    journal_close(&journal);
+    publish(rig, 1, true);
+}
+
 static void an_owner_that_was_replaced_publishes_nothing(void **state)
 {
     const struct rig *rig = *state;
@@ -295,6 +313,7 @@ int main(void)
         A_TEST(nothing_published_is_told_from_damage),
         A_TEST(a_kill_in_the_middle_loses_nothing),
         A_TEST(a_full_disk_leaves_what_was_published),
+        A_TEST(a_checkpoint_that_was_gone_before_holds_nothing_up),
         A_TEST(an_owner_that_was_replaced_publishes_nothing),
         A_TEST(what_a_later_owner_published_stays),
         A_TEST(a_store_is_found_where_it_can_be_read),

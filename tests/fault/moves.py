@@ -160,6 +160,15 @@ class Moves(unittest.TestCase):
         self.assertEqual((found["claim"], found["state"]), (2, "done"))
         self.expect_whole()
 
+    def test_taken_over_on_its_own_scratch_it_goes_on_there(self):
+        before = self.scene.start_on(self.folder, self.a)
+        self.await_steps(before, 10)
+        after = self.scene.start_on(self.folder, self.a, "--take-over")
+        self.expect_end(before, BUSY)
+        self.expect_end(after, 0)
+        self.assertNotIn("going on from published", self.scene.log(self.folder))
+        self.expect_whole()
+
     def files(self):
         """All of the run's folder but logs, by name and content."""
         place = self.scene.place(self.folder)
