@@ -82,7 +82,7 @@ static bool take_number(const char *text, const char *name, int64_t *number)
     return is_there;
 }
 
-static enum err parse(const char *path, const char *text, struct claim_info *info)
+enum err claim_parse(const char *path, const char *text, struct claim_info *info)
 {
     bool is_whole = take_line(text, "host", info->host, sizeof info->host) &&
                     take_line(text, "place", info->place, sizeof info->place) &&
@@ -106,7 +106,7 @@ enum err claim_read(const char *run_folder, uint64_t number, struct claim_info *
     TRY(file_open_regular(path, &file));
     TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
     text_add_safe(&safe, bytes, size);
-    TRY(parse(path, text_get(&safe), info));
+    TRY(claim_parse(path, text_get(&safe), info));
 out:
     if (file >= 0)
         close(file);

@@ -27,6 +27,8 @@ struct claim_info { /* who made a claim */
 void claim_info_of_us(struct claim_info *info);
 /* Of a claim. ERR_NOT_FOUND, ERR_DATA, ERR_IO. */
 MUST_CHECK enum err claim_read(const char *run_folder, uint64_t number, struct claim_info *info);
+/* Of a claim's text, number aside; `path` is what errors say. ERR_DATA. */
+MUST_CHECK enum err claim_parse(const char *path, const char *text, struct claim_info *info);
 /* The highest; 0: none was made. */
 uint64_t claim_highest(const char *run_folder);
 

@@ -89,18 +89,18 @@ static bool take(const json_t *json, struct state_manifest *manifest)
     return is_whole;
 }
 
-static enum err parse(const char *path, const char *bytes, size_t size,
-                      const struct published_state *state, struct state_manifest *manifest)
+enum err state_parse_manifest(const char *path, const char *bytes, size_t size,
+                              struct state_manifest *manifest)
 {
     enum err err = ERR_OK;
     uint64_t format = 0;
     json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
+    manifest_init(manifest);
     if (!json || !take_count(json, "format", &format))
         TRY(err_set(ERR_DATA, "%s is damaged", path));
     if (format != FORMAT)
         TRY(err_set(ERR_DATA, "%s is of another version of this program", path));
-    if (!take(json, manifest) || manifest->name.claim != state->claim ||
-        manifest->name.sequence != state->sequence)
+    if (!take(json, manifest))
         TRY(err_set(ERR_DATA, "%s is damaged", path));
 out:
     json_decref(json);
@@ -114,10 +114,11 @@ enum err state_read_manifest(const char *run_folder, const struct published_stat
     char *path = published_path(run_folder, state, STATE_MANIFEST), *bytes = NULL;
     size_t size = 0;
     int file = -1;
-    manifest_init(manifest);
     TRY(file_open_regular(path, &file));
     TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
-    TRY(parse(path, bytes, size, state, manifest));
+    TRY(state_parse_manifest(path, bytes, size, manifest));
+    if (manifest->name.claim != state->claim || manifest->name.sequence != state->sequence)
+        TRY(err_set(ERR_DATA, "%s is another state's", path));
 out:
     if (file >= 0)
         close(file);

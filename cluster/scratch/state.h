@@ -29,6 +29,10 @@ struct state_manifest {
 MUST_CHECK enum err state_read_manifest(const char *run_folder, const struct published_state *state,
                                         struct state_manifest *manifest);
 
+/* Of its text, for the state that is named in it; `path` is what errors say. ERR_DATA. */
+MUST_CHECK enum err state_parse_manifest(const char *path, const char *bytes, size_t size,
+                                         struct state_manifest *manifest);
+
 struct publish_cfg { /* borrowed */
     const char *run_folder, *stores;
     uint64_t claim;
