@@ -27,7 +27,8 @@ struct status_writer {
     struct run_status status;
     const struct gang *gangs[PLAN_MAX_STAGES]; /* that run; NULL: none */
     struct pace paces[PLAN_MAX_STAGES];
-    double done_macs, done_s; /* training stages of this run */
+    bool was_stopped[PLAN_MAX_STAGES]; /* its last attempt, as a person or its job's end asked */
+    double done_macs, done_s;          /* training stages of this run */
     bool has_changed;
     double given_s;
 };
@@ -183,6 +184,7 @@ static void begin_attempt(struct status_writer *writer, const struct gang *gang,
     row->started_ms = clock_wall_ms();
     snprintf(row->log, sizeof row->log, "%s", gang->log);
     writer->gangs[gang->stage] = gang;
+    writer->was_stopped[gang->stage] = false;
     writer->paces[gang->stage] = (struct pace){0};
     writer->status.state =
         writer->status.state == RUN_STATE_STARTING ? RUN_STATE_RUNNING : writer->status.state;
@@ -285,8 +287,10 @@ static void on_excluded(void *own, const struct gang *gang, const struct bad_nod
 
 static void on_stopped(void *own, const struct gang *gang)
 {
-    struct stage_status *row = end_attempt(own, gang);
+    struct status_writer *writer = own;
+    struct stage_status *row = end_attempt(writer, gang);
     row->state = STAGE_STATE_WAITING;
+    writer->was_stopped[gang->stage] = true;
 }
 
 static void on_stopping(void *own, const struct gang *gang, int count)
@@ -388,11 +392,11 @@ const struct loop_view *status_writer_view(struct status_writer *writer)
     return &writer->view;
 }
 
-static void end_stage(struct stage_status *row)
+static void end_stage(struct stage_status *row, bool was_stopped)
 {
-    if (row->state == STAGE_STATE_RUNNING) {
+    if (row->state == STAGE_STATE_RUNNING || was_stopped) {
+        row->ended_ms = was_stopped ? row->ended_ms : clock_wall_ms();
         row->state = STAGE_STATE_WAITING;
-        row->ended_ms = clock_wall_ms();
         snprintf(row->why, sizeof row->why, "stopped at step %lld", (long long)row->step);
     } else if (row->state == STAGE_STATE_BACKING_OFF || row->state == STAGE_STATE_WAITING) {
         row->state = STAGE_STATE_WAITING;
@@ -412,7 +416,7 @@ void status_writer_end(struct status_writer *writer, enum err why)
                                              : RUN_STATE_FAILED;
     set_waits(writer);
     for (int i = 0; i < status->stage_count; i++)
-        end_stage(&status->stages[i]);
+        end_stage(&status->stages[i], writer->was_stopped[i]);
     status->eta_seconds = why == ERR_OK ? 0 : status->eta_seconds;
     if (why != ERR_OK) {
         snprintf(status->error, sizeof status->error, "%s", err_name(why));
