@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/file_system.h"
 #include "base/mem.h"
+#include "base/scratch_folder.h"
 #include "cluster/doctor/doctor.h"
-#include "cluster/scratch/scratch_folder.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

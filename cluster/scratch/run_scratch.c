@@ -5,7 +5,7 @@
 #include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cluster/scratch/scratch_folder.h"
+#include "base/scratch_folder.h"
 #include "cluster/scratch/state.h"
 #include <errno.h>
 #include <stdio.h>

@@ -108,7 +108,7 @@ struct campaign {
         char device[32]; /* "auto", "cpu", or a module's (kernels/device_module.h) */
         char isa[16];    /* "auto", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" */
         char lineage[8]; /* "any", "same" */
-        char scratch[CAMPAIGN_TEXT]; /* "": the run's folder (cluster/scratch/scratch_folder.h) */
+        char scratch[CAMPAIGN_TEXT]; /* "": the run's folder (base/scratch_folder.h) */
     } resources;
     int notify_count;
     char notify[CAMPAIGN_MAX_NOTIFY][CAMPAIGN_TEXT]; /* an argument vector; none: nobody is told */

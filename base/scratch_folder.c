@@ -1,4 +1,4 @@
-#include "cluster/scratch/scratch_folder.h"
+#include "base/scratch_folder.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"

@@ -1,8 +1,8 @@
 /* The folder that a run has on scratch (resources.scratch), a local disk of the machine it runs on:
  * <scratch>/glowworm-<hash of the run's folder>/, nobody's but its owner's. Inside it lies stores/,
  * with journal/, checkpoints/ and the id by which their claims know them. One thread. */
-#ifndef CLUSTER_SCRATCH_SCRATCH_FOLDER_H
-#define CLUSTER_SCRATCH_SCRATCH_FOLDER_H
+#ifndef BASE_SCRATCH_FOLDER_H
+#define BASE_SCRATCH_FOLDER_H
 
 #include "base/err.h"
 #include "base/text.h"

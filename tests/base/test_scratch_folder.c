@@ -1,5 +1,5 @@
 /* Where a run's scratch is, and whom it is refused for. */
-#include "cluster/scratch/scratch_folder.h"
+#include "base/scratch_folder.h"
 #include "tests/scratch.h"
 #include <setjmp.h>
 #include <stdarg.h>
