@@ -20,7 +20,7 @@ static enum err failed(const char *verb, const char *path)
 {
     int number = errno;
     enum err code = ERR_IO;
-    if (number == ENOSPC || number == EDQUOT)
+    if (number == ENOSPC || number == EDQUOT || number == EFBIG)
         code = ERR_FULL;
     return err_set(code, "cannot %s %s: %s", verb, path, strerror(number));
 }

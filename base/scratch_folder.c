@@ -89,17 +89,10 @@ static enum err check_ours(const char *folder)
     return ERR_OK;
 }
 
-enum err scratch_folder_make(const char *scratch, const char *run_folder, char **folder)
+enum err scratch_folder_named(const char *scratch, const char *name, char **folder)
 {
     enum err err = ERR_OK;
-    char hex[HASH_HEX_BYTES], name[64];
-    char *real = realpath(run_folder, NULL), *made = NULL;
-    if (!real)
-        TRY(err_set(ERR_IO, "%s: %s", run_folder, strerror(errno)));
-    struct hash hash = hash_of(real, strlen(real));
-    hash_hex(&hash, hex);
-    snprintf(name, sizeof name, "glowworm-%.*s", NAME_DIGITS, hex);
-    made = file_join(scratch, name);
+    char *made = file_join(scratch, name);
     TRY(file_make_private(scratch));
     TRY(file_make_private(made));
     TRY(check_ours(made));
@@ -107,6 +100,21 @@ enum err scratch_folder_make(const char *scratch, const char *run_folder, char *
     made = NULL;
 out:
     mem_free(made);
+    return err;
+}
+
+enum err scratch_folder_make(const char *scratch, const char *run_folder, char **folder)
+{
+    enum err err = ERR_OK;
+    char hex[HASH_HEX_BYTES], name[64];
+    char *real = realpath(run_folder, NULL);
+    if (!real)
+        return err_set(ERR_IO, "%s: %s", run_folder, strerror(errno));
+    struct hash hash = hash_of(real, strlen(real));
+    hash_hex(&hash, hex);
+    snprintf(name, sizeof name, "glowworm-%.*s", NAME_DIGITS, hex);
+    TRY(scratch_folder_named(scratch, name, folder));
+out:
     free(real);
     return err;
 }

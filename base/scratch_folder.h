@@ -15,5 +15,7 @@ MUST_CHECK enum err scratch_expand(const char *words, struct text *path);
 /* Makes the run's folder inside it, of mode 0700; returns owned in *folder. ERR_CONFIG: what is
  * there is a link, somebody else's, or open to others; ERR_IO, ERR_FULL. */
 MUST_CHECK enum err scratch_folder_make(const char *scratch, const char *run_folder, char **folder);
+/* The same of another name. */
+MUST_CHECK enum err scratch_folder_named(const char *scratch, const char *name, char **folder);
 
 #endif

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/published.h"
+#include "base/scratch_folder.h"
 #include "trainer/checkpoint/lineage.h"
+#include "trainer/data/staged.h"
 #include "trainer/gang/common_isa.h"
 #include "trainer/stage_workload.h"
 #include <time.h>
@@ -171,12 +173,47 @@ out:
     return err;
 }
 
+/* A rank that copies, or waits for the one that does, stands still for the disk's sake. */
+static enum err stage_images(struct workbench *bench, struct text *path)
+{
+    enum err err = ERR_OK;
+    const struct campaign *campaign = bench->cfg.campaign;
+    struct rank_work *work = bench->cfg.observer ? bench->cfg.observer->work : NULL;
+    struct text scratch;
+    text_init(&scratch);
+    TRY(scratch_expand(campaign->resources.scratch, &scratch));
+    if (work)
+        atomic_store(&work->is_waiting, true);
+    err = dataset_stage(campaign->dataset.path, text_get(&scratch), path);
+    if (work)
+        atomic_store(&work->is_waiting, false);
+out:
+    text_fini(&scratch);
+    return err;
+}
+
+static enum err open_images(struct workbench *bench)
+{
+    enum err err = ERR_OK;
+    const struct campaign *campaign = bench->cfg.campaign;
+    struct text path;
+    text_init(&path);
+    if (bench->cfg.stages_images && campaign->resources.scratch[0])
+        TRY(stage_images(bench, &path));
+    else
+        text_add(&path, "%s", campaign->dataset.path);
+    TRY(splits_open(campaign, text_get(&path), &bench->splits));
+out:
+    text_fini(&path);
+    return err;
+}
+
 /* What a rank can open without the others. */
 static enum err open_alone(struct workbench *bench, struct device_cfg *device)
 {
     enum err err = ERR_OK;
     const struct campaign *campaign = bench->cfg.campaign;
-    TRY(splits_open(campaign, &bench->splits));
+    TRY(open_images(bench));
     const struct dataset_info *info = dataset_info(bench->splits.dataset);
     TRY(blueprint_make(campaign, info->classes, info->channels, &bench->blueprint));
     TRY(read_device(bench, device));

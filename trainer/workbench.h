@@ -18,6 +18,7 @@ struct workbench_cfg { /* all borrowed */
     const struct campaign *campaign;
     const char *folder; /* the run's; NULL: the campaign's own */
     const char *stores; /* the folder of checkpoints/; NULL: the run's (base/published.h) */
+    bool stages_images; /* each node reads a copy of its own, on the campaign's scratch */
     uint64_t claim;     /* of the runner that asks (base/fence.h); 0: none */
     struct comm *comm;
     const struct observer *observer; /* NULL: nobody */

@@ -59,7 +59,7 @@ static enum err load(struct bench *bench, int argc, char **argv)
         sets[count++] = (struct campaign_override){argv[i], equals + 1};
     }
     TRY(campaign_load(argv[1], sets, count, bench->campaign));
-    TRY(splits_open(bench->campaign, &bench->splits));
+    TRY(splits_open(bench->campaign, bench->campaign->dataset.path, &bench->splits));
     const struct dataset_info *info = dataset_info(bench->splits.dataset);
     TRY(blueprint_make(bench->campaign, info->classes, info->channels, bench->blueprint));
 out:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Gangs over several nodes of a real Slurm (all on this host): they meet their runner over the network, with keys; their
-campaign is that of a local run, also when ranks of either node are killed. usage: test_nodes.py BUILD_FOLDER"""
+"""Gangs over several nodes of a real Slurm (all on this host): they meet their runner over the network, with keys; each node has
+its copy of the data set; their campaign is that of a local run, also when ranks of either node are killed. usage: test_nodes.py BUILD_FOLDER"""
+import glob
 import os
 import signal
 import sys
@@ -21,7 +22,8 @@ class Nodes(unittest.TestCase):
 
     def submit(self, folder, *options):
         """Two gangs of a rank on each node."""
-        words = ["--set", "resources.nodes=2", "--set", "resources.gangs=2"]
+        scratch = os.path.join(self.scene.work, "scratch", "{node}")
+        words = ["--set", "resources.nodes=2", "--set", "resources.gangs=2", "--set", f"resources.scratch={scratch}"]
         return self.sandbox.submit(*self.scene.job_words(folder), *words, environment=self.scene.environment,
                                    options=("--nodes=2", "--ntasks=4", "--ntasks-per-node=2", *options),
                                    log=os.path.join(self.scene.work, folder + ".log"))
@@ -49,6 +51,8 @@ class Nodes(unittest.TestCase):
         self.assertIn(self.sandbox.await_end(job), ("COMPLETED", "GONE"), self.scene.log_end("wide"))
         kills.expect_nothing_left(self.scene)
         kills.expect_same(wanted, kills.outcome(self.scene, "wide"), "the run on two nodes")
+        for node in ("n1", "n2"):  # each reads its own copy of the data set
+            self.assertEqual(len(glob.glob(os.path.join(self.scene.work, "scratch", node, "glowworm-data-*/dataset/data.mdb"))), 1)
         keys = os.path.join(self.scene.work, "wide", "keys")
         self.assertEqual({name: os.stat(os.path.join(keys, name)).st_mode & 0o777 for name in ("server", "client")},
                          {"server": 0o600, "client": 0o600})

@@ -10,11 +10,11 @@ struct augment_cfg splits_augment(const struct campaign *campaign)
                                 .saturation = 0.5};
 }
 
-enum err splits_open(const struct campaign *campaign, struct splits *splits)
+enum err splits_open(const struct campaign *campaign, const char *path, struct splits *splits)
 {
     enum err err = ERR_OK;
     uint32_t holdout = campaign->dataset.holdout;
-    TRY(dataset_open(campaign->dataset.path, &splits->dataset));
+    TRY(dataset_open(path, &splits->dataset));
     TRY(dataset_split(splits->dataset, SPLIT_TRAIN, holdout, &splits->train, &splits->train_count));
     TRY(dataset_split(splits->dataset, SPLIT_HOLDOUT, holdout, &splits->holdout,
                       &splits->holdout_count));

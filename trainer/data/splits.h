@@ -13,8 +13,10 @@ struct splits {
     struct augment_cfg augment; /* of training */
 };
 
-/* Errors as dataset_open() and dataset_split(). The caller closes it after an error too. */
-MUST_CHECK enum err splits_open(const struct campaign *campaign, struct splits *splits);
+/* path: of the campaign's data set, or of a copy of it. Errors as dataset_open() and
+ * dataset_split(). The caller closes it after an error too. */
+MUST_CHECK enum err splits_open(const struct campaign *campaign, const char *path,
+                                struct splits *splits);
 void splits_close(struct splits *splits); /* accepts a zeroed one */
 
 /* What the campaign switches on of OFA's training transform (reference file, sec. 4.5). */
