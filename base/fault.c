@@ -9,7 +9,7 @@
 
 #define MAX_RULES 16
 
-enum fault_kind { FAULT_IO, FAULT_FULL, FAULT_KILL, FAULT_AGAIN };
+enum fault_kind { FAULT_IO, FAULT_FULL, FAULT_KILL, FAULT_STOP, FAULT_AGAIN };
 
 struct rule {
     char name[64];
@@ -32,15 +32,17 @@ static void parse_rule(const char *text)
     char kind[8] = "";
     int fields = sscanf(text, "%63[^:]:%ld:%7s", rule.name, &rule.call, kind);
     if (fields < 2 || rule.call < 1 || rule_count == MAX_RULES)
-        BUG("GLOWWORM_FAULT: cannot use \"%s\"; expected NAME:CALL[:kill|full|again]", text);
+        BUG("GLOWWORM_FAULT: cannot use \"%s\"; expected NAME:CALL[:kill|stop|full|again]", text);
     if (fields == 3 && strcmp(kind, "kill") == 0)
         rule.kind = FAULT_KILL;
+    else if (fields == 3 && strcmp(kind, "stop") == 0)
+        rule.kind = FAULT_STOP;
     else if (fields == 3 && strcmp(kind, "full") == 0)
         rule.kind = FAULT_FULL;
     else if (fields == 3 && strcmp(kind, "again") == 0)
         rule.kind = FAULT_AGAIN;
     else if (fields == 3)
-        BUG("GLOWWORM_FAULT: \"%s\" is neither kill, full nor again", kind);
+        BUG("GLOWWORM_FAULT: \"%s\" is neither kill, stop, full nor again", kind);
     rules[rule_count++] = rule;
 }
 
@@ -82,6 +84,10 @@ enum err fault_check(const char *name)
         return ERR_OK;
     if (kind == FAULT_KILL)
         raise(SIGKILL);
+    if (kind == FAULT_STOP) {
+        raise(SIGSTOP);
+        return ERR_OK;
+    }
     enum err code = kind == FAULT_FULL ? ERR_FULL : kind == FAULT_AGAIN ? ERR_AGAIN : ERR_IO;
     return err_set(code, "a fault injected at %s", name);
 }

@@ -80,6 +80,22 @@ static void a_kill_rule_kills(void **state)
     assert_int_equal(signal_of_child("a.point:3:kill"), 0);
 }
 
+static void a_stop_rule_stops_until_it_is_continued(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        arm("a.point:1:stop");
+        _exit(FAULT("a.point") == ERR_OK ? 7 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 static void a_rule_that_cannot_be_read_aborts(void **state)
 {
     (void)state;
@@ -95,6 +111,7 @@ int main(void)
         cmocka_unit_test_teardown(only_the_named_call_of_the_named_point_fails, disarm),
         cmocka_unit_test_teardown(several_rules_count_apart, disarm),
         cmocka_unit_test_teardown(a_kill_rule_kills, disarm),
+        cmocka_unit_test_teardown(a_stop_rule_stops_until_it_is_continued, disarm),
         cmocka_unit_test_teardown(a_rule_that_cannot_be_read_aborts, disarm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
