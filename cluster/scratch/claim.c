@@ -158,14 +158,22 @@ enum claim_end claim_ending(const char *run_folder, uint64_t number)
     return end;
 }
 
+static bool is_here(const struct claim_cfg *cfg, const struct claim_info *last)
+{
+    return strcmp(cfg->us->place, last->place) == 0;
+}
+
+static bool lives_here(const struct claim_cfg *cfg, const struct claim_info *last)
+{
+    return is_here(cfg, last) && (int64_t)process_started_ticks(last->pid) == last->started_ticks;
+}
+
 /* The last owner is known to be gone. */
 static bool is_gone(const struct claim_cfg *cfg, const struct claim_info *last)
 {
     const struct claim_info *us = cfg->us;
     bool is_requeued = us->job[0] && strcmp(us->job, last->job) == 0 && us->restart > last->restart;
-    bool is_here = strcmp(us->place, last->place) == 0;
-    return is_requeued ||
-           (is_here && (int64_t)process_started_ticks(last->pid) != last->started_ticks);
+    return is_requeued || (is_here(cfg, last) && !lives_here(cfg, last));
 }
 
 static enum err refuse(const struct claim_cfg *cfg, const struct claim_info *last)
@@ -189,6 +197,8 @@ static enum err consider(const struct claim_cfg *cfg, uint64_t number)
     enum err read = claim_read(cfg->run_folder, number, &last);
     if (read == ERR_OK && is_gone(cfg, &last))
         return ERR_OK;
+    if (read == ERR_OK && lives_here(cfg, &last)) /* paused or stuck, it may beat no more */
+        return refuse(cfg, &last);
     log_warn("the last runner of %s left no word: looking whether it is still there",
              cfg->run_folder);
     TRY(beat_watch(cfg->run_folder, number, cfg->watch_s > 0 ? cfg->watch_s : CLAIM_WATCH_S,

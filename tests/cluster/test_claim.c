@@ -164,6 +164,26 @@ static void a_process_of_this_machine_is_asked_of_the_machine(void **state)
     end_owner(owner);
 }
 
+/* Ctrl-Z, or a debugger: its beat stands still, and it will go on. */
+static void one_of_this_machine_that_only_pauses_is_not_replaced(void **state)
+{
+    const struct rig *rig = *state;
+    int status = 0;
+    struct claim *claim = NULL;
+    struct claim_info us;
+    claim_info_of_us(&us);
+    pid_t owner = start_owner(rig, &us);
+    assert_int_equal(kill(owner, SIGSTOP), 0);
+    assert_int_equal(waitpid(owner, &status, WUNTRACED), owner);
+    assert_true(WIFSTOPPED(status));
+    enum err refused = take_within(rig, &us, CLAIM_IF_FREE, 1, &claim);
+    uint64_t highest = claim_highest(rig->run);
+    end_owner(owner);
+    assert_int_equal(refused, ERR_AGAIN);
+    assert_non_null(strstr(err_text(), "--take-over"));
+    assert_int_equal(highest, 1);
+}
+
 static void who_ended_in_good_order_is_followed_at_once(void **state)
 {
     const struct rig *rig = *state;
@@ -259,6 +279,7 @@ int main(void)
         A_TEST(one_that_fell_silent_is_followed),
         A_TEST(a_job_that_was_queued_again_follows_itself_at_once),
         A_TEST(a_process_of_this_machine_is_asked_of_the_machine),
+        A_TEST(one_of_this_machine_that_only_pauses_is_not_replaced),
         A_TEST(who_ended_in_good_order_is_followed_at_once),
         A_TEST(an_owner_that_was_replaced_learns_it_and_leaves_no_word),
         A_TEST(a_stop_ends_a_watch),
