@@ -324,6 +324,7 @@ enum err loop_run(const struct loop_cfg *cfg)
     loop->socket_lock = loop->mpi_lock = -1;
     loop->shares = shares_create();
     TRY(leftovers_clear(cfg, left, &leftovers));
+    TRY(check_owner(loop));
     TRY(reopen_lost(cfg));
     init_policy(loop);
     TRY(bad_nodes_recall(cfg->journal, &loop->bad_nodes));

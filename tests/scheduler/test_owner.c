@@ -67,6 +67,36 @@ static void a_run_that_was_taken_over_ends_at_once_and_kills_its_gangs(void **st
     set_expect_done(set);
 }
 
+/* What the journal says of the report. */
+static bool is_report_done(struct stage_set *set)
+{
+    struct stage_record record = {0};
+    struct journal *journal = NULL;
+    char *path = file_join(set->folder, "journal");
+    assert_int_equal(journal_open(path, JOURNAL_READ, &journal), ERR_OK);
+    assert_int_equal(journal_stage(journal, &set->graph.stages[SET_REPORT].key, &record), ERR_OK);
+    bool is_done = record.is_done;
+    stage_record_fini(&record);
+    journal_close(&journal);
+    mem_free(path);
+    return is_done;
+}
+
+static void a_run_that_was_lost_before_it_began_reopens_nothing(void **state)
+{
+    struct stage_set *set = *state;
+    expect_run(set, ERR_OK);
+    char *report = file_join(set->folder, "report.html");
+    assert_int_equal(unlink(report), 0);
+    set->cfg.check_owner = ask_owner;
+    set->cfg.owner = set;
+    write_in(set, "lost", "");
+    expect_run(set, ERR_AGAIN);
+    assert_int_equal(set->survey.stages[SET_REPORT].verdict, SURVEY_LOST);
+    assert_true(is_report_done(set));
+    mem_free(report);
+}
+
 static void claim_it(struct stage_set *set, const struct gang *gang)
 {
     if (gang->stage == SET_TEACHER)
@@ -124,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_run_that_was_taken_over_ends_at_once_and_kills_its_gangs),
+        TEST(a_run_that_was_lost_before_it_began_reopens_nothing),
         TEST(no_stage_begins_behind_a_higher_claim),
         TEST(a_log_that_the_journal_does_not_know_is_kept_and_not_written_to),
         TEST(where_gangs_meet_their_runner_is_this_machines_affair),
