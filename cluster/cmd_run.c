@@ -1,6 +1,8 @@
 /* glowworm run: a campaign from images to bundles on this machine, with the scheduler inside. The
  * journal is the run's lock, held from the first look at the folder to the last word. */
 #include "base/clock.h"
+#include "base/fault.h"
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -52,12 +54,16 @@ static enum err find_programs(struct programs *programs)
     return ERR_OK;
 }
 
-static enum err write_resolved(const struct campaign_run *run)
+/* The folder may be another runner's since we looked. */
+static enum err write_resolved(const struct campaign_run *run, uint64_t claim)
 {
     enum err err = ERR_OK;
+    const struct fence fence = {run->folder, claim};
     struct text yaml;
     text_init(&yaml);
     campaign_write(&run->campaign, &yaml);
+    TRY(FAULT("run.surveyed"));
+    TRY(fence_check(&fence));
     TRY(file_write(run->resolved, text_get(&yaml), yaml.size));
 out:
     text_fini(&yaml);
@@ -257,7 +263,7 @@ static enum err run_looked_at(struct running *running)
     TRY(campaign_run_survey(run, running->journal, survey));
     TRY(run_memory_survey(run, survey, &machine, &memory));
     TRY(campaign_run_name_checkpoints(run, survey));
-    TRY(write_resolved(run));
+    TRY(write_resolved(run, running->launch->claim));
     TRY(run_surveyed(running, survey));
 out:
     survey_fini(survey);
@@ -346,6 +352,8 @@ static enum err run_held(struct running *running, struct launch_cfg *launch, con
         campaign_run_move_stores(run, launch->stores);
     }
     TRY(hold(running));
+    if (running->scratch)
+        run_scratch_unlock(running->scratch);
     TRY(run_locked(running, command));
 out:
     journal_close(&running->journal);
@@ -368,6 +376,7 @@ static enum err run_claimed(struct campaign_run *run, const struct campaign_opti
     struct run_scratch_cfg scratch = {.campaign = &run->campaign,
                                       .run_folder = run->folder,
                                       .mode = options->takes_over ? CLAIM_TAKE_OVER : CLAIM_IF_FREE,
+                                      .leaves_s = options->takes_over ? LEAVES_S : 0,
                                       .stop_asked = interrupt_count()};
     TRY(find_programs(&programs));
     TRY(file_make_private(run->folder));

@@ -1,4 +1,5 @@
 #include "cluster/scratch/run_scratch.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/fence.h"
 #include "base/file.h"
@@ -8,16 +9,35 @@
 #include "base/scratch_folder.h"
 #include "cluster/scratch/state.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct run_scratch {
     char *run_folder, *folder, *stores, *made; /* made: what will be stores */
     struct claim *claim;
+    const volatile sig_atomic_t *stop_asked;
+    int lock; /* of the stores; -1: none is held */
 };
+
+/* What takes long asks now and then. */
+static enum err may_go_on(void *own)
+{
+    const struct run_scratch *scratch = own;
+    if (scratch->stop_asked && *scratch->stop_asked > 0)
+        return err_set(ERR_INTERRUPTED, "stopped; the same command continues");
+    return claim_check(scratch->claim);
+}
+
+static enum err check_fence(const struct run_scratch *scratch)
+{
+    return fence_check(&(struct fence){scratch->run_folder, claim_number(scratch->claim)});
+}
 
 static bool is_link(const char *path)
 {
@@ -97,7 +117,11 @@ static enum err bring_back(struct run_scratch *scratch, uint64_t owner, char id[
     struct published_state name;
     struct text damage;
     text_init(&damage);
-    err = state_restore(scratch->run_folder, scratch->made, &name, &damage);
+    const struct restore_cfg cfg = {.run_folder = scratch->run_folder,
+                                    .into = scratch->made,
+                                    .check = may_go_on,
+                                    .own = scratch};
+    err = state_restore(&cfg, &name, &damage);
     if (err == ERR_OK) {
         tell_restored(scratch, owner, &name, text_get(&damage));
     } else if (err == ERR_NOT_FOUND) {
@@ -111,6 +135,7 @@ static enum err bring_back(struct run_scratch *scratch, uint64_t owner, char id[
     TRY(err);
     TRY(write_id(scratch->made, id));
     TRY(FAULT("scratch.made"));
+    TRY(check_fence(scratch));
     TRY(folder_replace(scratch->made, scratch->stores));
     TRY(FAULT("scratch.replaced"));
 out:
@@ -131,8 +156,46 @@ static enum err settle(struct run_scratch *scratch)
     if (!is_here)
         TRY(bring_back(scratch, owner, id));
     TRY(claim_tell_stores(scratch->run_folder, claim_number(scratch->claim), id));
+    TRY(FAULT("scratch.told"));
 out:
     return err;
+}
+
+static enum err open_lock(const char *path, int *lock)
+{
+    *lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *lock >= 0 ? ERR_OK
+                      : err_set(errno == ENOSPC ? ERR_FULL : ERR_IO, "cannot open %s: %s", path,
+                                strerror(errno));
+}
+
+/* An owner of this machine may be at the stores still: one that was replaced ends within seconds of
+ * its sign. */
+static enum err lock_stores(struct run_scratch *scratch, double leaves_s)
+{
+    enum err err = ERR_OK;
+    char *path = file_join(scratch->folder, "lock");
+    double end = clock_seconds() + leaves_s;
+    TRY(open_lock(path, &scratch->lock));
+    while (flock(scratch->lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            TRY(err_set(ERR_IO, "cannot lock %s: %s", path, strerror(errno)));
+        TRY(may_go_on(scratch));
+        if (clock_seconds() >= end)
+            TRY(err_set(ERR_AGAIN, "the stores of %s are being made ready by another process here",
+                        scratch->run_folder));
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+out:
+    mem_free(path);
+    return err;
+}
+
+void run_scratch_unlock(struct run_scratch *scratch)
+{
+    if (scratch->lock >= 0)
+        close(scratch->lock);
+    scratch->lock = -1;
 }
 
 /* For whoever looks at the run on this machine. */
@@ -144,6 +207,7 @@ static enum err link_store(const struct run_scratch *scratch, const char *store)
     char *target = file_join(scratch->stores, store);
     char *link = file_join(scratch->run_folder, store);
     char *beside = file_join(scratch->run_folder, name);
+    TRY(check_fence(scratch));
     unlink(beside);
     if (symlink(target, beside) != 0 || rename(beside, link) != 0)
         TRY(err_set(ERR_IO, "cannot make the link %s: %s", link, strerror(errno)));
@@ -174,6 +238,8 @@ enum err run_scratch_open(const struct run_scratch_cfg *cfg, struct run_scratch 
     enum err err = ERR_OK;
     struct claim_info us;
     struct run_scratch *scratch = mem_alloc(sizeof *scratch);
+    scratch->lock = -1;
+    scratch->stop_asked = cfg->stop_asked;
     bool has_scratch = cfg->campaign->resources.scratch[0] != '\0';
     TRY(check_same_place(cfg->run_folder, has_scratch));
     if (!has_scratch)
@@ -186,6 +252,7 @@ enum err run_scratch_open(const struct run_scratch_cfg *cfg, struct run_scratch 
                               .watch_s = cfg->watch_s,
                               .stop_asked = cfg->stop_asked};
     TRY(claim_take(&claim, &scratch->claim));
+    TRY(lock_stores(scratch, cfg->leaves_s));
     TRY(settle(scratch));
     TRY(link_store(scratch, PUBLISHED_JOURNAL));
     TRY(link_store(scratch, PUBLISHED_CHECKPOINTS));
@@ -217,6 +284,7 @@ void run_scratch_close(struct run_scratch **closed, enum claim_end end)
     struct run_scratch *scratch = *closed;
     if (!scratch)
         return;
+    run_scratch_unlock(scratch); /* before the word that lets the next one in */
     claim_close(&scratch->claim, end);
     mem_free(scratch->run_folder);
     mem_free(scratch->folder);

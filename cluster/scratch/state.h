@@ -44,11 +44,19 @@ struct publish_cfg { /* borrowed */
 MUST_CHECK enum err state_publish(const struct publish_cfg *cfg, struct published_state *name,
                                   bool *is_new);
 
-/* Copies the newest whole state into the folder `into`, which is made: "journal" and, where there
- * were some, "checkpoints", every byte compared with the manifest's hashes and durable. A damaged
- * one is passed over for the one before: what was damaged is added to `damage`, a line each.
- * ERR_NOT_FOUND: none was published; ERR_DATA: none is whole; ERR_FULL, ERR_IO. */
-MUST_CHECK enum err state_restore(const char *run_folder, const char *into,
-                                  struct published_state *name, struct text *damage);
+struct restore_cfg { /* borrowed */
+    const char *run_folder;
+    const char *into; /* a folder, which is made anew */
+    /* Asked before each block: an error ends the copy. NULL: nothing does. */
+    enum err (*check)(void *own);
+    void *own;
+};
+/* Copies the newest whole state: "journal" and, where there were some, "checkpoints", every byte
+ * compared with the manifest's hashes and durable. One that is damaged, or that cannot be read
+ * twice in turn, is passed over for the one before: which and why is added to `damage`, a line
+ * each. ERR_NOT_FOUND: none was published; ERR_DATA: none is whole; ERR_IO: none can be read, or
+ * `into` cannot be written; ERR_FULL; those of the check. */
+MUST_CHECK enum err state_restore(const struct restore_cfg *cfg, struct published_state *name,
+                                  struct text *damage);
 
 #endif

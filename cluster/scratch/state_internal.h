@@ -18,9 +18,14 @@ MUST_CHECK enum err state_find_missing(const char *folder, const struct state_ma
                                        int *count, struct hash *which);
 
 /* state_restore.c */
-/* Reads a file to its end; `to` < 0: only hashes. size and hash of what was read. ERR_IO, ERR_FULL.
- */
-MUST_CHECK enum err state_read_through(const char *path, int to, const char *to_path,
-                                       struct state_file *file);
+struct state_reading { /* borrowed */
+    const char *path, *to_path;
+    int to;                       /* < 0: what is read is only hashed */
+    enum err (*check)(void *own); /* before each block; NULL: nothing is asked */
+    void *own;
+    bool has_failed; /* out: the error is of reading `path` */
+};
+/* Reads a file to its end. size and hash of what was read. ERR_IO, ERR_FULL, those of the check. */
+MUST_CHECK enum err state_read_through(struct state_reading *reading, struct state_file *file);
 
 #endif

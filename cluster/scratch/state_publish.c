@@ -56,6 +56,7 @@ static enum err copy_one(struct making *making, int i)
 {
     enum err err = ERR_OK;
     struct state_file *file = &making->manifest.files[i];
+    struct state_reading reading = {.to = -1};
     char *from = file_join(making->cfg->stores, file->store);
     char *folder = file_join(making->folder, file->store);
     char *to = file_join(folder, STORE_FILE), *seal = file_join(folder, STORE_SEALED);
@@ -69,7 +70,8 @@ static enum err copy_one(struct making *making, int i)
         goto out;
     }
     TRY(err);
-    TRY(state_read_through(to, -1, "", file));
+    reading.path = to;
+    TRY(state_read_through(&reading, file));
     TRY(file_write(seal, "", 0));
 out:
     mem_free(seal);

@@ -31,7 +31,23 @@ out:
     return err;
 }
 
-enum err state_read_through(const char *path, int to, const char *to_path, struct state_file *file)
+static enum err read_block(struct state_reading *reading, int from, char *block, ssize_t *got)
+{
+    do
+        *got = FAULT("state.read") == ERR_OK ? read(from, block, BLOCK_BYTES) : (errno = EIO, -1);
+    while (*got < 0 && errno == EINTR);
+    reading->has_failed = *got < 0;
+    return *got < 0 ? fail("read", reading->path) : ERR_OK;
+}
+
+static enum err open_from(struct state_reading *reading, int *from)
+{
+    enum err err = file_open_regular(reading->path, from);
+    reading->has_failed = err == ERR_IO;
+    return err;
+}
+
+enum err state_read_through(struct state_reading *reading, struct state_file *file)
 {
     enum err err = ERR_OK;
     struct hasher hasher;
@@ -39,14 +55,14 @@ enum err state_read_through(const char *path, int to, const char *to_path, struc
     char *block = mem_alloc(BLOCK_BYTES);
     hasher_init(&hasher);
     file->size_bytes = 0;
-    TRY(file_open_regular(path, &from));
+    TRY(open_from(reading, &from));
     for (ssize_t got = 1; got > 0; file->size_bytes += (uint64_t)got) {
-        got = read(from, block, BLOCK_BYTES);
-        if (got < 0)
-            TRY(fail("read", path));
+        if (reading->check)
+            TRY(reading->check(reading->own));
+        TRY(read_block(reading, from, block, &got));
         hasher_add(&hasher, block, (size_t)got);
-        if (to >= 0)
-            TRY(write_all(to, to_path, block, (size_t)got));
+        if (reading->to >= 0)
+            TRY(write_all(reading->to, reading->to_path, block, (size_t)got));
     }
     struct hash hash = hasher_end(&hasher);
     hash_hex(&hash, file->hash);
@@ -57,18 +73,40 @@ out:
     return err;
 }
 
-static enum err copy_file(const char *from, const char *to, const struct state_file *wanted)
+struct restoring { /* one state */
+    const struct restore_cfg *cfg;
+    const struct published_state *state;
+    bool is_unreadable; /* the error is of reading what was published */
+};
+
+static enum err copy_bytes(struct restoring *restoring, struct state_reading *reading,
+                           const struct state_file *wanted)
 {
     enum err err = ERR_OK;
     struct state_file found = {.store = wanted->store};
+    reading->check = restoring->cfg->check;
+    reading->own = restoring->cfg->own;
+    err = state_read_through(reading, &found);
+    restoring->is_unreadable = reading->has_failed;
+    TRY(err);
+    if (found.size_bytes != wanted->size_bytes || strcmp(found.hash, wanted->hash) != 0)
+        TRY(err_set(ERR_DATA, "%s is damaged: it has %llu bytes of %llu, of another hash",
+                    reading->path, (unsigned long long)found.size_bytes,
+                    (unsigned long long)wanted->size_bytes));
+out:
+    return err;
+}
+
+static enum err copy_file(struct restoring *restoring, const char *from, const char *to,
+                          const struct state_file *wanted)
+{
+    enum err err = ERR_OK;
     int file = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct state_reading reading = {.path = from, .to = file, .to_path = to};
     if (file < 0)
         TRY(fail("create", to));
     TRY(FAULT("restore.copy"));
-    TRY(state_read_through(from, file, to, &found));
-    if (found.size_bytes != wanted->size_bytes || strcmp(found.hash, wanted->hash) != 0)
-        TRY(err_set(ERR_DATA, "%s is damaged: it has %llu bytes of %llu, of another hash", from,
-                    (unsigned long long)found.size_bytes, (unsigned long long)wanted->size_bytes));
+    TRY(copy_bytes(restoring, &reading, wanted));
     if (fsync(file) != 0)
         TRY(fail("sync", to));
 out:
@@ -77,15 +115,15 @@ out:
     return err;
 }
 
-static enum err copy_store(const char *run_folder, const struct published_state *state,
-                           const char *into, const struct state_file *wanted)
+static enum err copy_store(struct restoring *restoring, const struct state_file *wanted)
 {
     enum err err = ERR_OK;
-    char *folder = file_join(into, wanted->store), *to = file_join(folder, STORE_FILE);
-    char *store = published_path(run_folder, state, wanted->store);
+    const struct restore_cfg *cfg = restoring->cfg;
+    char *folder = file_join(cfg->into, wanted->store), *to = file_join(folder, STORE_FILE);
+    char *store = published_path(cfg->run_folder, restoring->state, wanted->store);
     char *from = file_join(store, STORE_FILE);
     TRY(file_make_private(folder));
-    TRY(copy_file(from, to, wanted));
+    TRY(copy_file(restoring, from, to, wanted));
     file_sync_folder(folder);
 out:
     mem_free(from);
@@ -95,44 +133,67 @@ out:
     return err;
 }
 
-static enum err restore_one(const char *run_folder, const struct published_state *state,
-                            const char *into)
+static enum err read_manifest(struct restoring *restoring, struct state_manifest *manifest)
+{
+    enum err err = state_read_manifest(restoring->cfg->run_folder, restoring->state, manifest);
+    restoring->is_unreadable = err == ERR_IO;
+    return err;
+}
+
+static enum err restore_one(struct restoring *restoring)
 {
     enum err err = ERR_OK;
+    const char *into = restoring->cfg->into;
     struct state_manifest manifest;
-    TRY(state_read_manifest(run_folder, state, &manifest));
+    TRY(read_manifest(restoring, &manifest));
     TRY(file_remove_folder(into));
     TRY(file_make_private(into));
     for (int i = 0; i < STATE_FILES; i++)
         if (manifest.files[i].is_there)
-            TRY(copy_store(run_folder, state, into, &manifest.files[i]));
+            TRY(copy_store(restoring, &manifest.files[i]));
     file_sync_folder(into);
 out:
     return err;
 }
 
 /* Of the copy, not of the disk that it goes to. */
-static bool is_damage(enum err err)
+static bool is_damage(const struct restoring *restoring, enum err err)
 {
-    return err == ERR_DATA || err == ERR_NOT_FOUND;
+    return restoring->is_unreadable || err == ERR_DATA || err == ERR_NOT_FOUND;
 }
 
-enum err state_restore(const char *run_folder, const char *into, struct published_state *name,
-                       struct text *damage)
+static enum err none_is_whole(const struct restore_cfg *cfg, const struct text *damage,
+                              bool may_be_read_later)
 {
-    struct published_state states[MAX_STATES];
-    int count = published_list(run_folder, states, MAX_STATES);
-    if (count == 0)
-        return err_set(ERR_NOT_FOUND, "nothing was published in %s", run_folder);
-    for (int i = 0; i < count; i++) {
-        enum err err = restore_one(run_folder, &states[i], into);
-        *name = states[i];
-        if (!is_damage(err))
-            return err;
-        text_add(damage, "%s\n", err_text());
-    }
+    if (may_be_read_later)
+        return err_set(ERR_IO,
+                       "of what was published in %s nothing can be read whole:\n%sthe same command "
+                       "tries again",
+                       cfg->run_folder, text_get(damage));
     return err_set(ERR_DATA,
                    "nothing that was published in %s is whole:\n%sthe run can begin anew in "
                    "another folder (--run-folder), or here once published/ was moved away",
-                   run_folder, text_get(damage));
+                   cfg->run_folder, text_get(damage));
+}
+
+enum err state_restore(const struct restore_cfg *cfg, struct published_state *name,
+                       struct text *damage)
+{
+    struct published_state states[MAX_STATES];
+    bool may_be_read_later = false;
+    int count = published_list(cfg->run_folder, states, MAX_STATES);
+    if (count == 0)
+        return err_set(ERR_NOT_FOUND, "nothing was published in %s", cfg->run_folder);
+    for (int i = 0; i < count; i++) {
+        struct restoring restoring = {.cfg = cfg, .state = &states[i]};
+        enum err err = restore_one(&restoring);
+        if (restoring.is_unreadable) /* a server that was away may answer now */
+            err = restore_one(&restoring);
+        *name = states[i];
+        if (err == ERR_OK || !is_damage(&restoring, err))
+            return err;
+        may_be_read_later = may_be_read_later || restoring.is_unreadable;
+        text_add(damage, "%s\n", err_text());
+    }
+    return none_is_whole(cfg, damage, may_be_read_later);
 }

@@ -13,12 +13,19 @@ static struct published_state publish(const struct rig *rig, uint64_t claim, boo
     return name;
 }
 
+static enum err bring_back(const struct rig *rig, const char *into, struct published_state *name,
+                           struct text *damage)
+{
+    const struct restore_cfg cfg = {.run_folder = rig->run, .into = into};
+    return state_restore(&cfg, name, damage);
+}
+
 /* Brings back the newest; returns the step it says. */
 static uint64_t restored_step(const struct rig *rig, struct published_state *name,
                               struct text *damage)
 {
     char *into = file_join(rig->folder, "restored");
-    must(state_restore(rig->run, into, name, damage));
+    must(bring_back(rig, into, name, damage));
     uint64_t step = trained_to(into);
     mem_free(into);
     return step;
@@ -65,7 +72,7 @@ static void a_run_without_checkpoints_is_published_too(void **state)
     must(journal_open(rig->journal, JOURNAL_WRITE, &journal));
     journal_close(&journal);
     publish(rig, 1, true);
-    must(state_restore(rig->run, into, &name, &damage));
+    must(bring_back(rig, into, &name, &damage));
     must(journal_open(journal_path, JOURNAL_WRITE, &journal));
     journal_close(&journal);
     assert_false(file_exists(checkpoints));
@@ -147,11 +154,74 @@ static void one_that_was_cut_short_is_named(void **state)
     name = publish(rig, 1, true);
     char *path = published_path(rig->run, &name, "checkpoints/data.mdb");
     assert_int_equal(truncate(path, 4096), 0);
-    assert_int_equal(state_restore(rig->run, into, &name, &text), ERR_DATA);
+    assert_int_equal(bring_back(rig, into, &name, &text), ERR_DATA);
     assert_non_null(strstr(err_text(), path));
     assert_non_null(strstr(err_text(), "4096 bytes of"));
     text_fini(&text);
     mem_free(path), mem_free(into);
+}
+
+/* As a bad sector, or a server that answers with EIO. */
+static void one_that_cannot_be_read_is_named_and_the_one_before_is_taken(void **state)
+{
+    const struct rig *rig = *state;
+    struct published_state name;
+    struct text text;
+    text_init(&text);
+    train_to(rig, 10);
+    publish(rig, 1, true);
+    train_to(rig, 20);
+    struct published_state newest = publish(rig, 1, true);
+    char *path = published_path(rig->run, &newest, "journal/data.mdb");
+    arm("state.read:1");
+    assert_int_equal(restored_step(rig, &name, &text), 20); /* the second try reads it */
+    assert_int_equal(text.size, 0);
+    arm("state.read:1,state.read:2");
+    assert_int_equal(restored_step(rig, &name, &text), 10);
+    assert_int_equal(name.sequence, newest.sequence - 1);
+    assert_non_null(strstr(text_get(&text), path));
+    text_fini(&text);
+    mem_free(path);
+}
+
+/* It may be read another day: no reason to begin anew. */
+static void where_none_can_be_read_the_disk_is_to_blame(void **state)
+{
+    const struct rig *rig = *state;
+    struct published_state name;
+    struct text text;
+    char *into = file_join(rig->folder, "restored");
+    text_init(&text);
+    train_to(rig, 10);
+    publish(rig, 1, true);
+    arm("state.read:1,state.read:2");
+    assert_int_equal(bring_back(rig, into, &name, &text), ERR_IO);
+    text_fini(&text);
+    mem_free(into);
+}
+
+static enum err refuse(void *own)
+{
+    int *asked = own;
+    return ++*asked > 2 ? err_set(ERR_INTERRUPTED, "stopped") : ERR_OK;
+}
+
+static void a_copy_ends_where_it_is_told_to(void **state)
+{
+    const struct rig *rig = *state;
+    struct published_state name;
+    struct text text;
+    int asked = 0;
+    char *into = file_join(rig->folder, "restored");
+    const struct restore_cfg cfg = {
+        .run_folder = rig->run, .into = into, .check = refuse, .own = &asked};
+    text_init(&text);
+    train_to(rig, 10);
+    publish(rig, 1, true);
+    assert_int_equal(state_restore(&cfg, &name, &text), ERR_INTERRUPTED);
+    assert_int_equal(asked, 3);
+    assert_int_equal(text.size, 0);
+    mem_free(into);
 }
 
 static void nothing_published_is_told_from_damage(void **state)
@@ -160,7 +230,7 @@ static void nothing_published_is_told_from_damage(void **state)
     struct published_state name;
     struct text text;
     text_init(&text);
-    assert_int_equal(state_restore(rig->run, rig->folder, &name, &text), ERR_NOT_FOUND);
+    assert_int_equal(bring_back(rig, rig->folder, &name, &text), ERR_NOT_FOUND);
 }
 
 /* Wherever the child is killed, what was published before can be brought back, and the next one
@@ -310,6 +380,9 @@ int main(void)
         A_TEST(the_two_newest_stay),
         A_TEST(a_damaged_one_is_named_and_the_one_before_is_taken),
         A_TEST(one_that_was_cut_short_is_named),
+        A_TEST(one_that_cannot_be_read_is_named_and_the_one_before_is_taken),
+        A_TEST(where_none_can_be_read_the_disk_is_to_blame),
+        A_TEST(a_copy_ends_where_it_is_told_to),
         A_TEST(nothing_published_is_told_from_damage),
         A_TEST(a_kill_in_the_middle_loses_nothing),
         A_TEST(a_full_disk_leaves_what_was_published),

@@ -4,16 +4,26 @@
 #include "tests/cluster/scratch_rig.h"
 #include <signal.h>
 
-static struct run_scratch *open_on(const struct rig *rig, const char *disk)
+static enum err try_on(const struct rig *rig, const char *disk, const volatile sig_atomic_t *stop,
+                       struct run_scratch **scratch)
 {
-    struct run_scratch *scratch = NULL;
     struct campaign *campaign = mem_alloc(sizeof *campaign);
     snprintf(campaign->resources.scratch, sizeof campaign->resources.scratch, "%s/%s", rig->folder,
              disk);
-    struct run_scratch_cfg cfg = {
-        .campaign = campaign, .run_folder = rig->run, .mode = CLAIM_TAKE_OVER};
-    must(run_scratch_open(&cfg, &scratch));
+    struct run_scratch_cfg cfg = {.campaign = campaign,
+                                  .run_folder = rig->run,
+                                  .mode = CLAIM_TAKE_OVER,
+                                  .leaves_s = 60,
+                                  .stop_asked = stop};
+    enum err err = run_scratch_open(&cfg, scratch);
     mem_free(campaign);
+    return err;
+}
+
+static struct run_scratch *open_on(const struct rig *rig, const char *disk)
+{
+    struct run_scratch *scratch = NULL;
+    must(try_on(rig, disk, NULL, &scratch));
     return scratch;
 }
 
@@ -127,6 +137,111 @@ static void a_kill_while_it_is_brought_back_costs_nothing(void **state)
     }
 }
 
+/* A runner on this disk; exits with its error. */
+static pid_t open_in_child(const struct rig *rig, const char *disk, const char *faults)
+{
+    struct run_scratch *scratch = NULL;
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    arm(faults);
+    enum err err = try_on(rig, disk, NULL, &scratch);
+    run_scratch_close(&scratch, CLAIM_LOST);
+    _exit((int)err);
+}
+
+static void expect_stop(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    if (!WIFSTOPPED(status))
+        fail_msg("it did not stop: status %d", status);
+}
+
+static void expect_exit(pid_t child, enum err expected)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != (int)expected)
+        fail_msg("status %d, not the exit code %d", status, (int)expected);
+}
+
+static void await_claim(const struct rig *rig, uint64_t number)
+{
+    for (int i = 0; i < 6000 && claim_highest(rig->run) < number; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_int_equal(claim_highest(rig->run), number);
+}
+
+static bool has_told(const struct rig *rig, uint64_t claim)
+{
+    char *path = fence_path(rig->run, claim, ".stores");
+    bool has = file_exists(path);
+    mem_free(path);
+    return has;
+}
+
+/* The one that is replaced was in the middle of a copy, or had just finished it. */
+static void one_that_is_taken_over_while_it_brings_back_leaves_it_to_the_next(void **state)
+{
+    static const char *const faults[] = {"restore.copy:2:stop", "scratch.made:1:stop"};
+    struct rig *rig = *state;
+    work(rig, "a", 0, 10, CLAIM_PUBLISHED);
+    for (uint64_t i = 0; i < 2; i++) {
+        uint64_t number = claim_highest(rig->run) + 1;
+        const char *disk = i == 0 ? "b" : "c";
+        pid_t before = open_in_child(rig, disk, faults[i]);
+        expect_stop(before);
+        pid_t after = open_in_child(rig, disk, "");
+        await_claim(rig, number + 1);
+        assert_int_equal(kill(before, SIGCONT), 0);
+        expect_exit(before, ERR_AGAIN);
+        expect_exit(after, ERR_OK);
+        assert_false(has_told(rig, number));
+        struct run_scratch *scratch = open_on(rig, disk);
+        assert_int_equal(trained_to(run_scratch_stores(scratch)), 10);
+        run_scratch_close(&scratch, CLAIM_LOST);
+    }
+}
+
+static void stores_are_one_owners_until_it_holds_them(void **state)
+{
+    struct rig *rig = *state;
+    struct run_scratch *second = NULL;
+    volatile sig_atomic_t stop = 1;
+    work(rig, "a", 0, 10, CLAIM_PUBLISHED);
+    struct run_scratch *first = open_on(rig, "a");
+    assert_int_equal(try_on(rig, "a", &stop, &second), ERR_INTERRUPTED); /* it would wait */
+    run_scratch_unlock(first);
+    must(try_on(rig, "a", &stop, &second));
+    run_scratch_close(&second, CLAIM_LOST);
+    run_scratch_close(&first, CLAIM_LOST);
+}
+
+static void a_stop_ends_the_copy(void **state)
+{
+    struct rig *rig = *state;
+    struct run_scratch *scratch = NULL;
+    volatile sig_atomic_t stop = 1;
+    work(rig, "a", 0, 10, CLAIM_PUBLISHED);
+    assert_int_equal(try_on(rig, "b", &stop, &scratch), ERR_INTERRUPTED);
+    work(rig, "b", 10, 20, CLAIM_PUBLISHED);
+}
+
+/* Its links are what people on the next owner's machine look at. */
+static void one_that_was_taken_over_links_nothing(void **state)
+{
+    struct rig *rig = *state;
+    char *link = file_join(rig->run, "journal"), *claim = fence_path(rig->run, 2, "");
+    pid_t child = open_in_child(rig, "a", "scratch.told:1:stop");
+    expect_stop(child);
+    must(file_write(claim, "", 0));
+    assert_int_equal(kill(child, SIGCONT), 0);
+    expect_exit(child, ERR_AGAIN);
+    assert_false(file_exists(link));
+    mem_free(claim), mem_free(link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +252,10 @@ int main(void)
         A_TEST(a_run_of_another_folder_does_not_find_these_stores),
         A_TEST(a_run_that_was_begun_anew_begins_anew),
         A_TEST(a_kill_while_it_is_brought_back_costs_nothing),
+        A_TEST(one_that_is_taken_over_while_it_brings_back_leaves_it_to_the_next),
+        A_TEST(stores_are_one_owners_until_it_holds_them),
+        A_TEST(a_stop_ends_the_copy),
+        A_TEST(one_that_was_taken_over_links_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,18 @@ class Moves(unittest.TestCase):
         self.assertEqual((found["claim"], found["state"]), (2, "done"))
         self.expect_whole()
 
+    def test_replaced_before_it_began_it_writes_nothing(self):
+        self.scene.environment["GLOWWORM_FAULT"] = "run.surveyed:1:stop"
+        self.addCleanup(self.scene.environment.pop, "GLOWWORM_FAULT", None)
+        runner = self.scene.start_on(self.folder, self.a)
+        _, status = os.waitpid(runner.pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status), self.scene.log(self.folder))
+        with open(self.scene.place(self.folder, "published", "claim-2"), "w"):
+            pass
+        runner.send_signal(signal.SIGCONT)
+        self.expect_end(runner, BUSY)
+        self.assertFalse(os.path.exists(self.scene.place(self.folder, "campaign.yaml")))
+
     def test_taken_over_on_its_own_scratch_it_goes_on_there(self):
         before = self.scene.start_on(self.folder, self.a)
         self.await_steps(before, 10)
