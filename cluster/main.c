@@ -99,7 +99,8 @@ const struct command commands[] = {
 const char command_exit_codes[] =
     "0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, 70 our bug,\n"
     "71 out of memory, 74 input or output, 75 try again, 78 bad configuration,\n"
-    "85 its job asks to be queued again, 130 interrupted.\n";
+    "85 its job asks to be queued again, 130 interrupted,\n"
+    "143 ended by SIGTERM.\n";
 
 void command_name(const struct command *command, char name[COMMAND_NAME])
 {

@@ -93,8 +93,8 @@ void nodes_write_cure(const struct loop *loop, const struct gang *gang, char *cu
     if (gang->node[0])
         snprintf(cure, room,
                  "job %s has no other node for it: leave %s out (--exclude=%s among the arguments "
-                 "of the site's file), or ask for a node more than its gangs take (--nodes and "
-                 "--ntasks there)",
+                 "of the site's file), or ask for a node more than its gangs take (spare_nodes: 1 "
+                 "there)",
                  loop->cfg->launch.allocation->job, gang->node, gang->node);
     else
         snprintf(cure, room, "%s", cause_cure(gang->cause));

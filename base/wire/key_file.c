@@ -54,7 +54,7 @@ enum err key_file_read(const char *path, struct key_pair *pair)
     TRY(secret_read(path, line, sizeof line));
     char *secret = line, *public = strsep(&secret, " ");
     if (!secret || !is_key(public) || !is_key(secret))
-        TRY(err_set(ERR_CONFIG, "%s holds no pair of keys: \"glowworm key generate\" makes one",
+        TRY(err_set(ERR_CONFIG, "%s holds no pair of keys: remove it, and the next run makes one",
                     path));
     memcpy(pair->public_key, public, WIRE_KEY_BYTES);
     memcpy(pair->secret_key, secret, WIRE_KEY_BYTES);
@@ -70,7 +70,9 @@ enum err key_file_read_public(const char *path, char key[WIRE_KEY_BYTES])
     TRY(file_read(public, 4096, &bytes, &size));
     bytes[strcspn(bytes, "\r\n")] = '\0';
     if (!is_key(bytes))
-        TRY(err_set(ERR_CONFIG, "%s holds no public key", public));
+        TRY(err_set(ERR_CONFIG,
+                    "%s holds no public key: remove its folder, and the next run makes new ones",
+                    public));
     memcpy(key, bytes, WIRE_KEY_BYTES);
 out:
     mem_free(bytes);

@@ -56,16 +56,17 @@ void job_name(const char *campaign, char *name, int room)
     name[i] = '\0';
 }
 
-static int count_ranks(const struct campaign *campaign)
+/* Every gang has as many on each. */
+static int ranks_of_node(const struct campaign *campaign)
 {
-    return campaign->resources.gangs * campaign->resources.ranks;
+    return campaign->resources.gangs * (campaign->resources.ranks / campaign->resources.nodes);
 }
 
 struct job_needs job_needs_of(const struct campaign *campaign, const struct site *site)
 {
-    int ranks = count_ranks(campaign) / campaign->resources.nodes;
+    int ranks = ranks_of_node(campaign);
     return (struct job_needs){.partition = site->partition,
-                              .nodes = campaign->resources.nodes,
+                              .nodes = campaign->resources.nodes + site->spare_nodes,
                               .cpus = ranks * campaign->resources.threads,
                               .memory_mib = (long long)ceil(campaign->resources.memory_bytes / MIB),
                               .time_seconds = site->time_seconds,
@@ -94,9 +95,9 @@ static void add_resources(struct job *job, const struct job_cfg *cfg)
     const struct site *site = cfg->site;
     struct job_needs needs = job_needs_of(cfg->campaign, site);
     add(job, "--nodes=%d", needs.nodes);
-    add(job, "--ntasks=%d", count_ranks(cfg->campaign));
+    add(job, "--ntasks=%d", needs.nodes * ranks_of_node(cfg->campaign));
     if (needs.nodes > 1)
-        add(job, "--ntasks-per-node=%d", count_ranks(cfg->campaign) / needs.nodes);
+        add(job, "--ntasks-per-node=%d", ranks_of_node(cfg->campaign));
     add(job, "--cpus-per-task=%d", cfg->campaign->resources.threads);
     if (needs.memory_mib > 0)
         add(job, "--mem=%lldM", needs.memory_mib);

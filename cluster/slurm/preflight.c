@@ -158,8 +158,11 @@ static enum err judge_nodes(const struct most *most, const struct job_needs *nee
 {
     const char *name = name_of(needs);
     if (needs->nodes > most->nodes)
-        return err_set(ERR_CONFIG, "partition %s has %ld nodes, and resources.nodes asks for %d",
-                       name, most->nodes, needs->nodes);
+        return err_set(
+            ERR_CONFIG,
+            "partition %s has %ld nodes; resources.nodes and spare_nodes of the site's file "
+            "ask for %d together: lower one of them",
+            name, most->nodes, needs->nodes);
     if (needs->cpus > most->cpus)
         return err_set(ERR_CONFIG,
                        "no node of partition %s has %d CPUs, the most is %ld; lower "

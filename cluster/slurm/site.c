@@ -24,6 +24,10 @@ static const struct knob site_knobs[] = {
      .help = "names for \"module load\""},
     {"arguments", KNOB_TEXTS, KNOB_LIST(site, arguments, argument_count), .fallback = "[]",
      .help = "more options for sbatch, such as --constraint=avx512"},
+    {"spare_nodes", KNOB_INT, FIELD(spare_nodes), .fallback = "0", .low = 0, .high = 64,
+     .help =
+         "nodes that a job is asked for beside resources.nodes, so that gangs of several can do "
+         "without a bad one"},
     {"scratch", KNOB_TEXT, FIELD(scratch), .fallback = "\"\"",
      .help = "TMPDIR of the job, a folder of its node; empty: as it is"},
     {"requeue", KNOB_ENUM, FIELD(requeue), .fallback = "scontrol",
@@ -68,7 +72,8 @@ static void check_modules(const struct check *check, const struct site *site)
                           site->modules[i]);
 }
 
-/* What the submission itself says, or what would take a job's end or output away from it. */
+/* What the submission itself says, or what would take a job's end or output away from it; sbatch
+ * takes an option by its beginning, too. */
 static bool is_ours(const char *option)
 {
     static const char *const ours[] = {"parsable", "open-mode",  "job-name",   "comment",  "output",
@@ -77,7 +82,7 @@ static bool is_ours(const char *option)
                                        "wait",     "dependency", "input",      "test-only"};
     size_t size = strcspn(option + 2, "=");
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strlen(ours[i]) == size && strncmp(option + 2, ours[i], size) == 0)
+        if (size <= strlen(ours[i]) && strncmp(option + 2, ours[i], size) == 0)
             return true;
     return false;
 }

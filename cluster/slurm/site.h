@@ -27,6 +27,7 @@ struct site {
     int argument_count;
     char arguments[SITE_WORDS][256]; /* more of sbatch's options */
     char scratch[512];               /* TMPDIR of the job; "": as Slurm gives it */
+    int spare_nodes;                 /* beside resources.nodes */
     int requeue;                     /* enum site_requeue */
 };
 

@@ -270,3 +270,21 @@ out:
     places_fini(&places);
     return err;
 }
+
+enum err submission_explain(const char *run_folder, enum err err)
+{
+    struct submission found;
+    if (err != ERR_NOT_FOUND)
+        return err;
+    char *text = mem_string(err_text());
+    read_intent(run_folder, &found);
+    if (found.job[0])
+        err = err_set(ERR_AGAIN,
+                      "%s was given to Slurm as job %s and has not begun: \"squeue --start -j %s\" "
+                      "says when it may, \"scancel %s\" takes it back",
+                      run_folder, found.job, found.job, found.job);
+    else
+        err_set(err, "%s", text);
+    mem_free(text);
+    return err;
+}

@@ -27,4 +27,8 @@ MUST_CHECK enum err submission_make(struct job_cfg cfg, struct submission *made)
 /* The job as submission_make() would submit it, with `uuid`; nothing is made. */
 MUST_CHECK enum err submission_describe(struct job_cfg cfg, const char *uuid, struct job *job);
 
+/* The error of who found no run in this folder: where it was submitted, and has not begun, what is
+ * to be done is said, and `err` becomes ERR_AGAIN. Looks at files alone. */
+MUST_CHECK enum err submission_explain(const char *run_folder, enum err err);
+
 #endif

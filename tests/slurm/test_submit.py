@@ -15,6 +15,7 @@ from sandbox import HERE, ROOT, SCRIPT, Sandbox, SlurmScene, await_that, call, k
 
 GLOWWORM = ""
 CONFIG = 78
+AGAIN = 75
 HOSTILE = "a b'q\" $(touch pwned) `touch pwned` ;touch pwned; %j"
 RECORDER = """#!/bin/sh
 printf '%s\\0' sbatch "$@" >"$RECORDED"
@@ -72,6 +73,15 @@ class Submission(unittest.TestCase):
         self.assertTrue(self.scene.ask(self.scene.glowworm, "checkpoint", "verify",
                                        os.path.join(self.scene.work, "crash"))["whole"])
 
+    def test_of_a_run_that_is_queued_and_has_not_begun_it_is_said_what_to_do(self):
+        site = self.scene.write_site(arguments=["--hold"])
+        job = self.scene.submit_run("held", "--site", site)["job"]
+        for command in ("status", "cancel", "logs", "top"):
+            said = call(self.scene.glowworm, command, os.path.join(self.scene.work, "held"), expect=AGAIN).stderr
+            self.assertIn(f"as job {job} and has not begun", said)
+            self.assertIn(f"scancel {job}", said)
+        self.sandbox.call("scancel", job)
+
     def test_what_the_cluster_can_never_start_is_refused_with_the_cure(self):
         before = self.jobs()
         for site, settings, words in (
@@ -87,6 +97,9 @@ class Submission(unittest.TestCase):
                 ({}, ("run_folder=\"a\\nb\"",), ("run_folder", "control character")),
                 ({"arguments": ["--wrap=touch pwned"]}, (), ("--wrap",)),
                 ({"arguments": ["--output=x"]}, (), ("for the submission to say",)),
+                ({"arguments": ["--wra=touch"]}, (), ("for the submission to say",)),
+                ({"arguments": ["--n=3"]}, (), ("for the submission to say",)),
+                ({"spare_nodes": 1}, (), ("has 1 nodes", "spare_nodes")),
                 ({"modules": ["$(touch pwned)"]}, (), ("no name of a module",))):
             path = os.path.join(self.scene.work, "refused.yaml")
             with open(path, "w") as file:
