@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,11 +28,19 @@ void fence_refresh(const char *run_folder)
     mem_free(path);
 }
 
+static _Atomic uint64_t renewed;
+
+void fence_renew(uint64_t claim)
+{
+    atomic_store(&renewed, claim);
+}
+
 enum err fence_check(const struct fence *fence)
 {
+    uint64_t later = atomic_load(&renewed), claim = later > fence->claim ? later : fence->claim;
     if (fence->claim == 0)
         return ERR_OK;
-    char *path = fence_path(fence->run_folder, fence->claim + 1, "");
+    char *path = fence_path(fence->run_folder, claim + 1, "");
     fence_refresh(fence->run_folder);
     bool is_lost = file_exists(path);
     enum err err = is_lost ? err_set(ERR_AGAIN,

@@ -26,6 +26,10 @@ void fence_refresh(const char *run_folder);
 /* "RUN/published/claim-N" and an ending ("" or ".ended"); returns owned. */
 char *fence_path(const char *run_folder, uint64_t claim, const char *ending);
 
+/* This process serves a later owner now, who took it over with all that it has begun: its claims
+ * count as this one. */
+void fence_renew(uint64_t claim);
+
 /* Of the environment; 0: none is given. */
 uint64_t fence_given_claim(void);
 

@@ -147,6 +147,7 @@ static enum err serve(struct loop *loop)
     enum err err = ERR_OK;
     heed_stops(loop);
     TRY(listen_all(loop, is_any_leaving(loop) ? LEAVING_MS : TICK_MS));
+    attempt_watch_oom(loop);
     bool has_child_ended = process_any_has_ended();
     for (EACH_RUNNING(loop, attempt))
         TRY(look_after(loop, attempt, has_child_ended));
@@ -250,12 +251,16 @@ static void let_gangs_save(struct loop *loop)
     }
 }
 
-static void kill_all(struct loop *loop)
+/* is_patient: its srun may still end the ranks of other nodes. */
+static void kill_all(struct loop *loop, bool is_patient)
 {
     for (EACH_RUNNING(loop, attempt)) {
         struct gang *gang = &attempt->gang;
         gang->is_running = !process_poll(&gang->process).has_ended;
-        process_signal(&gang->process, SIGKILL);
+        if (is_patient)
+            process_kill(&gang->process);
+        else
+            process_signal(&gang->process, SIGKILL);
     }
 }
 
@@ -267,10 +272,11 @@ static enum err end_gangs(struct loop *loop, enum err why)
     char *text = mem_string(err_text());
     if (!loop->is_lost)
         let_gangs_save(loop);
-    double end = clock_seconds() + LAST_RESORT_S;
-    for (kill_all(loop); attempt_running(loop, loop->attempts) && clock_seconds() < end;
-         kill_all(loop))
+    double now = clock_seconds(), end = now + LAST_RESORT_S, patient = now + LAST_RESORT_S / 2;
+    for (; attempt_running(loop, loop->attempts) && now < end; now = clock_seconds()) {
+        kill_all(loop, now < patient);
         loop_nap();
+    }
     err_set(why, "%s", text);
     mem_free(text);
     return why;

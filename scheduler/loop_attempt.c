@@ -15,8 +15,9 @@
 
 #define LEAVING_TOLD_S 2.0 /* what is killed is usually gone in less */
 
-#define TAIL_LINES 12
-#define TAIL_BYTES 4096
+#define OOM_LATELY_S 30.0
+#define TAIL_LINES   12
+#define TAIL_BYTES   4096
 
 static const char *target_name(const struct loop *loop, int stage)
 {
@@ -298,9 +299,31 @@ static char *read_tail(const struct loop *loop, const struct gang *gang)
     return tail;
 }
 
-bool attempt_look_for_oom(const struct loop *loop, const struct gang *gang)
+/* The counter is of all that runs here: what was counted long before a gang's end, or is another
+ * one's, is not its own. */
+static bool is_counted(struct loop *loop, const struct gang *gang)
 {
-    if (gang->oom_kills >= 0 && oom_kills(loop_system_root(loop)) > gang->oom_kills)
+    int now = oom_kills(loop_system_root(loop));
+    int before = gang->oom_kills > loop->oom.before ? gang->oom_kills : loop->oom.before;
+    if (gang->oom_kills < 0 || now <= before)
+        return false;
+    loop->oom.before = loop->oom.lately = now;
+    return true;
+}
+
+void attempt_watch_oom(struct loop *loop)
+{
+    double now_s = clock_seconds();
+    if (now_s - loop->oom.looked_s < OOM_LATELY_S)
+        return;
+    loop->oom.looked_s = now_s;
+    loop->oom.before = loop->oom.lately;
+    loop->oom.lately = oom_kills(loop_system_root(loop));
+}
+
+bool attempt_look_for_oom(struct loop *loop, const struct gang *gang)
+{
+    if (is_counted(loop, gang))
         return true;
     if (!loop->cfg->launch.allocation)
         return false;

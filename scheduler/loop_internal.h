@@ -58,6 +58,10 @@ struct loop {
     bool has_rendezvous;
     struct attempt attempts[LOOP_MAX_ATTEMPTS]; /* each stage's latest; behind them, helpers */
     struct shares *shares;
+    struct {
+        double looked_s;
+        int before, lately; /* so many processes had been ended for want of memory */
+    } oom;
     int stops_seen;
     struct bad_nodes bad_nodes;
     bool is_job_ending;   /* Slurm has told our gang of it before us */
@@ -183,7 +187,9 @@ void attempt_complete(const struct loop *loop, const struct gang *gang,
                       struct stage_outcome *outcome);
 /* Whether the system has ended a process since it began, for want of memory: as far as the control
  * group, or Slurm in its log, tells. */
-bool attempt_look_for_oom(const struct loop *loop, const struct gang *gang);
+bool attempt_look_for_oom(struct loop *loop, const struct gang *gang);
+/* Every turn: remembers how many there were before lately. */
+void attempt_watch_oom(struct loop *loop);
 /* Its process ended without a word: writes the outcome. */
 MUST_CHECK enum err attempt_end(struct loop *loop, struct attempt *attempt,
                                 const struct stage_outcome *outcome);

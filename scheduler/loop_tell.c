@@ -17,6 +17,7 @@ static void send_to(struct loop *loop, const struct wire_peer *peer, const Gw__T
 static void tell(struct loop *loop, const struct gang *gang, Gw__ToWorker *message)
 {
     message->lease_epoch = gang->lease.epoch;
+    message->claim = loop->cfg->launch.claim;
     send_to(loop, &gang->peer, message);
 }
 

@@ -1,16 +1,13 @@
 #include "worker/comm_mpi.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "worker/memory_folder.h"
 #include <limits.h>
 #include <mpi.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +18,7 @@
 struct mpi_comm {
     double deadline_s;
     struct rank_work *work;
+    int folder_lock;       /* memory_folder.h */
     bool is_broken;        /* a deadline passed, or MPI failed: nothing more is tried */
     MPI_Request *requests; /* (2 size) */
     int *counts, *offsets; /* (size) */
@@ -193,32 +191,6 @@ out:
     return settle(comm, err);
 }
 
-/* Where the launcher says that the ranks' shared memory goes. It made the folder on its own node;
- * on others the first rank does. NULL: it does not say. */
-static const char *memory_folder(void)
-{
-    return getenv("OMPI_MCA_btl_vader_backing_directory");
-}
-
-static enum err make_memory_folder(void)
-{
-    const char *folder = memory_folder();
-    if (!folder || mkdir(folder, 0700) == 0 || errno == EEXIST)
-        return ERR_OK;
-    return err_set(ERR_IO, "%s, for what ranks share: %s", folder, strerror(errno));
-}
-
-/* The launcher's lock keeps what it made; elsewhere the last rank succeeds. */
-static void remove_memory_folder(void)
-{
-    const char *folder = memory_folder();
-    int file = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    if (file >= 0 && flock(file, LOCK_SH | LOCK_NB) == 0)
-        rmdir(folder);
-    if (file >= 0)
-        close(file);
-}
-
 static void free_gang(struct mpi_comm *gang)
 {
     mem_free(gang->requests);
@@ -234,7 +206,7 @@ static void mpi_close(struct comm *comm)
         return;
     if (!gang->is_broken) /* with a peer gone it would wait for ever */
         MPI_Finalize();
-    remove_memory_folder();
+    memory_folder_leave(gang->folder_lock);
     free_gang(gang);
     comm->own = NULL;
 }
@@ -252,8 +224,8 @@ static void name_node(char *name, size_t room)
 enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *comm)
 {
     enum err err = ERR_OK;
-    int provided = 0, rank = 0, size = 0;
-    TRY(make_memory_folder());
+    int provided = 0, rank = 0, size = 0, folder_lock = -1;
+    TRY(memory_folder_join(&folder_lock));
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
         return err_set(ERR_UNAVAILABLE, "MPI does not start");
     TRY(MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)));
@@ -262,6 +234,7 @@ enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *c
     struct mpi_comm *gang = mem_alloc(sizeof *gang);
     gang->deadline_s = deadline_s;
     gang->work = work;
+    gang->folder_lock = folder_lock;
     gang->requests = mem_array(2 * (size_t)size, sizeof(MPI_Request));
     gang->counts = mem_array((size_t)size, sizeof *gang->counts);
     gang->offsets = mem_array((size_t)size, sizeof *gang->offsets);

@@ -1,6 +1,7 @@
 /* The socket's side of the link: one thread that listens, sends the notes until they are
  * acknowledged, keeps the pulse, and ends the process when it has become an orphan. */
 #include "base/clock.h"
+#include "base/fence.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "worker/link_talk.h"
@@ -253,6 +254,8 @@ static void listen_once(struct talk *talk, int timeout_ms)
         return;
     }
     talk->heard_s = clock_seconds();
+    if (message->claim > 0)
+        fence_renew(message->claim);
     hear(link, message);
     gw__to_worker__free_unpacked(message, NULL);
 }

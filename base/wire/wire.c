@@ -92,6 +92,7 @@ static enum err set_limits(struct wire *wire, const struct wire_cfg *cfg)
     enum err err = ERR_OK;
     int64_t max_frame = (int64_t)(cfg->max_payload_bytes + WIRE_HEADER_BYTES);
     TRY(set_int(wire->socket, ZMQ_LINGER, cfg->linger_ms));
+    TRY(set_int(wire->socket, ZMQ_IPV6, 1)); /* and IPv4 */
     TRY(set_int(wire->socket, ZMQ_SNDHWM, QUEUE_LENGTH));
     TRY(set_int(wire->socket, ZMQ_RCVHWM, QUEUE_LENGTH));
     TRY(set_int(wire->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS));

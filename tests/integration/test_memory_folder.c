@@ -11,8 +11,11 @@
 #include "base/mem.h"
 #include "scheduler/mpi_folder.h"
 #include "tests/integration/scene.h"
+#include "worker/memory_folder.h"
 #include <string.h>
 #include <unistd.h>
+
+#define NAME MPI_FOLDER_PREFIX "abcdef"
 
 static int check_gang(const char *folder)
 {
@@ -43,10 +46,47 @@ static int tear_down(void **state)
 
 static void ranks_make_the_folder_where_there_is_none_and_remove_it(void **state)
 {
-    char *shared = file_join(*state, "shared");
+    char *shared = file_join(*state, NAME);
     setenv("OMPI_MCA_btl_vader_backing_directory", shared, 1);
     assert_int_equal(check_gang(*state), 0);
     assert_false(file_exists(shared));
+    mem_free(shared);
+}
+
+static void what_a_killed_gang_left_there_goes_with_it(void **state)
+{
+    char *shared = file_join(*state, NAME), *left = file_join(shared, "vader_segment");
+    assert_int_equal(file_make_private(shared), ERR_OK);
+    assert_int_equal(file_write(left, "", 0), ERR_OK);
+    setenv("OMPI_MCA_btl_vader_backing_directory", shared, 1);
+    assert_int_equal(check_gang(*state), 0);
+    assert_false(file_exists(shared));
+    mem_free(left);
+    mem_free(shared);
+}
+
+/* Another gang of the node has begun, and shares nothing yet. */
+static void a_folder_that_another_gang_holds_stays(void **state)
+{
+    char *shared = file_join(*state, NAME);
+    int lock = -1;
+    setenv("OMPI_MCA_btl_vader_backing_directory", shared, 1);
+    assert_int_equal(memory_folder_join(&lock), ERR_OK);
+    assert_true(lock >= 0);
+    assert_int_equal(check_gang(*state), 0);
+    assert_true(file_is_folder(shared));
+    memory_folder_leave(lock);
+    assert_false(file_exists(shared));
+    mem_free(shared);
+}
+
+static void a_folder_of_a_persons_choice_is_left_alone(void **state)
+{
+    char *shared = file_join(*state, "mine");
+    assert_int_equal(file_make_private(shared), ERR_OK);
+    setenv("OMPI_MCA_btl_vader_backing_directory", shared, 1);
+    assert_int_equal(check_gang(*state), 0);
+    assert_true(file_is_folder(shared));
     mem_free(shared);
 }
 
@@ -64,7 +104,7 @@ static void the_launchers_folder_stays(void **state)
 
 static void a_folder_that_cannot_be_made_is_named(void **state)
 {
-    char *shared = file_join(*state, "nowhere/shared"), *log = file_join(*state, "log");
+    char *shared = file_join(*state, "nowhere/" NAME), *log = file_join(*state, "log");
     char *bytes = NULL;
     size_t size = 0;
     setenv("OMPI_MCA_btl_vader_backing_directory", shared, 1);
@@ -82,6 +122,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(ranks_make_the_folder_where_there_is_none_and_remove_it),
+        TEST(what_a_killed_gang_left_there_goes_with_it),
+        TEST(a_folder_that_another_gang_holds_stays),
+        TEST(a_folder_of_a_persons_choice_is_left_alone),
         TEST(the_launchers_folder_stays),
         TEST(a_folder_that_cannot_be_made_is_named),
     };

@@ -10,6 +10,7 @@
  * process for want of memory, then SIGKILL), memory, warn (and goes on). With FAKE_LOCK it takes
  * the lock of its checkpoints where it trains, as the real one does, and fails while another
  * process holds it. The run's folder gets a file "trace" with a line for every step computed. */
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -194,6 +195,9 @@ static enum err finish(struct link *link, const struct assignment *mine, uint64_
 {
     char name[128], path[LINK_PATH + 128], text[128];
     struct hash content = save(mine, steps);
+    const struct fence fence = {mine->run_folder, fence_given_claim()};
+    if (fence_check(&fence) != ERR_OK)
+        return link_failed(link, ERR_AGAIN, err_text(), steps);
     snprintf(name, sizeof name, "results/%s.json", mine->stage);
     snprintf(path, sizeof path, "%s/%s", mine->run_folder, name);
     int size = snprintf(text, sizeof text, "{\"key\": \"%s\"}", mine->stage_key);

@@ -225,6 +225,21 @@ void set_make(struct stage_set *set, const char *folder)
         .view = &set->view};
 }
 
+void set_make_group(struct stage_set *set, char file[200])
+{
+    static const char group[] = "0::/box\n", none[] = "oom_kill 0\n";
+    char path[200];
+    snprintf(path, sizeof path, "%s/proc/self", set->folder);
+    assert_int_equal(file_make_folders(path), ERR_OK);
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", set->folder);
+    assert_int_equal(file_write(path, group, sizeof group - 1), ERR_OK);
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup/box", set->folder);
+    assert_int_equal(file_make_folders(path), ERR_OK);
+    snprintf(file, 200, "%s/sys/fs/cgroup/box/memory.events", set->folder);
+    assert_int_equal(file_write(file, none, sizeof none - 1), ERR_OK);
+    set->cfg.system_root = set->folder;
+}
+
 void set_widen(struct stage_set *set)
 {
     set->campaign.resources.nodes = set->cfg.launch.nodes = 2;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "scheduler/rendezvous.h"
@@ -148,6 +149,31 @@ static void a_gang_of_several_nodes_goes_on_under_the_next_runner(void **state)
     expect_in(text_get(&set->told), "adopted teacher 1\n");
     expect_each_step_once(set, "teacher");
     set_expect_done(set);
+}
+
+static void make_claim(const struct stage_set *set, uint64_t claim)
+{
+    char *folder = file_join(set->folder, "published");
+    char *path = fence_path(set->folder, claim, "");
+    assert_int_equal(file_make_folders(folder), ERR_OK);
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    mem_free(path);
+    mem_free(folder);
+}
+
+/* It was started by the owner before, and what it writes counts all the same. */
+static void a_gang_that_a_later_owner_takes_over_writes_under_its_claim(void **state)
+{
+    struct stage_set *set = *state;
+    make_claim(set, 1);
+    set->cfg.launch.claim = 1;
+    leave_gang(set);
+    make_claim(set, 2);
+    set->cfg.launch.claim = 2;
+    expect_run(set, ERR_OK);
+    expect_in(text_get(&set->told), "adopted teacher 1\n");
+    expect_each_step_once(set, "teacher");
+    expect_attempts(set, SET_TEACHER, 1);
 }
 
 /* A rank that another program started for the gang, as Slurm does. */
@@ -602,6 +628,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_gang_goes_on_under_the_next_runner),
         TEST(a_gang_of_several_nodes_goes_on_under_the_next_runner),
+        TEST(a_gang_that_a_later_owner_takes_over_writes_under_its_claim),
         TEST(ranks_that_are_nobody_s_children_go_on_with_their_gang),
         TEST(runner_after_runner_keeps_its_gang),
         TEST(what_was_done_meanwhile_is_told_to_the_next_runner),

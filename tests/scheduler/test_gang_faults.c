@@ -70,27 +70,11 @@ static void errors_that_would_come_again_end_the_run_at_once(void **state)
     }
 }
 
-/* The control group that the runner believes to be in has counted none so far. */
-static void make_group(struct stage_set *set, char file[200])
-{
-    static const char group[] = "0::/box\n", none[] = "oom_kill 0\n";
-    char path[200];
-    snprintf(path, sizeof path, "%s/proc/self", set->folder);
-    assert_int_equal(file_make_folders(path), ERR_OK);
-    snprintf(path, sizeof path, "%s/proc/self/cgroup", set->folder);
-    assert_int_equal(file_write(path, group, sizeof group - 1), ERR_OK);
-    snprintf(path, sizeof path, "%s/sys/fs/cgroup/box", set->folder);
-    assert_int_equal(file_make_folders(path), ERR_OK);
-    snprintf(file, 200, "%s/sys/fs/cgroup/box/memory.events", set->folder);
-    assert_int_equal(file_write(file, none, sizeof none - 1), ERR_OK);
-    set->cfg.system_root = set->folder;
-}
-
 static void what_the_system_ended_for_want_of_memory_is_not_tried_again(void **state)
 {
     struct stage_set *set = *state;
     char file[200];
-    make_group(set, file);
+    set_make_group(set, file);
     setenv("FAKE_OOM", file, 1);
     setenv("FAKE_FAULT", "kernel:oom:13:1", 1);
     expect_run(set, ERR_MEMORY);

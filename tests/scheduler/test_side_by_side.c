@@ -74,6 +74,35 @@ static void two_targets_are_compiled_side_by_side(void **state)
     assert_int_equal(count_attempts(set, SET_REPORT), 1);
 }
 
+static void let_best_die(void *own, const struct gang *gang, enum err error, const char *text,
+                         const char *tail, double retry_s)
+{
+    struct stage_set *set = own;
+    (void)error, (void)text, (void)tail, (void)retry_s;
+    if (strcmp(gang->lease.name, "compile-small") != 0)
+        return;
+    char *path = file_join(set->folder, "small-has-failed");
+    assert_int_equal(file_write(path, "", 0), ERR_OK);
+    mem_free(path);
+}
+
+/* The count is of all that runs; who is killed for another reason is tried again. */
+static void want_of_memory_is_one_stages_own(void **state)
+{
+    struct stage_set *set = *state;
+    char file[200], small[512];
+    set_make_group(set, file);
+    snprintf(small, sizeof small, "await begun-best; echo oom_kill 1 > %s; kill -9 $$", file);
+    set_script(set, "small", small);
+    set_script(set, "best",
+               "[ -e begun-best ] || { : > begun-best; await small-has-failed; kill -9 $$; }");
+    set->view.failed = let_best_die;
+    expect_run(set, ERR_MEMORY);
+    assert_int_equal(count_attempts(set, SET_REPORT), 1); /* compile-small's place */
+    assert_int_equal(count_attempts(set, SET_COMPILE), 2);
+    assert_int_equal(set->survey.stages[SET_COMPILE].verdict, SURVEY_DONE);
+}
+
 static void one_is_killed_and_tried_again_while_the_other_goes_on(void **state)
 {
     struct stage_set *set = *state;
@@ -280,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_TWO(two_targets_are_compiled_side_by_side),
+        TEST_TWO(want_of_memory_is_one_stages_own),
         TEST_TWO(one_is_killed_and_tried_again_while_the_other_goes_on),
         TEST_TWO(one_that_fails_for_good_lets_the_other_end),
         TEST_TWO(a_stop_ends_both_and_loses_nothing),
