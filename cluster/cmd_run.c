@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cluster/campaign_run.h"
 #include "cluster/command.h"
+#include "cluster/descriptors.h"
 #include "cluster/estimate.h"
 #include "cluster/interrupt.h"
 #include "cluster/next_command.h"
@@ -436,6 +437,7 @@ enum err cmd_run(int argc, char **argv)
     TRY(campaign_run_open(options, &run));
     TRY(choose_launcher(run, &allocation, &launch));
     TRY(notify_check(&run->campaign));
+    descriptors_raise(descriptors_needed(&run->campaign));
     interrupt_watch();
     ending.campaign = &run->campaign;
     if (launch.allocation)
