@@ -161,6 +161,7 @@ out:
 
 static struct policy_actions ask_policy(struct loop *loop)
 {
+    attempts_hold(loop);
     for (int i = 0; i < loop->cfg->graph->count; i++)
         loop->policy.stages[i].wants_helpers = shares_waiting(loop->shares, i) > 0;
     return policy_next(&loop->policy, loop_now_ms());
@@ -172,7 +173,7 @@ static enum err act(struct loop *loop, const struct policy_actions *actions)
     enum err err = ERR_OK;
     for (int i = 0; i < actions->count - 1; i++) {
         const struct policy_action *action = &actions->list[i];
-        if (action->verb == POLICY_START && !attempt_must_wait(loop, action->stage))
+        if (action->verb == POLICY_START)
             TRY(attempt_start(loop, action->stage));
         if (action->verb == POLICY_HELP)
             TRY(helper_start(loop, action->stage));

@@ -67,16 +67,17 @@ static bool is_leaving(struct loop *loop, struct attempt *attempt)
     return true;
 }
 
-bool attempt_must_wait(struct loop *loop, int stage)
+void attempts_hold(struct loop *loop)
 {
-    const struct graph_stage *stages = loop->cfg->graph->stages;
-    bool must_wait = false;
-    for (int i = 0; i < loop->cfg->graph->count; i++) {
-        bool do_write = stages[i].kind == STAGE_TRAIN && stages[stage].kind == STAGE_TRAIN;
-        if ((i == stage || do_write) && is_leaving(loop, &loop->attempts[i]))
-            must_wait = true;
+    const struct graph *graph = loop->cfg->graph;
+    bool are_leaving[PLAN_MAX_STAGES], is_writer_leaving = false;
+    for (int i = 0; i < graph->count; i++) {
+        are_leaving[i] = is_leaving(loop, &loop->attempts[i]);
+        is_writer_leaving |= are_leaving[i] && graph->stages[i].kind == STAGE_TRAIN;
     }
-    return must_wait;
+    for (int i = 0; i < graph->count; i++)
+        loop->policy.stages[i].is_held =
+            are_leaving[i] || (is_writer_leaving && graph->stages[i].kind == STAGE_TRAIN);
 }
 
 void attempt_await_end(struct loop *loop, struct attempt *attempt)

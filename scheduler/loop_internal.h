@@ -164,10 +164,10 @@ void adopt_hear_first(struct loop *loop, struct gang *gang, const Gw__FromWorker
 bool adopt_has_told(struct loop *loop, const struct gang *gang, const char *warning);
 
 /* loop_attempt.c */
-/* Processes of the stage's attempt before live still, killed or not, or, where it trains, those of
- * another gang that trained: one that waits for a disk may hold the checkpoints, and an attempt
- * beside it would fail. People are told. */
-bool attempt_must_wait(struct loop *loop, int stage);
+/* Tells the policy which stages would be in the way of processes of earlier attempts that live
+ * still, killed or not: their own, or, where a stage trains, any that did: one that waits for a
+ * disk may hold the checkpoints, and an attempt beside it would fail. People are told. */
+void attempts_hold(struct loop *loop);
 /* The same of an attempt that was killed and has not ended. */
 void attempt_await_end(struct loop *loop, struct attempt *attempt);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
@@ -175,7 +175,7 @@ MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
 void attempt_begin(struct loop *loop, struct attempt *attempt, int stage);
 /* Starts what has a lease. A launch that fails is its end, and OK: the run may go on. */
 MUST_CHECK enum err attempt_launch(struct loop *loop, struct attempt *attempt);
-/* What outlived its process leaves, watched by attempt_must_wait(). */
+/* What outlived its process leaves, watched by attempts_hold(). */
 void attempt_leave(struct attempt *attempt);
 /* Hex of the hash of what it made. ERR_AGAIN: the disk does not give it now;
  * otherwise as survey_hash_file(). */

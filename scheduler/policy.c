@@ -181,7 +181,9 @@ static void consider(const struct policy_state *state, int stage, int64_t now_ms
 {
     int64_t begin_ms = state->stages[stage].not_before_ms;
     struct policy_action *wait = &decision->wait;
-    if (begin_ms > now_ms) {
+    if (state->stages[stage].is_held && begin_ms < now_ms)
+        begin_ms = now_ms; /* the next decision may find it free, others have the room meanwhile */
+    if (begin_ms > now_ms || state->stages[stage].is_held) {
         if (wait->stage < 0 || begin_ms < wait->until_ms) /* the earliest */
             *wait = (struct policy_action){POLICY_WAIT, stage, begin_ms};
     } else if (fits(state, stage, &decision->usage)) {

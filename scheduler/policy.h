@@ -14,6 +14,7 @@ struct policy_stage {
     struct budget budget;
     enum cause cause;      /* of its last end */
     int64_t not_before_ms; /* backing off until then */
+    bool is_held;          /* the loop's word: what lives of attempts before would be in its way */
     /* Gangs that measure for its gang (scheduler/shares.h). */
     bool wants_helpers;           /* the loop's word: something waits to be measured */
     int helpers, helpers_leaving; /* that run, and of these those that were released */
@@ -41,10 +42,11 @@ struct policy_state {
 void policy_init(struct policy_state *state, const struct graph *graph);
 
 enum policy_verb {
-    POLICY_START,    /* start `stage` */
-    POLICY_HELP,     /* start a helper for `stage` */
-    POLICY_RELEASE,  /* send a helper of `stage` away: another stage needs the room */
-    POLICY_WAIT,     /* something runs, or `stage` backs off until `until_ms` (0: none does) */
+    POLICY_START,   /* start `stage` */
+    POLICY_HELP,    /* start a helper for `stage` */
+    POLICY_RELEASE, /* send a helper of `stage` away: another stage needs the room */
+    POLICY_WAIT, /* something runs, or `stage` backs off until `until_ms` (0: none does), or is held
+                  */
     POLICY_FINISHED, /* every stage is done */
     POLICY_GIVE_UP,  /* nothing runs or can go on: `stage` is the first that failed */
     POLICY_STOPPED   /* a stop was asked for and nothing runs */

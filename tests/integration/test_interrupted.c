@@ -87,12 +87,31 @@ static void check_resume(const char *before, const char *after, uint64_t durable
                  (unsigned long long)resumed);
 }
 
+/* Waits until this program has said where it starts, the so many'th that does: a checkpoint that is
+ * found before may be of the one that was killed. */
+static bool wait_for_start(struct scene *scene, struct program *program, const char *stage, int nth)
+{
+    int code = 0;
+    while (program_runs(program, &code)) {
+        uint64_t *starts = NULL;
+        char *metrics = metrics_of(scene, "killed", stage);
+        int count = scene_events(metrics, "start", &starts);
+        mem_free(starts);
+        mem_free(metrics);
+        if (count >= nth)
+            return true;
+        pause_ms(10);
+    }
+    return false;
+}
+
 /* kill -9 of one rank, a little behind a new durable checkpoint; false: the stage ended before. */
-static bool kill_once(struct scene *scene, struct program *program, const char *stage,
+static bool kill_once(struct scene *scene, struct program *program, const char *stage, int nth,
                       uint64_t *durable, uint64_t seed)
 {
     pid_t ranks[8];
-    if (!wait_for_checkpoint(scene, program, "killed", stage, *durable, durable))
+    if (!wait_for_start(scene, program, stage, nth) ||
+        !wait_for_checkpoint(scene, program, "killed", stage, *durable, durable))
         return false;
     pause_ms(rng_below(rng(seed, RNG_TEST, 0, 0, 0), 150));
     int count = program_children(program, ranks, 8);
@@ -111,8 +130,8 @@ static int kill_in_stage(struct scene *scene, const char *stage, int kills, uint
     for (int done = 0;; done++) {
         uint64_t known = durable;
         struct program program = scene_start(scene, &cfg);
-        bool is_hit =
-            done < kills && kill_once(scene, &program, stage, &durable, seed + (uint64_t)done);
+        bool is_hit = done < kills &&
+                      kill_once(scene, &program, stage, done + 1, &durable, seed + (uint64_t)done);
         int code = is_hit ? 0 : program_wait(&program, SCENE_WAIT_S);
         char *after = metrics_of(scene, "killed", stage);
         if (code != 0)

@@ -468,6 +468,21 @@ static void one_backs_off_while_the_other_goes_on(void **unused)
     expect_list("2 wait", state.backoff_ms);
 }
 
+/* Its last attempt has left a process that a disk holds: its room is for others meanwhile. */
+static void who_is_held_leaves_its_room_to_others_and_the_run_waits_for_it(void **unused)
+{
+    (void)unused;
+    finish(0);
+    finish(1);
+    state.stages[2].is_held = true;
+    expect_list("3 wait", 0);
+    finish(3);
+    expect_list("wait", 0);
+    assert_int_equal(first(0).stage, 2);
+    state.stages[2].is_held = false;
+    expect_list("2 wait", 0);
+}
+
 static void a_final_failure_lets_what_runs_end(void **unused)
 {
     (void)unused;
@@ -545,6 +560,8 @@ int main(void)
         cmocka_unit_test_setup(host_stages_are_no_more_than_fit, set_up),
         cmocka_unit_test_setup(a_host_stage_runs_beside_a_gang, set_up),
         cmocka_unit_test_setup(what_runs_together_fits_into_memory, set_up),
+        cmocka_unit_test_setup(who_is_held_leaves_its_room_to_others_and_the_run_waits_for_it,
+                               set_up),
         cmocka_unit_test_setup(one_backs_off_while_the_other_goes_on, set_up),
         cmocka_unit_test_setup(a_final_failure_lets_what_runs_end, set_up),
         cmocka_unit_test_setup(a_stop_waits_for_all_that_runs, set_up),
