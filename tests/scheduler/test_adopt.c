@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "scheduler/rendezvous.h"
+#include "tests/scheduler/open_journal.h"
 #include "tests/scheduler/puppet.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -50,16 +51,6 @@ static void leave_gang(struct stage_set *set)
     end_runner(runner);
 }
 
-static struct journal *open_journal(const struct stage_set *set)
-{
-    struct journal *journal = NULL;
-    char *path = file_join(set->folder, "journal");
-    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
-        fail_msg("%s", err_text());
-    mem_free(path);
-    return journal;
-}
-
 static enum err take_newest(const struct attempt_record *record, void *own)
 {
     *(struct attempt_record *)own = *record;
@@ -69,7 +60,7 @@ static enum err take_newest(const struct attempt_record *record, void *own)
 static struct attempt_record newest_attempt(const struct stage_set *set)
 {
     struct attempt_record newest = {.number = 0};
-    struct journal *journal = open_journal(set);
+    struct journal *journal = open_journal(set->folder);
     assert_int_equal(journal_attempts(journal, take_newest, &newest), ERR_OK);
     journal_close(&journal);
     return newest;
@@ -114,7 +105,7 @@ static enum err count_event(const struct event_record *event, void *own)
 static int count_events(const struct stage_set *set, const char *kind, const char *text)
 {
     struct counting counting = {kind, text, 0};
-    struct journal *journal = open_journal(set);
+    struct journal *journal = open_journal(set->folder);
     assert_int_equal(journal_events(journal, count_event, &counting), ERR_OK);
     journal_close(&journal);
     return counting.count;
@@ -335,7 +326,7 @@ static void a_gang_of_an_old_lease_is_replaced(void **state)
     struct lease lease;
     const struct graph_stage *teacher = &set->graph.stages[SET_TEACHER];
     leave_gang(set);
-    struct journal *journal = open_journal(set);
+    struct journal *journal = open_journal(set->folder);
     assert_int_equal(journal_lease(journal, &teacher->key, teacher->name, teacher->inputs,
                                    LEASE_GOES_ON, &lease),
                      ERR_OK);
@@ -541,7 +532,7 @@ static void an_older_checkpoint_that_is_said_again_does_not_count_again(void **s
     const struct lease lease = {.key = set->graph.stages[SET_TEACHER].key, .epoch = 1};
     puppet_make(&puppet, set, repeat_older_checkpoint);
     leave_puppet(set);
-    struct journal *journal = open_journal(set);
+    struct journal *journal = open_journal(set->folder);
     assert_int_equal(journal_checkpoint(journal, &lease, 10, 20, "ten"), ERR_OK);
     journal_close(&journal);
     expect_run(set, ERR_INTERRUPTED);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "scheduler/bad_nodes.h"
+#include "tests/scheduler/open_journal.h"
 #include "tests/scratch.h"
 
 static void expect_blame(const char *log, const char *expected, const char *said)
@@ -85,16 +86,6 @@ static void the_second_end_in_a_row_leaves_a_node_out(void **state)
 }
 
 static const struct hash kernel = {{1}};
-
-static struct journal *open_journal(const char *folder)
-{
-    struct journal *journal = NULL;
-    char *path = file_join(folder, "journal");
-    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
-        fail_msg("%s", err_text());
-    mem_free(path);
-    return journal;
-}
 
 static void end_attempt(struct journal *journal, enum cause cause, const char *node, uint64_t step)
 {

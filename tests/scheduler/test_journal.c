@@ -10,22 +10,13 @@
 #include "base/fault.h"
 #include "base/store/store.h"
 #include "scheduler/journal_internal.h"
+#include "tests/scheduler/open_journal.h"
 #include "tests/scratch.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const struct hash kernel = {{1}}, depth = {{2}};
-
-static struct journal *open_journal(const char *folder)
-{
-    struct journal *journal = NULL;
-    char *path = file_join(folder, "journal");
-    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
-        fail_msg("%s", err_text());
-    mem_free(path);
-    return journal;
-}
 
 static struct lease take(struct journal *journal, const struct hash *key, const char *name)
 {

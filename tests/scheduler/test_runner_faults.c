@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "scheduler/socket_folder.h"
+#include "tests/scheduler/open_journal.h"
 #include "tests/scheduler/stage_set.h"
 #include "tests/scheduler/system_call.h"
 #include <dirent.h>
@@ -137,16 +138,6 @@ static struct journal *read_journal(const char *folder)
     struct journal *journal = NULL;
     char *path = file_join(folder, "journal");
     assert_int_equal(journal_open(path, JOURNAL_READ, &journal), ERR_OK);
-    mem_free(path);
-    return journal;
-}
-
-static struct journal *open_journal(const char *folder)
-{
-    struct journal *journal = NULL;
-    char *path = file_join(folder, "journal");
-    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
-        fail_msg("%s", err_text());
     mem_free(path);
     return journal;
 }

@@ -10,6 +10,7 @@
 
 #include "scheduler/loop.h"
 #include "scheduler/socket_folder.h"
+#include "tests/scheduler/open_journal.h"
 #include "tests/scratch.h"
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -47,16 +48,6 @@ static bool is_there(const char *folder, const char *name)
     bool is = file_exists(path);
     mem_free(path);
     return is;
-}
-
-static struct journal *open_journal(const char *scratch)
-{
-    struct journal *journal = NULL;
-    char *path = file_join(scratch, "journal");
-    if (journal_open(path, JOURNAL_WRITE, &journal) != ERR_OK)
-        fail_msg("%s", err_text());
-    mem_free(path);
-    return journal;
 }
 
 /* The start of a run whose journal says that an attempt here had its socket in `folder`. */

@@ -79,7 +79,7 @@ class LostNode(LongTest):
 
 class TimeLimit(LongTest):
     def test_a_job_whose_time_is_over_comes_back_until_all_is_done(self):
-        self.set_scene(1200, cpus=2)
+        self.set_scene(500, cpus=2)
         site = self.scene.write_site(partition="short", time="1m", signal_before_end="20s", requeue="exit")
         job = self.scene.submit_run("limited", "--site", site)["job"]
         self.scene.await_done("limited")
