@@ -3,13 +3,16 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/command.h"
+#include "cluster/json_file.h"
+#include "cluster/report.h"
 #include "scheduler/protocol.h"
 #include "trainer/compile.h"
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_SEARCH ((size_t)256 << 20)
 
 struct compile_options {
     const char *run;    /* the folder */
@@ -51,19 +54,18 @@ static enum err find_choice(const struct workbench *bench, const char *target,
                             struct subnet *subnet)
 {
     enum err err = ERR_OK;
-    json_error_t error;
     char *path = file_join(bench->folder, "results/search.json");
-    const char *found = NULL;
-    size_t i = 0;
-    json_t *row = NULL, *search = json_load_file(path, 0, &error);
-    if (!search)
-        TRY(err_set(ERR_NOT_FOUND, "%s: %s; the search has to be done before a target is compiled",
-                    path, error.text));
-    json_array_foreach(json_object_get(search, "targets"), i,
-                       row) if (strcmp(json_string_value(json_object_get(row, "name")), target) ==
-                                0) found = json_string_value(json_object_get(row, "subnet"));
+    json_t *search = NULL;
+    err = json_file_read(path, MAX_SEARCH, &search);
+    if (err == ERR_NOT_FOUND)
+        err_set(err, "there is no %s: the search has to be done before a target is compiled", path);
+    TRY(err);
+    const char *found = run_results_choice(search, target);
     if (!found)
-        TRY(err_set(ERR_NOT_FOUND, "%s has no target %s", path, target));
+        TRY(err_set(ERR_NOT_FOUND,
+                    "%s chose nothing for target %s: name one of its targets, or a sub-network by "
+                    "--subnet",
+                    path, target));
     TRY(subnet_parse(&bench->blueprint.space, found, subnet));
 out:
     json_decref(search);

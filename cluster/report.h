@@ -32,6 +32,9 @@ struct run_results { /* what the page is made of; every pointer may be NULL */
 MUST_CHECK enum err run_results_load(const char *folder, struct run_results *results);
 void run_results_fini(struct run_results *results); /* accepts a zeroed one */
 
+/* The sub-network that results/search.json names for a target; borrowed. NULL: none. */
+const char *run_results_choice(const json_t *search, const char *target);
+
 void report_write(const struct run_results *results, struct text *html);
 
 /* The sections, in the page's order (report_*.c). */

@@ -1,6 +1,7 @@
 /* Reads a run's folder for the report and the closing table. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/json_file.h"
 #include "cluster/report.h"
 #include "trainer/record/event_log.h"
 #include "trainer/spec/campaign.h"
@@ -8,18 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_CAMPAIGN = 16 * 1024 * 1024 };
+enum { MAX_CAMPAIGN = 16 * 1024 * 1024, MAX_RESULT = 256 * 1024 * 1024 };
 
 /* A JSON file; a missing one leaves *json NULL. */
 static enum err load_json(const char *folder, const char *name, json_t **json)
 {
     char path[4096];
-    json_error_t error;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (!file_exists(path))
         return ERR_OK;
-    *json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    return *json ? ERR_OK : err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text);
+    return json_file_read(path, MAX_RESULT, json);
 }
 
 static void take_step(void *own, json_t *event)
@@ -124,6 +123,18 @@ void run_results_fini(struct run_results *results)
     mem_free(results->campaign);
     mem_free(results->folder);
     memset(results, 0, sizeof *results);
+}
+
+const char *run_results_choice(const json_t *search, const char *target)
+{
+    size_t i = 0;
+    json_t *row = NULL;
+    json_array_foreach(json_object_get(search, "targets"), i, row)
+    {
+        if (strcmp(report_string(row, "name"), target) == 0)
+            return json_string_value(json_object_get(row, "subnet"));
+    }
+    return NULL;
 }
 
 double report_number(const json_t *object, const char *key, double missing)

@@ -1,6 +1,7 @@
 #include "cluster/page/page_answers.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/json_file.h"
 #include "cluster/report.h"
 #include "trainer/record/json_name.h"
 #include <math.h>
@@ -104,25 +105,6 @@ json_t *page_curves_json(struct page_runs *runs, int run, const char *stage, int
     return json;
 }
 
-static enum err load_result(const char *path, json_t **json)
-{
-    enum err err = ERR_OK;
-    char *bytes = NULL;
-    size_t size = 0;
-    json_error_t error;
-    int file = -1;
-    TRY(file_open_plain(path, &file));
-    TRY(file_read_from(file, path, MAX_RESULT, &bytes, &size));
-    *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
-    if (!*json)
-        TRY(err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text));
-out:
-    if (file >= 0)
-        close(file);
-    mem_free(bytes);
-    return err;
-}
-
 static json_t *target_json(const json_t *target)
 {
     static const char *const texts[] = {"name", "device", "subnet"};
@@ -145,7 +127,7 @@ json_t *page_results_json(struct page_runs *runs, int run)
     char *path = file_join(runs->folders[run], "results/search.json");
     char *report = file_join(runs->folders[run], "report.html");
     size_t i = 0;
-    if (load_result(path, &search) == ERR_OK)
+    if (json_file_read(path, MAX_RESULT, &search) == ERR_OK)
         json_array_foreach(json_object_get(search, "targets"), i, target)
             json_array_append_new(targets, target_json(target));
     json_object_set_new(json, "targets", targets);

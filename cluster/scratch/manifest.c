@@ -1,11 +1,10 @@
 /* The manifest of a published state, as JSON. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/json_file.h"
 #include "cluster/scratch/state_internal.h"
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FORMAT    1
 #define MAX_BYTES ((size_t)65536)
@@ -89,21 +88,18 @@ static bool take(const json_t *json, struct state_manifest *manifest)
     return is_whole;
 }
 
-enum err state_parse_manifest(const char *path, const char *bytes, size_t size,
-                              struct state_manifest *manifest)
+enum err state_take_manifest(const char *path, const json_t *json, struct state_manifest *manifest)
 {
     enum err err = ERR_OK;
     uint64_t format = 0;
-    json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
     manifest_init(manifest);
-    if (!json || !take_count(json, "format", &format))
+    if (!take_count(json, "format", &format))
         TRY(err_set(ERR_DATA, "%s is damaged", path));
     if (format != FORMAT)
         TRY(err_set(ERR_DATA, "%s is of another version of this program", path));
     if (!take(json, manifest))
         TRY(err_set(ERR_DATA, "%s is damaged", path));
 out:
-    json_decref(json);
     return err;
 }
 
@@ -111,18 +107,14 @@ enum err state_read_manifest(const char *run_folder, const struct published_stat
                              struct state_manifest *manifest)
 {
     enum err err = ERR_OK;
-    char *path = published_path(run_folder, state, STATE_MANIFEST), *bytes = NULL;
-    size_t size = 0;
-    int file = -1;
-    TRY(file_open_regular(path, &file));
-    TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
-    TRY(state_parse_manifest(path, bytes, size, manifest));
+    char *path = published_path(run_folder, state, STATE_MANIFEST);
+    json_t *json = NULL;
+    TRY(json_file_read(path, MAX_BYTES, &json));
+    TRY(state_take_manifest(path, json, manifest));
     if (manifest->name.claim != state->claim || manifest->name.sequence != state->sequence)
         TRY(err_set(ERR_DATA, "%s is another state's", path));
 out:
-    if (file >= 0)
-        close(file);
-    mem_free(bytes);
+    json_decref(json);
     mem_free(path);
     return err;
 }

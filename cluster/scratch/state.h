@@ -7,6 +7,7 @@
 #include "base/published.h"
 #include "base/text.h"
 #include "cluster/scratch/claim.h"
+#include <jansson.h>
 
 #define STATE_KEPT     2
 #define STATE_MANIFEST "manifest.json"
@@ -29,9 +30,9 @@ struct state_manifest {
 MUST_CHECK enum err state_read_manifest(const char *run_folder, const struct published_state *state,
                                         struct state_manifest *manifest);
 
-/* Of its text, for the state that is named in it; `path` is what errors say. ERR_DATA. */
-MUST_CHECK enum err state_parse_manifest(const char *path, const char *bytes, size_t size,
-                                         struct state_manifest *manifest);
+/* The same of its JSON, for the state that is named in it; `path` is what errors say. ERR_DATA. */
+MUST_CHECK enum err state_take_manifest(const char *path, const json_t *json,
+                                        struct state_manifest *manifest);
 
 struct publish_cfg { /* borrowed */
     const char *run_folder, *stores;
@@ -43,11 +44,6 @@ struct publish_cfg { /* borrowed */
  * ERR_IO, ERR_DATA: what was published before stays. */
 MUST_CHECK enum err state_publish(const struct publish_cfg *cfg, struct published_state *name,
                                   bool *is_new);
-
-/* The newest state that holds the checkpoint of this content (hex). ERR_NOT_FOUND: none does;
- * otherwise errors of the store. */
-MUST_CHECK enum err state_find(const char *run_folder, const char *content,
-                               struct published_state *state);
 
 struct restore_cfg { /* borrowed */
     const char *run_folder;

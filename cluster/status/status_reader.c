@@ -2,29 +2,15 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/json_file.h"
 #include "cluster/status/status_journal.h"
 #include "scheduler/process.h"
 #include "trainer/record/json_name.h"
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_BYTES ((size_t)4 << 20)
 #define GONE_S    5.0 /* a fresh one is believed: its runner may be seen by another name */
-
-static enum err parse(const char *path, const char *bytes, size_t size, struct run_status *status)
-{
-    enum err err = ERR_OK;
-    json_error_t error;
-    json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
-    if (!json)
-        TRY(err_set(ERR_DATA, "%s:%d: %s", path, error.line, error.text));
-    err = run_status_parse(json, status);
-    TRY(err == ERR_OK ? err : err_prefix(err, "%s", path));
-out:
-    json_decref(json);
-    return err;
-}
 
 /* On this machine the runner itself can be looked for. */
 static enum runner_state judge(const struct run_status *status, double age_s)
@@ -45,19 +31,16 @@ static enum runner_state judge(const struct run_status *status, double age_s)
 enum err status_read_published(const char *run_folder, struct found_status *found)
 {
     enum err err = ERR_OK;
-    char *path = file_join(run_folder, "published/status.json"), *bytes = NULL;
-    size_t size = 0;
-    int file = -1;
-    TRY(file_open_plain(path, &file));
-    TRY(file_read_from(file, path, MAX_BYTES, &bytes, &size));
-    TRY(parse(path, bytes, size, &found->status));
+    char *path = file_join(run_folder, "published/status.json");
+    json_t *json = NULL;
+    TRY(json_file_read(path, MAX_BYTES, &json));
+    err = run_status_parse(json, &found->status);
+    TRY(err == ERR_OK ? err : err_prefix(err, "%s", path));
     found->is_from_journal = false;
     found->age_s = (double)(clock_wall_ms() - found->status.written_ms) / 1000.0;
     found->runner = judge(&found->status, found->age_s);
 out:
-    if (file >= 0)
-        close(file);
-    mem_free(bytes);
+    json_decref(json);
     mem_free(path);
     return err;
 }
