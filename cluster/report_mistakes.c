@@ -28,6 +28,14 @@ static const char *class_name(const json_t *names, size_t index, char number[24]
     return name ? name : number;
 }
 
+/* Of the class that a worst image is of, or was taken for. */
+static const char *class_of(const json_t *image, const char *key, const json_t *names,
+                            char number[24])
+{
+    json_int_t class = json_integer_value(json_object_get(image, key));
+    return class_name(names, class > 0 ? (size_t) class : 0, number);
+}
+
 /* NAN where 0 images were divided by 0. */
 static double class_share(const json_t *score, const char *key, size_t index)
 {
@@ -123,11 +131,13 @@ static void add_worst(const json_t *score, const json_t *names, struct text *htm
     {
         bool is_small = report_number(image, "width", SMALL_SIDE) <= SMALL_SIDE &&
                         report_number(image, "height", SMALL_SIDE) <= SMALL_SIDE;
-        text_add(html, "<figure><img alt=\"\"%s src=\"data:image/png;base64,%s\"><figcaption>",
-                 is_small ? " class=\"small\"" : "", report_string(image, "png"));
-        html_add(html, class_name(names, (size_t)report_number(image, "label", 0), truth));
+        text_add(html, "<figure><img alt=\"\"%s src=\"data:image/png;base64,",
+                 is_small ? " class=\"small\"" : "");
+        html_add(html, report_string(image, "png"));
+        text_add(html, "\"><figcaption>");
+        html_add(html, class_of(image, "label", names, truth));
         text_add(html, ", taken for ");
-        html_add(html, class_name(names, (size_t)report_number(image, "predicted", 0), guess));
+        html_add(html, class_of(image, "predicted", names, guess));
         text_add(html, ": ");
         html_add(html, report_string(image, "name"));
         text_add(html, "</figcaption></figure>");

@@ -89,6 +89,14 @@ void report_targets(const struct run_results *results, struct text *html)
     text_add(html, "</table></div></section>\n");
 }
 
+/* As much of a hash as tells it from others. */
+static void add_start(struct text *html, const char *hash)
+{
+    char start[17];
+    snprintf(start, sizeof start, "%s", hash);
+    html_add(html, start);
+}
+
 void report_bundles(const struct run_results *results, struct text *html)
 {
     const json_t *bundle = NULL, *file = NULL, *refusal = NULL;
@@ -103,31 +111,31 @@ void report_bundles(const struct run_results *results, struct text *html)
     {
         text_add(html, "<h3>bundles/");
         html_add(html, report_string(bundle, "target"));
-        text_add(html,
-                 "</h3><p>The ONNX file's logits agree with the supernet's within %.1e of the "
-                 "largest on %d %s images. "
-                 "Not yet validated on a camera.</p><div "
-                 "class=\"scroll\"><table><tr><th>file</th><th>what</th>"
-                 "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n",
-                 report_number(bundle, "worst_difference", NAN),
-                 (int)report_number(bundle, "samples", 0),
-                 strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training"
-                                                                             : "hold-out");
+        text_add(
+            html,
+            "</h3><p>The ONNX file's logits agree with the supernet's within %.1e of the "
+            "largest on %.0f %s images. "
+            "Not yet validated on a camera.</p><div "
+            "class=\"scroll\"><table><tr><th>file</th><th>what</th>"
+            "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n",
+            report_number(bundle, "worst_difference", NAN), report_number(bundle, "samples", 0),
+            strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training" : "hold-out");
         json_array_foreach(json_object_get(bundle, "files"), j, file)
         {
             text_add(html, "<tr><td><code>");
             html_add(html, report_string(file, "name"));
             text_add(html, "</code></td><td>");
             html_add(html, report_string(file, "what"));
-            text_add(html, "</td><td class=\"n\">%.0f</td><td><code>%.16s</code></td></tr>\n",
-                     report_number(file, "bytes", 0), report_string(file, "hash"));
+            text_add(html, "</td><td class=\"n\">%.0f</td><td><code>",
+                     report_number(file, "bytes", 0));
+            add_start(html, report_string(file, "hash"));
+            text_add(html, "</code></td></tr>\n");
         }
         json_array_foreach(json_object_get(bundle, "refused"), j, refusal)
         {
-            text_add(
-                html,
-                "<tr><td><code>%s</code></td><td colspan=\"3\" class=\"missing\">not written: ",
-                report_string(refusal, "format"));
+            text_add(html, "<tr><td><code>");
+            html_add(html, report_string(refusal, "format"));
+            text_add(html, "</code></td><td colspan=\"3\" class=\"missing\">not written: ");
             html_add(html, report_string(refusal, "reason"));
             text_add(html, "</td></tr>\n");
         }

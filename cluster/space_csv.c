@@ -14,8 +14,9 @@ static const char *const wanted_names[WANTED_COUNT] = {"kernel",     "expand", "
                                                        "resolution", "params", "macs"};
 
 struct field {
-    char *text; /* NUL-terminated inside the file's bytes, quotes stripped */
-    int column; /* of its first character, from 1 */
+    char *text;      /* NUL-terminated inside the file's bytes, quotes stripped */
+    int column;      /* of its first character, from 1 */
+    int start, size; /* in its line, quotes included */
 };
 
 struct table { /* one file being read */
@@ -43,11 +44,13 @@ static enum err split(const struct table *table, char *line, struct field *field
         bool is_quoted = *at == '"';
         field->text = at + is_quoted;
         field->column = (int)(field->text - line) + 1;
+        field->start = (int)(at - line);
         char *end = field->text + strcspn(field->text, is_quoted ? "\"" : ",");
         if (is_quoted && (*end != '"' || (end[1] && end[1] != ',')))
             return refuse(table, field->column, "a quote is not closed");
         char *comma = end + is_quoted;
         bool is_last = *comma == 0;
+        field->size = (int)(comma - at);
         *end = 0;
         if (is_last)
             return ERR_OK;
@@ -132,8 +135,8 @@ out:
 }
 
 /* The row as it was, with the two counts in their columns or behind. */
-static void write_row(const struct table *table, char *const *originals, const struct cost *cost,
-                      struct text *csv)
+static void write_row(const struct table *table, const char *line, const struct field *fields,
+                      const struct cost *cost, struct text *csv)
 {
     for (int i = 0; i < table->column_count; i++) {
         text_add(csv, "%s", i ? "," : "");
@@ -142,7 +145,7 @@ static void write_row(const struct table *table, char *const *originals, const s
         else if (i == table->where[MACS])
             text_add(csv, "%lld", (long long)cost->macs);
         else
-            text_add(csv, "%s", originals[i]);
+            text_add_bytes(csv, line + fields[i].start, (size_t)fields[i].size);
     }
     if (table->where[PARAMS] < 0)
         text_add(csv, ",%lld", (long long)cost->parameters);
@@ -151,37 +154,17 @@ static void write_row(const struct table *table, char *const *originals, const s
     text_add(csv, "\n");
 }
 
-/* Copies of the fields as they were written, for the output; one block to free. */
-static char *keep_originals(const char *line, char **originals)
-{
-    char *copy = mem_string(line), *start = copy;
-    bool is_quoted = false;
-    int count = 0;
-    originals[count++] = copy;
-    for (char *at = copy; *at && count < MAX_COLUMNS; at++) {
-        is_quoted = is_quoted != (*at == '"');
-        if (*at == ',' && !is_quoted) {
-            *at = 0;
-            originals[count++] = at + 1;
-        }
-    }
-    return start;
-}
-
 static enum err read_line(struct table *table, char *line, struct text *csv)
 {
     enum err err = ERR_OK;
     struct field fields[MAX_COLUMNS];
-    char *originals[MAX_COLUMNS];
     int count = 0;
     struct subnet subnet;
-    char *kept = keep_originals(line, originals);
+    char *kept = mem_string(line);
     TRY(split(table, line, fields, &count));
     if (table->line == 1) {
         TRY(read_header(table, fields, count));
-        for (int i = 0; i < count; i++)
-            text_add(csv, "%s%s", i ? "," : "", originals[i]);
-        text_add(csv, "%s%s\n", table->where[PARAMS] < 0 ? ",params" : "",
+        text_add(csv, "%s%s%s\n", kept, table->where[PARAMS] < 0 ? ",params" : "",
                  table->where[MACS] < 0 ? ",macs" : "");
         goto out;
     }
@@ -190,7 +173,7 @@ static enum err read_line(struct table *table, char *line, struct text *csv)
                     count, table->column_count));
     TRY(read_subnet(table, fields, &subnet));
     struct cost cost = cost_of(table->space, &subnet);
-    write_row(table, originals, &cost, csv);
+    write_row(table, kept, fields, &cost, csv);
 out:
     mem_free(kept);
     return err;

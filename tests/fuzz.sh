@@ -22,6 +22,14 @@ fi
 # Memory: what a harness may take in all, and at once.
 limits=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=20 -max_len=65536)
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$root/tests/sanitize/fuzz_leaks.txt:print_suppressions=0
+# A find is printed whole: what a machine of CI keeps is its log.
+tell_find() { # HARNESS FILE
+    [ -f "$2" ] || { echo "$1 failed without an input: see above"; return; }
+    echo "$1: $2, $(stat -c %s "$2") bytes; kept in tests/fuzz/corpus/$1/ it is tried by every test run. base64 -d >input <<'END'"
+    base64 -w 120 "$2"
+    echo END
+}
 passed=0 failed=0
 while read -r name inputs; do
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
@@ -40,7 +48,7 @@ while read -r name inputs; do
     else
         failed=$((failed + 1))
         tail -n 40 "$found/log"
-        echo "$name: see $found"
+        tell_find "$name" "$(sed -n 's/.*Test unit written to //p' "$found/log" | tail -n 1)"
     fi
     if [ $keep -eq 1 ]; then
         mkdir -p "tests/fuzz/corpus/$name" "$folder/merged/$name"

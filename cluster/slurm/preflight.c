@@ -1,6 +1,7 @@
 #include "cluster/slurm/preflight.h"
 #include "base/text.h"
 #include "cluster/slurm/ask.h"
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,7 @@ struct group { /* nodes that are alike */
 };
 
 struct most { /* of the partition's nodes */
-    long nodes, cpus, memory_mib;
-    int gpus;
+    long nodes, cpus, memory_mib, gpus;
     char limit[64];
     struct text partitions; /* all there are, for the cure */
     bool is_found, is_met;  /* is_met: by nodes that have all that is asked for at once */
@@ -30,12 +30,19 @@ static void take_field(const char **line, char *field, int room)
     *line += size + ((*line)[size] == '|');
 }
 
+/* What is more than any cluster has counts as that: sums of it fit. */
+static long number_of(const char *text)
+{
+    long number = strtol(text, NULL, 10);
+    return number < 0 ? 0 : number > INT_MAX ? INT_MAX : number;
+}
+
 /* "64", or "64+" where nodes differ: the least of them. */
 static long take_number(const char **line)
 {
     char field[32];
     take_field(line, field, sizeof field);
-    return strtol(field, NULL, 10);
+    return number_of(field);
 }
 
 static void read_group(const char *line, struct group *group)
@@ -54,16 +61,16 @@ static void read_group(const char *line, struct group *group)
 }
 
 /* "gpu:a100:4(S:0-1),shard:8": 4 */
-static int count_gpus(const char *gres)
+static long count_gpus(const char *gres)
 {
-    int count = 0;
+    long count = 0;
     for (const char *at = strstr(gres, "gpu"); at; at = strstr(at + 3, "gpu")) {
         size_t size = strcspn(at, ",(");
         const char *number = at;
         for (size_t i = 0; i < size; i++)
             if (at[i] == ':')
                 number = at + i + 1;
-        count += number > at ? (int)strtol(number, NULL, 10) : 0;
+        count += number > at ? number_of(number) : 0;
     }
     return count;
 }
@@ -107,7 +114,7 @@ static void keep_most(long *most, long value)
 
 static void note_group(struct most *most, const struct group *group, const struct job_needs *needs)
 {
-    int gpus = count_gpus(group->gres);
+    long gpus = count_gpus(group->gres);
     note_partition(most, group);
     if (needs->partition[0] ? strcmp(needs->partition, group->partition) != 0 : !group->is_default)
         return;
@@ -116,7 +123,7 @@ static void note_group(struct most *most, const struct group *group, const struc
     most->nodes += group->nodes;
     keep_most(&most->cpus, group->cpus);
     keep_most(&most->memory_mib, group->memory_mib);
-    most->gpus = gpus > most->gpus ? gpus : most->gpus;
+    keep_most(&most->gpus, gpus);
     if (group->cpus >= needs->cpus && group->memory_mib >= needs->memory_mib && gpus >= needs->gpus)
         most->is_met = true;
 }
@@ -160,15 +167,13 @@ static enum err judge_nodes(const struct most *most, const struct job_needs *nee
     if (needs->nodes > most->nodes)
         return err_set(
             ERR_CONFIG,
-            "partition %s has %ld nodes; resources.nodes (or resources.gangs by "
-            "resources.gangs_per_node) and spare_nodes of the site's file ask for %d together: "
-            "lower one of them",
+            "partition %s has %ld nodes; resources.nodes and spare_nodes of the site's file "
+            "ask for %d together: lower one of them",
             name, most->nodes, needs->nodes);
     if (needs->cpus > most->cpus)
         return err_set(ERR_CONFIG,
                        "no node of partition %s has %d CPUs, the most is %ld; lower "
-                       "resources.ranks, resources.threads, resources.gangs or "
-                       "resources.gangs_per_node",
+                       "resources.ranks, resources.threads or resources.gangs",
                        name, needs->cpus, most->cpus);
     if (needs->memory_mib > most->memory_mib)
         return err_set(ERR_CONFIG,
@@ -177,7 +182,7 @@ static enum err judge_nodes(const struct most *most, const struct job_needs *nee
                        name, needs->memory_mib, most->memory_mib);
     if (needs->gpus > most->gpus)
         return err_set(ERR_CONFIG,
-                       "no node of partition %s has %d GPUs, the most is %d; lower "
+                       "no node of partition %s has %d GPUs, the most is %ld; lower "
                        "resources.gpus_per_rank or resources.ranks",
                        name, needs->gpus, most->gpus);
     if (!most->is_met)

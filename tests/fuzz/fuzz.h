@@ -14,6 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
  * call. */
 const char *fuzz_file(const uint8_t *bytes, size_t size);
 
+/* For one that follows no link, or looks into a folder: a folder of this process, removed at its
+ * end, and a file in it with these bytes, of mode 0600. The path lasts until the next call. */
+const char *fuzz_folder(void);
+const char *fuzz_put(const char *name, const void *bytes, size_t size);
+
 /* What has to hold for any input: else the process dies, which is what is looked for. */
 #define FUZZ_EXPECT(condition)                                                                     \
     do {                                                                                           \

@@ -4,11 +4,10 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/text.h"
-#include "trainer/data/dataset.pb-c.h"
+#include "trainer/data/dataset_manifest.h"
 #include "trainer/data/dataset_store.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/jpeg.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,47 +19,6 @@ struct dataset {
     Glowworm__DatasetManifest *manifest; /* owns what info borrows */
 };
 
-static enum err check_manifest(const Glowworm__DatasetManifest *manifest)
-{
-    if (manifest->version > MANIFEST_VERSION)
-        return err_set(ERR_DATA, "its layout has version %u, this program reads up to %d",
-                       manifest->version, MANIFEST_VERSION);
-    size_t classes = manifest->n_class_names, channels = manifest->channels;
-    bool is_sound = (channels == 1 || channels == 3) && manifest->n_mean == channels &&
-                    manifest->n_deviation == channels && classes > 0 && classes <= INT32_MAX &&
-                    manifest->n_train_per_class == classes &&
-                    manifest->n_test_per_class == classes && manifest->train_count > 0 &&
-                    manifest->content.len == HASH_BYTES && manifest->format <= IMAGE_JPEG &&
-                    manifest->test_count <= UINT32_MAX - manifest->train_count;
-    for (size_t c = 0; is_sound && c < channels; c++)
-        is_sound = isfinite(manifest->mean[c]) && manifest->deviation[c] > 0.0 &&
-                   isfinite(manifest->deviation[c]);
-    return is_sound ? ERR_OK : err_set(ERR_DATA, "its manifest is damaged");
-}
-
-static void take_info(struct dataset *dataset)
-{
-    Glowworm__DatasetManifest *manifest = dataset->manifest;
-    struct dataset_info *info = &dataset->info;
-    snprintf(info->source, sizeof info->source, "%s", manifest->source);
-    info->classes = (int)manifest->n_class_names;
-    info->class_names = manifest->class_names;
-    info->channels = (int)manifest->channels;
-    info->train_count = manifest->train_count;
-    info->test_count = manifest->test_count;
-    info->max_height = (int)manifest->max_height;
-    info->max_width = (int)manifest->max_width;
-    info->format = (enum image_format)manifest->format;
-    info->train_per_class = manifest->train_per_class;
-    info->test_per_class = manifest->test_per_class;
-    info->record_bytes = manifest->record_bytes;
-    memcpy(info->content.bytes, manifest->content.data, HASH_BYTES);
-    for (size_t c = 0; c < manifest->n_mean; c++) {
-        info->mean[c] = manifest->mean[c];
-        info->deviation[c] = manifest->deviation[c];
-    }
-}
-
 static enum err read_manifest(struct store_txn *txn, void *own)
 {
     enum err err = ERR_OK;
@@ -70,10 +28,7 @@ static enum err read_manifest(struct store_txn *txn, void *own)
     if (err == ERR_NOT_FOUND)
         err = err_set(ERR_DATA, "its import was not finished");
     TRY(err);
-    dataset->manifest = glowworm__dataset_manifest__unpack(NULL, value.size, value.data);
-    if (!dataset->manifest)
-        TRY(err_set(ERR_DATA, "its manifest is damaged"));
-    TRY(check_manifest(dataset->manifest));
+    TRY(dataset_manifest_read(value.data, value.size, &dataset->manifest, &dataset->info));
 out:
     return err;
 }
@@ -109,7 +64,6 @@ enum err dataset_open(const char *path, struct dataset **dataset)
     err = store_view(opened->store, read_manifest, opened);
     if (err != ERR_OK)
         TRY(err_prefix(err, "the dataset %s", path));
-    take_info(opened);
     *dataset = opened;
     opened = NULL;
 out:

@@ -19,13 +19,6 @@ struct scorer {
     struct worst_image worst[EVAL_WORST]; /* of this rank */
 };
 
-void eval_metrics_fini(struct eval_metrics *metrics)
-{
-    mem_free(metrics->per_class);
-    mem_free(metrics->confusion);
-    *metrics = (struct eval_metrics){0};
-}
-
 void eval_metrics_make_plain(struct eval_metrics *metrics)
 {
     struct eval_metrics plain = {.images = metrics->images,

@@ -1,5 +1,5 @@
-/* Metrics as bytes. What comes back has the same bits: counts are whole numbers, the mean loss is
- * kept as it is, and the accuracy is their quotient again. */
+/* Metrics as bytes, and their end. What comes back has the same bits: counts are whole numbers, the
+ * mean loss is kept as it is, and the accuracy is their quotient again. */
 #include "base/mem.h"
 #include "trainer/evaluate/eval_metrics.h"
 #include "trainer/evaluate/eval_metrics.pb-c.h"
@@ -107,4 +107,11 @@ enum err eval_metrics_unpack(const void *packed, size_t size_bytes, struct eval_
         read_details(message, metrics);
     glowworm__trainer__eval_metrics__free_unpacked(message, NULL);
     return ERR_OK;
+}
+
+void eval_metrics_fini(struct eval_metrics *metrics)
+{
+    mem_free(metrics->per_class);
+    mem_free(metrics->confusion);
+    *metrics = (struct eval_metrics){0};
 }
