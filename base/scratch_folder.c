@@ -29,7 +29,8 @@ static enum err add_variable(const char **at, struct text *path)
     while (isalnum((unsigned char)(*at)[1 + size]) || (*at)[1 + size] == '_')
         size++;
     if (size == 0 || size >= sizeof name)
-        return err_set(ERR_CONFIG, "resources.scratch: \"%s\" names no variable", *at);
+        return err_set(ERR_CONFIG,
+                       "resources.scratch: \"%s\" names no variable: $TMPDIR does, for one", *at);
     memcpy(name, *at + 1, size);
     name[size] = '\0';
     const char *value = getenv(name);
@@ -80,7 +81,8 @@ static enum err check_ours(const char *folder)
         close(handle);
     if (!is_open)
         return err_set(reason == ELOOP || reason == ENOTDIR ? ERR_CONFIG : ERR_IO,
-                       "%s is no folder of ours: %s", folder, strerror(reason));
+                       "%s is no folder of ours: %s; name another resources.scratch", folder,
+                       strerror(reason));
     if (status.st_uid != geteuid())
         return err_set(ERR_CONFIG, "%s belongs to somebody else: name another resources.scratch",
                        folder);

@@ -22,7 +22,7 @@ static enum err check_owner(const char *path, int file)
     if (!S_ISREG(status.st_mode))
         return refuse(path, "is not a file");
     if (status.st_uid != geteuid())
-        return refuse(path, "belongs to somebody else");
+        return refuse(path, "belongs to somebody else: only its owner may use it");
     if (status.st_mode & 077)
         return refuse(path, "can be read by others: chmod 600 it, and change what it holds");
     return ERR_OK;
@@ -32,9 +32,9 @@ static enum err take_line(const char *path, const char *bytes, char *secret, siz
 {
     size_t size = strcspn(bytes, "\r\n");
     if (size == 0)
-        return refuse(path, "is empty");
+        return refuse(path, "is empty: one line is meant");
     if (bytes[size + strspn(bytes + size, "\r\n")] != '\0')
-        return refuse(path, "holds more than one line");
+        return refuse(path, "holds more than one line: one is meant");
     if (size >= room)
         return refuse(path, "holds a line that is too long");
     memcpy(secret, bytes, size);
@@ -51,7 +51,7 @@ enum err secret_read(const char *path, char *secret, size_t room)
     if (file < 0 && errno == ENOENT)
         TRY(err_set(ERR_NOT_FOUND, "there is no file %s", path));
     if (file < 0 && errno == ELOOP)
-        TRY(refuse(path, "is a link"));
+        TRY(refuse(path, "is a link: name the file itself"));
     if (file < 0)
         TRY(err_set(ERR_IO, "%s: %s", path, strerror(errno)));
     TRY(check_owner(path, file));

@@ -59,9 +59,10 @@ static enum err judge_end(int number, const char *path)
 {
     const char *name = number > 0 ? strsignal(number) : "none";
     if (number == SIGSEGV || number == SIGBUS || number == SIGABRT)
-        return err_set(
-            ERR_DATA, "%s: the pages of data.mdb are damaged: reading them ended in signal %d (%s)",
-            path, number, name);
+        return err_set(ERR_DATA,
+                       "%s: the pages of data.mdb are damaged: reading them ended in signal %d "
+                       "(%s); a copy of the folder is needed",
+                       path, number, name);
     return err_set(
         ERR_FAILED,
         "%s: signal %d (%s) ended the process that read it before it was done; this says "

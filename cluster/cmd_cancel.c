@@ -37,8 +37,9 @@ static enum err check_runner(const struct found_status *found, const char *run)
                        run_state_name(found->status.state));
     case RUNNER_GONE:
         return err_set(ERR_UNAVAILABLE,
-                       "%s does not run: its process %lld on %s is not there any more", run,
-                       (long long)found->status.pid, found->status.host);
+                       "%s does not run: its process %lld on %s is not there any more; \"glowworm "
+                       "run\" continues it",
+                       run, (long long)found->status.pid, found->status.host);
     case RUNNER_UNKNOWN:
         return err_set(ERR_UNAVAILABLE,
                        "%s was run by an earlier version, which looks for no stop file: if it "
@@ -67,7 +68,10 @@ static enum err judge_end(const struct found_status *found, const char *run)
 {
     const struct run_status *status = &found->status;
     if (found->runner == RUNNER_GONE)
-        return err_set(ERR_FAILED, "the process of %s vanished without a last word", run);
+        return err_set(ERR_FAILED,
+                       "the process of %s vanished without a last word: \"glowworm logs %s\" shows "
+                       "how far it came, \"glowworm run\" continues it",
+                       run, run);
     if (status->state == RUN_STATE_FAILED)
         return err_set(ERR_FAILED, "%s failed: %s", run, status->text);
     fprintf(stderr, "%s: %s\n", run,

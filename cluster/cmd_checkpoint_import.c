@@ -9,6 +9,7 @@
 #include "trainer/spec/lookup.h"
 #include "trainer/spec/open_choices.h"
 #include "trainer/weights/import_weights.h"
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -98,14 +99,14 @@ static enum err read_file_hash(const char *path, char hex[HASH_HEX_BYTES])
     unsigned char piece[1 << 16];
     FILE *file = fopen(path, "rb");
     if (!file)
-        return err_set(ERR_IO, "cannot open %s", path);
+        return err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
     hasher_init(&hasher);
     for (size_t got; (got = fread(piece, 1, sizeof piece, file)) > 0;)
         hasher_add(&hasher, piece, got);
     bool is_read = !ferror(file);
     fclose(file);
     if (!is_read)
-        return err_set(ERR_IO, "cannot read %s", path);
+        return err_set(ERR_IO, "cannot read %s: %s", path, strerror(errno));
     struct hash hash = hasher_end(&hasher);
     hash_hex(&hash, hex);
     return ERR_OK;

@@ -123,7 +123,8 @@ static enum err compile_targets(struct workbench *bench, const char *only)
         done++;
     }
     if (done == 0)
-        TRY(err_set(ERR_USAGE, "the campaign has no target %s", only ? only : "at all"));
+        TRY(err_set(ERR_USAGE, "the campaign has no target %s (search.targets names them)",
+                    only ? only : "at all"));
 out:
     return err;
 }

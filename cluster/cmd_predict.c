@@ -58,8 +58,10 @@ static enum err read_normalisation(const char *bundle, int channels, struct data
         const json_t *mean = json_array_get(json_object_get(input, "mean"), (size_t)c);
         const json_t *scale = json_array_get(json_object_get(input, "scale"), (size_t)c);
         if (!json_is_number(mean) || !json_is_number(scale) || !(json_number_value(scale) > 0))
-            TRY(err_set(ERR_DATA, "%s/camera.json: input.mean and input.scale need %d numbers",
-                        bundle, channels));
+            TRY(err_set(
+                ERR_DATA,
+                "%s/camera.json: input.mean and input.scale need %d numbers: compile it anew",
+                bundle, channels));
         dataset->mean[c] = json_number_value(mean);
         dataset->deviation[c] = json_number_value(scale);
     }
@@ -84,8 +86,8 @@ static enum err read_labels(const char *bundle, struct opened *opened)
         count++;
     }
     if (count != opened->shape.classes)
-        TRY(err_set(ERR_DATA, "%s/labels.txt has %d lines, the network %d classes", bundle, count,
-                    opened->shape.classes));
+        TRY(err_set(ERR_DATA, "%s/labels.txt has %d lines, the network %d classes: compile it anew",
+                    bundle, count, opened->shape.classes));
 out:
     return err;
 }

@@ -338,7 +338,10 @@ static enum err hold(struct running *running)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
         err = journal_open(run->journal, JOURNAL_WRITE, &running->journal);
     }
-    return err == ERR_AGAIN ? err_prefix(err, "%s is being run already", run->folder) : err;
+    return err == ERR_AGAIN
+               ? err_prefix(err, "%s is being run already (\"glowworm cancel\" stops it)",
+                            run->folder)
+               : err;
 }
 
 /* The journal is the run's lock on this machine; where several may see its folder, a claim is

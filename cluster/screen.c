@@ -90,7 +90,8 @@ static void take_over(void)
 enum err screen_open(void)
 {
     if (!screen_is_there())
-        return err_set(ERR_UNAVAILABLE, "standard output is no terminal");
+        return err_set(ERR_UNAVAILABLE,
+                       "standard output is no terminal: \"glowworm status\" says the same once");
     has_before = tcgetattr(STDIN_FILENO, &before) == 0; /* else there are no keys */
     watch_signals();
     take_over();

@@ -16,7 +16,10 @@ static void copy_text(char *to, size_t room, const char *from)
 
 static enum err bad_record(const char *what)
 {
-    return err_set(ERR_DATA, "the journal has a damaged record of %s", what);
+    return err_set(
+        ERR_DATA,
+        "the journal has a damaged record of %s: a copy of it is needed, or another run folder",
+        what);
 }
 
 static bool copy_hash(struct hash *to, const ProtobufCBinaryData *from)

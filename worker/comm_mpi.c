@@ -227,7 +227,7 @@ enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *c
     int provided = 0, rank = 0, size = 0, folder_lock = -1;
     TRY(memory_folder_join(&folder_lock));
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
-        return err_set(ERR_UNAVAILABLE, "MPI does not start");
+        return err_set(ERR_UNAVAILABLE, "MPI does not start: \"glowworm doctor\" looks why");
     TRY(MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)));
     TRY(MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank)));
     TRY(MPI(MPI_Comm_size(MPI_COMM_WORLD, &size)));

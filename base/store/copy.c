@@ -9,8 +9,8 @@
 static enum err translate(const struct store *store, const char *path, int code)
 {
     if (code == ENOSPC || code == EDQUOT)
-        return err_set(ERR_FULL, "cannot copy %s to %s: no space left on its disk", store->folder,
-                       path);
+        return err_set(ERR_FULL, "cannot copy %s to %s: no space left on its disk: make room there",
+                       store->folder, path);
     return store_translate(store, code, "copy");
 }
 

@@ -50,7 +50,9 @@ static enum err compare_format(const struct format *format, MDB_val found)
     if (is_readable(format->cfg, record))
         return ERR_OK;
     print_format(format->cfg, format->cfg->version, expected);
-    return err_set(ERR_DATA, "%s holds \"%s\", but this program expected \"%s\"",
+    return err_set(ERR_DATA,
+                   "%s holds \"%s\", but this program expected \"%s\": use the version that wrote "
+                   "it, or another folder",
                    format->store->folder, record, expected);
 }
 
@@ -86,7 +88,8 @@ static enum err check_format(const struct format *format, struct store_txn *txn)
     if (code == MDB_NOTFOUND && txn->is_writing && is_new(txn->mdb))
         return write_format(format, txn->mdb, *table);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
-        return err_set(ERR_DATA, "%s is no store of %s", format->store->folder, format->cfg->kind);
+        return err_set(ERR_DATA, "%s is no store of %s: name another folder", format->store->folder,
+                       format->cfg->kind);
     return store_translate(format->store, code, "open");
 }
 
@@ -169,8 +172,8 @@ static enum err check_length(struct store *store)
     uint64_t used_bytes, file_bytes;
     TRY(store_measure(store, &used_bytes, &file_bytes));
     if (file_bytes + UNWRITTEN_PAGES * 4096u < used_bytes)
-        TRY(err_set(ERR_DATA, "%s is cut short: it has %llu bytes of %llu", store->file,
-                    (unsigned long long)file_bytes, (unsigned long long)used_bytes));
+        TRY(err_set(ERR_DATA, "%s is cut short: it has %llu bytes of %llu; a whole copy is needed",
+                    store->file, (unsigned long long)file_bytes, (unsigned long long)used_bytes));
 out:
     return err;
 }
@@ -227,7 +230,9 @@ static enum err find_folder(struct store *store)
                     store->folder));
     store->is_sealed = has_seal(store->folder);
     if (store->is_sealed && is_writer)
-        TRY(err_set(ERR_CONFIG, "%s is a published copy, which nobody writes", store->folder));
+        TRY(err_set(ERR_CONFIG,
+                    "%s is a published copy, which nobody writes: name the run's own store",
+                    store->folder));
     if (!store->is_sealed)
         TRY(place_check_local(store->folder, is_writer));
     TRY(place_check_open_once(store->file));

@@ -22,26 +22,31 @@ enum err store_translate(const struct store *store, int code, const char *verb)
     case ENOSPC:
     case EDQUOT:
         return err_set(ERR_FULL,
-                       "cannot %s %s: no space left on its disk (%llu MiB free); what was there is "
-                       "intact",
+                       "cannot %s %s: no space left on its disk (%llu MiB free): make room there; "
+                       "what was there is intact",
                        verb, folder, free_bytes >> 20);
     case EIO: /* LMDB says this of a write that was cut short too */
         if (free_bytes < FULL_BELOW_BYTES)
             return store_translate(store, ENOSPC, verb);
         break;
     case ENOMEM:
-        return err_set(ERR_MEMORY, "cannot %s %s: out of memory", verb, folder);
+        return err_set(ERR_MEMORY,
+                       "cannot %s %s: out of memory; end other programs, or take a larger machine",
+                       verb, folder);
     case MDB_MAP_FULL:
         return err_set(ERR_FULL, "cannot %s %s: the map is full", verb, folder);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
-        return err_set(ERR_DATA, "cannot %s %s: it is damaged or not a store: %s", verb, folder,
-                       mdb_strerror(code));
+        return err_set(
+            ERR_DATA,
+            "cannot %s %s: it is damaged or not a store (%s); a copy of the folder is needed", verb,
+            folder, mdb_strerror(code));
     case MDB_BAD_TXN: /* LMDB ends a transaction at the first damage */
         return err_set(ERR_DATA,
-                       "cannot %s %s: it is damaged, the same transaction came upon it before",
+                       "cannot %s %s: it is damaged, the same transaction came upon it before; a "
+                       "copy of the folder is needed",
                        verb, folder);
     }
     return err_set(ERR_IO, "cannot %s %s: %s", verb, folder, mdb_strerror(code));
@@ -126,7 +131,8 @@ enum err store_begin(struct store *store, unsigned flags, struct store_txn *txn)
             return ERR_OK;
         pthread_rwlock_unlock(&store->map);
         if (code == MDB_READERS_FULL)
-            return err_set(ERR_AGAIN, "%s has too many readers at once", store->folder);
+            return err_set(ERR_AGAIN, "%s has too many readers at once: wait for some to end",
+                           store->folder);
         enum err err =
             code == MDB_MAP_RESIZED ? store_follow_map(store) : store_translate(store, code, "use");
         if (err != ERR_OK)

@@ -279,8 +279,8 @@ enum err http_open(const struct http_cfg *cfg, struct http **result)
     struct http *http = make(cfg);
     http->daemon = http->wake >= 0 ? start(http) : NULL;
     if (!http->daemon)
-        TRY(err_set(ERR_UNAVAILABLE, "no page on port %d of 127.0.0.1: %s", cfg->port,
-                    strerror(errno)));
+        TRY(err_set(ERR_UNAVAILABLE, "no page on port %d of 127.0.0.1: %s; name another port",
+                    cfg->port, strerror(errno)));
     http->port = find_port(http->daemon);
     if (begin_thread(http) != 0) {
         MHD_stop_daemon(http->daemon);

@@ -91,7 +91,9 @@ enum err claim_parse(const char *path, const char *text, struct claim_info *info
                     take_line(text, "job", info->job, sizeof info->job) &&
                     take_number(text, "restart", &info->restart) &&
                     take_line(text, "made", info->made, sizeof info->made);
-    return is_whole ? ERR_OK : err_set(ERR_DATA, "%s is no claim of a run", path);
+    return is_whole ? ERR_OK
+                    : err_set(ERR_DATA,
+                              "%s is no claim of a run: if nobody runs it, remove that file", path);
 }
 
 enum err claim_read(const char *run_folder, uint64_t number, struct claim_info *info)
@@ -229,7 +231,12 @@ static enum err take_next(const struct claim_cfg *cfg, uint64_t *number)
         *number = last + 1;
         err = make(cfg, *number);
     }
-    return err == ERR_CONFIG ? err_prefix(ERR_AGAIN, "others claim this run all the time") : err;
+    return err == ERR_CONFIG
+               ? err_set(ERR_AGAIN,
+                         "others claim %s all the time: stop them (\"glowworm status\" says where "
+                         "they are), and try again",
+                         cfg->run_folder)
+               : err;
 }
 
 enum err claim_take(const struct claim_cfg *cfg, struct claim **taken)

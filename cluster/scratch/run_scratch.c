@@ -182,7 +182,9 @@ static enum err lock_stores(struct run_scratch *scratch, double leaves_s)
             TRY(err_set(ERR_IO, "cannot lock %s: %s", path, strerror(errno)));
         TRY(may_go_on(scratch));
         if (clock_seconds() >= end)
-            TRY(err_set(ERR_AGAIN, "the stores of %s are being made ready by another process here",
+            TRY(err_set(ERR_AGAIN,
+                        "the stores of %s are being made ready by another process here: wait for "
+                        "it to end, or stop it",
                         scratch->run_folder));
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }

@@ -71,7 +71,8 @@ static enum err listen_until(struct asking *asking, double end_s)
                                  {asking->pipes[1][0], POLLIN, 0}};
         double left_s = end_s - clock_seconds();
         if (left_s <= 0)
-            return err_set(ERR_AGAIN, "no answer within the time limit");
+            return err_set(ERR_AGAIN,
+                           "no answer within the time limit; Slurm may be busy or away: try again");
         if (poll(ends, 2, (int)(left_s * 1000) + 1) < 0 && errno != EINTR)
             return err_set(ERR_IO, "poll: %s", strerror(errno));
         for (int i = 0; i < 2; i++)
@@ -90,6 +91,13 @@ static int reap(struct asking *asking)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* It stands in the middle of a line of ours. */
+static void trim(char *text)
+{
+    for (size_t size = strlen(text); size > 0 && text[size - 1] == '\n'; size--)
+        text[size - 1] = '\0';
+}
+
 enum err ask(const char *const *argv, double seconds, struct answer *answer)
 {
     enum err err = ERR_OK;
@@ -106,6 +114,7 @@ enum err ask(const char *const *argv, double seconds, struct answer *answer)
     *answer = (struct answer){.code = reap(&asking),
                               .output = mem_string(text_get(&asking.said[0])),
                               .error = mem_string(text_get(&asking.said[1]))};
+    trim(answer->error);
 out:
     for (int i = 0; i < 2; i++) {
         close_end(&asking.pipes[i][0]);
@@ -120,7 +129,8 @@ enum err ask_surely(const char *const *argv, struct answer *answer)
     enum err err = ask(argv, ASK_SECONDS, answer);
     if (err != ERR_OK || answer->code == 0)
         return err;
-    err_set(ERR_AGAIN, "%s ended with %d: %.500s", argv[0], answer->code, answer->error);
+    err_set(ERR_AGAIN, "%s ended with %d: %.500s; try again when Slurm answers", argv[0],
+            answer->code, answer->error);
     answer_fini(answer);
     return ERR_AGAIN;
 }

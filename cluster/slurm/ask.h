@@ -11,7 +11,7 @@
 struct answer {
     int code;     /* exit code; -1: a signal ended it */
     char *output; /* owned, never NULL once it is there */
-    char *error;
+    char *error;  /* likewise, without line ends at its end */
 };
 void answer_fini(struct answer *answer); /* accepts zeroes */
 

@@ -188,7 +188,8 @@ static enum err judge_nodes(const struct most *most, const struct job_needs *nee
     if (!most->is_met)
         return err_set(ERR_CONFIG,
                        "no node of partition %s has %d CPUs, %lld MiB of memory and %d GPUs at "
-                       "once; lower one of them",
+                       "once; lower resources.ranks, resources.threads, resources.memory or "
+                       "resources.gpus_per_rank",
                        name, needs->cpus, needs->memory_mib, needs->gpus);
     return ERR_OK;
 }

@@ -126,7 +126,10 @@ static enum err ask_sbatch(const struct job *job, struct submission *made)
     struct answer answer = {0};
     TRY(ask((const char *const *)job->words, ASK_SECONDS, &answer));
     if (answer.code != 0)
-        TRY(err_set(ERR_FAILED, "Slurm refuses the job: %.1000s", answer.error));
+        TRY(err_set(ERR_FAILED,
+                    "Slurm refuses the job: %.1000s; correct the site's file or the campaign's "
+                    "resources (\"glowworm slurm script\" prints what was asked for)",
+                    answer.error));
     snprintf(made->job, sizeof made->job, "%.*s", (int)strcspn(answer.output, ";\n"),
              answer.output);
     made->submissions++;
@@ -146,7 +149,9 @@ static enum err submit(const struct job_cfg *cfg, struct submission *made)
     TRY(job_make(&mine, &job));
     while (!is_kept) {
         if (made->submissions == MAX_SUBMISSIONS)
-            TRY(err_set(ERR_UNAVAILABLE, "Slurm has forgotten the job %d times",
+            TRY(err_set(ERR_UNAVAILABLE,
+                        "Slurm has forgotten the job %d times: its controller may be starting "
+                        "anew, and the same command tries again later",
                         made->submissions));
         TRY(write_intent(cfg->run_folder, made));
         TRY(ask_sbatch(&job, made));
@@ -242,7 +247,8 @@ static enum err lock_folder(const char *folder, double wait_s, int *lock)
     if (*lock < 0)
         err = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
     else if (!lock_within(*lock, wait_s))
-        err = err_set(ERR_AGAIN, "%s is being submitted already", folder);
+        err = err_set(ERR_AGAIN, "%s is being submitted already: wait for that command to end",
+                      folder);
     mem_free(path);
     return err;
 }

@@ -307,7 +307,8 @@ enum err run_status_parse(const json_t *json, struct run_status *status)
     if (!json_is_integer(format) || json_integer_value(format) < 1)
         TRY(err_set(ERR_DATA, "this is no status of a run"));
     if (json_integer_value(format) > RUN_STATUS_FORMAT)
-        TRY(err_set(ERR_DATA, "a later glowworm wrote it (format %lld, this one reads %d)",
+        TRY(err_set(ERR_DATA,
+                    "a later glowworm wrote it (format %lld, this one reads %d): use that one",
                     (long long)json_integer_value(format), RUN_STATUS_FORMAT));
     if (!json_object_get(json, "state"))
         TRY(err_set(ERR_DATA, "\"state\" is missing"));

@@ -92,7 +92,9 @@ static enum err place(const char *beside, const char *path, const char *line,
             return ERR_OK;
         unlink(path);
     }
-    return err == ERR_CONFIG ? err_set(ERR_IO, "%s cannot be replaced", path) : err;
+    return err == ERR_CONFIG
+               ? err_set(ERR_IO, "%s cannot be replaced: remove it, and try again", path)
+               : err;
 }
 
 enum err stop_file_leave(const char *run_folder, const struct run_status *status,
