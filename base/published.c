@@ -54,13 +54,23 @@ int published_list(const char *run_folder, struct published_state *states, int r
     return count;
 }
 
+void published_name(const struct published_state *state, char name[PUBLISHED_NAME])
+{
+    snprintf(name, PUBLISHED_NAME, "published/state-%llu-%llu", (unsigned long long)state->claim,
+             (unsigned long long)state->sequence);
+}
+
 char *published_path(const char *run_folder, const struct published_state *state,
                      const char *inside)
 {
-    char name[128];
-    snprintf(name, sizeof name, "published/state-%llu-%llu%s%s", (unsigned long long)state->claim,
-             (unsigned long long)state->sequence, inside[0] ? "/" : "", inside);
-    return file_join(run_folder, name);
+    char name[PUBLISHED_NAME];
+    published_name(state, name);
+    char *folder = file_join(run_folder, name);
+    if (!inside[0])
+        return folder;
+    char *path = file_join(folder, inside);
+    mem_free(folder);
+    return path;
 }
 
 /* Scratch is a place that others may write to: what another user made there is not what our link

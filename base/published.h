@@ -20,7 +20,10 @@ struct published_state {
 int published_list(const char *run_folder, struct published_state *states, int room);
 /* Is it newer than the other? */
 bool published_is_newer(const struct published_state *state, const struct published_state *than);
-/* "published/state-3-17" and what lies inside it ("": itself); returns owned. */
+#define PUBLISHED_NAME 96
+/* "published/state-3-17", inside the run's folder. */
+void published_name(const struct published_state *state, char name[PUBLISHED_NAME]);
+/* The same in its folder, and what lies inside it ("": itself); returns owned. */
 char *published_path(const char *run_folder, const struct published_state *state,
                      const char *inside);
 

@@ -21,6 +21,7 @@
 #include "cluster/run_table.h"
 #include "cluster/scratch/copier.h"
 #include "cluster/scratch/run_scratch.h"
+#include "cluster/scratch/state.h"
 #include "cluster/slurm/job_end.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/verdict.h"
@@ -118,6 +119,16 @@ struct running {
     bool had_nothing_to_do, is_published;
 };
 
+static enum err find_published(void *own, const char *content, char folder[PUBLISHED_NAME])
+{
+    const struct campaign_run *run = own;
+    struct published_state state;
+    enum err err = state_find(run->folder, content, &state);
+    if (err == ERR_OK)
+        published_name(&state, folder);
+    return err;
+}
+
 static enum err run_stages(const struct running *running, const struct survey *survey)
 {
     enum err err = ERR_OK;
@@ -150,11 +161,12 @@ static enum err run_stages(const struct running *running, const struct survey *s
                            .campaign_path = run->resolved,
                            .launch = launch,
                            .limits = limits,
-                           .capacity = {.gangs = run->campaign.resources.gangs,
+                           .capacity = {.gangs = campaign_gangs_of_node(&run->campaign),
                                         .memory_bytes = running->machine->total_bytes,
                                         .stage_bytes = stage_bytes},
                            .check = campaign_run_check,
                            .check_own = run,
+                           .find_published = find_published,
                            .check_owner = running->scratch ? run_scratch_check : NULL,
                            .owner = running->scratch,
                            .stop_asked = interrupt_count(),
@@ -400,12 +412,13 @@ static enum err choose_launcher(const struct campaign_run *run, struct allocatio
     *launch = (struct launch_cfg){
         .ranks = campaign->resources.ranks, .run_folder = run->folder, .mpirun = "mpirun"};
     if (strcmp(campaign->resources.launcher, "slurm") != 0)
-        return campaign->resources.nodes == 1
+        return campaign_nodes(campaign) == 1
                    ? ERR_OK
                    : err_set(ERR_CONFIG,
-                             "resources.nodes is %d, and resources.launcher is local, which knows "
-                             "this machine only: \"glowworm slurm submit\" asks for nodes",
-                             campaign->resources.nodes);
+                             "the campaign asks for %d nodes (resources.nodes, "
+                             "resources.gangs_per_node), and resources.launcher is local, which "
+                             "knows this machine only: \"glowworm slurm submit\" asks for nodes",
+                             campaign_nodes(campaign));
     TRY(allocation_read(allocation));
     TRY(allocation_divide(allocation, campaign, &launch->share));
     launch->allocation = allocation;

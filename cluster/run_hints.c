@@ -6,12 +6,13 @@ static void add_gangs(const struct campaign *campaign, struct text *hints)
 {
     int processors = processors_allowed();
     int each = campaign->resources.ranks * campaign->resources.threads;
-    if (campaign->resources.gangs > 1 && campaign->resources.gangs * each > processors)
+    int gangs = campaign_gangs_of_node(campaign);
+    if (gangs > 1 && gangs * each > processors)
         text_add(hints,
                  "resources.gangs: %d gangs of %d ranks of %d threads want %d processors, of which "
                  "there are %d: measuring gets no faster by the last of them\n",
-                 campaign->resources.gangs, campaign->resources.ranks, campaign->resources.threads,
-                 campaign->resources.gangs * each, processors);
+                 gangs, campaign->resources.ranks, campaign->resources.threads, gangs * each,
+                 processors);
 }
 
 void run_hints(const struct campaign_run *run, struct text *hints)

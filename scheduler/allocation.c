@@ -82,9 +82,15 @@ out:
 
 static enum err check_nodes(const struct allocation *allocation, const struct campaign *campaign)
 {
-    int nodes = campaign->resources.nodes;
+    int nodes = campaign->resources.nodes, all = campaign_nodes(campaign);
     if (nodes > allocation->nodes)
         return err_set(ERR_CONFIG, "resources.nodes is %d, but job %s has %d: ask for more", nodes,
+                       allocation->job, allocation->nodes);
+    if (all > allocation->nodes)
+        return err_set(ERR_CONFIG,
+                       "%d gangs, %d on a node (resources.gangs, resources.gangs_per_node), need "
+                       "%d nodes, but job %s has %d: ask for more",
+                       campaign->resources.gangs, campaign_gangs_of_node(campaign), all,
                        allocation->job, allocation->nodes);
     if (nodes > 1 && !allocation->is_first)
         return err_set(ERR_CONFIG,
@@ -96,9 +102,10 @@ static enum err check_nodes(const struct allocation *allocation, const struct ca
 
 static enum err check_cpus(const struct allocation *allocation, const struct campaign *campaign)
 {
-    int gangs = campaign->resources.gangs, nodes = campaign->resources.nodes;
+    int gangs = campaign_gangs_of_node(campaign), nodes = campaign->resources.nodes;
     int ranks = campaign->resources.ranks, threads = campaign->resources.threads;
-    int there = nodes > 1 ? allocation->cpus_of_each : allocation->cpus;
+    bool is_alike = campaign_nodes(campaign) > 1; /* what is needed here, others need too */
+    int there = is_alike ? allocation->cpus_of_each : allocation->cpus;
     long long cpus = (long long)gangs * (ranks / nodes) * threads;
     if (cpus <= there)
         return ERR_OK;
@@ -106,20 +113,24 @@ static enum err check_cpus(const struct allocation *allocation, const struct cam
         ERR_CONFIG,
         "%d gangs of %d ranks of %d threads (resources.ranks, resources.threads) need %lld "
         "CPUs of each node (resources.nodes: %d); job %s has %d on %s: ask for more, "
-        "or for fewer ranks",
+        "or for fewer ranks%s",
         gangs, ranks, threads, cpus, nodes, allocation->job, there,
-        nodes > 1 ? "one of them" : allocation->node);
+        is_alike ? "one of them" : allocation->node,
+        gangs > 1 && nodes == 1 ? ", or fewer gangs on a node (resources.gangs_per_node)" : "");
 }
 
 enum err allocation_divide(const struct allocation *allocation, const struct campaign *campaign,
                            struct gang_share *share)
 {
     enum err err = ERR_OK;
+    int of_node = campaign_gangs_of_node(campaign);
     TRY(check_nodes(allocation, campaign));
     TRY(check_cpus(allocation, campaign));
     *share = (struct gang_share){.threads = campaign->resources.threads,
                                  .gpus_per_rank = campaign->resources.gpus_per_rank,
-                                 .memory_mib = allocation->memory_mib / campaign->resources.gangs};
+                                 .memory_mib = allocation->memory_mib / of_node,
+                                 .of_node = of_node,
+                                 .away = campaign->resources.gangs - of_node};
 out:
     return err;
 }

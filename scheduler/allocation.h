@@ -20,13 +20,16 @@ struct gang_share { /* of one gang */
     int threads;    /* of a rank */
     int gpus_per_rank;
     long long memory_mib; /* 0: as Slurm gives it */
+    int of_node;          /* so many gangs at most are on one node... */
+    int away;             /* ...and so many on others than ours: helpers */
 };
 
 /* ERR_CONFIG, with the cure: we are in no job, or not on a node of it. ERR_DATA: what Slurm says is
  * not understood. */
 MUST_CHECK enum err allocation_read(struct allocation *allocation);
-/* Gangs of this campaign beside each other, each with as many ranks on every one of
- * resources.nodes. ERR_CONFIG, with the cure: they have no room. */
+/* Gangs of this campaign beside each other, resources.gangs_per_node of them on a node, or each
+ * with as many ranks on every one of resources.nodes. ERR_CONFIG, with the cure: they have no room.
+ */
 MUST_CHECK enum err allocation_divide(const struct allocation *allocation,
                                       const struct campaign *campaign, struct gang_share *share);
 

@@ -3,6 +3,7 @@
 #ifndef SCHEDULER_GANG_H
 #define SCHEDULER_GANG_H
 
+#include "base/published.h"
 #include "base/wire/wire.h"
 #include "scheduler/journal.h"
 #include "scheduler/launch.h"
@@ -30,7 +31,10 @@ struct gang {
     bool is_running; /* a process is there */
     int stage;       /* index in the graph */
     bool is_host;
-    bool is_helper; /* it measures for the gang that holds the stage's lease */
+    bool is_helper;                 /* it measures for the gang that holds the stage's lease... */
+    bool is_away;                   /* ...on another node of our job... */
+    char published[PUBLISHED_NAME]; /* ...where it reads this copy of the stores, inside the run's
+                                       folder; "": the stores themselves */
     struct lease lease;
     struct process process;
     char log[JOURNAL_PATH]; /* inside the run's folder */

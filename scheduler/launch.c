@@ -68,13 +68,13 @@ static void add_mpi(const char *folder, bool is_wide, struct words *environment)
     words_add_default(environment, "OMPI_MCA_mpi_yield_when_idle=1");
 }
 
-static void add_gang(const struct launch_cfg *cfg, const char *mpi_folder, const char *exclude,
-                     struct words *argv, struct words *environment)
+static void add_gang(const struct launch_cfg *cfg, const struct launch *launch, struct words *argv,
+                     struct words *environment)
 {
     if (launch_has_mpi(cfg))
-        add_mpi(mpi_folder, launch_is_wide(cfg), environment);
+        add_mpi(launch->mpi_folder, launch_is_wide(cfg), environment);
     if (cfg->allocation)
-        launch_slurm_gang(cfg, exclude, argv);
+        launch_slurm_gang(cfg, launch, argv);
     else
         launch_local_gang(cfg, argv, environment);
 }
@@ -104,7 +104,7 @@ void launch_gang_mark(const char *endpoint, uint64_t lease_epoch, char *mark, in
 void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t lease_epoch,
                   struct process *process)
 {
-    process->is_wide = launch_is_wide(cfg);
+    process->is_wide = launch_leaves_node(cfg);
     if (cfg->allocation)
         launch_gang_mark(endpoint, lease_epoch, process->mark, sizeof process->mark);
 }
@@ -147,7 +147,7 @@ enum err launch_check(const struct launch_cfg *cfg, const char *mpi_folder, cons
     enum err err = ERR_OK;
     struct words argv = {0}, environment = {0};
     TRY(check_program(cfg->worker));
-    add_gang(cfg, mpi_folder, NULL, &argv, &environment);
+    add_gang(cfg, &(struct launch){.mpi_folder = mpi_folder}, &argv, &environment);
     words_add(&argv, "--check");
     struct process_cfg process_cfg = {.argv = (const char *const *)argv.list,
                                       .environment = (const char *const *)environment.list,
@@ -170,7 +170,7 @@ enum err launch_start(const struct launch_cfg *cfg, const struct launch *launch,
     if (is_host)
         add_host(cfg, launch, &argv);
     else
-        add_gang(cfg, launch->mpi_folder, launch->exclude, &argv, &environment);
+        add_gang(cfg, launch, &argv, &environment);
     struct process_cfg process_cfg = {.argv = (const char *const *)argv.list,
                                       .environment = (const char *const *)environment.list,
                                       .log_path = launch->log_path,

@@ -25,6 +25,11 @@ static inline bool launch_is_wide(const struct launch_cfg *cfg)
 {
     return cfg->nodes > 1;
 }
+/* Ranks are on other nodes, and find us by a port. */
+static inline bool launch_leaves_node(const struct launch_cfg *cfg)
+{
+    return launch_is_wide(cfg) || (cfg->allocation && cfg->share.away > 0);
+}
 /* What is this machine's alone lies there. */
 static inline const char *launch_own_folder(const struct launch_cfg *cfg)
 {
@@ -39,8 +44,9 @@ static inline bool launch_has_mpi(const struct launch_cfg *cfg)
 struct launch { /* of one attempt; borrowed */
     const struct graph_stage *stage;
     const char *target;   /* its name, STAGE_COMPILE */
-    const char *endpoint; /* the runner's socket, or, of a wide gang, only its name */
-    int port;             /* of a wide gang: where it finds the runner instead */
+    const char *endpoint; /* the runner's socket, or, where there is a port, only its name */
+    int port;             /* where gangs leave our node: they find us by it instead */
+    bool is_away;         /* with an allocation: on another node of it than ours */
     const char *token;
     const char *mpi_folder; /* where Open MPI keeps what it needs, with MPI */
     uint64_t lease_epoch;

@@ -1,8 +1,22 @@
-/* A gang as a step of our job of Slurm, on the node that we are on and, where it is wide, on
- * others. */
+/* A gang as a step of our job of Slurm: on the node that we are on and, where it is wide, on
+ * others, or on another one. */
 #include "scheduler/launch_internal.h"
 
-void launch_slurm_gang(const struct launch_cfg *cfg, const char *exclude, struct words *argv)
+/* Slurm knows which node has CPUs that no step has taken. */
+static void add_place(const struct launch_cfg *cfg, const struct launch *launch, int nodes,
+                      struct words *argv)
+{
+    bool has_bad = launch->exclude && launch->exclude[0];
+    words_add(argv, "--nodes=%d", nodes);
+    if (!launch->is_away)
+        words_add(argv, "--nodelist=%s", cfg->allocation->node); /* and others, if several */
+    if (launch->is_away || has_bad)
+        words_add(argv, "--exclude=%s%s%s", launch->is_away ? cfg->allocation->node : "",
+                  launch->is_away && has_bad ? "," : "", has_bad ? launch->exclude : "");
+}
+
+void launch_slurm_gang(const struct launch_cfg *cfg, const struct launch *launch,
+                       struct words *argv)
 {
     const struct gang_share *share = &cfg->share;
     words_add(argv, "srun");
@@ -12,10 +26,7 @@ void launch_slurm_gang(const struct launch_cfg *cfg, const char *exclude, struct
     words_add(argv, "--input=none");
     words_add(argv, "--export=ALL"); /* ours, whatever the job was submitted with */
     int nodes = launch_is_wide(cfg) ? cfg->nodes : 1;
-    words_add(argv, "--nodes=%d", nodes);
-    words_add(argv, "--nodelist=%s", cfg->allocation->node); /* and others, if there are several */
-    if (exclude && exclude[0])
-        words_add(argv, "--exclude=%s", exclude);
+    add_place(cfg, launch, nodes, argv);
     words_add(argv, "--ntasks=%d", cfg->ranks);
     words_add(argv, "--ntasks-per-node=%d", cfg->ranks / nodes);
     words_add(argv, "--distribution=block"); /* rank 0, which saves, is on ours */

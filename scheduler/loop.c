@@ -164,6 +164,7 @@ static struct policy_actions ask_policy(struct loop *loop)
     attempts_hold(loop);
     for (int i = 0; i < loop->cfg->graph->count; i++)
         loop->policy.stages[i].wants_helpers = shares_waiting(loop->shares, i) > 0;
+    away_look(loop);
     return policy_next(&loop->policy, loop_now_ms());
 }
 
@@ -176,7 +177,7 @@ static enum err act(struct loop *loop, const struct policy_actions *actions)
         if (action->verb == POLICY_START)
             TRY(attempt_start(loop, action->stage));
         if (action->verb == POLICY_HELP)
-            TRY(helper_start(loop, action->stage));
+            TRY(helper_start(loop, action->stage, action->place));
         if (action->verb == POLICY_RELEASE)
             TRY(helper_release(loop, action->stage));
     }

@@ -52,7 +52,10 @@ struct loop_cfg {            /* all borrowed */
     /* Where a stage failed for want of it: is the final checkpoint it starts from still whole? Else
      * the stage that made it runs again. NULL: nobody can tell. */
     check_checkpoint *check;
-    void *check_own;
+    void *check_own; /* of find_published(), too */
+    /* A copy of the stores that holds a final checkpoint, for gangs that do not see ours: its
+     * folder inside the run's (base/published.h). ERR_NOT_FOUND: there is none yet. NULL: never. */
+    enum err (*find_published)(void *own, const char *content, char folder[PUBLISHED_NAME]);
     /* Is the run still ours? An error, of which it has to know without waiting, ends it at once:
      * gangs are killed, nothing more is written. NULL: it is. */
     enum err (*check_owner)(void *own);

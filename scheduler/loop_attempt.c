@@ -121,6 +121,7 @@ static enum err start_process(struct loop *loop, struct gang *gang)
                             .target = target_name(loop, gang->stage),
                             .endpoint = loop->endpoint,
                             .port = loop->port,
+                            .is_away = gang->is_away,
                             .token = loop->token,
                             .mpi_folder = loop->mpi_folder,
                             .lease_epoch = gang->lease.epoch,

@@ -23,11 +23,15 @@ static struct attempt *find_free(struct loop *loop)
 
 static void count_helpers(struct loop *loop, int stage)
 {
-    const struct policy_stage *helped = &loop->policy.stages[stage];
-    loop->attempts[stage].gang.helpers = helped->helpers - helped->helpers_leaving;
+    loop->attempts[stage].gang.helpers = policy_helpers_staying(&loop->policy.stages[stage]);
 }
 
-enum err helper_start(struct loop *loop, int stage)
+static enum policy_place place_of(const struct gang *gang)
+{
+    return gang->is_away ? POLICY_AWAY : POLICY_HERE;
+}
+
+enum err helper_start(struct loop *loop, int stage, enum policy_place place)
 {
     enum err err = ERR_OK;
     const struct graph_stage *node = &loop->cfg->graph->stages[stage];
@@ -37,11 +41,14 @@ enum err helper_start(struct loop *loop, int stage)
     attempt_begin(loop, attempt, stage);
     struct gang *gang = &attempt->gang;
     gang->is_helper = true;
+    gang->is_away = place == POLICY_AWAY;
+    if (gang->is_away && !away_find(loop, stage, gang->published))
+        return ERR_OK;
     TRY(journal_help(loop->cfg->journal, &node->key, &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-helper-%llu.log", node->name,
              (unsigned long long)gang->lease.epoch);
     gang->started_s = gang->heard_s = gang->moved_s = clock_seconds();
-    policy_helper_started(&loop->policy, stage);
+    policy_helper_started(&loop->policy, stage, place);
     TRY(attempt_launch(loop, attempt));
     count_helpers(loop, stage);
 out:
@@ -67,7 +74,7 @@ static enum err release(struct loop *loop, struct attempt *attempt, const char *
     struct gang *gang = &attempt->gang;
     shares_lose(loop->shares, gang->lease.epoch);
     attempt->is_released = true;
-    policy_helper_released(&loop->policy, gang->stage);
+    policy_helper_released(&loop->policy, gang->stage, place_of(gang));
     TRY(end(loop, attempt, (struct gang_end){.error = ERR_OK}, why));
     tell_at_once(loop, attempt);
     count_helpers(loop, gang->stage);
@@ -79,7 +86,7 @@ enum err helper_release(struct loop *loop, int stage)
 {
     for (EACH_RUNNING(loop, attempt)) {
         const struct gang *gang = &attempt->gang;
-        if (gang->is_helper && gang->stage == stage && !gang->is_ending)
+        if (gang->is_helper && gang->stage == stage && !gang->is_ending && !gang->is_away)
             return release(loop, attempt, "another stage needs its room");
     }
     return ERR_OK;
@@ -127,8 +134,8 @@ enum err helper_reap(struct loop *loop, struct attempt *attempt, const struct pr
     }
     attempt_leave(attempt);
     shares_lose(loop->shares, gang->lease.epoch);
-    policy_helper_ended(&loop->policy, gang->stage, attempt->is_released ? CAUSE_NONE : gang->cause,
-                        loop_now_ms());
+    policy_helper_ended(&loop->policy, gang->stage, place_of(gang),
+                        attempt->is_released ? CAUSE_NONE : gang->cause, loop_now_ms());
     if (gang->outcome != ERR_OK && gang->outcome != ERR_INTERRUPTED)
         tell_lost(loop, attempt);
     count_helpers(loop, gang->stage);

@@ -1,8 +1,8 @@
 /* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
  * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them), loop_shares.c
- * and loop_helpers.c (measuring that is shared), loop_leftovers.c (what a runner that died left)
- * and loop_adopt.c (what of that goes on) share, and loop_meet.c (where gangs find us). Nobody else
- * includes it. */
+ * and loop_helpers.c (measuring that is shared), loop_away.c (on other nodes), loop_leftovers.c
+ * (what a runner that died left) and loop_adopt.c (what of that goes on) share, and loop_meet.c
+ * (where gangs find us). Nobody else includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -29,6 +29,7 @@ struct attempt {
     struct gang gang;
     char text[JOURNAL_TEXT]; /* of its outcome */
     double pulse_s;          /* our last pulse */
+    double published_s;      /* a copy of what it reads was looked for, for its helpers */
     struct process leaving;  /* its outcome is known, but not all of it has ended; pid 0: it has */
     double leaving_s;        /* since when */
     bool is_leaving_told;
@@ -228,12 +229,20 @@ void believe_measured(struct loop *loop, const struct attempt *by,
 void share_out(struct loop *loop); /* to every gang that is ready */
 
 /* loop_helpers.c */
-MUST_CHECK enum err helper_start(struct loop *loop, int stage);
+MUST_CHECK enum err helper_start(struct loop *loop, int stage, enum policy_place place);
 MUST_CHECK enum err helper_release(struct loop *loop, int stage); /* one of its helpers */
 MUST_CHECK enum err helpers_let_go(struct loop *loop);            /* those whose gang has ended */
 /* As attempt_reap(). */
 MUST_CHECK enum err helper_reap(struct loop *loop, struct attempt *attempt,
                                 const struct process_end *end);
+
+/* loop_away.c */
+/* Tells the policy how many helpers other nodes have room for, and of which stages they can read
+ * the checkpoint. */
+void away_look(struct loop *loop);
+/* The folder of a copy that holds what the stage reads, for gang->published. False: it is there no
+ * more, and away_look() looks again. */
+bool away_find(struct loop *loop, int stage, char folder[PUBLISHED_NAME]);
 
 /* loop_hear.c */
 /* Of an event: another thing to be written. Valid until the next one is added. */

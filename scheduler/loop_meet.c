@@ -64,7 +64,8 @@ enum err loop_open_wire(struct loop *loop)
                            .linger_ms = 500,
                            .wake_fd = -1};
     leftover_endpoint(loop->socket_folder, loop->endpoint, sizeof loop->endpoint);
-    TRY(launch_is_wide(&loop->cfg->launch) ? open_port(loop, &cfg) : wire_open(&cfg, &loop->wire));
+    TRY(launch_leaves_node(&loop->cfg->launch) ? open_port(loop, &cfg)
+                                               : wire_open(&cfg, &loop->wire));
 out:
     return err;
 }

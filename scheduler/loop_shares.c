@@ -148,7 +148,7 @@ void hear_ready(struct loop *loop, struct event *event)
 /* So many that the gangs of a stage end at about the same time, and the last share is short. */
 static int share_size(const struct loop *loop, int stage)
 {
-    int gangs = 1 + loop->policy.stages[stage].helpers;
+    int gangs = 1 + loop->attempts[stage].gang.helpers;
     int size = (shares_waiting(loop->shares, stage) + 2 * gangs - 1) / (2 * gangs);
     return size < SHARE_MAX_SCORES ? size : SHARE_MAX_SCORES;
 }

@@ -124,6 +124,7 @@ static void tell_assign(struct loop *loop, const struct gang *gang)
     assign.teacher = stage->teacher_stage >= 0 ? loop->contents[stage->teacher_stage] : "";
     assign.attempt = (uint32_t)gang->lease.attempt;
     assign.is_helper = gang->is_helper;
+    assign.published = (char *)gang->published;
     message.body_case = GW__TO_WORKER__BODY_ASSIGN;
     message.assign = &assign;
     tell(loop, gang, &message);

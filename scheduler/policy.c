@@ -16,9 +16,9 @@ void policy_init(struct policy_state *state, const struct graph *graph)
 void policy_reopen(struct policy_state *state, int stage)
 {
     struct policy_stage *reopened = &state->stages[stage];
-    *reopened = (struct policy_stage){.status = POLICY_PENDING,
-                                      .helpers = reopened->helpers,
-                                      .helpers_leaving = reopened->helpers_leaving};
+    struct policy_stage pending = {.status = POLICY_PENDING};
+    memcpy(pending.helpers, reopened->helpers, sizeof pending.helpers);
+    *reopened = pending;
 }
 
 /* Done, as is all that it was made from. */
@@ -52,7 +52,7 @@ static bool is_ready(const struct policy_state *state, const bool *whole, int st
 }
 
 struct usage { /* of the capacity */
-    int gangs, hosts;
+    int gangs, away, hosts;
     int training; /* of the gangs */
     size_t memory_bytes;
 };
@@ -62,6 +62,15 @@ static void take_gang(const struct policy_state *state, int stage, struct usage 
     const size_t *bytes = state->capacity.stage_bytes;
     usage->gangs++;
     usage->memory_bytes += bytes ? bytes[stage] : 0;
+}
+
+static void take_helper(const struct policy_state *state, int stage, enum policy_place place,
+                        struct usage *usage)
+{
+    if (place == POLICY_AWAY)
+        usage->away++;
+    else
+        take_gang(state, stage, usage);
 }
 
 static void take(const struct policy_state *state, int stage, struct usage *usage)
@@ -88,13 +97,14 @@ static struct usage count_stages(const struct policy_state *state)
 static void take_helpers(const struct policy_state *state, struct usage *usage)
 {
     for (int i = 0; i < state->graph->count; i++)
-        for (int helper = 0; helper < state->stages[i].helpers; helper++)
-            take_gang(state, i, usage);
+        for (enum policy_place place = POLICY_HERE; place <= POLICY_AWAY; place++)
+            for (int helper = 0; helper < state->stages[i].helpers[place].running; helper++)
+                take_helper(state, i, place, usage);
 }
 
 static bool is_idle(const struct usage *usage)
 {
-    return usage->gangs + usage->hosts == 0;
+    return usage->gangs + usage->away + usage->hosts == 0;
 }
 
 static bool is_room(const struct policy_capacity *capacity, const struct usage *usage)
@@ -111,15 +121,23 @@ static bool fits(const struct policy_state *state, int stage, const struct usage
     return is_idle(usage) || is_room(&state->capacity, &with);
 }
 
-static bool may_be_helped(const struct policy_state *state, int stage, const struct usage *usage,
-                          int64_t now_ms)
+static bool may_be_helped(const struct policy_state *state, int stage, int64_t now_ms)
 {
     const struct policy_stage *helped = &state->stages[stage];
-    struct usage with = *usage;
-    take_gang(state, stage, &with);
     return helped->status == POLICY_RUNNING && helped->wants_helpers &&
            helped->helper_failures < cause_limit(CAUSE_CRASH) &&
-           helped->no_helper_before_ms <= now_ms && is_room(&state->capacity, &with);
+           helped->no_helper_before_ms <= now_ms;
+}
+
+/* Where a helper has room: elsewhere it is in nobody's way. */
+static bool find_place(const struct policy_state *state, int stage, const struct usage *usage,
+                       enum policy_place *place)
+{
+    struct usage with = *usage;
+    take_gang(state, stage, &with);
+    bool is_away = state->stages[stage].is_seen_away && usage->away < state->capacity.away;
+    *place = is_away ? POLICY_AWAY : POLICY_HERE;
+    return is_away || is_room(&state->capacity, &with);
 }
 
 /* Where nothing runs and nothing backs off. A stop ends a run whatever has failed, but for a stage
@@ -144,25 +162,28 @@ static void add_action(struct policy_actions *actions, enum policy_verb verb, in
 static void add_helpers(const struct policy_state *state, struct usage *usage, int64_t now_ms,
                         struct policy_actions *actions)
 {
+    enum policy_place place = POLICY_HERE;
     for (int i = 0; i < state->graph->count; i++) {
-        if (!may_be_helped(state, i, usage, now_ms))
+        if (!may_be_helped(state, i, now_ms) || !find_place(state, i, usage, &place))
             continue;
         add_action(actions, POLICY_HELP, i);
-        take_gang(state, i, usage);
+        actions->list[actions->count - 1].place = place;
+        take_helper(state, i, place, usage);
     }
 }
 
-/* For `shut_out` stages that helpers keep from starting: a helper of the stage that has most. */
+/* For `shut_out` stages that helpers keep from starting: a helper of the stage that has most here.
+ */
 static void add_release(const struct policy_state *state, int shut_out,
                         struct policy_actions *actions)
 {
     int leaving = 0, most = -1, most_helpers = 0;
     for (int i = 0; i < state->graph->count; i++) {
-        const struct policy_stage *stage = &state->stages[i];
-        leaving += stage->helpers_leaving;
-        if (stage->helpers - stage->helpers_leaving > most_helpers) {
+        const struct policy_helpers *here = &state->stages[i].helpers[POLICY_HERE];
+        leaving += here->leaving;
+        if (here->running - here->leaving > most_helpers) {
             most = i;
-            most_helpers = stage->helpers - stage->helpers_leaving;
+            most_helpers = here->running - here->leaving;
         }
     }
     if (shut_out > leaving && most >= 0)
@@ -185,7 +206,8 @@ static void consider(const struct policy_state *state, int stage, int64_t now_ms
         begin_ms = now_ms; /* the next decision may find it free, others have the room meanwhile */
     if (begin_ms > now_ms || state->stages[stage].is_held) {
         if (wait->stage < 0 || begin_ms < wait->until_ms) /* the earliest */
-            *wait = (struct policy_action){POLICY_WAIT, stage, begin_ms};
+            *wait =
+                (struct policy_action){.verb = POLICY_WAIT, .stage = stage, .until_ms = begin_ms};
     } else if (fits(state, stage, &decision->usage)) {
         add_action(&decision->actions, POLICY_START, stage);
         take(state, stage, &decision->usage);
@@ -225,7 +247,7 @@ void policy_started(struct policy_state *state, int stage)
 {
     struct policy_stage *started = &state->stages[stage];
     started->status = POLICY_RUNNING;
-    started->wants_helpers = false;
+    started->wants_helpers = started->is_seen_away = false;
     started->helper_failures = 0;
 }
 
@@ -269,22 +291,31 @@ void policy_recall(struct policy_state *state, int stage, const struct policy_me
         recalled->not_before_ms = now_ms + all_ms - ago_ms;
 }
 
-void policy_helper_started(struct policy_state *state, int stage)
+void policy_helper_started(struct policy_state *state, int stage, enum policy_place place)
 {
-    state->stages[stage].helpers++;
+    state->stages[stage].helpers[place].running++;
 }
 
-void policy_helper_released(struct policy_state *state, int stage)
+void policy_helper_released(struct policy_state *state, int stage, enum policy_place place)
 {
-    state->stages[stage].helpers_leaving++;
+    state->stages[stage].helpers[place].leaving++;
 }
 
-void policy_helper_ended(struct policy_state *state, int stage, enum cause cause, int64_t now_ms)
+int policy_helpers_staying(const struct policy_stage *stage)
+{
+    int staying = 0;
+    for (enum policy_place place = POLICY_HERE; place <= POLICY_AWAY; place++)
+        staying += stage->helpers[place].running - stage->helpers[place].leaving;
+    return staying;
+}
+
+void policy_helper_ended(struct policy_state *state, int stage, enum policy_place place,
+                         enum cause cause, int64_t now_ms)
 {
     struct policy_stage *helped = &state->stages[stage];
-    helped->helpers--;
+    helped->helpers[place].running--;
     if (cause == CAUSE_NONE) {
-        helped->helpers_leaving--;
+        helped->helpers[place].leaving--;
         return;
     }
     helped->helper_failures += cause_limit(cause) == 1 ? cause_limit(CAUSE_CRASH) : 1;

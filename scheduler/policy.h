@@ -9,6 +9,12 @@
 
 enum policy_status { POLICY_PENDING, POLICY_RUNNING, POLICY_DONE, POLICY_FAILED };
 
+enum policy_place { POLICY_HERE, POLICY_AWAY }; /* on our node, on another one */
+
+struct policy_helpers {   /* of a stage, at one place */
+    int running, leaving; /* of those that run, so many were released */
+};
+
 struct policy_stage {
     enum policy_status status;
     struct budget budget;
@@ -16,14 +22,16 @@ struct policy_stage {
     int64_t not_before_ms; /* backing off until then */
     bool is_held;          /* the loop's word: what lives of attempts before would be in its way */
     /* Gangs that measure for its gang (scheduler/shares.h). */
-    bool wants_helpers;           /* the loop's word: something waits to be measured */
-    int helpers, helpers_leaving; /* that run, and of these those that were released */
-    int helper_failures;          /* in a row */
+    bool wants_helpers; /* the loop's word: something waits to be measured */
+    bool is_seen_away;  /* likewise: gangs on other nodes can read what it needs */
+    struct policy_helpers helpers[POLICY_AWAY + 1];
+    int helper_failures; /* in a row */
     int64_t no_helper_before_ms;
 };
 
 struct policy_capacity {       /* what may run side by side; one stage may always run */
-    int gangs;                 /* helpers too; one of them may train */
+    int gangs;                 /* on our node, helpers too; one of them may train */
+    int away;                  /* helpers on other nodes */
     int hosts;                 /* host stages, beside gangs */
     size_t memory_bytes;       /* of all of them... */
     const size_t *stage_bytes; /* ...where each stage takes so much; borrowed; NULL: not known */
@@ -44,7 +52,7 @@ void policy_init(struct policy_state *state, const struct graph *graph);
 enum policy_verb {
     POLICY_START,   /* start `stage` */
     POLICY_HELP,    /* start a helper for `stage` */
-    POLICY_RELEASE, /* send a helper of `stage` away: another stage needs the room */
+    POLICY_RELEASE, /* let a helper of `stage` go that is here: another stage needs the room */
     POLICY_WAIT, /* something runs, or `stage` backs off until `until_ms` (0: none does), or is held
                   */
     POLICY_FINISHED, /* every stage is done */
@@ -55,6 +63,7 @@ enum policy_verb {
 struct policy_action {
     enum policy_verb verb;
     int stage;
+    enum policy_place place; /* of a helper to be started */
     int64_t until_ms;
 };
 struct policy_actions { /* the last of them is one of the four below POLICY_RELEASE, no other is */
@@ -62,7 +71,7 @@ struct policy_actions { /* the last of them is one of the four below POLICY_RELE
     struct policy_action list[2 * PLAN_MAX_STAGES + 2];
 };
 /* Every stage that is ready and fits beside what runs is to be started; what room is left then is
- * for helpers. One is ready when all that
+ * for helpers, other nodes' first. One is ready when all that
  * it needs, directly or through others, is done, and nothing runs that needs it: that would read
  * what is made again. */
 struct policy_actions policy_next(const struct policy_state *state, int64_t now_ms);
@@ -80,11 +89,14 @@ struct policy_memory {           /* of a stage, from an earlier runner of the sa
 /* A budget used up is good for one attempt. */
 void policy_recall(struct policy_state *state, int stage, const struct policy_memory *memory,
                    int64_t now_ms);
-void policy_helper_started(struct policy_state *state, int stage);
-void policy_helper_released(struct policy_state *state, int stage);
+void policy_helper_started(struct policy_state *state, int stage, enum policy_place place);
+void policy_helper_released(struct policy_state *state, int stage, enum policy_place place);
+/* Those that run and were not released, at either place. */
+int policy_helpers_staying(const struct policy_stage *stage);
 /* CAUSE_NONE: it was told to go. Otherwise a failure: after as many crashes in a row as end a
  * stage, or one end that would come again, it gets no more helpers, and goes on alone. */
-void policy_helper_ended(struct policy_state *state, int stage, enum cause cause, int64_t now_ms);
+void policy_helper_ended(struct policy_state *state, int stage, enum policy_place place,
+                         enum cause cause, int64_t now_ms);
 /* A helper has measured something: its failures are forgotten. */
 void policy_helper_works(struct policy_state *state, int stage);
 /* A stage that was done has to run again. */

@@ -149,11 +149,12 @@ static enum err open_store(struct workbench *bench)
     const char *stores = bench->cfg.stores;
     char *path = stores ? file_join(stores, PUBLISHED_CHECKPOINTS)
                         : published_find_store(bench->folder, PUBLISHED_CHECKPOINTS);
-    TRY(file_make_folders(path));
+    if (!bench->cfg.only_reads)
+        TRY(file_make_folders(path));
     struct checkpoint_store_cfg cfg = {
         .path = path, .is_writer = is_writer(bench), .keep = bench->cfg.campaign->checkpoint.keep};
     err = wait_for_store(&cfg, &bench->store);
-    if (err == ERR_NOT_FOUND) {
+    if (err == ERR_NOT_FOUND && !bench->cfg.only_reads) {
         TRY(make_store(&cfg));
         err = wait_for_store(&cfg, &bench->store);
     }

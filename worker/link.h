@@ -57,8 +57,10 @@ struct assignment {
     bool is_resume;               /* `start` belongs to this stage: continue at its position */
     char teacher[HASH_HEX_BYTES]; /* final checkpoint of the run's own teacher; "": none */
     int attempt;
-    bool is_helper;       /* measure shares of it, for the gang that holds the stage's lease */
-    uint64_t lease_epoch; /* goes into checkpoint_meta.lease_epoch */
+    bool is_helper;            /* measure shares of it, for the gang that holds the stage's lease */
+    char published[LINK_PATH]; /* the copy of the stores to read, inside run_folder; "": the stores
+                                */
+    uint64_t lease_epoch;      /* goes into checkpoint_meta.lease_epoch */
 };
 
 /* Waits for the next assignment; what is reported from now on is of its stage and lease, and stays

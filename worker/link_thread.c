@@ -176,6 +176,7 @@ static void take_assign(struct link *link, const Gw__ToWorker *message)
     mine->is_resume = assign->is_resume;
     mine->attempt = (int)assign->attempt;
     mine->is_helper = assign->is_helper;
+    copy_text(mine->published, sizeof mine->published, assign->published);
     mine->lease_epoch = message->lease_epoch;
     link->lease_epoch = message->lease_epoch;
     link->has_assignment = true;

@@ -80,7 +80,8 @@ struct order {
     const char *key; /* the scheduler's; NULL: not given */
     struct stage_start start;
     int64_t lease_epoch;
-    bool is_helper; /* of another gang that has the stage */
+    bool is_helper;     /* of another gang that has the stage */
+    const char *stores; /* where checkpoints lie; NULL: in the folder */
 };
 
 /* Both sides computed the key from the same campaign; what it names (space, device files, data set)
@@ -114,7 +115,7 @@ static enum err run_order(struct server *server, const struct order *order,
                                 .warning = take_warning};
     struct workbench_cfg cfg = {.campaign = order->campaign,
                                 .folder = order->folder,
-                                .stores = getenv(PROTOCOL_STORES),
+                                .stores = order->stores,
                                 .stages_images = getenv(PROTOCOL_STORES) != NULL,
                                 .claim = fence_given_claim(),
                                 .comm = server->cfg->comm,
@@ -161,6 +162,7 @@ static enum err serve_assignment(struct server *server, const struct assignment 
 {
     enum err err = ERR_OK;
     struct stage_result result = {0};
+    char *published = file_join(assignment->run_folder, assignment->published);
     struct order order = {
         .campaign = mem_alloc(sizeof *order.campaign),
         .folder = assignment->run_folder,
@@ -168,10 +170,13 @@ static enum err serve_assignment(struct server *server, const struct assignment 
         .key = assignment->stage_key,
         .start = {.content = assignment->start, .is_resume = assignment->is_resume},
         .lease_epoch = (int64_t)assignment->lease_epoch,
-        .is_helper = assignment->is_helper};
+        .is_helper = assignment->is_helper,
+        .stores = assignment->published[0] ? published : getenv(PROTOCOL_STORES)};
     char context[64];
     snprintf(context, sizeof context, "stage=%.40s", assignment->stage);
     log_context(context);
+    if (assignment->published[0])
+        log_info("reads=%s", published);
     err = campaign_load(assignment->campaign, NULL, 0, order.campaign);
     err = comm_agree(server->cfg->comm, err);
     if (err == ERR_OK)
@@ -181,6 +186,7 @@ static enum err serve_assignment(struct server *server, const struct assignment 
     if (server->link && !(order.is_helper && err == ERR_OK))
         err = answer(server->link, err, &result);
     log_context("");
+    mem_free(published);
     mem_free(order.campaign);
     return err == ERR_PEER ? err : comm_agree(server->cfg->comm, err);
 }
@@ -259,7 +265,8 @@ enum err serve_request(const struct serve_cfg *cfg, const struct serve_request *
     char *stages = mem_string(request->stages), *rest = stages;
     err = campaign_load(request->campaign, request->overrides, request->override_count, campaign);
     struct order order = {.campaign = campaign,
-                          .folder = request->folder ? request->folder : campaign->run_folder};
+                          .folder = request->folder ? request->folder : campaign->run_folder,
+                          .stores = getenv(PROTOCOL_STORES)};
     if (err == ERR_OK && cfg->comm->rank == 0)
         err = keep_campaign(campaign, order.folder);
     TRY(comm_agree(cfg->comm, err));

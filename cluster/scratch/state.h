@@ -45,6 +45,11 @@ struct publish_cfg { /* borrowed */
 MUST_CHECK enum err state_publish(const struct publish_cfg *cfg, struct published_state *name,
                                   bool *is_new);
 
+/* The newest state that holds the checkpoint of this content (hex). ERR_NOT_FOUND: none does;
+ * otherwise errors of the store. */
+MUST_CHECK enum err state_find(const char *run_folder, const char *content,
+                               struct published_state *state);
+
 struct restore_cfg { /* borrowed */
     const char *run_folder;
     const char *into; /* a folder, which is made anew */

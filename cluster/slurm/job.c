@@ -59,14 +59,15 @@ void job_name(const char *campaign, char *name, int room)
 /* Every gang has as many on each. */
 static int ranks_of_node(const struct campaign *campaign)
 {
-    return campaign->resources.gangs * (campaign->resources.ranks / campaign->resources.nodes);
+    return campaign_gangs_of_node(campaign) *
+           (campaign->resources.ranks / campaign->resources.nodes);
 }
 
 struct job_needs job_needs_of(const struct campaign *campaign, const struct site *site)
 {
     int ranks = ranks_of_node(campaign);
     return (struct job_needs){.partition = site->partition,
-                              .nodes = campaign->resources.nodes + site->spare_nodes,
+                              .nodes = campaign_nodes(campaign) + site->spare_nodes,
                               .cpus = ranks * campaign->resources.threads,
                               .memory_mib = (long long)ceil(campaign->resources.memory_bytes / MIB),
                               .time_seconds = site->time_seconds,

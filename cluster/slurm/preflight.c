@@ -167,13 +167,15 @@ static enum err judge_nodes(const struct most *most, const struct job_needs *nee
     if (needs->nodes > most->nodes)
         return err_set(
             ERR_CONFIG,
-            "partition %s has %ld nodes; resources.nodes and spare_nodes of the site's file "
-            "ask for %d together: lower one of them",
+            "partition %s has %ld nodes; resources.nodes (or resources.gangs by "
+            "resources.gangs_per_node) and spare_nodes of the site's file ask for %d together: "
+            "lower one of them",
             name, most->nodes, needs->nodes);
     if (needs->cpus > most->cpus)
         return err_set(ERR_CONFIG,
                        "no node of partition %s has %d CPUs, the most is %ld; lower "
-                       "resources.ranks, resources.threads or resources.gangs",
+                       "resources.ranks, resources.threads, resources.gangs or "
+                       "resources.gangs_per_node",
                        name, needs->cpus, most->cpus);
     if (needs->memory_mib > most->memory_mib)
         return err_set(ERR_CONFIG,

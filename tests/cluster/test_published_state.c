@@ -370,11 +370,47 @@ static void a_store_is_found_where_it_can_be_read(void **state)
     mem_free(copy), mem_free(link);
 }
 
+/* Of the checkpoint that the journal counts on. */
+static void content_of(const struct rig *rig, char content[HASH_HEX_BYTES])
+{
+    struct journal *journal = NULL;
+    struct stage_record record = {0};
+    const struct hash key = {{7}};
+    must(journal_open(rig->journal, JOURNAL_READ, &journal));
+    must(journal_stage(journal, &key, &record));
+    memcpy(content, record.checkpoint, HASH_HEX_BYTES);
+    stage_record_fini(&record);
+    journal_close(&journal);
+}
+
+/* For a gang that does not see the stores: the newest copy that has what it reads. */
+static void a_checkpoint_is_found_in_what_was_published(void **state)
+{
+    const struct rig *rig = *state;
+    struct published_state found, first, second;
+    char early[HASH_HEX_BYTES], late[HASH_HEX_BYTES];
+    train_to(rig, 10);
+    content_of(rig, early);
+    assert_int_equal(state_find(rig->run, early, &found), ERR_NOT_FOUND);
+    first = publish(rig, 1, true);
+    must(state_find(rig->run, early, &found));
+    assert_memory_equal(&found, &first, sizeof found);
+    train_to(rig, 20);
+    content_of(rig, late);
+    assert_int_equal(state_find(rig->run, late, &found), ERR_NOT_FOUND);
+    second = publish(rig, 1, true);
+    must(state_find(rig->run, late, &found));
+    assert_memory_equal(&found, &second, sizeof found);
+    must(state_find(rig->run, early, &found)); /* let go since: the copy before has it */
+    assert_memory_equal(&found, &first, sizeof found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define A_TEST(name) cmocka_unit_test_setup_teardown(name, rig_make, rig_remove)
         A_TEST(what_is_published_comes_back),
+        A_TEST(a_checkpoint_is_found_in_what_was_published),
         A_TEST(a_run_without_checkpoints_is_published_too),
         A_TEST(nothing_is_written_where_nothing_changed),
         A_TEST(the_two_newest_stay),

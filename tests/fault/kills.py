@@ -90,12 +90,13 @@ class Scene:
         os.mkdir(self.sockets)
         self.environment = {**os.environ, MARK: self.work, "TMPDIR": self.sockets}
         self.folders = set()
+        self.settings = list(SETTINGS)
 
     def remove(self):
         shutil.rmtree(self.work)
 
     def words(self, command, folder):
-        settings = [word for setting in SETTINGS for word in ("--set", setting)]
+        settings = [word for setting in self.settings for word in ("--set", setting)]
         return [self.glowworm, command, self.campaign, "--run-folder", os.path.join(self.work, folder), *settings]
 
     def start(self, folder):

@@ -209,6 +209,7 @@ static void measure(struct crew_gang *gang, int number)
     shown->measured[number]++;
     gang->measured++;
     shown->measured_by_helpers += gang->is_helper;
+    shown->measured_away += strcmp(gang->published, CREW_PUBLISHED) == 0;
     if (!gang->is_helper)
         know(number);
     say_measured(gang, number);
@@ -254,6 +255,7 @@ static void take(struct crew_gang *gang, const Gw__ToWorker *message)
     case GW__TO_WORKER__BODY_ASSIGN:
         gang->is_assigned = true;
         gang->is_helper = message->assign->is_helper;
+        snprintf(gang->published, sizeof gang->published, "%s", message->assign->published);
         snprintf(gang->stage, sizeof gang->stage, "%s", message->assign->stage);
         break;
     case GW__TO_WORKER__BODY_KNOWN:

@@ -10,6 +10,7 @@
 
 #define CREW_MAX_GANGS  128 /* that ever join */
 #define CREW_MAX_SCORES 10000
+#define CREW_PUBLISHED  "published/state-7-3"
 
 struct crew_gang {
     uint64_t lease_epoch;
@@ -17,8 +18,9 @@ struct crew_gang {
     char stage[64];
     struct wire *wire;
     bool is_assigned, is_helper, is_gone;
-    uint64_t sequence; /* of its last word that wants an answer */
-    uint64_t share;    /* measured last */
+    char published[96]; /* of its assignment */
+    uint64_t sequence;  /* of its last word that wants an answer */
+    uint64_t share;     /* measured last */
     double asked_s, ready_s;
     bool has_asked;                         /* its question */
     int left_count, left[SHARE_MAX_SCORES]; /* of its share: not measured yet */
@@ -46,6 +48,7 @@ struct crew {
     bool is_known[CREW_MAX_SCORES];   /* to the gang that asks */
     int known, most_gangs, strangers; /* strangers: told of what was not asked for, or wrongly */
     int measured_by_helpers, unknown_answers;
+    int measured_away;       /* by helpers that read what was published */
     double began_s, known_s; /* first measured, all known */
 };
 

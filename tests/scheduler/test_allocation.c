@@ -126,6 +126,28 @@ static void a_gang_of_several_nodes_begins_on_the_first(void **state)
     assert_int_equal(allocation_divide(&allocation, &campaign, &share), ERR_OK);
 }
 
+static void gangs_that_ours_has_no_room_for_are_on_other_nodes(void **state)
+{
+    (void)state;
+    struct allocation allocation = read_job();
+    struct campaign campaign = make_campaign(3, 1, 3, 1);
+    struct gang_share share;
+    expect_refused(allocation, campaign, "resources.gangs_per_node");
+    campaign.resources.gangs_per_node = 2;
+    assert_int_equal(allocation_divide(&allocation, &campaign, &share), ERR_OK);
+    assert_int_equal(share.of_node, 2);
+    assert_int_equal(share.away, 1);
+    assert_int_equal(share.memory_mib, 2000);
+    campaign.resources.ranks = 4; /* 8 CPUs of each, and the other node has 6 */
+    expect_refused(allocation, campaign, "has 6 on one of them");
+    campaign = make_campaign(5, 1, 1, 1);
+    campaign.resources.gangs_per_node = 2;
+    expect_refused(allocation, campaign, "need 3 nodes, but job 17 has 2");
+    campaign.resources.gangs_per_node = 9;
+    assert_int_equal(allocation_divide(&allocation, &campaign, &share), ERR_OK);
+    assert_int_equal(share.away, 0);
+}
+
 static void outside_of_a_job_it_is_said_what_to_do(void **state)
 {
     struct allocation allocation;
@@ -150,6 +172,7 @@ int main(void)
         TEST(a_gang_of_one_node_lies_on_ours),
         TEST(more_nodes_than_the_job_has_are_refused),
         TEST(a_gang_of_several_nodes_begins_on_the_first),
+        TEST(gangs_that_ours_has_no_room_for_are_on_other_nodes),
         TEST(outside_of_a_job_it_is_said_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

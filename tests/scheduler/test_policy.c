@@ -115,7 +115,7 @@ static void start_evaluations(int gangs)
     state.stages[2].wants_helpers = state.stages[3].wants_helpers = true;
 }
 
-/* "help 2 wait": and they are given. */
+/* "help 2 away 3 ": helpers here and on other nodes; they are given. */
 static void expect_help(const char *expected, int64_t now)
 {
     char found[64] = "";
@@ -123,10 +123,14 @@ static void expect_help(const char *expected, int64_t now)
     for (int i = 0; i < actions.count - 1; i++) {
         bool is_release = actions.list[i].verb == POLICY_RELEASE;
         int stage = actions.list[i].stage;
+        enum policy_place place = actions.list[i].place;
         assert_true(is_release || actions.list[i].verb == POLICY_HELP);
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s %d ",
-                 is_release ? "release" : "help", stage);
-        (is_release ? policy_helper_released : policy_helper_started)(&state, stage);
+                 is_release             ? "release"
+                 : place == POLICY_AWAY ? "away"
+                                        : "help",
+                 stage);
+        (is_release ? policy_helper_released : policy_helper_started)(&state, stage, place);
     }
     assert_int_equal(actions.list[actions.count - 1].verb, POLICY_WAIT);
     assert_string_equal(found, expected);
@@ -140,7 +144,7 @@ static void room_that_is_left_is_for_helpers(void **unused)
     expect_help("help 2 ", 0);
     expect_help("", 0);
     state.stages[2].wants_helpers = false;
-    policy_helper_ended(&state, 2, CAUSE_LOST, 0);
+    policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_LOST, 0);
     expect_help("help 3 ", 0);
 }
 
@@ -168,18 +172,18 @@ static void a_stage_that_is_ready_comes_before_helpers(void **unused)
     (void)unused;
     start_evaluations(4);
     expect_help("help 2 help 3 ", 0);
-    policy_ended(&state, 3, CAUSE_LOST, false, 0); /* it waits for its next try... */
-    policy_helper_released(&state, 3);             /* ...and its helper goes */
-    policy_helper_ended(&state, 3, CAUSE_NONE, 0);
+    policy_ended(&state, 3, CAUSE_LOST, false, 0);  /* it waits for its next try... */
+    policy_helper_released(&state, 3, POLICY_HERE); /* ...and its helper goes */
+    policy_helper_ended(&state, 3, POLICY_HERE, CAUSE_NONE, 0);
     expect_help("help 2 ", 0);
     expect_help("help 2 ", 0);
     expect_help("", 0);
     int64_t again = state.stages[3].not_before_ms;
     expect_help("release 2 ", again);
     expect_help("", again); /* one is on its way */
-    policy_helper_ended(&state, 2, CAUSE_NONE, again);
+    policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_NONE, again);
     expect_list("3 wait", again);
-    assert_int_equal(state.stages[2].helpers, 2);
+    assert_int_equal(policy_helpers_staying(&state.stages[2]), 2);
 }
 
 static void helpers_that_fail_are_given_up_and_the_stage_goes_on(void **unused)
@@ -190,7 +194,7 @@ static void helpers_that_fail_are_given_up_and_the_stage_goes_on(void **unused)
     int64_t now = 0;
     for (int i = 0; i < cause_limit(CAUSE_CRASH); i++) {
         expect_help("help 2 ", now);
-        policy_helper_ended(&state, 2, CAUSE_LOST, now);
+        policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_LOST, now);
         expect_help("", now); /* the pause */
         now += state.backoff_max_ms;
     }
@@ -206,8 +210,59 @@ static void a_helper_that_would_fail_again_was_the_last(void **unused)
     start_evaluations(3);
     state.stages[3].wants_helpers = false;
     expect_help("help 2 ", 0);
-    policy_helper_ended(&state, 2, CAUSE_MEMORY, 0);
+    policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_MEMORY, 0);
     expect_help("", state.backoff_max_ms);
+}
+
+static void helpers_go_to_other_nodes_first_where_they_can_read(void **unused)
+{
+    (void)unused;
+    start_evaluations(3);
+    state.capacity.away = 2;
+    expect_help("help 2 ", 0); /* nothing is published yet */
+    expect_help("", 0);
+    state.stages[2].is_seen_away = state.stages[3].is_seen_away = true;
+    expect_help("away 2 away 3 ", 0);
+    expect_help("", 0);
+    policy_helper_ended(&state, 3, POLICY_AWAY, CAUSE_LOST, 0);
+    state.stages[3].wants_helpers = false;
+    expect_help("away 2 ", 0);
+    assert_int_equal(policy_helpers_staying(&state.stages[2]), 3);
+}
+
+/* A stage that needs room here gets none by a helper elsewhere that goes. */
+static void only_helpers_here_make_room(void **unused)
+{
+    (void)unused;
+    start_evaluations(2);
+    state.capacity.away = 1;
+    state.stages[2].is_seen_away = true;
+    state.stages[3].wants_helpers = false;
+    policy_ended(&state, 3, CAUSE_LOST, false, 0);
+    expect_help("away 2 ", 0);
+    expect_help("help 2 ", 0);
+    int64_t again = state.stages[3].not_before_ms;
+    expect_help("release 2 ", again);
+    assert_int_equal(state.stages[2].helpers[POLICY_HERE].leaving, 1);
+    assert_int_equal(state.stages[2].helpers[POLICY_AWAY].leaving, 0);
+    policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_NONE, again);
+    expect_list("3 wait", again);
+}
+
+static void the_run_ends_behind_helpers_elsewhere_too(void **unused)
+{
+    (void)unused;
+    start_evaluations(2);
+    state.capacity.away = 1;
+    state.stages[2].is_seen_away = true;
+    expect_help("away 2 ", 0);
+    finish(2);
+    finish(3);
+    finish(4);
+    expect(POLICY_WAIT, -1, 0);
+    policy_helper_released(&state, 2, POLICY_AWAY);
+    policy_helper_ended(&state, 2, POLICY_AWAY, CAUSE_NONE, 0);
+    expect(POLICY_FINISHED, -1, 0);
 }
 
 static void nothing_is_helped_while_a_stop_is_asked_for(void **unused)
@@ -227,8 +282,8 @@ static void the_run_ends_behind_the_last_helper(void **unused)
     finish(3);
     finish(4);
     expect(POLICY_WAIT, -1, 0);
-    policy_helper_released(&state, 2);
-    policy_helper_ended(&state, 2, CAUSE_NONE, 0);
+    policy_helper_released(&state, 2, POLICY_HERE);
+    policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_NONE, 0);
     expect(POLICY_FINISHED, -1, 0);
 }
 
@@ -537,6 +592,9 @@ int main(void)
         cmocka_unit_test_setup(room_that_is_left_is_for_helpers, set_up),
         cmocka_unit_test_setup(one_gang_has_no_helpers, set_up),
         cmocka_unit_test_setup(helpers_fit_into_the_memory, set_up),
+        cmocka_unit_test_setup(helpers_go_to_other_nodes_first_where_they_can_read, set_up),
+        cmocka_unit_test_setup(only_helpers_here_make_room, set_up),
+        cmocka_unit_test_setup(the_run_ends_behind_helpers_elsewhere_too, set_up),
         cmocka_unit_test_setup(a_stage_that_is_ready_comes_before_helpers, set_up),
         cmocka_unit_test_setup(helpers_that_fail_are_given_up_and_the_stage_goes_on, set_up),
         cmocka_unit_test_setup(a_helper_that_would_fail_again_was_the_last, set_up),

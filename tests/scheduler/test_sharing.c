@@ -56,6 +56,58 @@ static void idle_gangs_measure_a_share(void **state)
     free(crew);
 }
 
+struct shelf {        /* what was published, for the loop to ask */
+    int asked, empty; /* so often; so many questions find nothing */
+    char wanted[HASH_HEX_BYTES];
+};
+static struct shelf shelf;
+
+static enum err find_published(void *own, const char *content, char folder[PUBLISHED_NAME])
+{
+    (void)own;
+    snprintf(shelf.wanted, sizeof shelf.wanted, "%s", content);
+    if (shelf.asked++ < shelf.empty)
+        return err_set(ERR_NOT_FOUND, "not yet");
+    snprintf(folder, PUBLISHED_NAME, CREW_PUBLISHED);
+    return ERR_OK;
+}
+
+static void helpers_on_other_nodes_read_what_was_published(void **state)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    struct stage_set *set = *state;
+    shelf = (struct shelf){.empty = 1};
+    crew_make(crew, set, 1, 3000);
+    set->cfg.launch.share.away = 2;
+    set->cfg.find_published = find_published;
+    crew->scores_per_share = 1;
+    crew->begin_at = 3;
+    run_crew(crew);
+    assert_int_equal(total_measured(crew), 3000);
+    assert_int_equal(crew->most_gangs, 3);
+    assert_true(crew->measured_away > 0);
+    assert_int_equal(crew->measured_away, crew->measured_by_helpers);
+    set_survey(set);
+    assert_string_equal(shelf.wanted, set->survey.stages[SET_KERNEL].record.content);
+    crew_free(crew);
+    free(crew);
+}
+
+static void nobody_helps_from_afar_before_something_is_published(void **state)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    struct stage_set *set = *state;
+    shelf = (struct shelf){.empty = 1 << 30};
+    crew_make(crew, set, 1, 40);
+    set->cfg.launch.share.away = 2;
+    set->cfg.find_published = find_published;
+    run_crew(crew);
+    assert_true(shelf.asked > 0);
+    assert_int_equal(crew->most_gangs, 1);
+    crew_free(crew);
+    free(crew);
+}
+
 static void a_lost_gangs_share_is_given_again(void **state)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -158,6 +210,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_gang_measures_what_it_asks_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(idle_gangs_measure_a_share, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(helpers_on_other_nodes_read_what_was_published, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nobody_helps_from_afar_before_something_is_published,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_gangs_share_is_given_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_gang_that_asks_again_measures_nothing_twice, set_up,
                                         tear_down),

@@ -3,11 +3,12 @@
 its copy of the data set; their campaign is that of a local run, also when ranks of either node are killed. usage: test_nodes.py BUILD_FOLDER"""
 import glob
 import os
+import re
 import signal
 import sys
 import unittest
 
-from sandbox import Sandbox, SlurmScene, await_that, kills, use_build
+from sandbox import ROOT, Sandbox, SlurmScene, await_that, call, kills, use_build
 
 GLOWWORM = ""
 
@@ -56,6 +57,31 @@ class Nodes(unittest.TestCase):
         keys = os.path.join(self.scene.work, "wide", "keys")
         self.assertEqual({name: os.stat(os.path.join(keys, name)).st_mode & 0o777 for name in ("server", "client")},
                          {"server": 0o600, "client": 0o600})
+
+    def test_gangs_on_another_node_help_with_what_was_published(self):
+        """One gang on each node: the second one's reads a copy, and the search finds what one gang alone finds."""
+        self.addCleanup(setattr, self.scene, "settings", self.scene.settings)
+        self.scene.settings = ["search.evaluations=500", "search.targets=[{name: best, device: firefly-dl, latency_ms: 19.45}]"]
+        call(*self.scene.words("run", "near"), env=self.scene.environment, cwd=ROOT)
+        scratch = os.path.join(self.scene.work, "scratch-far", "{node}")
+        words = ("--set", "resources.gangs=2", "--set", "resources.gangs_per_node=1", "--set", f"resources.scratch={scratch}")
+        job = self.sandbox.submit(*self.scene.job_words("far"), *words, environment=self.scene.environment,
+                                  options=("--nodes=2", "--ntasks=4", "--ntasks-per-node=2"), log=os.path.join(self.scene.work, "far.log"))
+        helper = await_that(lambda: self.rank_on("n2"), lambda: self.scene.log_end("far"))
+        await_that(lambda: self.told(helper[1]), lambda: self.scene.log_end("far"))
+        self.assertIn(self.sandbox.await_end(job), ("COMPLETED", "GONE"), self.scene.log_end("far"))
+        kills.expect_nothing_left(self.scene)
+        kills.expect_same(kills.outcome(self.scene, "near"), kills.outcome(self.scene, "far"), "the run with help from afar")
+        self.assertEqual(len(glob.glob(os.path.join(self.scene.work, "scratch-far/n2/glowworm-data-*/dataset/data.mdb"))), 1)
+
+    def told(self, lease):
+        """A helper's log says which copy it reads, and that it has opened it."""
+        for path in glob.glob(os.path.join(self.scene.work, f"far/logs/*-helper-{lease}.log")):
+            with open(path) as file:
+                text = file.read()
+            if re.search(r"reads=\S*/published/state-\d+-\d+", text) and "opened campaign=" in text:
+                return True
+        return False
 
     def test_ranks_that_do_not_fit_the_nodes_are_refused(self):
         log = os.path.join(self.scene.work, "odd.log")

@@ -100,6 +100,8 @@ class Submission(unittest.TestCase):
                 ({"arguments": ["--wra=touch"]}, (), ("for the submission to say",)),
                 ({"arguments": ["--n=3"]}, (), ("for the submission to say",)),
                 ({"spare_nodes": 1}, (), ("has 1 nodes", "spare_nodes")),
+                ({}, ("resources.gangs=4", "resources.gangs_per_node=1", "resources.scratch=/tmp"),
+                 ("has 1 nodes", "ask for 4 together", "resources.gangs_per_node")),
                 ({"modules": ["$(touch pwned)"]}, (), ("no name of a module",))):
             path = os.path.join(self.scene.work, "refused.yaml")
             with open(path, "w") as file:

@@ -66,6 +66,7 @@ static const struct {
     {"resources.memory", "3GiB", ""},
     {"resources.gpus_per_rank", "1", ""},
     {"resources.gangs", "4", ""},
+    {"resources.gangs_per_node", "9", ""},
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},

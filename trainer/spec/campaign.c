@@ -61,6 +61,35 @@ static void check_nodes(const struct loading *loading)
                  ranks, nodes, (ranks / nodes + 1) * nodes);
 }
 
+int campaign_gangs_of_node(const struct campaign *campaign)
+{
+    int gangs = campaign->resources.gangs, most = campaign->resources.gangs_per_node;
+    return most > 0 && most < gangs ? most : gangs;
+}
+
+int campaign_nodes(const struct campaign *campaign)
+{
+    int gangs = campaign->resources.gangs, each = campaign_gangs_of_node(campaign);
+    int full = each > 0 ? (gangs + each - 1) / each : 1;
+    return campaign->resources.nodes > full ? campaign->resources.nodes : full;
+}
+
+/* Those of other nodes read what was published. */
+static void check_gangs_per_node(const struct loading *loading)
+{
+    const struct campaign *campaign = loading->campaign;
+    if (campaign_gangs_of_node(campaign) == campaign->resources.gangs)
+        return;
+    if (campaign->resources.nodes > 1)
+        COMPLAIN(loading, "resources.gangs_per_node",
+                 "%d: every gang is on %d nodes already (resources.nodes); leave it 0",
+                 campaign->resources.gangs_per_node, campaign->resources.nodes);
+    else if (campaign->resources.scratch[0] == '\0')
+        COMPLAIN(loading, "resources.gangs_per_node",
+                 "gangs on other nodes read what the run publishes, which it does with "
+                 "resources.scratch only; set that to a local disk");
+}
+
 static void load_space_file(struct loading *loading)
 {
     struct campaign *campaign = loading->campaign;
@@ -265,6 +294,7 @@ static void check_whole(struct loading *loading)
     check_names(loading);
     check_batch(loading);
     check_nodes(loading);
+    check_gangs_per_node(loading);
     check_teacher(loading);
     if (loading->has_space)
         check_rows(loading);

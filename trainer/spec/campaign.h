@@ -99,10 +99,11 @@ struct campaign {
         bool tensorflow, caffe, onnx;
     } compile;
     struct {
-        char launcher[16];        /* "local", "slurm" */
-        int nodes, gpus_per_rank; /* that Slurm is asked for... */
-        double memory_bytes;      /* ...likewise, of a node; 0: as the partition gives it */
-        int gangs, ranks, threads, loader_threads;
+        char launcher[16];         /* "local", "slurm" */
+        int nodes, gpus_per_rank;  /* that Slurm is asked for... */
+        double memory_bytes;       /* ...likewise, of a node; 0: as the partition gives it */
+        int gangs, gangs_per_node; /* 0: all */
+        int ranks, threads, loader_threads;
         double image_cache_bytes;
         double stall_seconds;
         char device[32]; /* "auto", "cpu", or a module's (kernels/device_module.h) */
@@ -114,6 +115,11 @@ struct campaign {
     char notify[CAMPAIGN_MAX_NOTIFY][CAMPAIGN_TEXT]; /* an argument vector; none: nobody is told */
     char run_folder[CAMPAIGN_TEXT];                  /* default runs/<campaign> */
 };
+
+/* Gangs that share a node. */
+int campaign_gangs_of_node(const struct campaign *campaign);
+/* Nodes that all gangs together take of a job, spare ones not counted. */
+int campaign_nodes(const struct campaign *campaign);
 
 struct campaign_override { /* --set key=value */
     const char *key;       /* "teacher.epochs" */

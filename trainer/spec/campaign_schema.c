@@ -164,6 +164,10 @@ static const struct knob campaign_knobs[] = {
      .high = 64, .help = "GPUs that Slurm is asked for"},
     {"resources.gangs", KNOB_INT, FIELD(resources.gangs), .fallback = "1", .low = 1, .high = 1024,
      .help = "gangs at once, each of resources.ranks: one trains, several evaluate and search"},
+    {"resources.gangs_per_node", KNOB_INT, FIELD(resources.gangs_per_node), .fallback = "0",
+     .low = 0, .high = 1024,
+     .help = "so many of them on a node: Slurm is asked for more nodes, where gangs help to "
+             "evaluate and search; 0: all on one. Needs resources.scratch"},
     {"resources.ranks", KNOB_INT, FIELD(resources.ranks), .fallback = "1", .low = 1, .high = 65536,
      .help = "processes of a gang; at most batch.global / batch.micro"},
     {"resources.threads", KNOB_INT, FIELD(resources.threads), .fallback = "1", .low = 1,
