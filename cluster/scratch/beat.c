@@ -26,13 +26,14 @@ struct beat {
     atomic_bool is_lost, is_failing;
 };
 
-/* In place: whoever reads half of it sees that it changed. */
+/* In place and of one length, so that a disk that is full has room for it: whoever reads half of it
+ * sees that it changed. */
 static enum err write_count(struct beat *beat)
 {
     enum err err = ERR_OK;
     char text[32];
-    int size = snprintf(text, sizeof text, "%llu\n", (unsigned long long)++beat->count);
-    int file = open(beat->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int size = snprintf(text, sizeof text, "%020llu\n", (unsigned long long)++beat->count);
+    int file = open(beat->path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0 || write(file, text, (size_t)size) != size)
         TRY(err_set(errno == ENOSPC ? ERR_FULL : ERR_IO, "cannot write %s: %s", beat->path,
                     strerror(errno)));

@@ -1,7 +1,12 @@
 /* Who owns a run that several machines may start. */
+#include "cluster/scratch/beat.h"
 #include "scheduler/process.h"
 #include "tests/cluster/scratch_rig.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 enum { RACERS = 8, ROUNDS = 12 };
 
@@ -270,6 +275,48 @@ static void the_stores_of_the_newest_owner_that_had_some_are_known(void **state)
     assert_string_equal(id, ID_A);
 }
 
+static int mkdir_published(const char *run)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/published", run);
+    return mkdir(path, 0700);
+}
+
+/* Takes every byte that becomes free. */
+static pid_t keep_full(const char *folder)
+{
+    char path[256];
+    static const char zeros[4096];
+    pid_t filler = fork();
+    if (filler != 0)
+        return filler;
+    snprintf(path, sizeof path, "%s/filler", folder);
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    for (;;)
+        if (write(file, zeros, sizeof zeros) < 0 && errno != ENOSPC)
+            _exit(1);
+}
+
+static void a_full_disk_stops_no_beat(void **state)
+{
+    const struct rig *rig = *state;
+    struct beat *beat = NULL;
+    bool lives = true;
+    if (mount("none", rig->run, "tmpfs", 0, "size=1m") != 0)
+        skip();
+    assert_int_equal(mkdir_published(rig->run), 0);
+    enum err err = beat_start(rig->run, 1, 0.0005, &beat);
+    pid_t filler = keep_full(rig->run);
+    for (int i = 0; err == ERR_OK && lives && i < 20; i++)
+        err = beat_watch(rig->run, 1, 5, NULL, &lives);
+    kill(filler, SIGKILL);
+    waitpid(filler, NULL, 0);
+    beat_stop(&beat);
+    umount2(rig->run, MNT_DETACH); /* before anything can fail */
+    assert_int_equal(err, ERR_OK);
+    assert_true(lives);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +332,7 @@ int main(void)
         A_TEST(a_stop_ends_a_watch),
         A_TEST(a_damaged_claim_is_watched_like_any_other),
         A_TEST(the_stores_of_the_newest_owner_that_had_some_are_known),
+        A_TEST(a_full_disk_stops_no_beat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
