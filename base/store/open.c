@@ -284,6 +284,11 @@ void store_close(struct store **closed)
     *closed = NULL;
 }
 
+const char *store_folder(const struct store *store)
+{
+    return store->folder;
+}
+
 static int count_reader(const char *line, void *argument)
 {
     int *count = argument;

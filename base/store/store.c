@@ -1,5 +1,6 @@
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "base/store/internal.h"
 #include "base/store/place.h"
 #include <errno.h>
@@ -9,9 +10,6 @@
 #include <unistd.h>
 
 #define LARGEST_STEP_BYTES ((size_t)8 << 30) /* the map doubles up to here, then grows by it */
-/* With less than this left, a write that was cut short means a full disk. */
-#define FULL_BELOW_BYTES ((unsigned long long)1 << 20)
-
 enum err store_translate(const struct store *store, int code, const char *verb)
 {
     if (code == MDB_SUCCESS)
@@ -26,7 +24,7 @@ enum err store_translate(const struct store *store, int code, const char *verb)
                        "what was there is intact",
                        verb, folder, free_bytes >> 20);
     case EIO: /* LMDB says this of a write that was cut short too */
-        if (free_bytes < FULL_BELOW_BYTES)
+        if (room_check(folder, ROOM_BYTES) == ERR_FULL)
             return store_translate(store, ENOSPC, verb);
         break;
     case ENOMEM:

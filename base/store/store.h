@@ -55,6 +55,7 @@ struct store_bytes { /* a key or a value; borrowed from the store where a functi
  * ERR_FULL. Returns owned. */
 MUST_CHECK enum err store_open(const struct store_cfg *cfg, struct store **store);
 void store_close(struct store **store); /* accepts NULL; no transaction may be running */
+const char *store_folder(const struct store *store); /* borrowed */
 
 /* Runs `body` in a read transaction: one unchanging snapshot. Returns what body returned. */
 MUST_CHECK enum err store_view(struct store *store,
