@@ -237,6 +237,18 @@ static void on_failed(void *own, const struct gang *gang, enum err error, const 
     text_fini(&line);
 }
 
+static void on_full(void *own, const char *text)
+{
+    struct text line;
+    text_init(&line);
+    text_add(&line,
+             text ? "waiting for room on a disk: %s; what runs goes on, nothing is started"
+                  : "there is room on the disk again: it goes on",
+             text);
+    say(own, "33", text_get(&line));
+    text_fini(&line);
+}
+
 static const char *what_a_stop_keeps(const struct progress *progress, const struct gang *gang)
 {
     switch (progress->cfg.graph->stages[gang->stage].kind) {
@@ -289,6 +301,7 @@ struct progress *progress_create(const struct progress_cfg *cfg)
                                         .warning = on_warning,
                                         .done = on_done,
                                         .failed = on_failed,
+                                        .full = on_full,
                                         .stopping = on_stopping,
                                         .tick = on_tick};
     return progress;

@@ -50,6 +50,11 @@ static void on_excluded(void *own, const struct gang *gang, const struct bad_nod
     TELL(own, excluded, gang, nodes);
 }
 
+static void on_full(void *own, const char *text)
+{
+    TELL(own, full, text);
+}
+
 static void on_stopped(void *own, const struct gang *gang)
 {
     TELL(own, stopped, gang);
@@ -72,7 +77,7 @@ void view_tee_init(struct view_tee *tee, const struct loop_view *first,
                    const struct loop_view *second)
 {
     /* a function that is added to the view is added here */
-    _Static_assert(sizeof(struct loop_view) == 12 * sizeof(void *), "view_tee passes eleven on");
+    _Static_assert(sizeof(struct loop_view) == 13 * sizeof(void *), "view_tee passes twelve on");
     *tee = (struct view_tee){.views = {first, second},
                              .view = {.own = tee,
                                       .started = on_started,
@@ -83,6 +88,7 @@ void view_tee_init(struct view_tee *tee, const struct loop_view *first,
                                       .done = on_done,
                                       .failed = on_failed,
                                       .excluded = on_excluded,
+                                      .full = on_full,
                                       .stopped = on_stopped,
                                       .stopping = on_stopping,
                                       .tick = on_tick}};

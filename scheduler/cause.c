@@ -20,6 +20,7 @@ const char *const cause_names[CAUSE_COUNT + 1] = {
     [CAUSE_BUG] = "bug",
     [CAUSE_FAILED] = "failed",
     [CAUSE_MISSING] = "missing",
+    [CAUSE_FULL] = "disk full",
 };
 
 static const struct {
@@ -50,6 +51,7 @@ static const struct {
     [CAUSE_BUG] = {2, CAUSE_BUG, "this is a bug of glowworm's: please report it with that log"},
     [CAUSE_FAILED] = {1, CAUSE_FAILED, ""},
     [CAUSE_MISSING] = {1, CAUSE_MISSING, ""},
+    [CAUSE_FULL] = {0, CAUSE_FULL, ""},
 };
 
 const char *cause_name(enum cause cause)
@@ -71,8 +73,9 @@ enum cause cause_of(enum err error)
     case ERR_UNAVAILABLE:
         return CAUSE_MISSING;
     case ERR_IO:
-    case ERR_FULL:
         return CAUSE_DISK;
+    case ERR_FULL:
+        return CAUSE_FULL;
     case ERR_MEMORY:
         return CAUSE_MEMORY;
     case ERR_PEER:

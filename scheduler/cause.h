@@ -20,10 +20,11 @@ enum cause {
     CAUSE_INPUT = 9,      /* its data or checkpoint is bad */
     CAUSE_CONFIG = 10,    /* the campaign is */
     CAUSE_MEMORY = 11,    /* out of memory */
-    CAUSE_DISK = 12,      /* reading or writing failed, no room */
+    CAUSE_DISK = 12,      /* reading or writing failed */
     CAUSE_BUG = 13,       /* ours: a program found itself in a state that cannot be */
     CAUSE_FAILED = 14,    /* the work itself failed, and would again */
     CAUSE_MISSING = 15,   /* what it needs is not there: a device, a program */
+    CAUSE_FULL = 16,      /* a disk had no room: it is tried again until there is some */
     CAUSE_COUNT
 };
 

@@ -45,6 +45,7 @@ struct gang {
     double adopted_s; /* when we took it over from an earlier runner; 0: we started it */
     double looked_s;  /* when it was last heard or watched */
     double left_s;    /* when its last word was said or a kill began; 0: not yet */
+    double gone_s;    /* when its process was seen to have ended; 0: not yet */
     bool is_ending;   /* it has said its outcome, or is_ended */
     bool is_ended;    /* the journal has its outcome */
     bool has_progress;
@@ -72,6 +73,12 @@ struct gang {
 void gang_heard(struct gang *gang, double now_s);
 void gang_hear_rank(struct gang *gang, const Gw__RankAlive *alive, double now_s);
 void gang_set_progress(struct gang *gang, const Gw__Progress *progress, double now_s);
+
+/* Since its start, to the end of its process. */
+static inline double gang_age_s(const struct gang *gang, double now_s)
+{
+    return (gang->gone_s > 0 ? gang->gone_s : now_s) - gang->started_s;
+}
 
 /* SIGKILL to the whole session; `why` and `code` are what the attempt ends with. */
 void gang_kill(struct gang *gang, enum err code, const char *why, double now_s);

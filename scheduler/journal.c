@@ -39,6 +39,11 @@ void journal_close(struct journal **journal)
     *journal = NULL;
 }
 
+const char *journal_folder(const struct journal *journal)
+{
+    return store_folder(journal->store);
+}
+
 enum err journal_last_write(struct journal *journal, uint64_t *last_write)
 {
     struct store_info info;

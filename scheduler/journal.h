@@ -24,7 +24,8 @@ enum journal_mode { JOURNAL_READ, JOURNAL_WRITE };
  * none. Returns owned. */
 MUST_CHECK enum err journal_open(const char *path, enum journal_mode mode,
                                  struct journal **journal);
-void journal_close(struct journal **journal); /* accepts NULL */
+void journal_close(struct journal **journal);              /* accepts NULL */
+const char *journal_folder(const struct journal *journal); /* borrowed */
 
 /* As store_copy() (base/store). *last_write: the number of the last transaction that wrote before
  * the copy was begun. */

@@ -87,7 +87,7 @@ static void stop(struct loop *loop, struct attempt *attempt, int count)
             process_signal(&gang->process, SIGTERM);
         tell_at_once(loop, attempt);
     }
-    if (count >= 3)
+    if (count >= 3 && !attempt->end.has_ended)
         gang_kill(gang, ERR_INTERRUPTED, "a third interrupt", clock_seconds());
     if (!gang->is_helper)
         VIEW(loop, stopping, gang, count);
@@ -114,7 +114,7 @@ static void heed_stops(struct loop *loop)
 static bool is_any_leaving(struct loop *loop)
 {
     for (EACH_RUNNING(loop, attempt))
-        if (attempt->gang.is_host || attempt->gang.left_s > 0)
+        if (!attempt->end.has_ended && (attempt->gang.is_host || attempt->gang.left_s > 0))
             return true;
     return false;
 }
@@ -126,18 +126,40 @@ static struct process_end poll_gang(const struct gang *gang, bool has_child_ende
     return may_have_ended ? process_poll(&gang->process) : (struct process_end){0};
 }
 
-static enum err look_after(struct loop *loop, struct attempt *attempt, bool has_child_ended)
+static enum err watch(struct loop *loop, struct attempt *attempt, bool has_child_ended)
 {
     enum err err = ERR_OK;
     struct gang *gang = &attempt->gang;
     tell_pulse(loop, attempt);
+    if (full_holds(loop)) /* it may have nothing to do but to wait for our answer */
+        gang->moved_s = clock_seconds();
     gang_watch(gang, &loop->cfg->limits, clock_seconds());
     attempt_await_end(loop, attempt);
-    struct process_end end = poll_gang(gang, has_child_ended);
-    if (end.has_ended) {
+    attempt->end = poll_gang(gang, has_child_ended);
+    if (attempt->end.has_ended) {
+        gang->gone_s = clock_seconds();
         TRY(listen_all(loop, 0)); /* its last words may still be in the socket */
-        TRY(attempt_reap(loop, attempt, &end));
+    } else if (!attempt->is_recorded && !full_holds(loop)) {
+        TRY(full_heed(loop, attempt_record(loop, attempt)));
     }
+out:
+    return err;
+}
+
+/* A stop does not wait for room. */
+static bool may_reap(struct loop *loop, const struct attempt *attempt)
+{
+    return attempt->end.has_ended &&
+           (attempt->gang.is_ended || loop->policy.is_stopping || !full_holds(loop));
+}
+
+static enum err look_after(struct loop *loop, struct attempt *attempt, bool has_child_ended)
+{
+    enum err err = ERR_OK;
+    if (!attempt->end.has_ended)
+        TRY(watch(loop, attempt, has_child_ended));
+    if (may_reap(loop, attempt))
+        TRY(full_heed(loop, attempt_reap(loop, attempt, &attempt->end)));
 out:
     return err;
 }
@@ -151,7 +173,8 @@ static enum err serve(struct loop *loop)
     bool has_child_ended = process_any_has_ended();
     for (EACH_RUNNING(loop, attempt))
         TRY(look_after(loop, attempt, has_child_ended));
-    TRY(helpers_let_go(loop));
+    if (!full_holds(loop))
+        TRY(full_heed(loop, helpers_let_go(loop)));
     share_out(loop);
     if (loop->cfg->view && loop->cfg->view->tick)
         loop->cfg->view->tick(loop->cfg->view->own);
@@ -168,19 +191,27 @@ static struct policy_actions ask_policy(struct loop *loop)
     return policy_next(&loop->policy, loop_now_ms());
 }
 
-/* All but the last, which says how to go on. */
-static enum err act(struct loop *loop, const struct policy_actions *actions)
+static enum err act(struct loop *loop, const struct policy_action *action)
+{
+    switch (action->verb) {
+    case POLICY_START:
+        return attempt_start(loop, action->stage);
+    case POLICY_HELP:
+        return helper_start(loop, action->stage, action->place);
+    case POLICY_RELEASE:
+        return helper_release(loop, action->stage);
+    default:
+        BUG("an action that says how to go on before the last");
+    }
+}
+
+/* All but the last, which says how to go on. What a full disk keeps from being done the policy
+ * asks for again. */
+static enum err act_all(struct loop *loop, const struct policy_actions *actions)
 {
     enum err err = ERR_OK;
-    for (int i = 0; i < actions->count - 1; i++) {
-        const struct policy_action *action = &actions->list[i];
-        if (action->verb == POLICY_START)
-            TRY(attempt_start(loop, action->stage));
-        if (action->verb == POLICY_HELP)
-            TRY(helper_start(loop, action->stage, action->place));
-        if (action->verb == POLICY_RELEASE)
-            TRY(helper_release(loop, action->stage));
-    }
+    for (int i = 0; i < actions->count - 1 && full_allows_start(loop); i++)
+        TRY(full_heed(loop, act(loop, &actions->list[i])));
 out:
     return err;
 }
@@ -193,6 +224,16 @@ static enum err check_owner(struct loop *loop)
     return err;
 }
 
+static enum err tell_stopped(const struct loop *loop)
+{
+    return loop->full.is_unwritten
+               ? err_set(ERR_FULL,
+                         "stopped, but the disk of %s has no room for the last words of what ran: "
+                         "make room, and the same command continues from the checkpoints",
+                         journal_folder(loop->cfg->journal))
+               : err_set(ERR_INTERRUPTED, "stopped; the same command continues");
+}
+
 static enum err go_on(struct loop *loop)
 {
     enum err err = ERR_OK;
@@ -200,7 +241,7 @@ static enum err go_on(struct loop *loop)
         TRY(check_owner(loop));
         heed_stops(loop);
         struct policy_actions actions = ask_policy(loop);
-        TRY(act(loop, &actions));
+        TRY(act_all(loop, &actions));
         switch (actions.list[actions.count - 1].verb) {
         case POLICY_START:
         case POLICY_HELP:
@@ -212,7 +253,7 @@ static enum err go_on(struct loop *loop)
         case POLICY_FINISHED:
             return ERR_OK;
         case POLICY_STOPPED:
-            return err_set(ERR_INTERRUPTED, "stopped; the same command continues");
+            return tell_stopped(loop);
         case POLICY_GIVE_UP:
             return err_set(loop->first_error, "%s", loop->first_text);
         }
@@ -258,7 +299,7 @@ static void kill_all(struct loop *loop, bool is_patient)
 {
     for (EACH_RUNNING(loop, attempt)) {
         struct gang *gang = &attempt->gang;
-        gang->is_running = !process_poll(&gang->process).has_ended;
+        gang->is_running = !attempt->end.has_ended && !process_poll(&gang->process).has_ended;
         if (is_patient)
             process_kill(&gang->process);
         else

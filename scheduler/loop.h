@@ -30,6 +30,9 @@ struct loop_view {
     /* Gangs are not started on these nodes of the job any more; NULL: a runner before us said so.
      */
     void (*excluded)(void *own, const struct gang *gang, const struct bad_nodes *nodes);
+    /* A disk of the run is full, as the text says: nothing is started, what runs goes on. NULL:
+     * there is room again. */
+    void (*full)(void *own, const char *text);
     /* It ended as it was asked to; it goes on from there another time. */
     void (*stopped)(void *own, const struct gang *gang);
     /* A person asked for a stop, for the count'th time: once for each that runs. gang: NULL when
@@ -61,6 +64,7 @@ struct loop_cfg {            /* all borrowed */
     enum err (*check_owner)(void *own);
     void *owner;
     int64_t backoff_ms;                      /* before a first retry; 0: the policy's own */
+    double look_for_room_s;                  /* so often on a full disk; 0: every second */
     const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
     /* Who asked: CAUSE_STOPPED, CAUSE_PREEMPTED or CAUSE_TIME_LIMIT. NULL: a person. */
     enum cause (*why_stopped)(void);
@@ -68,7 +72,8 @@ struct loop_cfg {            /* all borrowed */
     const struct loop_view *view;
 };
 
-/* ERR_OK: every stage is done. ERR_INTERRUPTED: stopped as asked, the same run goes on from there.
+/* ERR_OK: every stage is done. ERR_INTERRUPTED: stopped as asked, the same run goes on from there;
+ * ERR_FULL: so too, but a full disk kept the journal from knowing how its attempts ended.
  * Otherwise the error of the first stage that failed; ERR_FAILED when its retries are used up. A
  * run that its job's end has stopped leaves the next one what is left of the stages' budgets. */
 MUST_CHECK enum err loop_run(const struct loop_cfg *cfg);

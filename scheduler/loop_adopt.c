@@ -170,7 +170,7 @@ static enum err adopt(struct loop *loop, const struct left_gangs *left, int at)
     gang->started_s = now - age_s(record, now);
     gang->heard_s = gang->moved_s = gang->adopted_s = now;
     TRY(recall(loop, record, gang));
-    gang->is_running = true;
+    gang->is_running = attempt->is_recorded = true;
     gang->oom_kills = oom_kills(loop_system_root(loop));
     policy_started(&loop->policy, gang->stage);
     log_info("stage %s: waiting for a word of the gang that was left running, process %lld",

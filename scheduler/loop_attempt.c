@@ -26,8 +26,9 @@ static const char *target_name(const struct loop *loop, int stage)
 }
 
 /* What a later runner needs to find the processes of this attempt, should we die. */
-static enum err write_started(struct loop *loop, const struct gang *gang)
+enum err attempt_record(struct loop *loop, struct attempt *attempt)
 {
+    const struct gang *gang = &attempt->gang;
     struct attempt_record *record = mem_alloc(sizeof *record);
     record->pid = gang->process.pid;
     record->pid_started = gang->process.started_ticks;
@@ -36,6 +37,7 @@ static enum err write_started(struct loop *loop, const struct gang *gang)
     snprintf(record->log, sizeof record->log, "%s", gang->log);
     snprintf(record->socket_folder, sizeof record->socket_folder, "%s", loop->socket_folder);
     enum err err = journal_started(loop->cfg->journal, &gang->lease, record);
+    attempt->is_recorded = err == ERR_OK && gang->is_running;
     mem_free(record);
     return err;
 }
@@ -107,16 +109,17 @@ static void keep_log(const struct loop *loop, const char *path)
         log_warn("%s goes on with what another attempt wrote: %s", path, strerror(errno));
 }
 
-static enum err start_process(struct loop *loop, struct gang *gang)
+static enum err start_process(struct loop *loop, struct attempt *attempt)
 {
     enum err err = ERR_OK;
+    struct gang *gang = &attempt->gang;
     const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
     char *logs = file_join(loop->cfg->run_folder, "logs");
     char *path = file_join(loop->cfg->run_folder, gang->log), excluded[1024];
     bad_nodes_write(&loop->bad_nodes, excluded, sizeof excluded);
     TRY(make_folder(logs));
     keep_log(loop, path);
-    TRY(write_started(loop, gang));
+    TRY(attempt_record(loop, attempt));
     struct launch launch = {.stage = stage,
                             .target = target_name(loop, gang->stage),
                             .endpoint = loop->endpoint,
@@ -130,7 +133,7 @@ static enum err start_process(struct loop *loop, struct gang *gang)
     TRY(launch_start(&loop->cfg->launch, &launch, &gang->process));
     gang->is_running = true;
     TRY(FAULT("loop.launched"));
-    TRY(write_started(loop, gang));
+    TRY(attempt_record(loop, attempt));
 out:
     mem_free(logs);
     mem_free(path);
@@ -194,20 +197,16 @@ out:
 /* The launch failed with `error`, the run may go on. */
 static enum err end_unstarted(struct loop *loop, struct attempt *attempt, enum err error)
 {
-    enum err err = ERR_OK;
-    char text[JOURNAL_TEXT];
-    struct stage_outcome outcome = {
-        .error = error, .text = text, .content = "", .results = "", .results_hash = ""};
-    snprintf(text, sizeof text, "%s", err_text());
-    TRY(attempt_end(loop, attempt, &outcome));
-    TRY(attempt_reap(loop, attempt, &(struct process_end){.has_ended = true}));
-out:
-    return err;
+    attempt->launch_error = error;
+    snprintf(attempt->text, sizeof attempt->text, "%s", err_text());
+    attempt->gang.is_running = true; /* until the journal has its end */
+    attempt->end = (struct process_end){.has_ended = true};
+    return attempt_reap(loop, attempt, &attempt->end);
 }
 
 enum err attempt_launch(struct loop *loop, struct attempt *attempt)
 {
-    enum err err = start_process(loop, &attempt->gang);
+    enum err err = start_process(loop, attempt);
     if (err != ERR_OK && !attempt->gang.is_running)
         err = end_unstarted(loop, attempt, err);
     return err;
@@ -235,13 +234,15 @@ enum err attempt_start(struct loop *loop, int stage)
     tell_started(loop, &attempt->gang);
     TRY(attempt_launch(loop, attempt));
 out:
+    if (!attempt->gang.is_running)
+        liveness_fini(&attempt->gang.liveness);
     return err;
 }
 
 void attempt_complete(const struct loop *loop, const struct gang *gang,
                       struct stage_outcome *outcome)
 {
-    outcome->seconds = clock_seconds() - gang->started_s;
+    outcome->seconds = gang_age_s(gang, clock_seconds());
     outcome->made_progress = gang->made_progress;
     if (outcome->error == ERR_INTERRUPTED)
         outcome->cause = loop_stop_cause(loop);
@@ -269,7 +270,14 @@ enum err attempt_end(struct loop *loop, struct attempt *attempt,
     enum err err = ERR_OK;
     struct stage_outcome complete = *outcome;
     attempt_complete(loop, &attempt->gang, &complete);
-    TRY(journal_end(loop->cfg->journal, &attempt->gang.lease, &complete));
+    err = full_holds(loop) ? ERR_FULL
+                           : journal_end(loop->cfg->journal, &attempt->gang.lease, &complete);
+    if (err == ERR_FULL && loop->policy.is_stopping) { /* the next runner ends the lease */
+        TRY(full_heed(loop, err));
+        loop->full.is_unwritten = true;
+        err = ERR_OK;
+    }
+    TRY(err);
     attempt_ended(loop, attempt, &complete);
 out:
     return err;
@@ -353,10 +361,12 @@ static enum err conclude(struct loop *loop, struct attempt *attempt, const struc
         if (outcome.error != ERR_OK)
             snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
     } else {
-        gang->is_out_of_memory = gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang);
+        gang->is_out_of_memory = gang->is_out_of_memory ||
+                                 (gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang));
         struct gang_end why = gang_judge_exit(gang, end, text, sizeof text);
         nodes_blame_end(loop, gang, &why, text, sizeof text);
-        outcome.error = why.error;
+        bool is_full = why.error == ERR_IO && full_look(loop) == ERR_FULL;
+        outcome.error = is_full ? ERR_FULL : why.error;
         outcome.cause = why.cause;
         outcome.node = gang->node;
     }
@@ -468,11 +478,24 @@ static void tell_end(struct loop *loop, const struct attempt *attempt)
     const struct gang *gang = &attempt->gang;
     bool is_given_up = loop->policy.stages[gang->stage].status == POLICY_FAILED;
     if (gang->outcome == ERR_OK)
-        VIEW(loop, done, gang, clock_seconds() - gang->started_s);
+        VIEW(loop, done, gang, gang_age_s(gang, clock_seconds()));
     else if (gang->outcome != ERR_INTERRUPTED || is_given_up)
         tell_failure(loop, attempt);
     else
         VIEW(loop, stopped, gang);
+}
+
+/* Of one that could not be started. */
+static enum err conclude_launch(struct loop *loop, struct attempt *attempt)
+{
+    char text[JOURNAL_TEXT];
+    struct stage_outcome outcome = {.error = attempt->launch_error,
+                                    .text = text,
+                                    .content = "",
+                                    .results = "",
+                                    .results_hash = ""};
+    memcpy(text, attempt->text, sizeof text);
+    return attempt_end(loop, attempt, &outcome);
 }
 
 enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct process_end *end)
@@ -480,6 +503,8 @@ enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct p
     enum err err = ERR_OK;
     struct gang *gang = &attempt->gang;
     bool is_reopened = false;
+    if (!gang->is_ended && attempt->launch_error != ERR_OK)
+        TRY(conclude_launch(loop, attempt));
     if (gang->is_helper)
         return helper_reap(loop, attempt, end);
     if (!gang->is_ended)

@@ -128,7 +128,9 @@ static void note_failed(struct loop *loop, struct event *event)
         outcome.error = ERR_PEER;
         outcome.cause = CAUSE_CRASH;
     }
-    if (outcome.error == ERR_PEER && attempt_look_for_oom(loop, gang)) {
+    gang->is_out_of_memory =
+        gang->is_out_of_memory || (outcome.error == ERR_PEER && attempt_look_for_oom(loop, gang));
+    if (outcome.error == ERR_PEER && gang->is_out_of_memory) {
         outcome.error = ERR_MEMORY;
         outcome.text = "the system ended one of its ranks for want of memory";
     }
@@ -248,15 +250,73 @@ static void answer(struct loop *loop, const struct event *event)
         tell_bye(loop, &gang->peer, gang->lease.epoch, "the stage has ended");
 }
 
+static bool has_to_last(const struct event *event)
+{
+    switch (event->message->body_case) {
+    case GW__FROM_WORKER__BODY_CHECKPOINT:
+    case GW__FROM_WORKER__BODY_WARNING:
+    case GW__FROM_WORKER__BODY_MEASURED:
+    case GW__FROM_WORKER__BODY_DONE:
+    case GW__FROM_WORKER__BODY_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The last word of a gang while the run stops: it need not wait for us any longer. Its lease stays
+ * open, and the next runner ends it. */
+static void let_go(struct loop *loop, const struct event *event, const struct journal_entry *entry)
+{
+    struct stage_outcome outcome = entry->outcome;
+    outcome.error = ERR_INTERRUPTED;
+    outcome.cause = loop_stop_cause(loop);
+    loop->full.is_unwritten = true;
+    attempt_ended(loop, event->attempt, &outcome);
+    tell_accepted(loop, &event->attempt->gang, event->message->sequence);
+    tell_bye(loop, &event->attempt->gang.peer, event->attempt->gang.lease.epoch,
+             "the run stops, and its disk is full");
+}
+
+/* As if it had never been heard: the gang says it again. */
+static void forget(struct loop *loop, const struct event *event)
+{
+    struct gang *gang = &event->attempt->gang;
+    const struct journal_entry *entry = &loop->entries[event->entry];
+    bool is_warning = event->message->body_case == GW__FROM_WORKER__BODY_WARNING;
+    if (gang->is_ended)
+        return;
+    gang->is_ending = false;
+    if (event->entry_count == 0)
+        return;
+    if (is_warning && gang->warned >= event->message->sequence)
+        gang->warned = event->message->sequence - 1;
+    if (entry->verb == JOURNAL_END && loop->policy.is_stopping)
+        let_go(loop, event, entry);
+}
+
+/* ERR_FULL: nothing of it is in the journal. */
+static enum err write_all(struct loop *loop)
+{
+    if (loop->entry_count == 0)
+        return ERR_OK;
+    if (full_holds(loop))
+        return ERR_FULL;
+    return journal_write(loop->cfg->journal, loop->entries, loop->entry_count);
+}
+
 enum err hear_all(struct loop *loop)
 {
     enum err err = ERR_OK;
     for (int i = 0; i < loop->event_count; i++)
         hear(loop, &loop->events[i]);
-    if (loop->entry_count > 0)
-        TRY(journal_write(loop->cfg->journal, loop->entries, loop->entry_count));
+    enum err written = write_all(loop);
+    TRY(full_heed(loop, written));
     for (int i = 0; i < loop->event_count; i++)
-        answer(loop, &loop->events[i]);
+        if (written == ERR_FULL && has_to_last(&loop->events[i]))
+            forget(loop, &loop->events[i]);
+        else
+            answer(loop, &loop->events[i]);
 out:
     for (int i = 0; i < loop->event_count; i++)
         gw__from_worker__free_unpacked(loop->events[i].message, NULL);

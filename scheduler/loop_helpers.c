@@ -43,7 +43,7 @@ enum err helper_start(struct loop *loop, int stage, enum policy_place place)
     gang->is_helper = true;
     gang->is_away = place == POLICY_AWAY;
     if (gang->is_away && !away_find(loop, stage, gang->published))
-        return ERR_OK;
+        goto out;
     TRY(journal_help(loop->cfg->journal, &node->key, &gang->lease));
     snprintf(gang->log, sizeof gang->log, "logs/%s-helper-%llu.log", node->name,
              (unsigned long long)gang->lease.epoch);
@@ -52,6 +52,8 @@ enum err helper_start(struct loop *loop, int stage, enum policy_place place)
     TRY(attempt_launch(loop, attempt));
     count_helpers(loop, stage);
 out:
+    if (!gang->is_running)
+        liveness_fini(&gang->liveness);
     return err;
 }
 
@@ -72,10 +74,10 @@ static enum err release(struct loop *loop, struct attempt *attempt, const char *
 {
     enum err err = ERR_OK;
     struct gang *gang = &attempt->gang;
+    TRY(end(loop, attempt, (struct gang_end){.error = ERR_OK}, why));
     shares_lose(loop->shares, gang->lease.epoch);
     attempt->is_released = true;
     policy_helper_released(&loop->policy, gang->stage, place_of(gang));
-    TRY(end(loop, attempt, (struct gang_end){.error = ERR_OK}, why));
     tell_at_once(loop, attempt);
     count_helpers(loop, gang->stage);
 out:
@@ -128,7 +130,7 @@ enum err helper_reap(struct loop *loop, struct attempt *attempt, const struct pr
     struct gang *gang = &attempt->gang;
     char text[512] = "";
     if (!gang->is_ended) {
-        gang->is_out_of_memory = attempt_look_for_oom(loop, gang);
+        gang->is_out_of_memory = gang->is_out_of_memory || attempt_look_for_oom(loop, gang);
         struct gang_end why = gang_judge_exit(gang, ended, text, sizeof text);
         TRY(end(loop, attempt, why, text));
     }

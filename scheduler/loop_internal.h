@@ -1,8 +1,8 @@
 /* What loop.c (decides and waits), loop_attempt.c (starts and ends attempts), loop_listen.c (takes
  * the gangs' words), loop_hear.c (what they mean), loop_tell.c (ours to them), loop_shares.c
  * and loop_helpers.c (measuring that is shared), loop_away.c (on other nodes), loop_leftovers.c
- * (what a runner that died left) and loop_adopt.c (what of that goes on) share, and loop_meet.c
- * (where gangs find us). Nobody else includes it. */
+ * (what a runner that died left) and loop_adopt.c (what of that goes on) share, loop_meet.c (where
+ * gangs find us) and loop_full.c (a disk without room). Nobody else includes it. */
 #ifndef SCHEDULER_LOOP_INTERNAL_H
 #define SCHEDULER_LOOP_INTERNAL_H
 
@@ -33,7 +33,10 @@ struct attempt {
     struct process leaving;  /* its outcome is known, but not all of it has ended; pid 0: it has */
     double leaving_s;        /* since when */
     bool is_leaving_told;
-    bool is_released; /* a helper that was sent away */
+    bool is_released;       /* a helper that was sent away */
+    bool is_recorded;       /* the journal has the number of its process */
+    struct process_end end; /* has_ended: the process; gang.is_running until the journal knows */
+    enum err launch_error;  /* it could not be started: `text` says why */
 };
 
 #define LOOP_MAX_EVENTS 256 /* heard together */
@@ -63,6 +66,12 @@ struct loop {
         double looked_s;
         int before, lately; /* so many processes had been ended for want of memory */
     } oom;
+    struct {
+        bool is_full;
+        double look_s, pause_s; /* for room: not before then, and so much later again */
+        double ended_s;         /* was, last; 0: never */
+        bool is_unwritten;      /* a stop did not wait for room: the journal lacks an end */
+    } full;
     int stops_seen;
     struct bad_nodes bad_nodes;
     bool is_job_ending;   /* Slurm has told our gang of it before us */
@@ -174,8 +183,11 @@ void attempt_await_end(struct loop *loop, struct attempt *attempt);
 MUST_CHECK enum err attempt_start(struct loop *loop, int stage);
 /* An attempt's new life; what it was is forgotten. */
 void attempt_begin(struct loop *loop, struct attempt *attempt, int stage);
-/* Starts what has a lease. A launch that fails is its end, and OK: the run may go on. */
+/* Starts what has a lease. A launch that fails is its end, and OK: the run may go on. ERR_FULL: it
+ * runs, or has ended, and the journal does not know yet. */
 MUST_CHECK enum err attempt_launch(struct loop *loop, struct attempt *attempt);
+/* Writes down which process it is, where that is not done. */
+MUST_CHECK enum err attempt_record(struct loop *loop, struct attempt *attempt);
 /* What outlived its process leaves, watched by attempts_hold(). */
 void attempt_leave(struct attempt *attempt);
 /* Hex of the hash of what it made. ERR_AGAIN: the disk does not give it now;
@@ -191,12 +203,12 @@ void attempt_complete(const struct loop *loop, const struct gang *gang,
 bool attempt_look_for_oom(struct loop *loop, const struct gang *gang);
 /* Every turn: remembers how many there were before lately. */
 void attempt_watch_oom(struct loop *loop);
-/* Its process ended without a word: writes the outcome. */
+/* Its process ended without a word: writes the outcome. ERR_FULL: it is as it was. */
 MUST_CHECK enum err attempt_end(struct loop *loop, struct attempt *attempt,
                                 const struct stage_outcome *outcome);
 /* The same, of an outcome that is in the journal. */
 void attempt_ended(struct loop *loop, struct attempt *attempt, const struct stage_outcome *outcome);
-/* The process is gone: concludes, and makes room for the next. */
+/* The process is gone: concludes, and makes room for the next. ERR_FULL: to be called again. */
 MUST_CHECK enum err attempt_reap(struct loop *loop, struct attempt *attempt,
                                  const struct process_end *end);
 
@@ -211,6 +223,17 @@ void nodes_blame_word(const struct loop *loop, struct gang *gang, struct stage_o
 void nodes_judge(struct loop *loop, struct attempt *attempt);
 /* What a person can do about it. */
 void nodes_write_cure(const struct loop *loop, const struct gang *gang, char *cure, size_t room);
+
+/* loop_full.c */
+/* What an act on the journal returned: where its disk is full people are told, nothing is believed
+ * that was to be written, and it is ERR_OK: it will be tried again. Other errors are passed on. */
+MUST_CHECK enum err full_heed(struct loop *loop, enum err err);
+/* The disk was full, and is, as far as is known: looks now and then. */
+bool full_holds(struct loop *loop);
+/* There is room for what a start writes. Where there is none people are told. */
+bool full_allows_start(struct loop *loop);
+/* ERR_FULL names a disk of the run that has no room now. */
+MUST_CHECK enum err full_look(const struct loop *loop);
 
 /* loop_listen.c */
 /* Waits that long for words that want an answer, gathering others; then hears them all. Whoever
@@ -247,7 +270,8 @@ bool away_find(struct loop *loop, int stage, char folder[PUBLISHED_NAME]);
 /* loop_hear.c */
 /* Of an event: another thing to be written. Valid until the next one is added. */
 struct journal_entry *add_entry(struct loop *loop, struct event *event, enum journal_verb verb);
-/* The events that were taken; none is left, succeed or fail. */
+/* The events that were taken; none is left, succeed or fail. What a full disk keeps from being
+ * written is not acknowledged, and heard another time. */
 MUST_CHECK enum err hear_all(struct loop *loop);
 
 /* loop_tell.c */

@@ -262,7 +262,8 @@ static int64_t backoff(const struct policy_state *state, int failures)
 /* After an end that a stage is not given up for: 0 where nothing has failed. */
 static int64_t pause(const struct policy_state *state, const struct policy_stage *ended)
 {
-    bool has_failed = cause_limit(ended->cause) > 0 && !cause_is_of_job(ended->cause);
+    bool has_failed = ended->cause == CAUSE_FULL ||
+                      (cause_limit(ended->cause) > 0 && !cause_is_of_job(ended->cause));
     return has_failed ? backoff(state, budget_spent(&ended->budget, ended->cause)) : 0;
 }
 

@@ -147,6 +147,19 @@ static enum err answer(struct link *link, enum err err, const struct stage_resul
     return link_is_lost(link) ? ERR_PEER : err;
 }
 
+/* Until the scheduler's disk has room for it: standing still so long is not ours. */
+static enum err answer_waiting(const struct server *server, enum err err,
+                               const struct stage_result *result)
+{
+    struct rank_work *work = server->cfg->work;
+    if (work)
+        atomic_store(&work->is_waiting, true);
+    err = answer(server->link, err, result);
+    if (work)
+        atomic_store(&work->is_waiting, false);
+    return err;
+}
+
 /* A helper's stage ends when it is sent away: it may have another one by now. */
 static enum err end_help(struct server *server, enum err err)
 {
@@ -184,7 +197,7 @@ static enum err serve_assignment(struct server *server, const struct assignment 
     if (order.is_helper && err != ERR_PEER)
         err = end_help(server, err);
     if (server->link && !(order.is_helper && err == ERR_OK))
-        err = answer(server->link, err, &result);
+        err = answer_waiting(server, err, &result);
     log_context("");
     mem_free(published);
     mem_free(order.campaign);

@@ -99,7 +99,8 @@ function showHead(run) {
   const left = isNumber(run.eta_seconds) && run.eta_seconds > 0 ? ', about ' + duration(run.eta_seconds) + ' left' : '';
   const why = run.text ? ': ' + run.text : '';
   const without = run.excluded ? '. Left out: ' + run.excluded + (run.excluded_why ? ' (' + run.excluded_why + ')' : '') : '';
-  setText('whole', done + ' of ' + run.stages.length + ' stages done' + left + why + without);
+  const waits = run.waits ? '. Waits: ' + run.waits : '';
+  setText('whole', done + ' of ' + run.stages.length + ' stages done' + left + why + without + waits);
   const age = run.age_seconds;
   setText('age', isNumber(age) ? 'The run wrote this ' + duration(age) + ' ago.' : 'From the run’s journal.');
 }

@@ -83,6 +83,7 @@ static const struct field run_fields[] = {
     RUN(FIELD_TEXT, text),
     RUN(FIELD_TEXT, excluded),
     RUN(FIELD_TEXT, excluded_why),
+    RUN(FIELD_TEXT, waits),
     RUN(FIELD_REAL, eta_seconds),
     {NULL, FIELD_TEXT, 0, 0, NULL},
 };

@@ -72,6 +72,7 @@ struct run_status {
     char text[1024];
     char excluded[512];     /* nodes of its job that gangs do without, "n2,n7"... */
     char excluded_why[512]; /* ...and why, of the last one */
+    char waits[512];        /* why nothing is started now: a disk is full; "": nothing is amiss */
     double eta_seconds;
     int stage_count;
     struct stage_status stages[PLAN_MAX_STAGES];

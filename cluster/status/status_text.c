@@ -86,6 +86,8 @@ void status_text_head(const struct found_status *found, const char *folder, stru
     add_runner(found, out);
     if (status->excluded[0])
         text_add(out, "without %s (%s)\n", status->excluded, status->excluded_why);
+    if (status->waits[0])
+        text_add(out, "waits: %s; what runs goes on\n", status->waits);
     if (status->text[0] && run_state_is_end(status->state))
         text_add(out, "%s%s%s\n", status->error, status->error[0] ? ": " : "", status->text);
 }

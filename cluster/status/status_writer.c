@@ -126,6 +126,7 @@ static void set_wait(struct status_writer *writer, int stage)
              run_state_is_end(status->state)                         ? ""
              : status->state == RUN_STATE_STARTING                   ? "the run is starting"
              : status->state == RUN_STATE_STOPPING                   ? "the run is stopping"
+             : status->waits[0]                                      ? "no room on the run's disk"
              : run_status_first(status, STAGE_STATE_RUNNING) != NULL ? "no room beside what runs"
                                                                      : "about to start");
 }
@@ -285,6 +286,13 @@ static void on_excluded(void *own, const struct gang *gang, const struct bad_nod
     writer->has_changed = true;
 }
 
+static void on_full(void *own, const char *text)
+{
+    struct status_writer *writer = own;
+    snprintf(writer->status.waits, sizeof writer->status.waits, "%s", text ? text : "");
+    writer->has_changed = true;
+}
+
 static void on_stopped(void *own, const struct gang *gang)
 {
     struct status_writer *writer = own;
@@ -353,6 +361,7 @@ struct status_writer *status_writer_create(const struct status_writer_cfg *cfg)
                                       .done = on_done,
                                       .failed = on_failed,
                                       .excluded = on_excluded,
+                                      .full = on_full,
                                       .stopped = on_stopped,
                                       .stopping = on_stopping,
                                       .tick = on_tick};
@@ -418,6 +427,7 @@ void status_writer_end(struct status_writer *writer, enum err why)
     for (int i = 0; i < status->stage_count; i++)
         end_stage(&status->stages[i], writer->was_stopped[i]);
     status->eta_seconds = why == ERR_OK ? 0 : status->eta_seconds;
+    status->waits[0] = '\0';
     if (why != ERR_OK) {
         snprintf(status->error, sizeof status->error, "%s", err_name(why));
         snprintf(status->text, sizeof status->text, "%s", reason);

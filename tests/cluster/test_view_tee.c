@@ -68,6 +68,12 @@ static void on_failed(void *own, const struct gang *of, enum err error, const ch
     hear(own, 'f');
 }
 
+static void on_full(void *own, const char *text)
+{
+    assert_true(!text || strcmp(text, "no room") == 0);
+    hear(own, text ? 'r' : 'R');
+}
+
 static void on_stopping(void *own, const struct gang *of, int count)
 {
     assert_true(!of && count == 2);
@@ -88,6 +94,8 @@ static void say_all(const struct loop_view *view)
     view->warning(view->own, &gang, "careful");
     view->done(view->own, &gang, 2.5);
     view->failed(view->own, &gang, ERR_PEER, "lost", "end", 4);
+    view->full(view->own, "no room");
+    view->full(view->own, NULL);
     view->stopping(view->own, NULL, 2);
     view->tick(view->own);
 }
@@ -104,17 +112,18 @@ static void both_views_hear_everything_that_they_listen_to(void **unused)
                               .warning = on_warning,
                               .done = on_done,
                               .failed = on_failed,
+                              .full = on_full,
                               .stopping = on_stopping,
                               .tick = on_tick};
     struct loop_view half = {.own = &second, .started = on_started, .failed = on_failed};
     struct view_tee tee;
     view_tee_init(&tee, &whole, &half);
     say_all(&tee.view);
-    assert_string_equal(first.words, "sapcwdfxt");
+    assert_string_equal(first.words, "sapcwdfrRxt");
     assert_string_equal(second.words, "sf");
     view_tee_init(&tee, &half, &whole);
     say_all(&tee.view);
-    assert_string_equal(first.words, "sapcwdfxtsapcwdfxt");
+    assert_string_equal(first.words, "sapcwdfrRxtsapcwdfrRxt");
     assert_string_equal(second.words, "sfsf");
 }
 

@@ -7,8 +7,8 @@
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
  * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
  * progress until then), oom (the file FAKE_OOM counts one, as the system does when it ends a
- * process for want of memory, then SIGKILL), memory, warn (and goes on). With FAKE_LOCK it takes
- * the lock of its checkpoints where it trains, as the real one does, and fails while another
+ * process for want of memory, then SIGKILL), memory, full, warn (and goes on). With FAKE_LOCK it
+ * takes the lock of its checkpoints where it trains, as the real one does, and fails while another
  * process holds it. The run's folder gets a file "trace" with a line for every step computed. */
 #include "base/fence.h"
 #include "base/file.h"
@@ -182,6 +182,8 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         err = link_failed(link, ERR_CONFIG, "there is no such device", step);
     else if (strcmp(kind, "memory") == 0)
         err = link_failed(link, ERR_MEMORY, "no memory for scratch", step);
+    else if (strcmp(kind, "full") == 0)
+        err = link_failed(link, ERR_FULL, "no room for the checkpoint", step);
     else if (strcmp(kind, "peer") == 0)
         err = link_failed(link, ERR_PEER, "rank 1 has gone", step);
     else if (strcmp(kind, "warn") == 0)

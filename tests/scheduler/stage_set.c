@@ -62,6 +62,12 @@ static void told_failed(void *own, const struct gang *gang, enum err error, cons
              err_name(error), retry_s < 0 ? " for good" : "", text, tail);
 }
 
+static void told_full(void *own, const char *text)
+{
+    text_add(&((struct stage_set *)own)->told, "%s%s\n", text ? "no room: " : "room again",
+             text ? text : "");
+}
+
 /* A checkpoint is a file; set_damage() leaves a word in it that is no step. */
 static enum err check_file(void *own, const char *content)
 {
@@ -209,7 +215,8 @@ void set_make(struct stage_set *set, const char *folder)
                                    .progress = told_progress,
                                    .warning = told_warning,
                                    .done = told_done,
-                                   .failed = told_failed};
+                                   .failed = told_failed,
+                                   .full = told_full};
     set->cfg = (struct loop_cfg){
         .graph = &set->graph,
         .survey = &set->survey,
@@ -221,6 +228,7 @@ void set_make(struct stage_set *set, const char *folder)
         .check = check_file,
         .check_own = set,
         .backoff_ms = 1,
+        .look_for_room_s = 0.01,
         .stop_asked = &set->stop,
         .view = &set->view};
 }

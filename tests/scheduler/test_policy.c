@@ -415,13 +415,28 @@ static void a_clock_that_was_set_stretches_no_pause(void **unused)
 
 static void errors_that_would_come_again_are_never_retried(void **unused)
 {
-    static const enum err final[] = {ERR_FAILED, ERR_USAGE, ERR_DATA, ERR_NOT_FOUND,   ERR_NUMERIC,
-                                     ERR_CONFIG, ERR_IO,    ERR_FULL, ERR_UNAVAILABLE, ERR_MEMORY};
+    static const enum err final[] = {ERR_FAILED,    ERR_USAGE,       ERR_DATA,
+                                     ERR_NOT_FOUND, ERR_NUMERIC,     ERR_CONFIG,
+                                     ERR_IO,        ERR_UNAVAILABLE, ERR_MEMORY};
     for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
         set_up(unused);
         policy_ended(&state, 0, cause_of(final[i]), true, 0);
         expect(POLICY_GIVE_UP, 0, 1000000);
     }
+}
+
+static void a_full_disk_is_waited_for_however_often(void **unused)
+{
+    (void)unused;
+    int64_t now_ms = 0, pause_ms = 0;
+    for (int i = 0; i < 100; i++) {
+        policy_ended(&state, 0, cause_of(ERR_FULL), false, now_ms);
+        pause_ms = state.stages[0].not_before_ms - now_ms;
+        expect(POLICY_WAIT, 0, now_ms);
+        now_ms += pause_ms;
+        expect(POLICY_START, 0, now_ms);
+    }
+    assert_int_equal(pause_ms, state.backoff_max_ms);
 }
 
 static void a_failed_branch_does_not_stop_its_neighbour(void **unused)
@@ -612,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup(a_runner_that_takes_over_goes_on_with_the_budget, set_up),
         cmocka_unit_test_setup(a_clock_that_was_set_stretches_no_pause, set_up),
         cmocka_unit_test_setup(errors_that_would_come_again_are_never_retried, set_up),
+        cmocka_unit_test_setup(a_full_disk_is_waited_for_however_often, set_up),
         cmocka_unit_test_setup(a_failed_branch_does_not_stop_its_neighbour, set_up),
         cmocka_unit_test_setup(a_stop_starts_nothing_more_and_is_no_failure, set_up),
         cmocka_unit_test_setup(host_stages_run_side_by_side, set_up),
