@@ -404,25 +404,27 @@ out:
 }
 
 /* Gangs are steps of the job that we are in, where the campaign says so. */
-static enum err choose_launcher(const struct campaign_run *run, struct allocation *allocation,
-                                struct launch_cfg *launch)
+static enum err choose_launcher(const struct campaign_run *run, const char *site,
+                                struct allocation *allocation, struct launch_cfg *launch)
 {
     enum err err = ERR_OK;
     const struct campaign *campaign = &run->campaign;
     *launch = (struct launch_cfg){
         .ranks = campaign->resources.ranks, .run_folder = run->folder, .mpirun = "mpirun"};
     if (strcmp(campaign->resources.launcher, "slurm") != 0)
-        return campaign_nodes(campaign) == 1
+        return campaign_nodes(campaign) == 1 && campaign->resources.helper_jobs == 0
                    ? ERR_OK
                    : err_set(ERR_CONFIG,
-                             "the campaign asks for %d nodes (resources.nodes, "
-                             "resources.gangs_per_node), and resources.launcher is local, which "
-                             "knows this machine only: \"glowworm slurm submit\" asks for nodes",
-                             campaign_nodes(campaign));
+                             "the campaign asks for %d nodes and %d jobs of helpers "
+                             "(resources.nodes, resources.gangs_per_node, resources.helper_jobs), "
+                             "and resources.launcher is local, which knows this machine only: "
+                             "\"glowworm slurm submit\" asks for nodes",
+                             campaign_nodes(campaign), campaign->resources.helper_jobs);
     TRY(allocation_read(allocation));
     TRY(allocation_divide(allocation, campaign, &launch->share));
     launch->allocation = allocation;
     launch->nodes = campaign->resources.nodes;
+    launch->site = site;
 out:
     return err;
 }
@@ -451,7 +453,7 @@ enum err cmd_run(int argc, char **argv)
     add_command(argc, argv, &command); /* before the options are taken apart */
     TRY(campaign_options_read(argc, argv, options));
     TRY(campaign_run_open(options, &run));
-    TRY(choose_launcher(run, &allocation, &launch));
+    TRY(choose_launcher(run, options->site, &allocation, &launch));
     TRY(notify_check(&run->campaign));
     descriptors_raise(descriptors_needed(&run->campaign));
     interrupt_watch();

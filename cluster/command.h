@@ -44,6 +44,7 @@ enum err cmd_evaluate(int argc, char **argv);
 enum err cmd_run(int argc, char **argv);
 enum err cmd_slurm_script(int argc, char **argv);
 enum err cmd_slurm_submit(int argc, char **argv);
+enum err cmd_slurm_helper(int argc, char **argv);
 enum err cmd_publish(int argc, char **argv);
 enum err cmd_plan(int argc, char **argv);
 enum err cmd_status(int argc, char **argv);

@@ -8,7 +8,8 @@
 
 long descriptors_needed(const struct campaign *campaign)
 {
-    long gangs = campaign->resources.gangs, ranks = campaign->resources.ranks;
+    long gangs = campaign->resources.gangs + campaign->resources.helper_jobs;
+    long ranks = campaign->resources.ranks;
     return OWN_FILES + gangs * (ranks + 1);
 }
 

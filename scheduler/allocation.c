@@ -130,7 +130,8 @@ enum err allocation_divide(const struct allocation *allocation, const struct cam
                                  .gpus_per_rank = campaign->resources.gpus_per_rank,
                                  .memory_mib = allocation->memory_mib / of_node,
                                  .of_node = of_node,
-                                 .away = campaign->resources.gangs - of_node};
+                                 .away = campaign->resources.gangs - of_node,
+                                 .jobs = campaign->resources.helper_jobs};
 out:
     return err;
 }

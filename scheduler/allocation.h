@@ -22,6 +22,7 @@ struct gang_share { /* of one gang */
     long long memory_mib; /* 0: as Slurm gives it */
     int of_node;          /* so many gangs at most are on one node... */
     int away;             /* ...and so many on others than ours: helpers */
+    int jobs;             /* more helpers, each a job of its own */
 };
 
 /* ERR_CONFIG, with the cure: we are in no job, or not on a node of it. ERR_DATA: what Slurm says is

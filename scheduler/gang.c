@@ -100,10 +100,12 @@ static void watch_host(struct gang *gang, const struct gang_limits *limits, doub
     gang_kill(gang, ERR_FAILED, why, now_s); /* it would hang again for as long */
 }
 
-/* A gang that was left while it started has as much time as any. */
+/* A gang that was left while it started has as much time as any. Slurm may let a job wait for
+ * hours.
+ */
 static bool is_mute(const struct gang *gang, const struct gang_limits *limits, double now_s)
 {
-    return !gang->has_peer && now_s - gang->started_s > limits->hello_s &&
+    return !gang->has_peer && !gang->is_job && now_s - gang->started_s > limits->hello_s &&
            now_s - gang->adopted_s > limits->adopt_s;
 }
 

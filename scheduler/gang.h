@@ -32,7 +32,8 @@ struct gang {
     int stage;       /* index in the graph */
     bool is_host;
     bool is_helper;                 /* it measures for the gang that holds the stage's lease... */
-    bool is_away;                   /* ...on another node of our job... */
+    bool is_away;                   /* ...on another node than ours... */
+    bool is_job;                    /* ...in a job of its own, which may wait long to begin... */
     char published[PUBLISHED_NAME]; /* ...where it reads this copy of the stores, inside the run's
                                        folder; "": the stores themselves */
     struct lease lease;

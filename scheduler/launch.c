@@ -73,7 +73,9 @@ static void add_gang(const struct launch_cfg *cfg, const struct launch *launch, 
 {
     if (launch_has_mpi(cfg))
         add_mpi(launch->mpi_folder, launch_is_wide(cfg), environment);
-    if (cfg->allocation)
+    if (launch->is_job)
+        launch_slurm_job(cfg, launch, argv);
+    else if (cfg->allocation)
         launch_slurm_gang(cfg, launch, argv);
     else
         launch_local_gang(cfg, argv, environment);
@@ -109,9 +111,14 @@ void launch_reach(const struct launch_cfg *cfg, const char *endpoint, uint64_t l
         launch_gang_mark(endpoint, lease_epoch, process->mark, sizeof process->mark);
 }
 
-static void add_address(const struct launch_cfg *cfg, int port, struct words *environment)
+/* srun tells its tasks where it was called; of another job that is not where we are. */
+static void add_address(const struct launch_cfg *cfg, const struct launch *launch,
+                        struct words *environment)
 {
-    words_add(environment, PROTOCOL_ADDRESS "=tcp://*:%d", port);
+    char host[256] = "*";
+    if (launch->is_job && gethostname(host, sizeof host - 1) != 0)
+        snprintf(host, sizeof host, "%s", cfg->allocation->node);
+    words_add(environment, PROTOCOL_ADDRESS "=tcp://%s:%d", host, launch->port);
     words_add(environment, PROTOCOL_KEYS "=%s/" PROTOCOL_KEYS_FOLDER, cfg->run_folder);
 }
 
@@ -120,7 +127,7 @@ static void add_ours(const struct launch_cfg *cfg, const struct launch *launch,
 {
     char mark[MAX_WORD];
     if (launch->port > 0)
-        add_address(cfg, launch->port, environment);
+        add_address(cfg, launch, environment);
     launch_mark(launch->endpoint, mark, sizeof mark);
     words_add(environment, "%s", mark);
     launch_gang_mark(launch->endpoint, launch->lease_epoch, mark, sizeof mark);

@@ -1,6 +1,6 @@
 /* How a stage becomes a process: the argument list and environment of a gang, under mpirun
- * (launch_local.c) or as a step of our job of Slurm (launch_slurm.c), or of a host stage, `glowworm
- * VERB`. Values go in as arguments, never through a shell. */
+ * (launch_local.c), as a step of our job of Slurm or a job of its own (launch_slurm.c), or of a
+ * host stage, `glowworm VERB`. Values go in as arguments, never through a shell. */
 #ifndef SCHEDULER_LAUNCH_H
 #define SCHEDULER_LAUNCH_H
 
@@ -18,7 +18,8 @@ struct launch_cfg {       /* borrowed; filled once */
     uint64_t claim;     /* ours of the run (base/fence.h); 0: it has none */
     const struct allocation *allocation; /* gangs are steps of it, instead of mpirun; NULL: none */
     struct gang_share share;             /* with it: what each gang gets of it */
-    int nodes; /* of a gang, ours the first; 0 or 1: all its ranks are on this one */
+    int nodes;        /* of a gang, ours the first; 0 or 1: all its ranks are on this one */
+    const char *site; /* of Slurm, for jobs of gangs; NULL: the one that is there without a name */
 };
 /* A gang has ranks on other nodes. */
 static inline bool launch_is_wide(const struct launch_cfg *cfg)
@@ -28,7 +29,7 @@ static inline bool launch_is_wide(const struct launch_cfg *cfg)
 /* Ranks are on other nodes, and find us by a port. */
 static inline bool launch_leaves_node(const struct launch_cfg *cfg)
 {
-    return launch_is_wide(cfg) || (cfg->allocation && cfg->share.away > 0);
+    return launch_is_wide(cfg) || (cfg->allocation && cfg->share.away + cfg->share.jobs > 0);
 }
 /* What is this machine's alone lies there. */
 static inline const char *launch_own_folder(const struct launch_cfg *cfg)
@@ -46,7 +47,8 @@ struct launch { /* of one attempt; borrowed */
     const char *target;   /* its name, STAGE_COMPILE */
     const char *endpoint; /* the runner's socket, or, where there is a port, only its name */
     int port;             /* where gangs leave our node: they find us by it instead */
-    bool is_away;         /* with an allocation: on another node of it than ours */
+    bool is_away;         /* with an allocation: on another node of it than ours... */
+    bool is_job;          /* ...or in a job of its own */
     const char *token;
     const char *mpi_folder; /* where Open MPI keeps what it needs, with MPI */
     uint64_t lease_epoch;

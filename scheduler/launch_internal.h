@@ -17,6 +17,10 @@ void words_add_default(struct words *words, const char *format, ...) PRINTF_LIKE
 /* launch_local.c: mpirun, or the worker alone */
 void launch_local_gang(const struct launch_cfg *cfg, struct words *argv, struct words *environment);
 /* launch_slurm.c: srun. exclude: of struct launch */
+/* A gang as a job of its own: the process submits it, waits, and cancels it when it is told to end.
+ */
+void launch_slurm_job(const struct launch_cfg *cfg, const struct launch *launch,
+                      struct words *argv);
 void launch_slurm_gang(const struct launch_cfg *cfg, const struct launch *launch,
                        struct words *argv);
 

@@ -37,3 +37,17 @@ void launch_slurm_gang(const struct launch_cfg *cfg, const struct launch *launch
         words_add(argv, "--gpus-per-task=%d", share->gpus_per_rank);
     words_add(argv, "%s", cfg->worker);
 }
+
+void launch_slurm_job(const struct launch_cfg *cfg, const struct launch *launch, struct words *argv)
+{
+    words_add(argv, "%s", cfg->glowworm);
+    words_add(argv, "slurm");
+    words_add(argv, "helper");
+    words_add(argv, "%s", cfg->run_folder);
+    words_add(argv, "--log");
+    words_add(argv, "%s", launch->log_path);
+    if (cfg->site) {
+        words_add(argv, "--site");
+        words_add(argv, "%s", cfg->site);
+    }
+}

@@ -83,7 +83,7 @@ static void stop(struct loop *loop, struct attempt *attempt, int count)
     struct gang *gang = &attempt->gang;
     if (count == 1) {
         gang->is_stop_asked = true;
-        if (gang->is_host)
+        if (gang->is_host || gang->is_job)
             process_signal(&gang->process, SIGTERM);
         tell_at_once(loop, attempt);
     }

@@ -125,6 +125,7 @@ static enum err start_process(struct loop *loop, struct attempt *attempt)
                             .endpoint = loop->endpoint,
                             .port = loop->port,
                             .is_away = gang->is_away,
+                            .is_job = gang->is_job,
                             .token = loop->token,
                             .mpi_folder = loop->mpi_folder,
                             .lease_epoch = gang->lease.epoch,

@@ -1,5 +1,6 @@
-/* Helpers on other nodes of our job. They do not see our stores: they read a copy that was
- * published in the run's folder, of the checkpoint that the gang they help has loaded. */
+/* Helpers on other nodes, as steps of our job or as jobs of their own. They do not see our stores:
+ * they read a copy that was published in the run's folder, of the checkpoint that the gang they
+ * help has loaded. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/loop_internal.h"
@@ -40,9 +41,18 @@ static void look_for(struct loop *loop, int stage)
     away_find(loop, stage, folder);
 }
 
+/* The steps that fit come first: they wait for nobody. */
+bool away_is_job(struct loop *loop)
+{
+    int steps = 0;
+    for (EACH_RUNNING(loop, attempt))
+        steps += attempt->gang.is_away && !attempt->gang.is_job;
+    return steps >= count_room(loop);
+}
+
 void away_look(struct loop *loop)
 {
-    loop->policy.capacity.away = count_room(loop);
+    loop->policy.capacity.away = count_room(loop) + loop->cfg->launch.share.jobs;
     if (loop->policy.capacity.away == 0)
         return;
     for (int i = 0; i < loop->cfg->graph->count; i++)

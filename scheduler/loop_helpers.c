@@ -41,6 +41,7 @@ enum err helper_start(struct loop *loop, int stage, enum policy_place place)
     attempt_begin(loop, attempt, stage);
     struct gang *gang = &attempt->gang;
     gang->is_helper = true;
+    gang->is_job = place == POLICY_AWAY && away_is_job(loop);
     gang->is_away = place == POLICY_AWAY;
     if (gang->is_away && !away_find(loop, stage, gang->published))
         goto out;
@@ -79,6 +80,8 @@ static enum err release(struct loop *loop, struct attempt *attempt, const char *
     attempt->is_released = true;
     policy_helper_released(&loop->policy, gang->stage, place_of(gang));
     tell_at_once(loop, attempt);
+    if (gang->is_job) /* it may not have begun */
+        process_kill(&gang->process);
     count_helpers(loop, gang->stage);
 out:
     return err;

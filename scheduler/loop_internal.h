@@ -263,6 +263,8 @@ MUST_CHECK enum err helper_reap(struct loop *loop, struct attempt *attempt,
 /* Tells the policy how many helpers other nodes have room for, and of which stages they can read
  * the checkpoint. */
 void away_look(struct loop *loop);
+/* The next helper there is a job of its own: ours has no room for it. */
+bool away_is_job(struct loop *loop);
 /* The folder of a copy that holds what the stage reads, for gang->published. False: it is there no
  * more, and away_look() looks again. */
 bool away_find(struct loop *loop, int stage, char folder[PUBLISHED_NAME]);

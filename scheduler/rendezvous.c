@@ -61,9 +61,10 @@ static void describe_orders(const struct campaign *campaign, char hex[HASH_HEX_B
     text_add(&text, "%a %d %d\n", campaign->checkpoint.every_seconds, campaign->checkpoint.keep,
              campaign->record.tensorboard);
     text_add(&text, "%s %d %d %d %d %d %a\n", campaign->resources.launcher,
-             campaign->resources.nodes, campaign_nodes(campaign) > 1, campaign->resources.ranks,
-             campaign->resources.threads, campaign->resources.loader_threads,
-             campaign->resources.image_cache_bytes);
+             campaign->resources.nodes,
+             campaign_nodes(campaign) > 1 || campaign->resources.helper_jobs > 0,
+             campaign->resources.ranks, campaign->resources.threads,
+             campaign->resources.loader_threads, campaign->resources.image_cache_bytes);
     text_add(&text, "%s %s %s\n", campaign->resources.device, campaign->resources.isa,
              campaign->resources.lineage);
     hash_text(&text, hex);

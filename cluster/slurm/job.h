@@ -35,8 +35,20 @@ struct job {
 MUST_CHECK enum err job_make(const struct job_cfg *cfg, struct job *job);
 void job_fini(struct job *job); /* accepts zeroes */
 
+struct gang_job_cfg { /* all borrowed; paths from / */
+    const struct campaign *campaign;
+    const struct site *site;
+    const char *worker; /* program */
+    const char *script_path, *log_path, *uuid;
+};
+/* The job of a gang that helps a run: of resources.ranks on one node, with our environment. As
+ * job_make(). */
+MUST_CHECK enum err job_make_gang(const struct gang_job_cfg *cfg, struct job *job);
+
 extern const char job_script[];
 struct job_needs job_needs_of(const struct campaign *campaign, const struct site *site);
+/* What a job is known by. ERR_IO. */
+MUST_CHECK enum err job_draw_uuid(char uuid[JOB_UUID]);
 /* A name that Slurm may have: letters, digits and _.- of the campaign's. */
 void job_name(const char *campaign, char *name, int room);
 

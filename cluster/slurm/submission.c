@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,17 +22,6 @@
 #define STILL_LOOKS_S   12.0 /* so long it is waited for */
 #define MAX_SUBMISSIONS 5
 #define MAX_BYTES       65536
-
-static enum err make_uuid(char uuid[JOB_UUID])
-{
-    unsigned char random[16];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_set(ERR_IO, "no random numbers: %s", strerror(errno));
-    int at = snprintf(uuid, JOB_UUID, "glowworm-");
-    for (size_t i = 0; i < sizeof random; i++)
-        at += snprintf(uuid + at, (size_t)(JOB_UUID - at), "%02x", random[i]);
-    return ERR_OK;
-}
 
 static enum err write_intent(const char *folder, const struct submission *submission)
 {
@@ -143,7 +131,7 @@ static enum err submit(const struct job_cfg *cfg, struct submission *made)
     enum err err = ERR_OK;
     struct job job = {0};
     bool is_kept = false;
-    TRY(make_uuid(made->uuid));
+    TRY(job_draw_uuid(made->uuid));
     struct job_cfg mine = *cfg;
     mine.uuid = made->uuid;
     TRY(job_make(&mine, &job));

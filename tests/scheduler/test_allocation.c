@@ -144,8 +144,10 @@ static void gangs_that_ours_has_no_room_for_are_on_other_nodes(void **state)
     campaign.resources.gangs_per_node = 2;
     expect_refused(allocation, campaign, "need 3 nodes, but job 17 has 2");
     campaign.resources.gangs_per_node = 9;
+    campaign.resources.helper_jobs = 3;
     assert_int_equal(allocation_divide(&allocation, &campaign, &share), ERR_OK);
     assert_int_equal(share.away, 0);
+    assert_int_equal(share.jobs, 3);
 }
 
 static void outside_of_a_job_it_is_said_what_to_do(void **state)

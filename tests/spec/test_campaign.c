@@ -185,6 +185,11 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
         {"shrink: {rows: {kernel: {epochs: 3}, kernel: {epochs: 4}}}", "'kernel' is there twice"},
         {"campaign: a/b", "is there twice"},
         {"precision: fp16", ":4:12: key 'precision': 'fp16' is not one of fp32 or bf16"},
+        {"resources: {gangs: 4, gangs_per_node: 2}",
+         ":4:39: key 'resources.gangs_per_node': gangs on other nodes read what the run publishes"},
+        {"resources: {helper_jobs: 2}", ":4:26: key 'resources.helper_jobs': gangs on other nodes"},
+        {"resources: {gangs: 2, gangs_per_node: 1, nodes: 2, ranks: 2, scratch: /tmp}",
+         "key 'resources.gangs_per_node': 1: every gang is on 2 nodes already"},
         {"resources: {device: ../late}",
          ":4:21: key 'resources.device': '../late' is no device's name: use auto, cpu or the name"},
     };

@@ -67,6 +67,7 @@ static const struct {
     {"resources.gpus_per_rank", "1", ""},
     {"resources.gangs", "4", ""},
     {"resources.gangs_per_node", "9", ""},
+    {"resources.helper_jobs", NULL, NULL}, /* it needs resources.scratch */
     {"resources.ranks", "4", ""},
     {"resources.threads", "2", ""},
     {"resources.loader_threads", "3", ""},

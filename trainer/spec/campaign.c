@@ -74,18 +74,18 @@ int campaign_nodes(const struct campaign *campaign)
     return campaign->resources.nodes > full ? campaign->resources.nodes : full;
 }
 
-/* Those of other nodes read what was published. */
-static void check_gangs_per_node(const struct loading *loading)
+/* Helpers on other nodes read what was published. */
+static void check_helpers(const struct loading *loading)
 {
     const struct campaign *campaign = loading->campaign;
-    if (campaign_gangs_of_node(campaign) == campaign->resources.gangs)
-        return;
-    if (campaign->resources.nodes > 1)
-        COMPLAIN(loading, "resources.gangs_per_node",
+    bool is_spread = campaign_gangs_of_node(campaign) < campaign->resources.gangs;
+    const char *knob = is_spread ? "resources.gangs_per_node" : "resources.helper_jobs";
+    if (is_spread && campaign->resources.nodes > 1)
+        COMPLAIN(loading, knob,
                  "%d: every gang is on %d nodes already (resources.nodes); leave it 0",
                  campaign->resources.gangs_per_node, campaign->resources.nodes);
-    else if (campaign->resources.scratch[0] == '\0')
-        COMPLAIN(loading, "resources.gangs_per_node",
+    if ((is_spread || campaign->resources.helper_jobs > 0) && !campaign->resources.scratch[0])
+        COMPLAIN(loading, knob,
                  "gangs on other nodes read what the run publishes, which it does with "
                  "resources.scratch only; set that to a local disk");
 }
@@ -294,7 +294,7 @@ static void check_whole(struct loading *loading)
     check_names(loading);
     check_batch(loading);
     check_nodes(loading);
-    check_gangs_per_node(loading);
+    check_helpers(loading);
     check_teacher(loading);
     if (loading->has_space)
         check_rows(loading);

@@ -103,6 +103,7 @@ struct campaign {
         int nodes, gpus_per_rank;  /* that Slurm is asked for... */
         double memory_bytes;       /* ...likewise, of a node; 0: as the partition gives it */
         int gangs, gangs_per_node; /* 0: all */
+        int helper_jobs;           /* beside them */
         int ranks, threads, loader_threads;
         double image_cache_bytes;
         double stall_seconds;

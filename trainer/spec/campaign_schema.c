@@ -168,6 +168,10 @@ static const struct knob campaign_knobs[] = {
      .low = 0, .high = 1024,
      .help = "so many of them on a node: Slurm is asked for more nodes, where gangs help to "
              "evaluate and search; 0: all on one. Needs resources.scratch"},
+    {"resources.helper_jobs", KNOB_INT, FIELD(resources.helper_jobs), .fallback = "0", .low = 0,
+     .high = 1024,
+     .help = "jobs of their own that Slurm is asked for while something waits to be measured, each "
+             "of a gang that helps to evaluate and search. Needs resources.scratch"},
     {"resources.ranks", KNOB_INT, FIELD(resources.ranks), .fallback = "1", .low = 1, .high = 65536,
      .help = "processes of a gang; at most batch.global / batch.micro"},
     {"resources.threads", KNOB_INT, FIELD(resources.threads), .fallback = "1", .low = 1,
