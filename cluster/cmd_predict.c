@@ -1,124 +1,16 @@
 /* glowworm predict: a compiled bundle on image files, as the camera would see them. */
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cluster/command.h"
+#include "cluster/opened_bundle.h"
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
-#include "trainer/export/onnx_run.h"
 #include "trainer/record/json_name.h"
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { MAX_FILE = 1 << 30 };
-
-struct opened { /* a bundle, ready to answer */
-    struct onnx_net *net;
-    struct onnx_shape shape;
-    struct dataset_info dataset; /* mean and deviation only */
-    char *labels_text;
-    char **labels; /* (classes), into labels_text */
-    float *values, *logits, *probabilities;
-};
-
-static void close_bundle(struct opened *opened)
-{
-    onnx_close(&opened->net);
-    mem_free(opened->labels_text);
-    mem_free(opened->labels);
-    mem_free(opened->values);
-    mem_free(opened->logits);
-    mem_free(opened->probabilities);
-}
-
-static enum err read_part(const char *bundle, const char *name, char **bytes, size_t *size)
-{
-    char *path = file_join(bundle, name);
-    enum err err = file_read(path, MAX_FILE, bytes, size);
-    if (err == ERR_NOT_FOUND)
-        err = err_set(ERR_NOT_FOUND, "%s is not a bundle: it has no %s", bundle, name);
-    mem_free(path);
-    return err;
-}
-
-/* mean and scale of camera.json, one of each per channel. */
-static enum err read_normalisation(const char *bundle, int channels, struct dataset_info *dataset)
-{
-    enum err err = ERR_OK;
-    char *bytes = NULL;
-    size_t size = 0;
-    json_t *camera = NULL;
-    TRY(read_part(bundle, "camera.json", &bytes, &size));
-    camera = json_loadb(bytes, size, 0, NULL);
-    const json_t *input = json_object_get(camera, "input");
-    for (int c = 0; c < channels && c < 3; c++) {
-        const json_t *mean = json_array_get(json_object_get(input, "mean"), (size_t)c);
-        const json_t *scale = json_array_get(json_object_get(input, "scale"), (size_t)c);
-        if (!json_is_number(mean) || !json_is_number(scale) || !(json_number_value(scale) > 0))
-            TRY(err_set(
-                ERR_DATA,
-                "%s/camera.json: input.mean and input.scale need %d numbers: compile it anew",
-                bundle, channels));
-        dataset->mean[c] = json_number_value(mean);
-        dataset->deviation[c] = json_number_value(scale);
-    }
-out:
-    json_decref(camera);
-    mem_free(bytes);
-    return err;
-}
-
-static enum err read_labels(const char *bundle, struct opened *opened)
-{
-    enum err err = ERR_OK;
-    size_t size = 0;
-    int count = 0;
-    TRY(read_part(bundle, "labels.txt", &opened->labels_text, &size));
-    opened->labels = mem_array((size_t)opened->shape.classes, sizeof *opened->labels);
-    for (char *line = opened->labels_text, *end; *line && (end = strchr(line, '\n'));
-         line = end + 1) {
-        *end = '\0';
-        if (count < opened->shape.classes)
-            opened->labels[count] = line;
-        count++;
-    }
-    if (count != opened->shape.classes)
-        TRY(err_set(ERR_DATA, "%s/labels.txt has %d lines, the network %d classes: compile it anew",
-                    bundle, count, opened->shape.classes));
-out:
-    return err;
-}
-
-static enum err open_bundle(const char *bundle, struct opened *opened)
-{
-    enum err err = ERR_OK;
-    char *bytes = NULL;
-    size_t size = 0;
-    TRY(read_part(bundle, "network.onnx", &bytes, &size));
-    err = onnx_open(bytes, size, &opened->net);
-    if (err != ERR_OK)
-        TRY(err_prefix(err, "%s/network.onnx", bundle));
-    opened->shape = onnx_net_shape(opened->net);
-    if (opened->shape.height != opened->shape.width ||
-        (opened->shape.channels != 1 && opened->shape.channels != 3))
-        TRY(err_set(ERR_DATA, "%s/network.onnx: the input is not a square image of 1 or 3 channels",
-                    bundle));
-    TRY(read_normalisation(bundle, opened->shape.channels, &opened->dataset));
-    TRY(read_labels(bundle, opened));
-    size_t values =
-        (size_t)opened->shape.height * (size_t)opened->shape.width * (size_t)opened->shape.channels;
-    opened->values = mem_array(values, sizeof *opened->values);
-    opened->logits = mem_array((size_t)opened->shape.classes, sizeof *opened->logits);
-    opened->probabilities = mem_array((size_t)opened->shape.classes, sizeof *opened->probabilities);
-out:
-    mem_free(bytes);
-    return err;
-}
-
-static void print_answer(const struct opened *opened, const char *path, int top)
+static void print_answer(const struct opened_bundle *opened, const char *path, int top)
 {
     int classes = opened->shape.classes;
     bool *is_shown = mem_array((size_t)classes, sizeof *is_shown);
@@ -137,7 +29,7 @@ static void print_answer(const struct opened *opened, const char *path, int top)
     mem_free(is_shown);
 }
 
-static json_t *answer_json(const struct opened *opened, const char *path)
+static json_t *answer_json(const struct opened_bundle *opened, const char *path)
 {
     int classes = opened->shape.classes, best = 0;
     json_t *logits = json_array(), *probabilities = json_array();
@@ -151,7 +43,7 @@ static json_t *answer_json(const struct opened *opened, const char *path)
                      probabilities);
 }
 
-static enum err predict_file(struct opened *opened, const char *path)
+static enum err predict_file(struct opened_bundle *opened, const char *path)
 {
     enum err err = ERR_OK;
     struct image read = {0}, fitted = {0};
@@ -176,7 +68,7 @@ enum err cmd_predict(int argc, char **argv)
                                             {"top", required_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
-    struct opened opened = {0};
+    struct opened_bundle opened = {0};
     json_t *answers = json_array();
     long top = 1;
     bool is_json = false;
@@ -191,7 +83,7 @@ enum err cmd_predict(int argc, char **argv)
     if (argc - optind < 2)
         TRY(err_set(ERR_USAGE, "name a bundle's folder and at least one image"));
     TRY(image_file_start());
-    TRY(open_bundle(argv[optind], &opened));
+    TRY(opened_bundle_load(argv[optind], &opened));
     for (int i = optind + 1; i < argc; i++) {
         TRY(predict_file(&opened, argv[i]));
         if (is_json)
@@ -205,6 +97,6 @@ enum err cmd_predict(int argc, char **argv)
     }
 out:
     json_decref(answers);
-    close_bundle(&opened);
+    opened_bundle_fini(&opened);
     return err;
 }

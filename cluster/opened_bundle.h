@@ -1,0 +1,26 @@
+/* A compiled bundle, read back to be run: its network, how the camera normalises an image, the
+ * names of its classes. It may be anybody's. One thread. */
+#ifndef CLUSTER_OPENED_BUNDLE_H
+#define CLUSTER_OPENED_BUNDLE_H
+
+#include "trainer/data/dataset_info.h"
+#include "trainer/export/onnx_run.h"
+
+struct opened_bundle { /* owned; starts zeroed */
+    struct onnx_net *net;
+    struct onnx_shape shape;
+    struct dataset_info dataset; /* mean and deviation only */
+    char *labels_text;
+    char **labels;                          /* (classes), into labels_text */
+    float *values, *logits, *probabilities; /* (C,H,W), (classes), (classes) */
+};
+
+/* ERR_NOT_FOUND: a file of it is missing; ERR_DATA names the one that is damaged; ERR_IO. */
+MUST_CHECK enum err opened_bundle_load(const char *bundle, struct opened_bundle *opened);
+void opened_bundle_fini(struct opened_bundle *opened); /* accepts a zeroed one */
+
+/* Its parts, for a network of this shape. Errors likewise. */
+MUST_CHECK enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *opened);
+MUST_CHECK enum err opened_bundle_read_labels(const char *bundle, struct opened_bundle *opened);
+
+#endif
