@@ -59,15 +59,36 @@ static enum err take_page(const char *port_text, struct campaign_options *option
     return ERR_OK;
 }
 
+/* What only one of the commands knows. */
+static enum err take_own(int option, const char *command, struct campaign_options *options)
+{
+    long priority = 0;
+    bool is_run = strcmp(command, "run") == 0, is_submit = strcmp(command, "submit") == 0;
+    if (option == 'p' && is_run)
+        return take_page(optarg, options);
+    if (option == 'P' && is_submit && text_to_int(optarg, -1000, 1000, &priority) != ERR_OK)
+        return err_set(ERR_USAGE, "--priority takes a number of -1000 to 1000, not \"%s\"", optarg);
+    if (option == 't' && is_run)
+        options->takes_over = true;
+    else if (option == 'P' && is_submit)
+        options->priority = (int)priority;
+    else if (option == 'h' && is_submit)
+        options->is_held = true;
+    else if (option == 'F' && is_submit)
+        options->scheduler = optarg;
+    else
+        return err_set(ERR_USAGE, "that option is not known, or lacks its value");
+    return ERR_OK;
+}
+
 enum err campaign_options_read(int argc, char **argv, struct campaign_options *options)
 {
-    static const struct option known[] = {{"set", required_argument, NULL, 's'},
-                                          {"run-folder", required_argument, NULL, 'f'},
-                                          {"site", required_argument, NULL, 'S'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"page", optional_argument, NULL, 'p'},
-                                          {"take-over", no_argument, NULL, 't'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"set", required_argument, NULL, 's'},      {"run-folder", required_argument, NULL, 'f'},
+        {"site", required_argument, NULL, 'S'},     {"json", no_argument, NULL, 'j'},
+        {"page", optional_argument, NULL, 'p'},     {"take-over", no_argument, NULL, 't'},
+        {"priority", required_argument, NULL, 'P'}, {"held", no_argument, NULL, 'h'},
+        {"folder", required_argument, NULL, 'F'},   {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     memset(options, 0, sizeof *options);
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -77,14 +98,10 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
             TRY(add_run_folder(options, optarg));
         else if (option == 'S')
             options->site = optarg;
-        else if (option == 'p' && strcmp(argv[0], "run") == 0)
-            TRY(take_page(optarg, options));
         else if (option == 'j')
             options->wants_json = true;
-        else if (option == 't' && strcmp(argv[0], "run") == 0)
-            options->takes_over = true;
         else
-            TRY(err_set(ERR_USAGE, "that option is not known, or lacks its value"));
+            TRY(take_own(option, argv[0], options));
     }
     if (argc - optind != 1)
         TRY(err_set(ERR_USAGE, "name one campaign file"));

@@ -16,11 +16,15 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     char run_folder[2 * CAMPAIGN_TEXT]; /* of an override: quoted, since a name is no YAML */
     const char *site;                   /* of Slurm; NULL: not named */
     bool wants_json, takes_over;
-    bool wants_page; /* of `run` */
-    int page_port;   /* 0: any that is free */
+    bool wants_page;       /* of `run` */
+    int page_port;         /* 0: any that is free */
+    int priority;          /* of `submit` */
+    bool is_held;          /* likewise */
+    const char *scheduler; /* its folder, likewise; NULL: not named */
 };
 /* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]]
- * [--take-over] (both of `run` alone) [--json]. Writes into argv. ERR_USAGE. */
+ * [--take-over] (both of `run` alone) [--priority N] [--held] [--folder FOLDER] (of `submit`)
+ * [--json]. Writes into argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {

@@ -26,10 +26,13 @@ enum err cmd_help_campaign(int argc, char **argv)
 
 enum err cmd_help_man(int argc, char **argv)
 {
-    if (argc > 2 || (argc == 2 && strcmp(argv[1], "campaign") != 0))
-        return err_set(ERR_USAGE,
-                       "the pages are this program's and, with \"campaign\", the file's");
-    return print(argc == 2 ? man_page_campaign : man_page_program);
+    const char *page = argc == 2 ? argv[1] : "";
+    if (argc > 2 || (page[0] && strcmp(page, "campaign") != 0 && strcmp(page, "scheduler") != 0))
+        return err_set(ERR_USAGE, "the pages are this program's and, with \"campaign\" or "
+                                  "\"scheduler\", the file's and the daemon's");
+    if (!page[0])
+        return print(man_page_program);
+    return print(strcmp(page, "campaign") == 0 ? man_page_campaign : man_page_scheduler);
 }
 
 enum err cmd_help_completion(int argc, char **argv)

@@ -320,7 +320,8 @@ static enum err run_locked(struct running *running, const char *command)
                                     .campaign = run->campaign.name,
                                     .command = command,
                                     .graph = &run->graph,
-                                    .stop = interrupt_first};
+                                    .stop = interrupt_first,
+                                    .stop_signal = interrupt_signal};
     running->status = status_writer_create(&cfg);
     struct copier_cfg copier = {.glowworm = running->programs->glowworm,
                                 .run_folder = run->folder,

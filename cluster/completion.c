@@ -1,5 +1,6 @@
 #include "cluster/completion.h"
 #include "cluster/command.h"
+#include "cluster/daemon/daemon_options.h"
 #include "trainer/spec/campaign.h"
 #include <stdbool.h>
 #include <string.h>
@@ -99,6 +100,14 @@ static const char body[] =
     "}\n"
     "complete -o default -F _glowworm glowworm\n";
 
+static void add_scheduler(struct text *script)
+{
+    text_add(script, "complete -f -W \"");
+    for (const struct daemon_option *option = daemon_options; option->name; option++)
+        text_add(script, "--%s ", option->name);
+    text_add(script, "\" glowworm-scheduler\n");
+}
+
 void completion_bash(struct text *script)
 {
     text_add(script,
@@ -117,4 +126,5 @@ void completion_bash(struct text *script)
     text_add(script, "    )\n    local -A values=(\n");
     add_values(script);
     text_add(script, "    )\n%s", body);
+    add_scheduler(script);
 }

@@ -1,6 +1,7 @@
 #include "cluster/man_page.h"
 #include "base/version/version.h"
 #include "cluster/command.h"
+#include "cluster/daemon/daemon_options.h"
 #include "trainer/spec/campaign.h"
 #include <stdbool.h>
 #include <string.h>
@@ -70,7 +71,37 @@ void man_page_program(struct text *page)
         "Makes this machine one that has no more than this instruction set, e.g. x86-64-v3.\n"
         ".TP\n.B NO_COLOR\nWhen it is set, progress has no colours.\n"
         ".SH SEE ALSO\n"
-        ".BR glowworm\\-campaign (5),\n.BR mpirun (1)\n");
+        ".BR glowworm\\-campaign (5),\n.BR glowworm\\-scheduler (1),\n.BR mpirun (1)\n");
+}
+
+static void add_daemon_options(struct text *page)
+{
+    for (const struct daemon_option *option = daemon_options; option->name; option++) {
+        text_add(page, ".TP\n\\fB\\-\\-");
+        add_words(page, option->name);
+        text_add(page, "\\fR");
+        if (option->argument)
+            text_add(page, " \\fI%s\\fR", option->argument);
+        text_add(page, "\n");
+        add_words(page, option->help);
+        text_add(page, "\n");
+    }
+}
+
+void man_page_scheduler(struct text *page)
+{
+    add_title(page, "GLOWWORM-SCHEDULER", 1,
+              "glowworm-scheduler - run many campaigns on one machine, by priority");
+    text_add(page, ".SH SYNOPSIS\n\\fBglowworm\\-scheduler\\fR [\\fIOPTIONS\\fR]\n"
+                   ".SH DESCRIPTION\n");
+    add_words(page, daemon_description);
+    text_add(page, ".SH OPTIONS\n");
+    add_daemon_options(page);
+    text_add(page, ".SH EXIT STATUS\n");
+    add_words(page, command_exit_codes);
+    text_add(page, ".SH ENVIRONMENT\n.TP\n.B GLOWWORM_SCHEDULER\n"
+                   "Its folder, for the commands too, where \\-\\-folder does not name one.\n"
+                   ".SH SEE ALSO\n.BR glowworm (1)\n");
 }
 
 /* "key: type, range, default" and, indented by four, its help; the keys of a row begin "    - ". */

@@ -67,10 +67,27 @@ static char **make_environment(const char *const *extra)
     return list;
 }
 
-/* Between fork and exec: only what is safe in a signal handler. What goes wrong is told to `news`,
- * which the exec closes. */
-static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log, int news,
-                             pid_t parent)
+struct pipes {
+    int news[2]; /* to us: what goes wrong; the exec closes it */
+    int word[2]; /* to the child: a byte, and it may go on; -1: it need not wait */
+};
+
+/* Its parent has noted it; or has died, or could not. */
+static void await_word(struct pipes *pipes)
+{
+    char word;
+    ssize_t got;
+    close(pipes->word[1]);
+    do
+        got = read(pipes->word[0], &word, 1);
+    while (got < 0 && errno == EINTR);
+    if (got != 1)
+        _exit(143);
+}
+
+/* Between fork and exec: only what is safe in a signal handler. */
+static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log,
+                             struct pipes *pipes, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -81,15 +98,18 @@ static _Noreturn void become(const struct process_cfg *cfg, char **environment, 
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (!cfg->may_outlive_us && getppid() != parent) /* it died before the line above */
         _exit(143);
+    if (pipes->word[0] >= 0)
+        await_word(pipes);
     int empty = open("/dev/null", O_RDONLY);
     /* ours are all closed by the exec; this is for what a library opened or a parent left us */
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) /* before Linux 5.11, or in a sandbox */
         for (int file = 3; file < MAX_INHERITED; file++)
             fcntl(file, F_SETFD, FD_CLOEXEC);
-    if (empty >= 0 && dup2(empty, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
+    if ((!cfg->work_folder || chdir(cfg->work_folder) == 0) && empty >= 0 && dup2(empty, 0) >= 0 &&
+        dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
         execvpe(cfg->argv[0], (char *const *)cfg->argv, environment);
     int reason = errno;
-    ssize_t written = write(news, &reason, sizeof reason);
+    ssize_t written = write(pipes->news[1], &reason, sizeof reason);
     (void)written;
     _exit(127);
 }
@@ -114,6 +134,32 @@ static enum err failed(const char *what, const char *name)
     return err_set(code, "%s %s: %s", what, name, strerror(reason));
 }
 
+static void reap(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+static void close_end(int *end)
+{
+    if (*end >= 0)
+        close(*end);
+    *end = -1;
+}
+
+/* The child waits for our word, or for us to hang up. */
+static enum err note_and_tell(const struct process_cfg *cfg, const struct process *process,
+                              struct pipes *pipes)
+{
+    enum err err = cfg->note(cfg->own, process);
+    if (err == ERR_OK && write(pipes->word[1], "", 1) != 1)
+        err = failed("the process is gone before it began:", cfg->argv[0]);
+    close_end(&pipes->word[1]);
+    if (err != ERR_OK)
+        reap((pid_t)process->pid);
+    return err;
+}
+
 /* Waits until the child has become its program, in its own session; or learns why not. */
 static enum err await_program(const char *program, pid_t pid, int news)
 {
@@ -124,10 +170,19 @@ static enum err await_program(const char *program, pid_t pid, int news)
     while (got < 0 && errno == EINTR);
     if (got != (ssize_t)sizeof reason)
         return ERR_OK;
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    reap(pid);
     return err_set(is_passing(reason) ? ERR_AGAIN : ERR_UNAVAILABLE, "%s cannot be started: %s",
                    program, strerror(reason));
+}
+
+static enum err open_pipes(const struct process_cfg *cfg, struct pipes *pipes)
+{
+    if (cfg->work_folder && !file_is_folder(cfg->work_folder))
+        return err_set(ERR_UNAVAILABLE, "%s cannot be started in %s: there is no such folder",
+                       cfg->argv[0], cfg->work_folder);
+    if (pipe2(pipes->news, O_CLOEXEC) != 0 || (cfg->note && pipe2(pipes->word, O_CLOEXEC) != 0))
+        return failed("no pipe for", cfg->argv[0]);
+    return ERR_OK;
 }
 
 enum err process_start(const struct process_cfg *cfg, struct process *process)
@@ -135,29 +190,32 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
     enum err err = ERR_OK;
     char **environment = make_environment(cfg->environment);
     struct proc_stat stat;
-    int news[2] = {-1, -1};
+    struct pipes pipes = {{-1, -1}, {-1, -1}};
     pid_t parent = getpid();
     int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (log < 0)
         TRY(failed("the log cannot be opened,", cfg->log_path));
     TRY(FAULT("process.start"));
-    pid_t pid = pipe2(news, O_CLOEXEC) == 0 ? fork() : -1;
+    TRY(open_pipes(cfg, &pipes));
+    pid_t pid = fork();
     if (pid == 0)
-        become(cfg, environment, log, news[1], parent);
+        become(cfg, environment, log, &pipes, parent);
     if (pid < 0)
         TRY(failed("no new process for", cfg->argv[0]));
-    close(news[1]);
-    news[1] = -1;
-    TRY(await_program(cfg->argv[0], pid, news[0]));
-    *process = (struct process){.pid = pid};
+    close_end(&pipes.news[1]);
+    struct process made = {.pid = pid};
     /* not reaped yet, so it is there even if it has ended already */
-    process->started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
+    made.started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
+    if (cfg->note)
+        TRY(note_and_tell(cfg, &made, &pipes));
+    TRY(await_program(cfg->argv[0], pid, pipes.news[0]));
+    *process = made;
 out:
-    for (int i = 0; i < 2; i++)
-        if (news[i] >= 0)
-            close(news[i]);
-    if (log >= 0)
-        close(log);
+    for (int i = 0; i < 2; i++) {
+        close_end(&pipes.news[i]);
+        close_end(&pipes.word[i]);
+    }
+    close_end(&log);
     mem_free(environment);
     return err;
 }

@@ -26,11 +26,16 @@ struct process_cfg {
     const char *const *environment; /* "NAME=value" set over ours, NULL at the end */
     const char *log_path;           /* appended to */
     bool may_outlive_us;            /* else it gets SIGTERM when we die */
+    const char *work_folder;        /* where it begins; NULL: where we are */
+    /* Called when the process is there and is not its program yet: with an error, or when we die
+     * before it returns, it never becomes that. NULL: there is nothing to be noted first. */
+    enum err (*note)(void *own, const struct process *process);
+    void *own;
 };
 
 /* ERR_UNAVAILABLE when there is no such program; ERR_AGAIN when the machine is short of something
- * or a disk does not answer now (EAGAIN, ESTALE, EIO, ...); ERR_FULL, ERR_IO. Standard input is
- * empty. */
+ * or a disk does not answer now (EAGAIN, ESTALE, EIO, ...); ERR_FULL, ERR_IO; what `note` returns.
+ * Standard input is empty. */
 MUST_CHECK enum err process_start(const struct process_cfg *cfg, struct process *process);
 
 struct process_end {

@@ -80,6 +80,7 @@ static const struct field run_fields[] = {
     RUN(FIELD_COUNT, written_ms),
     {"state", FIELD_WORD, offsetof(struct run_status, state), sizeof(int), run_states},
     RUN(FIELD_TEXT, error),
+    RUN(FIELD_COUNT, signal),
     RUN(FIELD_TEXT, text),
     RUN(FIELD_TEXT, excluded),
     RUN(FIELD_TEXT, excluded_why),

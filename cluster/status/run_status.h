@@ -69,6 +69,7 @@ struct run_status {
     int64_t started_ms, written_ms;
     int state;      /* enum run_state */
     char error[16]; /* err_name() of what ended it */
+    int64_t signal; /* that asked it to stop; SIGINT: or a person did otherwise; 0: none */
     char text[1024];
     char excluded[512];     /* nodes of its job that gangs do without, "n2,n7"... */
     char excluded_why[512]; /* ...and why, of the last one */

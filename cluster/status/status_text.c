@@ -222,17 +222,25 @@ static void now_of(const struct found_status *found, char cell[CELL])
     }
 }
 
-void status_text_add_run(const struct found_status *found, const char *folder, struct table *table)
+void status_text_cells(const struct found_status *found, struct run_cells *cells)
 {
     const struct run_status *status = &found->status;
-    char done[32], left[32] = "", age[32] = "", now[CELL];
-    snprintf(done, sizeof done, "%d/%d", run_status_count(status, STAGE_STATE_DONE),
+    snprintf(cells->done, sizeof cells->done, "%d/%d", run_status_count(status, STAGE_STATE_DONE),
              status->stage_count);
+    cells->left[0] = '\0';
     if (is_under_way(found) && isfinite(status->eta_seconds))
-        duration(status->eta_seconds, left);
+        duration(status->eta_seconds, cells->left);
+    now_of(found, cells->now);
+}
+
+void status_text_add_run(const struct found_status *found, const char *folder, struct table *table)
+{
+    char age[32] = "";
+    struct run_cells run;
+    status_text_cells(found, &run);
     if (isfinite(found->age_s))
         duration(fabs(found->age_s), age);
-    now_of(found, now);
-    const char *cells[] = {folder, status->campaign, state_of(found), done, left, age, now};
+    const char *cells[] = {folder, found->status.campaign, state_of(found), run.done, run.left, age,
+                           run.now};
     table_add(table, cells);
 }

@@ -11,6 +11,12 @@ void status_text_head(const struct found_status *found, const char *folder, stru
 /* A row for every stage. Returns into `table`: table_fini(). */
 void status_text_stages(const struct found_status *found, struct table *table);
 
+/* A run in short: stages done, time left ("": not known), what it does now. */
+struct run_cells {
+    char done[32], left[32], now[160];
+};
+void status_text_cells(const struct found_status *found, struct run_cells *cells);
+
 /* One row for each of many runs. */
 void status_text_begin_runs(struct table *table);
 void status_text_add_run(const struct found_status *found, const char *folder, struct table *table);

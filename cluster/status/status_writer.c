@@ -428,6 +428,8 @@ void status_writer_end(struct status_writer *writer, enum err why)
         end_stage(&status->stages[i], writer->was_stopped[i]);
     status->eta_seconds = why == ERR_OK ? 0 : status->eta_seconds;
     status->waits[0] = '\0';
+    if (why == ERR_INTERRUPTED && writer->cfg.stop_signal)
+        status->signal = writer->cfg.stop_signal();
     if (why != ERR_OK) {
         snprintf(status->error, sizeof status->error, "%s", err_name(why));
         snprintf(status->text, sizeof status->text, "%s", reason);

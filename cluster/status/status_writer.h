@@ -16,7 +16,8 @@ struct status_writer_cfg { /* all borrowed */
     const char *campaign; /* its name */
     const char *command;  /* what was typed */
     const struct graph *graph;
-    void (*stop)(void); /* called in the loop's tick when somebody left a stop file */
+    void (*stop)(void);       /* called in the loop's tick when somebody left a stop file */
+    int (*stop_signal)(void); /* that asked for the end; NULL: not known */
 };
 
 struct status_writer;

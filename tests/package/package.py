@@ -101,7 +101,7 @@ class Package(unittest.TestCase):
         depends = call("dpkg-deb", "-f", self.deb, "Depends").stdout
         named = {re.split(r"[ (|]", package)[0] for package in depends.strip().split(", ")}
         self.assertIn("openmpi-bin", named)
-        for program in ("glowworm", "glowworm-worker"):
+        for program in ("glowworm", "glowworm-worker", "glowworm-scheduler"):
             path = os.path.join(self.usr, "bin", program)
             self.assertNotRegex(call("readelf", "-d", path).stdout, "RPATH|RUNPATH")
             needed = re.findall(r"NEEDED.*\[(.*)\]", call("readelf", "-d", path).stdout)
@@ -115,7 +115,8 @@ class Package(unittest.TestCase):
         listed = call("dpkg-deb", "-c", self.deb).stdout
         for path in ("doc/glowworm/copyright", "doc/glowworm/LICENSE", "doc/glowworm/NOTICE", "doc/glowworm/README.md",
                      "doc/glowworm/docs/campaigns.md", "glowworm/configs/quickstart.yaml", "man/man1/glowworm.1",
-                     "man/man1/glowworm-worker.1", "bash-completion/completions/glowworm"):
+                     "man/man1/glowworm-worker.1", "man/man1/glowworm-scheduler.1",
+                     "bash-completion/completions/glowworm", "bash-completion/completions/glowworm-scheduler"):
             self.assertIn(f"./usr/share/{path}\n", listed)
         self.assertNotIn("_test", listed)
 

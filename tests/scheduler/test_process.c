@@ -23,7 +23,7 @@ static struct process start(const char *folder, const char *script, const char *
     struct process process = {0};
     char *log = file_join(folder, "log");
     const char *argv[] = {"sh", "-c", script, NULL};
-    struct process_cfg cfg = {argv, environment, log, false};
+    struct process_cfg cfg = {.argv = argv, .environment = environment, .log_path = log};
     if (process_start(&cfg, &process) != ERR_OK)
         fail_msg("%s", err_text());
     mem_free(log);
@@ -73,7 +73,7 @@ static void a_program_that_is_not_there_is_an_error(void **state)
     struct process process = {0};
     char *log = file_join(*state, "log");
     const char *argv[] = {"no-such-program", NULL};
-    struct process_cfg cfg = {argv, NULL, log, false};
+    struct process_cfg cfg = {.argv = argv, .log_path = log};
     assert_int_equal(process_start(&cfg, &process), ERR_UNAVAILABLE);
     assert_non_null(strstr(err_text(), "no-such-program"));
     assert_int_equal(process.pid, 0);
@@ -152,7 +152,7 @@ static enum err start_refused(const char *folder, const struct refusal *refusal)
         struct process process = {0};
         char *log = file_join(folder, "log");
         const char *argv[] = {"true", NULL};
-        struct process_cfg cfg = {argv, NULL, log, false};
+        struct process_cfg cfg = {.argv = argv, .log_path = log};
         system_call_answers(refusal->call, refusal->argument, refusal->bits, refusal->reason);
         _exit((int)process_start(&cfg, &process));
     }
@@ -319,7 +319,7 @@ static pid_t start_parent(const char *folder, bool may_outlive_us, struct proces
     if (parent == 0) {
         char *log = file_join(folder, "log");
         const char *argv[] = {"sleep", "600", NULL};
-        struct process_cfg cfg = {argv, NULL, log, may_outlive_us};
+        struct process_cfg cfg = {.argv = argv, .log_path = log, .may_outlive_us = may_outlive_us};
         if (process_start(&cfg, child) != ERR_OK ||
             write(news[1], child, sizeof *child) != (ssize_t)sizeof *child)
             _exit(1);

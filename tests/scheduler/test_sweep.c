@@ -91,7 +91,7 @@ static void what_a_living_gang_uses_is_left(void **state)
     snprintf(mark, sizeof mark, MPI_FOLDER_SESSIONS "%s", segments);
     char *log = file_join(*state, "log");
     const char *argv[] = {"sleep", "600", NULL}, *environment[] = {mark, NULL};
-    struct process_cfg cfg = {argv, environment, log, false};
+    struct process_cfg cfg = {.argv = argv, .environment = environment, .log_path = log};
     assert_int_equal(process_start(&cfg, &gang), ERR_OK);
     (void)sweep_leftovers();
     assert_true(file_exists(segments));
@@ -118,7 +118,7 @@ static void a_slash_behind_tmpdir_does_not_hide_a_living_gang(void **state)
     snprintf(endpoint, sizeof endpoint, "ipc://%s/" SOCKET_NAME, sockets);
     launch_mark(endpoint, mark, sizeof mark);
     const char *argv[] = {"sleep", "600", NULL}, *environment[] = {mark, NULL};
-    struct process_cfg cfg = {argv, environment, log, false};
+    struct process_cfg cfg = {.argv = argv, .environment = environment, .log_path = log};
     assert_int_equal(process_start(&cfg, &gang), ERR_OK);
     (void)sweep_leftovers();
     assert_true(file_exists(sockets));

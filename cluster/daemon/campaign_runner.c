@@ -1,0 +1,138 @@
+#include "cluster/daemon/campaign_runner.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cluster/status/status_reader.h"
+#include "cluster/status/stop_file.h"
+#include <signal.h>
+#include <string.h>
+
+#define TAIL_BYTES 4096
+
+enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
+                               struct campaign_runner *runner)
+{
+    enum err err = ERR_OK;
+    const struct submitted *campaign = cfg->campaign;
+    const char **argv = mem_array((size_t)campaign->word_count + 3, sizeof *argv);
+    struct process_cfg process = {.argv = argv,
+                                  .log_path = cfg->log_path,
+                                  .may_outlive_us = true,
+                                  .work_folder = campaign->work_folder,
+                                  .note = cfg->note,
+                                  .own = cfg->own};
+    argv[0] = cfg->glowworm;
+    argv[1] = "run";
+    for (int i = 0; i < campaign->word_count; i++)
+        argv[2 + i] = campaign->words[i];
+    *runner = (struct campaign_runner){.end = {.has_ended = true, .code = -1}};
+    TRY(process_start(&process, &runner->process));
+    runner->end = (struct process_end){0};
+    runner->is_ours = true;
+out:
+    mem_free(argv);
+    return err;
+}
+
+static bool is_of_this_start(const struct submitted *campaign)
+{
+    char place[192];
+    process_place(place, sizeof place);
+    return strcmp(place, campaign->place) == 0;
+}
+
+void campaign_runner_adopt(const struct submitted *campaign, struct campaign_runner *runner)
+{
+    *runner = (struct campaign_runner){
+        .process = {.pid = campaign->pid, .started_ticks = campaign->started_ticks}};
+    if (!is_of_this_start(campaign) || !process_lives(&runner->process))
+        runner->end = (struct process_end){.has_ended = true, .code = -1};
+}
+
+bool campaign_runner_runs(struct campaign_runner *runner)
+{
+    if (!runner->end.has_ended)
+        runner->end = process_poll(&runner->process);
+    return !runner->end.has_ended;
+}
+
+/* Its status says of the very process that we know. */
+static bool is_by(const struct run_status *status, const struct submitted *campaign)
+{
+    return status->pid == campaign->pid &&
+           status->started_ticks == (int64_t)campaign->started_ticks &&
+           strcmp(status->place, campaign->place) == 0;
+}
+
+/* A signal may have been sent by the daemon before us, and a second one would cost steps; a stop
+ * file counts once, whatever came before it. */
+static void leave_stop_file(struct campaign_runner *runner, const struct submitted *campaign)
+{
+    enum stop_asked asked;
+    struct found_status *found = mem_alloc(sizeof *found);
+    if (status_read_published(campaign->run_folder, found) == ERR_OK &&
+        is_by(&found->status, campaign)) {
+        runner->is_asked = stop_file_leave(campaign->run_folder, &found->status, &asked) == ERR_OK;
+        if (!runner->is_asked)
+            log_warn("campaign %llu cannot be asked to stop: %s", (unsigned long long)campaign->id,
+                     err_text());
+    }
+    mem_free(found);
+}
+
+void campaign_runner_stop(struct campaign_runner *runner, const struct submitted *campaign)
+{
+    if (runner->is_asked || runner->end.has_ended)
+        return;
+    if (!runner->is_ours) {
+        leave_stop_file(runner, campaign);
+        return;
+    }
+    runner->is_asked = kill((pid_t)runner->process.pid, SIGTERM) == 0;
+}
+
+/* "glowworm run: reason", the last line that is not empty. */
+static void find_last_words(const char *log_path, char *words, size_t room)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    struct text safe;
+    text_init(&safe);
+    words[0] = '\0';
+    if (file_read_tail(log_path, TAIL_BYTES, &bytes, &size) == ERR_OK) {
+        while (size > 0 && bytes[size - 1] == '\n')
+            bytes[--size] = '\0';
+        char *line = strrchr(bytes, '\n');
+        line = line ? line + 1 : bytes;
+        text_add_safe(&safe, line, strlen(line));
+        snprintf(words, room, "%s", text_get(&safe));
+    }
+    text_fini(&safe);
+    mem_free(bytes);
+}
+
+void campaign_runner_look(const struct campaign_runner *runner, const struct submitted *campaign,
+                          const char *log_path, struct runner_traces *traces,
+                          struct runner_seen *seen)
+{
+    struct found_status *found = mem_alloc(sizeof *found);
+    bool is_read = status_read_published(campaign->run_folder, found) == ERR_OK;
+    traces->status = mem_alloc(sizeof *traces->status);
+    *traces->status = found->status;
+    find_last_words(log_path, traces->last_words, sizeof traces->last_words);
+    *seen = (struct runner_seen){
+        .code = runner->end.code,
+        .signal = runner->end.signal,
+        .is_rebooted = !is_of_this_start(campaign),
+        .status = is_read && is_by(traces->status, campaign) ? traces->status : NULL,
+        .last_words = traces->last_words,
+        .progress = is_read ? runner_progress(traces->status) : 0};
+    mem_free(found);
+}
+
+void runner_traces_fini(struct runner_traces *traces)
+{
+    mem_free(traces->status);
+    traces->status = NULL;
+}

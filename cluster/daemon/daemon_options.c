@@ -1,0 +1,86 @@
+#include "cluster/daemon/daemon_options.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_OPTIONS 16
+
+const struct daemon_option daemon_options[] = {
+    {"folder", "FOLDER",
+     "its folder, on a local disk: else $GLOWWORM_SCHEDULER, $XDG_STATE_HOME/glowworm or "
+     "~/.local/state/glowworm"},
+    {"cores", "N", "processors that campaigns may take together: else all that it may use itself"},
+    {"stop-runs", NULL,
+     "at its end stop what runs, too, each with a checkpoint; else runs go on by themselves"},
+    {"help", NULL, "this"},
+    {"version", NULL, "what this is"},
+    {NULL, NULL, NULL}};
+
+const char daemon_description[] =
+    "Takes campaigns (\"glowworm submit CAMPAIGN.yaml\") and runs them on this machine, by\n"
+    "priority, each as a \"glowworm run\" of its own. \"glowworm queue\" shows them. Ctrl-C and\n"
+    "SIGTERM end it; its runs go on, and the next one on its folder finds them.\n";
+
+enum option_place { OPTION_FOLDER, OPTION_CORES, OPTION_STOP_RUNS, OPTION_HELP, OPTION_VERSION };
+
+static enum err take(int place, struct daemon_words *words, const char **folder)
+{
+    long number = 0;
+    switch (place) {
+    case OPTION_FOLDER:
+        *folder = optarg;
+        break;
+    case OPTION_CORES:
+        if (text_to_int(optarg, 1, SUBMITTED_MAX_CORES, &number) != ERR_OK)
+            return err_set(ERR_USAGE, "--cores takes a number of processors, not \"%s\"", optarg);
+        words->cores = (int)number;
+        break;
+    case OPTION_STOP_RUNS:
+        words->stops_runs = true;
+        break;
+    case OPTION_HELP:
+        words->wants_help = true;
+        break;
+    case OPTION_VERSION:
+        words->wants_version = true;
+        break;
+    default:
+        return err_set(ERR_USAGE, "that option is not known, or lacks its value");
+    }
+    return ERR_OK;
+}
+
+enum err daemon_options_read(int argc, char **argv, struct daemon_words *words)
+{
+    enum err err = ERR_OK;
+    struct option known[MAX_OPTIONS + 1] = {{0}};
+    const char *folder = NULL;
+    int place;
+    memset(words, 0, sizeof *words);
+    for (int i = 0; daemon_options[i].name; i++)
+        known[i] =
+            (struct option){daemon_options[i].name,
+                            daemon_options[i].argument ? required_argument : no_argument, NULL, i};
+    while ((place = getopt_long(argc, argv, "", known, NULL)) != -1)
+        TRY(take(place, words, &folder));
+    if (optind < argc)
+        TRY(err_set(ERR_USAGE,
+                    "it takes options only, not \"%s\"; a campaign is submitted with "
+                    "\"glowworm submit\"",
+                    argv[optind]));
+    if (!words->wants_help && !words->wants_version)
+        TRY(daemon_folder_find(folder, words->folder));
+out:
+    return err;
+}
+
+void daemon_options_help(struct text *text)
+{
+    text_add(text, "usage: glowworm-scheduler [OPTIONS]\n%s\n", daemon_description);
+    for (const struct daemon_option *option = daemon_options; option->name; option++) {
+        char name[64];
+        snprintf(name, sizeof name, "--%s%s%s", option->name, option->argument ? " " : "",
+                 option->argument ? option->argument : "");
+        text_add(text, "  %-18s  %s\n", name, option->help);
+    }
+}

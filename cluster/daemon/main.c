@@ -1,0 +1,72 @@
+/* glowworm-scheduler: the daemon that runs people's campaigns on one machine. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/processors.h"
+#include "base/version/version.h"
+#include "cluster/daemon/daemon_options.h"
+#include "cluster/interrupt.h"
+#include "cluster/machine_memory.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* It lies beside this program. */
+static enum err find_glowworm(char *path, size_t room)
+{
+    ssize_t size = readlink("/proc/self/exe", path, room - 1);
+    path[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    int left = slash ? (int)(room - (size_t)(slash - path)) : 0;
+    if (!slash || snprintf(slash, (size_t)left, "/glowworm") >= left || access(path, X_OK) != 0)
+        return err_set(ERR_UNAVAILABLE,
+                       "%s is not there: install glowworm beside glowworm-scheduler", path);
+    return ERR_OK;
+}
+
+static enum err serve(const struct daemon_words *words)
+{
+    enum err err = ERR_OK;
+    char glowworm[2048];
+    struct machine_memory memory;
+    struct daemon_cfg cfg = {.folder = words->folder,
+                             .glowworm = glowworm,
+                             .capacity.cores = words->cores ? words->cores : processors_allowed(),
+                             .stop_asked = interrupt_count(),
+                             .stops_runs = words->stops_runs};
+    TRY(find_glowworm(glowworm, sizeof glowworm));
+    TRY(machine_memory_read("", &memory));
+    cfg.capacity.memory_bytes = memory.total_bytes;
+    interrupt_watch();
+    TRY(daemon_run(&cfg));
+out:
+    return err;
+}
+
+static void print_help(FILE *out)
+{
+    struct text text;
+    text_init(&text);
+    daemon_options_help(&text);
+    fputs(text_get(&text), out);
+    text_fini(&text);
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon_words words;
+    file_open_standard();
+    signal(SIGCHLD, SIG_DFL); /* who ignores it hands that down, and no child's end could be seen */
+    log_open(LOG_INFO, -1);
+    enum err err = daemon_options_read(argc, argv, &words);
+    if (err == ERR_OK && words.wants_help)
+        print_help(stdout);
+    else if (err == ERR_OK && words.wants_version)
+        printf("glowworm-scheduler %s\n%s", version_text(), version_libraries());
+    else if (err == ERR_OK)
+        err = serve(&words);
+    if (err != ERR_OK)
+        fprintf(stderr, "glowworm-scheduler: %s\n", err_text());
+    if (err == ERR_USAGE)
+        print_help(stderr);
+    return err_exit_code(err);
+}

@@ -1,0 +1,196 @@
+/* glowworm-scheduler and its runners killed, at every moment: no campaign is lost, none has two
+ * runners (the stand looks for that), none is asked to stop twice. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "scheduler/process.h"
+#include "tests/daemon/stand.h"
+#include <sys/stat.h>
+
+static void kill_daemon(struct stand *stand)
+{
+    assert_int_equal(stand_end(stand, SIGKILL), 128 + SIGKILL);
+}
+
+static void a_daemon_that_is_killed_finds_its_runners(void **state)
+{
+    struct stand *stand = *state;
+    struct submitted found;
+    stand_start(stand, NULL);
+    uint64_t one = stand_submit_simple(stand, "one", 1), two = stand_submit_simple(stand, "two", 1);
+    pid_t first = stand_await_start(stand, "one", 1), second = stand_await_start(stand, "two", 1);
+    for (int i = 0; i < 5; i++) {
+        kill_daemon(stand);
+        stand_start(stand, NULL);
+        assert_true(stand_find(stand, one, &found, NULL));
+        assert_int_equal(found.pid, first);
+        assert_int_equal(found.state, SUBMITTED_RUNNING);
+    }
+    stand_tell(stand, "one", "code", "0");
+    stand_await(stand, one, SUBMITTED_DONE);
+    assert_true(stand_find(stand, two, &found, NULL));
+    assert_int_equal(found.pid, second);
+    assert_int_equal(found.starts, 1);
+}
+
+static void what_ended_without_a_daemon_is_judged_by_its_folder(void **state)
+{
+    struct stand *stand = *state;
+    static const struct {
+        const char *name, *code;
+        enum submitted_state becomes;
+    } ends[] = {{"done", "0", SUBMITTED_DONE}, {"failed", "1", SUBMITTED_FAILED}};
+    for (int i = 0; i < 2; i++) {
+        stand_start(stand, NULL);
+        uint64_t id = stand_submit_simple(stand, ends[i].name, 2);
+        struct process runner = {.pid = stand_await_start(stand, ends[i].name, 1)};
+        runner.started_ticks = process_started_ticks(runner.pid);
+        kill_daemon(stand);
+        stand_tell(stand, ends[i].name, "code", ends[i].code);
+        while (process_lives(&runner)) /* the suite's time limit ends it */
+            continue;
+        stand_start(stand, NULL);
+        stand_await(stand, id, ends[i].becomes);
+        kill_daemon(stand);
+    }
+}
+
+/* The file says how often the runner was asked: by the signal, or by what the next daemon leaves,
+ * which a real one takes for the same word. */
+static void a_stop_that_was_asked_for_is_not_forgotten(void **state)
+{
+    struct stand *stand = *state;
+    stand_start(stand, NULL);
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    stand_await_start(stand, "one", 1);
+    stand_tell(stand, "one", "slow", "");
+    assert_int_equal(stand_change(stand, id, GWD__VERB__HOLD, 0), ERR_OK);
+    stand_await_lines(stand, "one", "asked", 1);
+    kill_daemon(stand);
+    stand_start(stand, NULL);
+    stand_await(stand, id, SUBMITTED_STOPPING);
+    stand_await_lines(stand, "one", "asked", 2);
+    stand_untell(stand, "one", "slow");
+    stand_await(stand, id, SUBMITTED_HELD);
+}
+
+/* The store says "stopping", and nobody has told the runner. */
+static void a_stop_that_was_only_noted_is_asked_for(void **state)
+{
+    struct stand *stand = *state;
+    stand_start(stand, "daemon.stop:1:kill");
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    stand_await_start(stand, "one", 1);
+    assert_int_equal(stand_change(stand, id, GWD__VERB__REMOVE, 0), ERR_PEER);
+    assert_int_equal(stand_await_daemon(stand), 128 + SIGKILL);
+    stand_start(stand, NULL);
+    stand_await(stand, id, SUBMITTED_CANCELLED);
+    stand_await_lines(stand, "one", "asked", 1);
+}
+
+/* The number of a runner is in the store, and the daemon dies before it begins: it never does. */
+static void a_runner_that_was_noted_and_not_begun_is_started_again(void **state)
+{
+    struct stand *stand = *state;
+    struct submitted found;
+    struct wanted wanted = {.name = "one", .cores = 1};
+    stand_start(stand, "daemon.noted:1:kill");
+    stand_submit(stand, &wanted);
+    assert_int_equal(stand_await_daemon(stand), 128 + SIGKILL);
+    stand_start(stand, NULL);
+    stand_await_start(stand, "one", 1);
+    stand_await(stand, 1, SUBMITTED_RUNNING);
+    assert_true(stand_find(stand, 1, &found, NULL));
+    assert_int_equal(found.starts, 2);
+}
+
+static void a_daemon_killed_at_any_write_loses_nothing(void **state)
+{
+    struct stand *stand = *state;
+    char name[16], fault[64];
+    for (int write = 1; write <= 3; write++) { /* start, end, and one that never comes */
+        struct wanted wanted = {.name = name, .cores = 1};
+        snprintf(name, sizeof name, "n%d", write);
+        snprintf(fault, sizeof fault, "queue_store.put:%d:kill", write);
+        stand_start(stand, fault);
+        stand_tell(stand, name, "code", "0");
+        stand_submit(stand, &wanted); /* whose answer may be lost with it */
+        uint64_t id = (uint64_t)write;
+        if (write < 3)
+            assert_int_equal(stand_await_daemon(stand), 128 + SIGKILL);
+        else
+            kill_daemon(stand);
+        stand_start(stand, NULL);
+        stand_await(stand, id, SUBMITTED_DONE);
+        kill_daemon(stand);
+    }
+}
+
+static void a_runner_that_is_killed_is_tried_again_after_a_pause(void **state)
+{
+    struct stand *stand = *state;
+    struct submitted found;
+    stand_start(stand, NULL);
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    kill(stand_await_start(stand, "one", 1), SIGKILL);
+    stand_await(stand, id, SUBMITTED_WAITING);
+    stand_expect_why(stand, id, "was killed");
+    stand_await_start(stand, "one", 2);
+    stand_await(stand, id, SUBMITTED_RUNNING);
+    assert_true(stand_find(stand, id, &found, NULL));
+    assert_int_equal(found.losses, 1);
+}
+
+static void a_full_disk_starts_nothing_and_is_over_when_there_is_room(void **state)
+{
+    struct stand *stand = *state;
+    stand_start(stand, "queue_store.put:1:full");
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    stand_await_start(stand, "one", 1);
+    stand_await(stand, id, SUBMITTED_RUNNING);
+}
+
+static void a_runner_that_cannot_be_started_says_why(void **state)
+{
+    struct stand *stand = *state;
+    struct wanted wanted = {.name = "two", .cores = 1, .work_folder = "/not/there"};
+    stand_start(stand, NULL);
+    uint64_t id = stand_submit(stand, &wanted);
+    stand_await(stand, id, SUBMITTED_FAILED);
+    stand_expect_why(stand, id, "there is no such folder");
+    stand_await(stand, stand_submit_simple(stand, "one", 1), SUBMITTED_RUNNING);
+}
+
+static void others_may_not_enter_the_folder(void **state)
+{
+    struct stand *stand = *state;
+    assert_int_equal(file_make_folders(stand->scheduler), ERR_OK);
+    assert_int_equal(chmod(stand->scheduler, 0755), 0);
+    stand_start(stand, NULL);
+    assert_int_equal(stand_await_daemon(stand), 78);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stand_make, stand_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_daemon_that_is_killed_finds_its_runners),
+        TEST(what_ended_without_a_daemon_is_judged_by_its_folder),
+        TEST(a_stop_that_was_asked_for_is_not_forgotten),
+        TEST(a_stop_that_was_only_noted_is_asked_for),
+        TEST(a_runner_that_was_noted_and_not_begun_is_started_again),
+        TEST(a_daemon_killed_at_any_write_loses_nothing),
+        TEST(a_runner_that_is_killed_is_tried_again_after_a_pause),
+        TEST(a_full_disk_starts_nothing_and_is_over_when_there_is_room),
+        TEST(a_runner_that_cannot_be_started_says_why),
+        TEST(others_may_not_enter_the_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

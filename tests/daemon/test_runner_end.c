@@ -1,0 +1,170 @@
+/* What becomes of a campaign whose runner has ended: tables. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "cluster/daemon/runner_end.h"
+
+#define NOW       5000000
+#define NO_STATUS (-1)
+
+#define R SUBMITTED_RUNNING
+#define S SUBMITTED_STOPPING
+
+struct row {
+    const char *what;
+    enum submitted_state state, then;
+    int code, signal;
+    int status, status_signal; /* enum run_state; NO_STATUS */
+    enum submitted_state becomes;
+    bool pauses, is_loss;
+    const char *text; /* it says so */
+};
+
+static const struct row rows[] = {
+    {"done", R, 0, 0, 0, RUN_STATE_DONE, 0, SUBMITTED_DONE, false, false, ""},
+    {"done, and nobody heard it", R, 0, -1, 0, RUN_STATE_DONE, 0, SUBMITTED_DONE, false, false, ""},
+    {"done before it could stop", S, SUBMITTED_CANCELLED, 0, 0, RUN_STATE_DONE, 0, SUBMITTED_DONE,
+     false, false, ""},
+    {"failed", R, 0, 1, 0, RUN_STATE_FAILED, 0, SUBMITTED_FAILED, false, false, "the reason"},
+    {"failed, and nobody heard it", R, 0, -1, 0, RUN_STATE_FAILED, 0, SUBMITTED_FAILED, false,
+     false, "the reason"},
+    {"failed before it had a status", R, 0, 78, 0, NO_STATUS, 0, SUBMITTED_FAILED, false, false,
+     "last words"},
+    {"failed while it was to stop", S, SUBMITTED_WAITING, 1, 0, RUN_STATE_FAILED, 0,
+     SUBMITTED_FAILED, false, false, "the reason"},
+    {"makes room", S, SUBMITTED_WAITING, 143, 0, RUN_STATE_STOPPED, SIGTERM, SUBMITTED_WAITING,
+     false, false, "before"},
+    {"makes room, and nobody heard it", S, SUBMITTED_WAITING, -1, 0, RUN_STATE_STOPPED, SIGTERM,
+     SUBMITTED_WAITING, false, false, "before"},
+    {"was to stop, and was killed", S, SUBMITTED_HELD, -1, SIGKILL, RUN_STATE_STOPPING, 0,
+     SUBMITTED_HELD, false, false, "before"},
+    {"taken out", S, SUBMITTED_CANCELLED, 143, 0, RUN_STATE_STOPPED, SIGTERM, SUBMITTED_CANCELLED,
+     false, false, "before"},
+    {"cancel", R, 0, 130, 0, RUN_STATE_STOPPED, SIGINT, SUBMITTED_CANCELLED, false, false,
+     "by a person"},
+    {"cancel, and nobody heard it", R, 0, -1, 0, RUN_STATE_STOPPED, SIGINT, SUBMITTED_CANCELLED,
+     false, false, "by a person"},
+    {"the machine goes down", R, 0, 143, 0, RUN_STATE_STOPPED, SIGTERM, SUBMITTED_WAITING, true,
+     false, "SIGTERM"},
+    {"the machine went down", R, 0, -1, 0, RUN_STATE_STOPPED, SIGTERM, SUBMITTED_WAITING, true,
+     false, "SIGTERM"},
+    {"killed", R, 0, -1, SIGKILL, RUN_STATE_RUNNING, 0, SUBMITTED_WAITING, true, true, "killed"},
+    {"crashed", R, 0, -1, SIGSEGV, RUN_STATE_RUNNING, 0, SUBMITTED_WAITING, true, true,
+     "signal 11"},
+    {"killed, and nobody saw it", R, 0, -1, 0, RUN_STATE_RUNNING, 0, SUBMITTED_WAITING, true, true,
+     "vanished"},
+    {"killed before its first word", R, 0, -1, 0, NO_STATUS, 0, SUBMITTED_WAITING, true, true,
+     "vanished"},
+    {"another has its folder", R, 0, 75, 0, NO_STATUS, 0, SUBMITTED_WAITING, true, true,
+     "last words"},
+    {"its job is over", R, 0, 85, 0, RUN_STATE_STOPPED, 0, SUBMITTED_WAITING, true, true,
+     "the reason"},
+};
+
+static void judge(const struct row *row, struct submitted *campaign)
+{
+    struct run_status *status = mem_alloc(sizeof *status);
+    run_status_init(status);
+    snprintf(status->text, sizeof status->text, "the reason");
+    status->state = row->status >= 0 ? row->status : 0;
+    status->signal = row->status_signal;
+    const struct runner_seen seen = {.code = row->code,
+                                     .signal = row->signal,
+                                     .status = row->status >= 0 ? status : NULL,
+                                     .last_words = "last words"};
+    runner_end_judge(campaign, &seen, NOW);
+    mem_free(status);
+}
+
+static void every_end_is_judged(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        struct submitted campaign = {
+            .id = 1, .state = row->state, .then = row->then, .text = "before"};
+        judge(row, &campaign);
+        if (campaign.state != row->becomes || (campaign.not_before_ms > NOW) != row->pauses ||
+            (campaign.losses == 1) != row->is_loss || !strstr(campaign.text, row->text))
+            fail_msg("%s: it becomes %s, not before %lld, after %d losses: \"%s\"", row->what,
+                     submitted_state_name(campaign.state), (long long)campaign.not_before_ms,
+                     campaign.losses, campaign.text);
+        assert_int_equal(campaign.exit_code, row->code);
+        assert_int_equal(campaign.ended_ms, NOW);
+    }
+}
+
+static const struct runner_seen killed = {.code = -1, .signal = SIGKILL, .last_words = ""};
+
+static void what_is_lost_without_progress_is_given_up(void **unused)
+{
+    (void)unused;
+    struct submitted campaign = {.state = R};
+    int64_t pause = 0;
+    for (int i = 1; i < RUNNER_MOST_LOSSES; i++) {
+        runner_end_judge(&campaign, &killed, NOW);
+        assert_int_equal(campaign.state, SUBMITTED_WAITING);
+        assert_true(campaign.not_before_ms - NOW > pause);
+        pause = campaign.not_before_ms - NOW;
+        campaign.state = R;
+    }
+    runner_end_judge(&campaign, &killed, NOW);
+    assert_int_equal(campaign.state, SUBMITTED_FAILED);
+    assert_non_null(strstr(campaign.text, "tried 5 times"));
+}
+
+static void progress_gives_the_tries_back(void **unused)
+{
+    (void)unused;
+    struct submitted campaign = {.state = R};
+    for (int i = 1; i < 3 * RUNNER_MOST_LOSSES; i++) {
+        struct runner_seen seen = killed;
+        seen.progress = i / 3; /* every third start gets on */
+        runner_end_judge(&campaign, &seen, NOW);
+        assert_int_equal(campaign.state, SUBMITTED_WAITING);
+        campaign.state = R;
+    }
+}
+
+static void a_machine_that_was_started_anew_is_no_loss(void **unused)
+{
+    (void)unused;
+    struct submitted campaign = {.state = R, .losses = RUNNER_MOST_LOSSES - 1};
+    struct runner_seen seen = {.code = -1, .is_rebooted = true, .last_words = ""};
+    runner_end_judge(&campaign, &seen, NOW);
+    assert_int_equal(campaign.state, SUBMITTED_WAITING);
+    assert_int_equal(campaign.not_before_ms, 0);
+}
+
+static void progress_grows_with_steps_and_stages(void **unused)
+{
+    (void)unused;
+    struct run_status *status = mem_alloc(sizeof *status);
+    int64_t before = runner_progress(status);
+    status->stage_count = 2;
+    status->stages[0].step = 500;
+    int64_t under_way = runner_progress(status);
+    status->stages[0].state = STAGE_STATE_DONE;
+    int64_t done = runner_progress(status);
+    status->stages[1].step = 1;
+    assert_true(before < under_way && under_way < done && done < runner_progress(status));
+    mem_free(status);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_end_is_judged),
+        cmocka_unit_test(what_is_lost_without_progress_is_given_up),
+        cmocka_unit_test(progress_gives_the_tries_back),
+        cmocka_unit_test(a_machine_that_was_started_anew_is_no_loss),
+        cmocka_unit_test(progress_grows_with_steps_and_stages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
