@@ -2,6 +2,7 @@
  * itself, and what is printed of it holds no control character. */
 #include "base/mem.h"
 #include "cluster/json_file.h"
+#include "cluster/page/prometheus.h"
 #include "cluster/status/run_status.h"
 #include "cluster/status/status_text.h"
 #include "tests/fuzz/fuzz.h"
@@ -24,6 +25,18 @@ static void expect_printable(const struct text *said)
 {
     for (const char *at = text_get(said); *at; at++)
         FUZZ_EXPECT((unsigned char)*at >= ' ' || *at == '\n');
+}
+
+static void expect_metrics(const struct found_status *found)
+{
+    struct prometheus *metrics = prometheus_create();
+    struct text said;
+    text_init(&said);
+    prometheus_add(metrics, found, "runs/some");
+    prometheus_write(metrics, &said);
+    expect_printable(&said);
+    text_fini(&said);
+    prometheus_destroy(&metrics);
 }
 
 static void expect_table(struct table *table)
@@ -49,6 +62,7 @@ static void show(const struct found_status *found)
     status_text_begin_runs(&runs);
     status_text_add_run(found, "runs/some", &runs);
     expect_table(&runs);
+    expect_metrics(found);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
