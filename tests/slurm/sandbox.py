@@ -1,6 +1,7 @@
 """What the tests on a real Slurm share: a sandbox of their own, jobs in it, and the campaign of tests/fault/kills.py."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,7 @@ class SlurmScene(kills.Scene):
 
     def write_site(self, **values):
         """The path of a site's file."""
-        path = os.path.join(self.work, "-".join(["site", *map(str, values.values())]) + ".yaml")
+        path = os.path.join(self.work, re.sub(r"[^\w.]+", "-", "-".join(["site", *map(str, values.values())])) + ".yaml")
         with open(path, "w") as file:
             json.dump(values, file)
         return path

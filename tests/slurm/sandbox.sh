@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A throw-away Slurm on this host: loopback only, without munge, run by whoever calls. Its partitions: `main`, of a low
 # priority, whose jobs `urgent` preempts after GRACE seconds; `short` ends a job after a minute. Exit code 85 asks for a
-# requeue. `up` prints the path that SLURM_CONF has to be; what it starts ends with `down`, which also ends all that
+# requeue. Every node has two files that stand for GPUs. `up` prints the path that SLURM_CONF has to be; what it starts ends with `down`, which also ends all that
 # runs in its jobs, or, without one, when process OWNER has ended.
 # usage: sandbox.sh DIR up OWNER [NODES] [CPUS]  |  sandbox.sh DIR down  |  sandbox.sh DIR controller
 set -euo pipefail
@@ -65,11 +65,14 @@ ReturnToService=2
 KillWait=5
 SlurmdTimeout=10
 SlurmdParameters=config_overrides
-NodeName=n[1-$1] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$(($3 + 1))-$(($3 + $1))] CPUs=$2 SocketsPerBoard=1 CoresPerSocket=$2 ThreadsPerCore=1 RealMemory=4000
+GresTypes=gpu
+NodeName=n[1-$1] Gres=gpu:2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$(($3 + 1))-$(($3 + $1))] CPUs=$2 SocketsPerBoard=1 CoresPerSocket=$2 ThreadsPerCore=1 RealMemory=4000
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerNode=3000 PriorityTier=10 PreemptMode=REQUEUE GraceTime=$GRACE
 PartitionName=short Nodes=ALL MaxTime=1 DefMemPerNode=3000 PriorityTier=10 PreemptMode=REQUEUE GraceTime=$GRACE
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE DefMemPerNode=3000 PriorityTier=100 PreemptMode=OFF
 CONF
+    touch "$dir/gpu0" "$dir/gpu1"
+    echo "Name=gpu File=$dir/gpu[0-1]" >"$dir/gres.conf"
 }
 
 # The daemons and, through them, what they start are known by SLURM_CONF in their environment.

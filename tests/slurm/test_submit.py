@@ -91,7 +91,7 @@ class Submission(unittest.TestCase):
                 ({}, ("resources.threads=64",), ("128 CPUs", "the most is 4", "resources.threads")),
                 ({}, ("resources.gangs=3",), ("6 CPUs", "the most is 4", "resources.gangs")),
                 ({}, ("resources.memory=1TiB",), ("1048576 MiB", "the most is 4000")),
-                ({}, ("resources.gpus_per_rank=1",), ("2 GPUs", "the most is 0")),
+                ({}, ("resources.gpus_per_rank=2",), ("4 GPUs", "the most is 2")),
                 ({"partition": "main; touch pwned"}, (), ("partition", "letters")),
                 ({"partition": "main\n"}, (), ("control character",)),
                 ({}, ("run_folder=\"a\\nb\"",), ("run_folder", "control character")),
@@ -115,6 +115,22 @@ class Submission(unittest.TestCase):
                 self.assertIn(word, said)
         self.assertEqual(self.jobs(), before)
         self.assertFalse(os.path.exists(os.path.join(self.scene.work, "refused")))
+
+    def test_accounts_modules_and_gpus_of_a_site_reach_slurm(self):
+        """The nodes have two files each that Slurm takes for GPUs: what is shown is that a rank is given one."""
+        site = self.scene.write_site(account="lab", qos="normal", modules=["cuda/13", "openmpi"])
+        self.addCleanup(setattr, self.scene, "environment", self.scene.environment)
+        self.scene.environment = {**self.scene.environment, "BASH_FUNC_module%%": "() { echo \"module $*\"; }"}
+        submitter, job = self.scene.begin_submit("gpus", "--site", site, "--set", "resources.gpus_per_rank=1")
+        rank = await_that(lambda: next(iter(self.scene.ranks().values()), None), lambda: self.scene.log("gpus"))
+        self.assertEqual(rank["SLURMD_TRES_BIND"], "gpu:per_task:1")
+        shown = self.sandbox.call("scontrol", "show", "job", job).stdout
+        self.assertIn("Account=lab", shown)
+        self.assertIn("TresPerNode=gres:gpu:2", shown)
+        self.scene.await_done("gpus")
+        self.sandbox.await_end(job)
+        submitter.communicate()
+        self.assertIn("module load cuda/13\nmodule load openmpi\n", self.scene.log("gpus"))
 
     def test_no_name_reaches_a_shell_and_script_prints_what_submit_submits(self):
         work = os.path.join(self.scene.work, HOSTILE.replace("/", "_"))
