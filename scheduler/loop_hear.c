@@ -165,6 +165,8 @@ static void hear(struct loop *loop, struct event *event)
     }
     adopt_hear_first(loop, gang, message);
     hear_gang(gang, event);
+    if (message->alive)
+        gang_hear_rank(gang, message->alive, clock_seconds());
     switch (message->body_case) {
     case GW__FROM_WORKER__BODY_HELLO:
         hear_hello(loop, event->attempt, message->hello);

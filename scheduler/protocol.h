@@ -2,7 +2,7 @@
 #ifndef SCHEDULER_PROTOCOL_H
 #define SCHEDULER_PROTOCOL_H
 
-#define PROTOCOL_FORMAT    3      /* raised when an old reader would misunderstand a new writer */
+#define PROTOCOL_FORMAT    4      /* raised when an old reader would misunderstand a new writer */
 #define PROTOCOL_MAX_BYTES 262144 /* of one message; the texts inside are cut to fit */
 #define PROTOCOL_MAX_TEXT  4096   /* of an error's text */
 

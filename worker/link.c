@@ -85,6 +85,8 @@ static struct link *make_link(const struct link_cfg *cfg)
     link->grace_s = cfg->grace_s > 0 ? cfg->grace_s : DEFAULT_GRACE_S;
     link->lease_epoch = link->taken.lease_epoch = cfg->lease_epoch;
     link->ranks = cfg->ranks;
+    link->work = cfg->work;
+    gethostname(link->host, sizeof link->host - 1);
     snprintf(link->token, sizeof link->token, "%s", cfg->token);
     snprintf(link->version, sizeof link->version, "%s", cfg->version ? cfg->version : "");
     snprintf(link->lineage, sizeof link->lineage, "%s", cfg->lineage ? cfg->lineage : "");

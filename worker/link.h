@@ -24,6 +24,7 @@
 
 struct link;
 struct address;
+struct rank_work;
 
 struct link_cfg {
     const char *endpoint;           /* "ipc:///...", or with keys "tcp://..." */
@@ -31,10 +32,11 @@ struct link_cfg {
     const char *token;
     uint64_t lease_epoch;
     int ranks;
-    const char *version; /* commit */
-    const char *lineage; /* device, instruction set, libraries */
-    double silence_s;    /* scheduler unheard for so long: stop; 0: 30 */
-    double grace_s;      /* link still open so long after a lost scheduler: exit 75; 0: 60 */
+    const char *version;          /* commit */
+    const char *lineage;          /* device, instruction set, libraries */
+    const struct rank_work *work; /* rank 0's, read by the thread; NULL: nothing is said of it */
+    double silence_s;             /* scheduler unheard for so long: stop; 0: 30 */
+    double grace_s; /* link still open so long after a lost scheduler: exit 75; 0: 60 */
 };
 
 /* Fills endpoint and curve (address_find()), token and lease_epoch (GLOWWORM_TOKEN,

@@ -67,6 +67,8 @@ struct link {
     int wake_fd; /* written by the trainer's side: there is something to send */
     double silence_s, grace_s;
     char token[128], version[64], lineage[512];
+    char host[256];
+    const struct rank_work *work;
     int ranks;
     atomic_bool stop_requested, is_lost, is_closing;
     atomic_bool is_void; /* the lease of what the trainer works on */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "worker/link_talk.h"
+#include "worker/pulse.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
@@ -16,8 +17,13 @@
 bool talk_speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message)
 {
     struct link *link = talk->link;
+    Gw__RankAlive alive;
     if (link_is_void(link, lease_epoch))
         return true;
+    if (link->work) {
+        pulse_describe(0, link->work, link->host, &alive);
+        message->alive = &alive;
+    }
     message->token = link->token;
     message->lease_epoch = lease_epoch;
     if (gw__from_worker__get_packed_size(message) > sizeof talk->bytes)
@@ -32,11 +38,9 @@ bool talk_speak(struct talk *talk, uint64_t lease_epoch, Gw__FromWorker *message
 
 static bool send_hello(struct talk *talk, const struct note *note, Gw__FromWorker *message)
 {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
     Gw__Hello hello = GW__HELLO__INIT;
     hello.version = talk->link->version;
-    hello.host = host;
+    hello.host = talk->link->host;
     hello.pid = getpid();
     hello.ranks = (uint32_t)talk->link->ranks;
     hello.lineage = talk->link->lineage;

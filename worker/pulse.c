@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/wire/wire.h"
 #include "scheduler/protocol.h"
-#include "scheduler/protocol.pb-c.h"
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -22,17 +21,23 @@ struct pulse {
     char host[256];
 };
 
+void pulse_describe(int rank, const struct rank_work *work, const char *host, Gw__RankAlive *alive)
+{
+    *alive = (Gw__RankAlive)GW__RANK_ALIVE__INIT;
+    alive->rank = (uint32_t)rank;
+    alive->work = atomic_load(&work->done);
+    alive->polls = atomic_load(&work->polls);
+    alive->is_waiting = atomic_load(&work->is_waiting);
+    alive->host = (char *)host;
+    alive->pid = getpid();
+}
+
 static void say_alive(struct pulse *pulse)
 {
     uint8_t bytes[MAX_BYTES];
     Gw__FromWorker message = GW__FROM_WORKER__INIT;
-    Gw__RankAlive alive = GW__RANK_ALIVE__INIT;
-    alive.rank = (uint32_t)pulse->cfg.rank;
-    alive.work = atomic_load(&pulse->cfg.work->done);
-    alive.polls = atomic_load(&pulse->cfg.work->polls);
-    alive.is_waiting = atomic_load(&pulse->cfg.work->is_waiting);
-    alive.host = pulse->host;
-    alive.pid = getpid();
+    Gw__RankAlive alive;
+    pulse_describe(pulse->cfg.rank, pulse->cfg.work, pulse->host, &alive);
     message.token = (char *)pulse->cfg.token;
     message.lease_epoch = pulse->cfg.lease_epoch;
     message.body_case = GW__FROM_WORKER__BODY_RANK_ALIVE;

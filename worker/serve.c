@@ -220,9 +220,8 @@ enum err serve_scheduler(const struct serve_cfg *cfg, const struct link_cfg *lin
     struct link_cfg hello = *link_cfg;
     hello.ranks = cfg->comm->size;
     hello.version = version_text();
-    err = pulse_open(&alive, &pulse);
-    if (err == ERR_OK && cfg->comm->rank == 0)
-        err = link_open(&hello, &server.link);
+    hello.work = cfg->work;
+    err = cfg->comm->rank == 0 ? link_open(&hello, &server.link) : pulse_open(&alive, &pulse);
     TRY(comm_agree(cfg->comm, err));
     if (server.link) {
         exchange = link_exchange(server.link);

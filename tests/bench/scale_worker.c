@@ -4,10 +4,10 @@
  * they are told to. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "trainer/gang/work.h"
 #include "worker/address.h"
 #include "worker/link.h"
 #include "worker/link_exchange.h"
-#include "worker/pulse.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,17 +73,11 @@ int main(void)
     struct link_cfg cfg = {.ranks = 1, .version = "bench", .lineage = "none"};
     struct address address;
     struct link *link = NULL;
-    struct pulse *pulse = NULL;
     struct rank_work work = {0};
-    struct pulse_cfg alive = {.work = &work};
     struct assignment mine;
     log_open(LOG_INFO, 0);
     TRY(link_from_environment(&cfg, &address));
-    alive.endpoint = cfg.endpoint;
-    alive.curve = cfg.curve;
-    alive.token = cfg.token;
-    alive.lease_epoch = cfg.lease_epoch;
-    TRY(pulse_open(&alive, &pulse));
+    cfg.work = &work;
     TRY(link_open(&cfg, &link));
     while ((err = link_take(link, &mine)) == ERR_OK)
         err =
@@ -92,6 +86,5 @@ out:
     if (err != ERR_OK && err != ERR_INTERRUPTED)
         log_error("%s", err_text());
     link_close(&link);
-    pulse_close(&pulse);
     return err == ERR_INTERRUPTED ? 0 : err_exit_code(err);
 }

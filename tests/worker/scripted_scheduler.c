@@ -84,6 +84,17 @@ static void note_measuring(struct heard *heard, const Gw__FromWorker *message)
     }
 }
 
+static void note_alive(struct heard *heard, const Gw__RankAlive *alive)
+{
+    heard->is_alive = alive != NULL;
+    if (!alive)
+        return;
+    assert_int_equal(alive->rank, 0);
+    assert_true(alive->host[0] != '\0');
+    heard->pid = alive->pid;
+    heard->work = alive->work;
+}
+
 /* False: nothing came. */
 static bool hear(struct script *script, int timeout_ms)
 {
@@ -99,6 +110,7 @@ static bool hear(struct script *script, int timeout_ms)
                                    .sequence = message->sequence,
                                    .step = step_of(message)};
     snprintf(script->heard.stage, sizeof script->heard.stage, "%s", stage_of(message));
+    note_alive(&script->heard, message->alive);
     note_measuring(&script->heard, message);
     gw__from_worker__free_unpacked(message, NULL);
     return true;
@@ -247,8 +259,11 @@ int script_open(void **state)
 {
     struct script *script = mem_alloc(sizeof *script);
     script_listen(script);
-    struct link_cfg cfg = {
-        .endpoint = script->endpoint, .token = SCRIPT_TOKEN, .lease_epoch = 1, .ranks = 1};
+    struct link_cfg cfg = {.endpoint = script->endpoint,
+                           .token = SCRIPT_TOKEN,
+                           .lease_epoch = 1,
+                           .work = &script->work,
+                           .ranks = 1};
     if (link_open(&cfg, &script->link) != ERR_OK)
         return -1;
     *state = script;

@@ -5,6 +5,7 @@
 
 #include "base/wire/wire.h"
 #include "scheduler/protocol.pb-c.h"
+#include "trainer/gang/work.h"
 #include "worker/link.h"
 
 #define SCRIPT_TOKEN "the run's token"
@@ -15,7 +16,8 @@ struct script {
     struct wire *wire;
     struct wire_peer peer; /* who spoke last */
     struct link *link;
-    struct heard { /* the message heard last */
+    struct rank_work work; /* that the link tells of */
+    struct heard {         /* the message heard last */
         Gw__FromWorker__BodyCase body;
         uint64_t lease_epoch, sequence, step;
         char stage[64];
@@ -24,6 +26,9 @@ struct script {
         size_t record_bytes[SCRIPT_MOST_KEYS];
         bool is_question;
         uint64_t share; /* of a Ready */
+        bool is_alive;  /* it says so of rank 0, with... */
+        int64_t pid;
+        uint64_t work;
     } heard;
 };
 

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PATIENCE_S 20.0
 
@@ -203,6 +204,20 @@ static void the_end_of_an_old_lease_ends_its_reports_and_not_the_gang(void **sta
     begin(script, 3, "depth-1");
 }
 
+static void rank_0_says_with_its_words_how_far_it_has_got(void **state)
+{
+    struct script *script = *state;
+    assert_true(script_hear_any(script)->is_alive);
+    begin(script, 1, "teacher");
+    atomic_fetch_add(&script->work.done, 5);
+    while (script->heard.work != 5)
+        assert_true(script_hear_any(script)->is_alive);
+    assert_int_equal(script->heard.pid, getpid());
+    link_progress(script->link, &(struct link_progress){.step = 9, .doing = "training"});
+    atomic_fetch_add(&script->work.done, 1);
+    assert_int_equal(script_hear(script, GW__FROM_WORKER__BODY_PROGRESS)->work, 6);
+}
+
 /* The second heartbeat is of a turn behind the one that found the time passed. */
 static void a_gang_whose_machine_slept_has_not_lost_its_scheduler(void **state)
 {
@@ -226,6 +241,7 @@ int main(void)
         TEST(a_stage_whose_lease_is_void_stops_and_reports_nothing_more),
         TEST(an_assignment_that_was_taken_back_is_not_begun),
         TEST(the_end_of_an_old_lease_ends_its_reports_and_not_the_gang),
+        TEST(rank_0_says_with_its_words_how_far_it_has_got),
         TEST(a_gang_whose_machine_slept_has_not_lost_its_scheduler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
