@@ -351,12 +351,16 @@ def kill_at_random(scene, count, seed):
             f"every hash equal, nothing left")
 
 
-def read_words():
-    parser = argparse.ArgumentParser(description="Random kills of a real campaign.")
+def make_parser(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
-    return parser.parse_args()
+    return parser
+
+
+def read_words():
+    return make_parser("Random kills of a real campaign.").parse_args()
 
 
 def main():
