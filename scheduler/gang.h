@@ -53,6 +53,7 @@ struct gang {
     uint64_t first_step; /* of the stage, that it goes on from */
     bool made_progress;  /* a later checkpoint of it counted, or a measurement */
     uint64_t saved_step; /* of its last checkpoint that counted */
+    uint64_t noted_step; /* of its last that is to be written, or was */
     int oom_kills;       /* before it began (oom.h); below 0: not known */
     bool is_out_of_memory;
     bool is_stop_asked, is_killed;

@@ -140,7 +140,7 @@ static enum err recall(struct loop *loop, const struct attempt_record *record, s
     gang->first_step = record->first_step;
     gang->progress.steps = stage.steps;
     gang->made_progress = stage.checkpoint[0] && stage.step > record->first_step;
-    gang->saved_step = gang->made_progress ? stage.step : 0;
+    gang->saved_step = gang->noted_step = gang->made_progress ? stage.step : 0;
 out:
     stage_record_fini(&stage);
     return err;

@@ -32,7 +32,7 @@ struct journal_entry *add_entry(struct loop *loop, struct event *event, enum jou
 
 static void note_checkpoint(struct loop *loop, struct event *event)
 {
-    const struct gang *gang = &event->attempt->gang;
+    struct gang *gang = &event->attempt->gang;
     const Gw__CheckpointSaved *saved = event->message->checkpoint;
     struct hash content;
     if (!hash_parse(saved->content, &content)) {
@@ -40,8 +40,9 @@ static void note_checkpoint(struct loop *loop, struct event *event)
                       gang->lease.name, saved->content);
         return;
     }
-    if (saved->step < gang->saved_step) /* said again: a later one counts already */
+    if (saved->step < gang->noted_step) /* said again: a later one counts, or is about to */
         return;
+    gang->noted_step = saved->step;
     add_entry(loop, event, JOURNAL_CHECKPOINT)->checkpoint = (struct journal_checkpoint){
         .step = saved->step, .steps = gang->progress.steps, .content = saved->content};
 }
@@ -289,6 +290,7 @@ static void forget(struct loop *loop, const struct event *event)
     if (gang->is_ended)
         return;
     gang->is_ending = false;
+    gang->noted_step = gang->saved_step;
     if (event->entry_count == 0)
         return;
     if (is_warning && gang->warned >= event->message->sequence)

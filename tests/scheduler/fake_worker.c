@@ -2,7 +2,8 @@
  * "computes" steps by waiting, keeps "checkpoints" as files named by their content, and misbehaves
  * on demand.
  *
- * Environment: FAKE_STEPS, FAKE_STEP_MS, FAKE_EVERY (steps between checkpoints), and FAKE_FAULT =
+ * Environment: FAKE_STEPS, FAKE_STEP_MS, FAKE_EVERY (steps between checkpoints), FAKE_SCORES (that
+ * the evaluation asks for, instead of steps: fake_measure.h), and FAKE_FAULT =
  * "stage:kind:step:times", kind one of kill (SIGKILL to itself), stop (SIGSTOP), hang (alive but no
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
  * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "tests/scheduler/fake_measure.h"
 #include "worker/address.h"
 #include "worker/link.h"
 #include <fcntl.h>
@@ -207,8 +209,20 @@ static enum err finish(struct link *link, const struct assignment *mine, uint64_
     return err == ERR_OK ? link_done(link, &content, name) : err;
 }
 
+static enum err evaluate(struct link *link, const struct assignment *mine, long scores)
+{
+    enum err err = fake_measure(link, mine, (int)scores, trace);
+    if (mine->is_helper)
+        return err;
+    return err == ERR_OK ? finish(link, mine, (uint64_t)setting("FAKE_STEPS", 20))
+                         : link_failed(link, err, "stopped", 0);
+}
+
 static enum err work(struct link *link, const struct assignment *mine)
 {
+    long scores = setting("FAKE_SCORES", 0);
+    if (scores > 0 && strcmp(mine->stage, "evaluate") == 0)
+        return evaluate(link, mine, scores);
     uint64_t steps = (uint64_t)setting("FAKE_STEPS", 20);
     uint64_t every = (uint64_t)setting("FAKE_EVERY", 5);
     if (getenv("FAKE_LOCK") && strcmp(mine->stage, "evaluate") != 0)

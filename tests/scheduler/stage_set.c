@@ -191,9 +191,9 @@ static void make_folder(const char *folder, const char *name)
 
 void set_make(struct stage_set *set, const char *folder)
 {
-    static const char *const settings[] = {"FAKE_STEPS",   "FAKE_STEP_MS",   "FAKE_EVERY",
-                                           "FAKE_FAULT",   "GLOWWORM_FAULT", "FAKE_SILENCE_S",
-                                           "FAKE_GRACE_S", "FAKE_LOCK"};
+    static const char *const settings[] = {
+        "FAKE_STEPS",     "FAKE_STEP_MS", "FAKE_EVERY", "FAKE_FAULT",  "GLOWWORM_FAULT",
+        "FAKE_SILENCE_S", "FAKE_GRACE_S", "FAKE_LOCK",  "FAKE_SCORES", "FAKE_NOISE"};
     char mark[32];
     memset(set, 0, sizeof *set);
     snprintf(set->folder, sizeof set->folder, "%s", folder);

@@ -59,6 +59,53 @@ static void a_report_on_another_stage_changes_nothing(void **state)
     assert_false(set->survey.stages[SET_KERNEL].has_record);
 }
 
+static void say_saved(struct puppet *puppet, uint64_t step)
+{
+    char hex[HASH_HEX_BYTES];
+    struct hash content = {{(uint8_t)step}};
+    Gw__FromWorker message = GW__FROM_WORKER__INIT;
+    Gw__CheckpointSaved saved = GW__CHECKPOINT_SAVED__INIT;
+    hash_hex(&content, hex);
+    saved.stage = (char *)"teacher";
+    saved.step = step;
+    saved.content = hex;
+    message.body_case = GW__FROM_WORKER__BODY_CHECKPOINT;
+    message.checkpoint = &saved;
+    message.sequence = ++puppet->sequence;
+    puppet_say(puppet, &message);
+}
+
+/* Said again, as after a runner's pause: all of it is heard in one turn. */
+static void repeat_itself(struct puppet *puppet)
+{
+    if (puppet->scene == 0) {
+        puppet_connect(puppet);
+        puppet_say_hello(puppet);
+        puppet->scene++;
+    } else if (puppet->scene == 1 && puppet_hears(puppet, GW__TO_WORKER__BODY_ASSIGN)) {
+        say_saved(puppet, 5);
+        say_saved(puppet, 10);
+        say_saved(puppet, 5);
+        puppet->scene++;
+    } else if (puppet->scene == 2 && puppet_hears(puppet, GW__TO_WORKER__BODY_ACCEPTED) &&
+               puppet_was_accepted(puppet, puppet->sequence)) {
+        stop_run(puppet);
+        puppet->scene++;
+    }
+}
+
+static void an_older_checkpoint_that_comes_late_does_not_count(void **state)
+{
+    struct stage_set *set = *state;
+    struct puppet puppet;
+    puppet_make(&puppet, set, repeat_itself);
+    expect_run(set, ERR_INTERRUPTED);
+    assert_int_equal(puppet.scene, 3);
+    puppet_free(&puppet);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_TEACHER].record.step, 10);
+}
+
 static void report_what_cannot_be_read(struct puppet *puppet)
 {
     if (puppet->scene == 0) {
@@ -264,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_report_on_another_stage_changes_nothing),
+        TEST(an_older_checkpoint_that_comes_late_does_not_count),
         TEST(a_result_whose_disk_does_not_answer_is_worth_a_retry),
         TEST(a_goodbye_names_the_lease_that_is_void),
         TEST(a_gang_that_connects_again_is_answered_there),
