@@ -3,8 +3,10 @@
 #include "base/text.h"
 #include "cluster/command.h"
 #include "cluster/daemon/control_client.h"
+#include "cluster/daemon/daemon_folder.h"
 #include "cluster/daemon/submitted.h"
 #include "cluster/next_command.h"
+#include "cluster/page/page_address.h"
 #include "cluster/status/status_text.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -84,6 +86,14 @@ struct listing {
     json_t *campaigns;
 };
 
+static enum err check(const Gwd__Reply *reply)
+{
+    for (size_t i = 0; i < reply->n_listed; i++)
+        if (!reply->listed[i]->submitted)
+            return err_set(ERR_DATA, "the scheduler's answer cannot be read");
+    return ERR_OK;
+}
+
 static enum err ask_all(struct control_client *client, struct listing *listing)
 {
     enum err err = ERR_OK;
@@ -97,6 +107,7 @@ static enum err ask_all(struct control_client *client, struct listing *listing)
         TRY(control_client_ask(client, &request, &reply));
         listing->replies = mem_grow(listing->replies, old, old + sizeof *listing->replies);
         listing->replies[listing->reply_count++] = reply;
+        TRY(check(reply));
         has_more = reply->has_more && reply->n_listed > 0;
         if (has_more)
             list.after = reply->listed[reply->n_listed - 1]->submitted->id;
@@ -221,6 +232,15 @@ static void listing_fini(struct listing *listing)
     json_decref(listing->campaigns);
 }
 
+/* Its owner's to see, on the machine of the scheduler. */
+static void print_page(const struct queue_words *words)
+{
+    char folder[DAEMON_PATH], address[PAGE_ADDRESS];
+    if (daemon_folder_find(words->client.folder, folder) == ERR_OK &&
+        page_address_find(folder, address))
+        printf("\npage: %s\n", address);
+}
+
 enum err cmd_queue(int argc, char **argv)
 {
     enum err err = ERR_OK;
@@ -237,6 +257,8 @@ enum err cmd_queue(int argc, char **argv)
     TRY(ask_all(client, &listing));
     TRY(add_all(&listing, &words));
     print(&listing, &words);
+    if (!words.wants_json)
+        print_page(&words);
 out:
     control_client_close(&client);
     listing_fini(&listing);

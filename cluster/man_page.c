@@ -77,11 +77,11 @@ void man_page_program(struct text *page)
 static void add_daemon_options(struct text *page)
 {
     for (const struct daemon_option *option = daemon_options; option->name; option++) {
-        text_add(page, ".TP\n\\fB\\-\\-");
-        add_words(page, option->name);
+        char name[64];
+        daemon_option_text(option, name);
+        text_add(page, ".TP\n\\fB");
+        add_words(page, name);
         text_add(page, "\\fR");
-        if (option->argument)
-            text_add(page, " \\fI%s\\fR", option->argument);
         text_add(page, "\n");
         add_words(page, option->help);
         text_add(page, "\n");

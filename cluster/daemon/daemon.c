@@ -1,7 +1,10 @@
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "cluster/daemon/daemon_folder.h"
 #include "cluster/daemon/daemon_internal.h"
+#include "cluster/page/page_address.h"
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +31,8 @@ struct entry *daemon_append(struct daemon *daemon, const struct submitted *submi
     }
     entry->submitted = *submitted;
     daemon->entries[daemon->count++] = entry;
+    if (daemon->page)
+        page_add_run(daemon->page, submitted->run_folder);
     return entry;
 }
 
@@ -91,6 +96,43 @@ out:
     return err;
 }
 
+/* The same from start to start, so that a bookmark lasts. Only its owner may read it. */
+static enum err find_token(const struct daemon *daemon, char token[SECRET_HEX_BYTES])
+{
+    char *path = file_join(daemon->cfg.folder, "page-token");
+    enum err err = secret_read(path, token, SECRET_HEX_BYTES);
+    if (err == ERR_NOT_FOUND)
+        err = secret_draw(token);
+    if (err == ERR_OK)
+        err = secret_write(path, token);
+    mem_free(path);
+    return err;
+}
+
+static enum err show_page(struct daemon *daemon)
+{
+    enum err err = ERR_OK;
+    char token[SECRET_HEX_BYTES];
+    struct page_cfg cfg = {
+        .source = PAGE_OWN_RUN, .grows = true, .port = daemon->cfg.page_port, .token = token};
+    TRY(find_token(daemon, token));
+    TRY(page_open(&cfg, &daemon->page));
+    for (int i = 0; i < daemon->count; i++)
+        page_add_run(daemon->page, daemon->entries[i]->submitted.run_folder);
+    log_info("page: %s", page_address(daemon->page));
+    TRY(page_address_write(daemon->cfg.folder, page_address(daemon->page)));
+out:
+    return err;
+}
+
+/* Campaigns run without it. */
+static void open_page(struct daemon *daemon)
+{
+    page_address_remove(daemon->cfg.folder); /* of one that was killed */
+    if (daemon->cfg.wants_page && show_page(daemon) != ERR_OK)
+        log_warn("the page is not there as it should be: %s", err_text());
+}
+
 static enum err open_all(struct daemon *daemon)
 {
     enum err err = ERR_OK;
@@ -102,12 +144,16 @@ static enum err open_all(struct daemon *daemon)
     TRY(control_server_open(&server, &daemon->server));
     log_info("listening on %s, %d cores, %d campaigns of which %d run", endpoint,
              daemon->cfg.capacity.cores, daemon->count, daemon_count_runners(daemon));
+    open_page(daemon);
 out:
     return err;
 }
 
 static void close_all(struct daemon *daemon)
 {
+    if (daemon->page)
+        page_address_remove(daemon->cfg.folder);
+    page_close(&daemon->page);
     control_server_close(&daemon->server);
     queue_store_close(&daemon->store);
     for (int i = 0; i < daemon->count; i++)

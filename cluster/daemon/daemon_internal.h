@@ -8,6 +8,7 @@
 #include "cluster/daemon/control_server.h"
 #include "cluster/daemon/daemon.h"
 #include "cluster/daemon/queue_store.h"
+#include "cluster/page/page.h"
 
 #define DAEMON_MAX_WAITING 1000 /* campaigns that are not over */
 #define DAEMON_MAX_OVER    1000 /* that are: the oldest are forgotten */
@@ -22,6 +23,7 @@ struct daemon {
     struct daemon_cfg cfg;
     struct queue_store *store;
     struct control_server *server;
+    struct page *page;      /* NULL: none is wanted, or there can be none */
     struct entry **entries; /* (count) owned, in the order of ids */
     int count, room;
     struct log_rate troubles;

@@ -10,6 +10,7 @@ const struct daemon_option daemon_options[] = {
      "its folder, on a local disk: else $GLOWWORM_SCHEDULER, $XDG_STATE_HOME/glowworm or "
      "~/.local/state/glowworm"},
     {"cores", "N", "processors that campaigns may take together: else all that it may use itself"},
+    {"page", "[PORT]", "a page of all campaigns on 127.0.0.1; its address is logged"},
     {"stop-runs", NULL,
      "at its end stop what runs, too, each with a checkpoint; else runs go on by themselves"},
     {"help", NULL, "this"},
@@ -21,7 +22,14 @@ const char daemon_description[] =
     "priority, each as a \"glowworm run\" of its own. \"glowworm queue\" shows them. Ctrl-C and\n"
     "SIGTERM end it; its runs go on, and the next one on its folder finds them.\n";
 
-enum option_place { OPTION_FOLDER, OPTION_CORES, OPTION_STOP_RUNS, OPTION_HELP, OPTION_VERSION };
+enum option_place {
+    OPTION_FOLDER,
+    OPTION_CORES,
+    OPTION_PAGE,
+    OPTION_STOP_RUNS,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static enum err take(int place, struct daemon_words *words, const char **folder)
 {
@@ -34,6 +42,13 @@ static enum err take(int place, struct daemon_words *words, const char **folder)
         if (text_to_int(optarg, 1, SUBMITTED_MAX_CORES, &number) != ERR_OK)
             return err_set(ERR_USAGE, "--cores takes a number of processors, not \"%s\"", optarg);
         words->cores = (int)number;
+        break;
+    case OPTION_PAGE:
+        if (optarg && text_to_int(optarg, 1, 65535, &number) != ERR_OK)
+            return err_set(ERR_USAGE, "--page takes a port of 1 to 65535, or none, not \"%s\"",
+                           optarg);
+        words->wants_page = true;
+        words->page_port = (int)number;
         break;
     case OPTION_STOP_RUNS:
         words->stops_runs = true;
@@ -50,6 +65,13 @@ static enum err take(int place, struct daemon_words *words, const char **folder)
     return ERR_OK;
 }
 
+static int kind_of(const struct daemon_option *option)
+{
+    if (!option->argument)
+        return no_argument;
+    return option->argument[0] == '[' ? optional_argument : required_argument;
+}
+
 enum err daemon_options_read(int argc, char **argv, struct daemon_words *words)
 {
     enum err err = ERR_OK;
@@ -58,9 +80,7 @@ enum err daemon_options_read(int argc, char **argv, struct daemon_words *words)
     int place;
     memset(words, 0, sizeof *words);
     for (int i = 0; daemon_options[i].name; i++)
-        known[i] =
-            (struct option){daemon_options[i].name,
-                            daemon_options[i].argument ? required_argument : no_argument, NULL, i};
+        known[i] = (struct option){daemon_options[i].name, kind_of(&daemon_options[i]), NULL, i};
     while ((place = getopt_long(argc, argv, "", known, NULL)) != -1)
         TRY(take(place, words, &folder));
     if (optind < argc)
@@ -74,13 +94,23 @@ out:
     return err;
 }
 
+void daemon_option_text(const struct daemon_option *option, char text[64])
+{
+    const char *argument = option->argument ? option->argument : "";
+    bool may_lack = argument[0] == '[';
+    snprintf(text, 64, "--%s%s%s", option->name,
+             may_lack      ? "[="
+             : argument[0] ? " "
+                           : "",
+             may_lack ? argument + 1 : argument);
+}
+
 void daemon_options_help(struct text *text)
 {
     text_add(text, "usage: glowworm-scheduler [OPTIONS]\n%s\n", daemon_description);
     for (const struct daemon_option *option = daemon_options; option->name; option++) {
         char name[64];
-        snprintf(name, sizeof name, "--%s%s%s", option->name, option->argument ? " " : "",
-                 option->argument ? option->argument : "");
+        daemon_option_text(option, name);
         text_add(text, "  %-18s  %s\n", name, option->help);
     }
 }

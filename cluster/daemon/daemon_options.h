@@ -9,7 +9,7 @@
 
 struct daemon_option {
     const char *name;     /* "cores" */
-    const char *argument; /* "N"; NULL: it takes none */
+    const char *argument; /* "N", "[PORT]" where it may be left out; NULL: it takes none */
     const char *help;
 };
 /* The row behind the last has no name. */
@@ -20,10 +20,14 @@ extern const char daemon_description[];
 struct daemon_words { /* what was typed */
     char folder[DAEMON_PATH];
     int cores; /* 0: those that are allowed */
+    bool wants_page;
+    int page_port; /* 0: any */
     bool stops_runs, wants_help, wants_version;
 };
 /* ERR_USAGE; ERR_CONFIG of daemon_folder_find(). */
 MUST_CHECK enum err daemon_options_read(int argc, char **argv, struct daemon_words *words);
+/* "--page[=PORT]" */
+void daemon_option_text(const struct daemon_option *option, char text[64]);
 /* "usage: ...": every option. */
 void daemon_options_help(struct text *text);
 

@@ -32,7 +32,9 @@ static enum err serve(const struct daemon_words *words)
                              .glowworm = glowworm,
                              .capacity.cores = words->cores ? words->cores : processors_allowed(),
                              .stop_asked = interrupt_count(),
-                             .stops_runs = words->stops_runs};
+                             .stops_runs = words->stops_runs,
+                             .wants_page = words->wants_page,
+                             .page_port = words->page_port};
     TRY(find_glowworm(glowworm, sizeof glowworm));
     TRY(machine_memory_read("", &memory));
     cfg.capacity.memory_bytes = memory.total_bytes;

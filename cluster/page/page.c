@@ -6,6 +6,7 @@
 #include "cluster/page/http.h"
 #include "cluster/page/page_address.h"
 #include "cluster/page/prometheus.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@ struct page {
     struct http *http;
     char address[PAGE_ADDRESS];
     struct page_runs runs; /* the server's thread's alone */
+    pthread_mutex_t lock;  /* of what was added, and not taken by that thread yet */
+    char **added;          /* (added_count) owned */
+    int added_count;
 };
 
 static void show(struct http_reply *reply, const char *type, const struct page_asset *asset)
@@ -142,8 +146,43 @@ static const struct route {
               {"/report.html", show_report},
               {"/metrics", show_metrics}};
 
+static void append(char ***list, int *count, char *folder)
+{
+    size_t old = (size_t)*count * sizeof **list;
+    *list = mem_grow(*list, old, old + sizeof **list);
+    (*list)[(*count)++] = folder;
+}
+
+/* Takes the folder. */
+static void take_run(struct page_runs *runs, char *folder)
+{
+    for (int i = 0; i < runs->count; i++)
+        if (strcmp(runs->folders[i], folder) == 0) {
+            mem_free(folder);
+            return;
+        }
+    append(&runs->folders, &runs->count, folder);
+}
+
+static void take_added(struct page *page)
+{
+    pthread_mutex_lock(&page->lock);
+    for (int i = 0; i < page->added_count; i++)
+        take_run(&page->runs, page->added[i]);
+    page->added_count = 0;
+    pthread_mutex_unlock(&page->lock);
+}
+
+void page_add_run(struct page *page, const char *folder)
+{
+    pthread_mutex_lock(&page->lock);
+    append(&page->added, &page->added_count, mem_string(folder));
+    pthread_mutex_unlock(&page->lock);
+}
+
 static void answer(void *own, const struct http_request *request, struct http_reply *reply)
 {
+    take_added(own);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (strcmp(request->path, routes[i].path) == 0)
             routes[i].show(own, request, reply);
@@ -153,6 +192,10 @@ static void free_all(struct page *page)
 {
     for (int i = 0; i < page->runs.count; i++)
         mem_free(page->runs.folders[i]);
+    for (int i = 0; i < page->added_count; i++)
+        mem_free(page->added[i]);
+    mem_free(page->added);
+    pthread_mutex_destroy(&page->lock);
     mem_free(page->runs.folders);
     curve_cache_destroy(&page->runs.curves);
     mem_free(page->runs.found);
@@ -162,9 +205,11 @@ static void free_all(struct page *page)
 static struct page *make(const struct page_cfg *cfg)
 {
     struct page *page = mem_alloc(sizeof *page);
+    pthread_mutex_init(&page->lock, NULL);
     page->runs = (struct page_runs){.count = cfg->count,
                                     .folders = mem_array((size_t)cfg->count, sizeof(char *)),
                                     .source = cfg->source,
+                                    .grows = cfg->grows,
                                     .curves = curve_cache_create(),
                                     .found = mem_alloc(sizeof(struct found_status))};
     for (int i = 0; i < cfg->count; i++)

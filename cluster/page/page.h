@@ -10,6 +10,7 @@ struct page_cfg {
     int count;
     const char *const *folders; /* (count) of runs; copied */
     enum page_source source;
+    bool grows;        /* page_add_run() will be called */
     int port;          /* 0: any that is free */
     const char *token; /* letters and digits; NULL: a new one */
 };
@@ -19,6 +20,9 @@ struct page;
 MUST_CHECK enum err page_open(const struct page_cfg *cfg, struct page **page);
 /* Waits two seconds at most. */
 void page_close(struct page **page); /* accepts NULL */
+/* Behind those that are there, from the next answer on; one that is there already changes nothing.
+ * Copied. Any thread. */
+void page_add_run(struct page *page, const char *folder);
 /* "http://127.0.0.1:PORT/TOKEN/": whoever knows it may look. Borrowed. */
 const char *page_address(const struct page *page);
 int page_port(const struct page *page);

@@ -465,11 +465,13 @@ function trouble(text) {
 async function update() {
   const chosen = shown.run; /* another may be chosen while we wait */
   shown.hurry = false;
-  if (shown.count > 1 || shown.list === undefined) {
-    const runs = (await ask('runs.json')).runs;
+  if (shown.count > 1 || shown.grows || shown.list === undefined) {
+    const { runs, grows } = await ask('runs.json');
     shown.list = runs;
     shown.count = runs.length;
+    shown.grows = grows;
     if (runs.length > 1) showRuns(runs);
+    if (runs.length === 0) return trouble('Nothing was submitted yet: "glowworm submit" does.');
   }
   const run = await ask('status.json?run=' + shown.run);
   if (shown.run !== chosen) return;

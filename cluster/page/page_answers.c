@@ -62,6 +62,7 @@ json_t *page_runs_json(struct page_runs *runs)
     json_t *json = json_object(), *list = json_array();
     for (int run = 0; run < runs->count; run++)
         json_array_append_new(list, line_json(runs, run));
+    json_object_set_new(json, "grows", json_boolean(runs->grows));
     json_object_set_new(json, "runs", list);
     return json;
 }

@@ -9,13 +9,15 @@
 
 enum page_source {
     PAGE_ANY_RUN, /* of an old run the journal may be opened */
-    PAGE_OWN_RUN  /* of this very process, which holds the journal: it must not be opened again */
+    PAGE_OWN_RUN  /* of this very process, which holds the journal, or of processes that it must
+                     outlive whatever their journals hold: no journal is opened */
 };
 
 struct page_runs {
     int count;
     char **folders; /* (count) borrowed */
     enum page_source source;
+    bool grows; /* others may be added at its end */
     struct curve_cache *curves;
     struct found_status *found; /* room for one */
 };
@@ -23,7 +25,8 @@ struct page_runs {
 /* As status_read() for the run of this number. */
 MUST_CHECK enum err page_status(struct page_runs *runs, int run);
 
-/* {"runs": [{"folder", "campaign", "state", "runner", "done", "stages", ...}]}: a line of each. */
+/* {"grows": false, "runs": [{"folder", "campaign", "state", "runner", "done", "stages", ...}]}: a
+ * line of each. */
 json_t *page_runs_json(struct page_runs *runs);
 /* What `glowworm status --json` says of one. */
 json_t *page_status_json(struct page_runs *runs, int run);

@@ -77,7 +77,8 @@ static _Noreturn void become_daemon(struct stand *stand, const char *fault)
                              .glowworm = FAKE_GLOWWORM,
                              .capacity = {.cores = stand->cores, .memory_bytes = 1 << 30},
                              .stop_asked = interrupt_count(),
-                             .stops_runs = stand->stops_runs};
+                             .stops_runs = stand->stops_runs,
+                             .wants_page = stand->wants_page};
     char *log = file_join(stand->folder, "daemon.log");
     if (!freopen(log, "ae", stderr))
         _exit(74);

@@ -12,7 +12,7 @@ struct stand {
     char scheduler[300];
     pid_t daemon; /* 0: none runs */
     int cores;
-    bool stops_runs;
+    bool stops_runs, wants_page;
 };
 /* cmocka's setup and teardown; *state is a struct stand, without a daemon. Runners are ended; that
  * two had one folder at a time fails the test. */

@@ -9,10 +9,15 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/page/page_address.h"
 #include "cluster/status/status_reader.h"
 #include "cluster/status/stop_file.h"
 #include "scheduler/process.h"
 #include "tests/daemon/stand.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void campaigns_run_by_priority_then_by_age(void **state)
@@ -211,6 +216,62 @@ static void the_daemon_ends_without_its_runs_unless_it_is_told_to_stop_them(void
     stand_await_start(stand, "one", 2);
 }
 
+/* What the page answers to GET ADDRESS + path; its body behind its head. Returns owned. */
+static char *get(const char *address, const char *path)
+{
+    char request[400];
+    int port = (int)strtol(strrchr(address, ':') + 1, NULL, 10), got = 0;
+    size_t size = 0, room = 65536;
+    char *answer = mem_alloc(room);
+    struct sockaddr_in there = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int page = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(page, (struct sockaddr *)&there, sizeof there), 0);
+    int asked = snprintf(request, sizeof request,
+                         "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n",
+                         strchr(address + 8, '/'), path, port);
+    assert_int_equal(write(page, request, (size_t)asked), asked);
+    while (size < room - 1 && (got = (int)read(page, answer + size, room - 1 - size)) > 0)
+        size += (size_t)got;
+    close(page);
+    return answer;
+}
+
+static void expect_on_page(const char *address, const char *path, const char *part, bool is_there)
+{
+    char *answer = get(address, path);
+    if ((strstr(answer, part) != NULL) != is_there)
+        fail_msg("%s of the page %s \"%s\": %.500s", path, is_there ? "lacks" : "has", part,
+                 answer);
+    mem_free(answer);
+}
+
+static void a_page_follows_what_is_submitted(void **state)
+{
+    struct stand *stand = *state;
+    char address[PAGE_ADDRESS], again[PAGE_ADDRESS];
+    stand->wants_page = true;
+    stand_start(stand, NULL);
+    stand_await(stand, stand_submit_simple(stand, "one", 1), SUBMITTED_RUNNING);
+    stand_await_start(stand, "one", 1);
+    assert_true(page_address_find(stand->scheduler, address));
+    expect_on_page(address, "runs.json", "/one\"", true);
+    expect_on_page(address, "runs.json", "/two\"", false);
+    stand_submit_simple(stand, "two", 1);
+    stand_await_start(stand, "two", 1);
+    expect_on_page(address, "runs.json", "/two\"", true);
+    expect_on_page(address, "status.json?run=1", "\"running\"", true);
+    stand_end(stand, SIGKILL);
+    stand_start(stand, NULL);
+    while (!page_address_find(stand->scheduler, again)) /* the suite's time limit ends it */
+        continue;
+    expect_on_page(again, "runs.json", "/two\"", true);
+    assert_string_equal(strrchr(again, ':') + 6, strrchr(address, ':') + 6); /* the token stays */
+    stand_end(stand, SIGTERM);
+    assert_false(page_address_find(stand->scheduler, again));
+}
+
 static void a_second_daemon_is_refused(void **state)
 {
     struct stand *stand = *state;
@@ -239,6 +300,7 @@ int main(void)
         TEST(one_folder_is_not_taken_twice),
         TEST(many_are_listed_in_pieces),
         TEST(the_daemon_ends_without_its_runs_unless_it_is_told_to_stop_them),
+        TEST(a_page_follows_what_is_submitted),
         TEST(a_second_daemon_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
