@@ -56,6 +56,7 @@ enum err cmd_submit(int argc, char **argv);
 enum err cmd_queue(int argc, char **argv);
 enum err cmd_queue_set(int argc, char **argv);
 enum err cmd_queue_remove(int argc, char **argv);
+enum err cmd_key_generate(int argc, char **argv);
 enum err cmd_doctor(int argc, char **argv);
 enum err cmd_compile(int argc, char **argv);
 enum err cmd_predict(int argc, char **argv);

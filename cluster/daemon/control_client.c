@@ -1,6 +1,8 @@
 #include "cluster/daemon/control_client.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/wire/key_file.h"
 #include "base/wire/wire.h"
 #include "cluster/daemon/control_server.h"
 #include "cluster/daemon/daemon_folder.h"
@@ -12,12 +14,51 @@
 struct control_client {
     struct wire *wire;
     uint64_t asked;
+    bool is_remote; /* on another machine */
     char folder[DAEMON_PATH], where[DAEMON_PATH + 16];
 };
+
+struct remote { /* what its wire borrows while it is opened */
+    struct key_pair own;
+    char server_key[WIRE_KEY_BYTES];
+    struct wire_curve curve;
+};
+
+static enum err read_keys(const char *folder, struct remote *remote)
+{
+    enum err err = ERR_OK;
+    char *own = file_join(folder, DAEMON_KEY), *server = file_join(folder, DAEMON_SERVER_KEY);
+    TRY(key_file_read(own, &remote->own));
+    TRY(key_file_read_public(server, remote->server_key));
+    remote->curve = (struct wire_curve){.public_key = remote->own.public_key,
+                                        .secret_key = remote->own.secret_key,
+                                        .server_key = remote->server_key};
+out:
+    mem_free(own);
+    mem_free(server);
+    return err;
+}
+
+/* Where it is, and with which keys. */
+static enum err find_daemon(struct control_client *client, struct remote *remote)
+{
+    enum err err = daemon_folder_address(client->folder, client->where);
+    client->is_remote = err == ERR_OK;
+    TRY(err == ERR_NOT_FOUND ? ERR_OK : err);
+    if (client->is_remote)
+        TRY(read_keys(client->folder, remote));
+    else
+        TRY(daemon_folder_check_socket(client->folder));
+    if (!client->is_remote)
+        daemon_folder_endpoint(client->folder, client->where);
+out:
+    return err;
+}
 
 enum err control_client_open(const struct control_client_cfg *cfg, struct control_client **client)
 {
     enum err err = ERR_OK;
+    struct remote remote;
     struct control_client *made = mem_alloc(sizeof *made);
     struct wire_cfg wire = {.role = WIRE_CLIENT,
                             .endpoint = made->where,
@@ -25,8 +66,8 @@ enum err control_client_open(const struct control_client_cfg *cfg, struct contro
                             .max_payload_bytes = CONTROL_MAX_BYTES,
                             .wake_fd = -1};
     TRY(daemon_folder_find(cfg->folder, made->folder));
-    TRY(daemon_folder_check_socket(made->folder));
-    daemon_folder_endpoint(made->folder, made->where);
+    TRY(find_daemon(made, &remote));
+    wire.curve = made->is_remote ? &remote.curve : NULL;
     TRY(wire_open(&wire, &made->wire));
     *client = made;
     made = NULL;
@@ -82,13 +123,17 @@ static enum err await_reply(struct control_client *client, Gwd__Reply **reply)
     double end_s = clock_seconds() + ANSWER_S;
     while (!*reply && !is_gone && clock_seconds() < end_s) {
         TRY(take_reply(client, reply));
-        is_gone = daemon_folder_check_socket(client->folder) != ERR_OK;
+        is_gone = !client->is_remote && daemon_folder_check_socket(client->folder) != ERR_OK;
     }
     if (!*reply)
         TRY(err_set(ERR_PEER,
                     "the scheduler on %s %s; \"glowworm queue\" shows what it has done, once it is "
                     "there",
-                    client->where, is_gone ? "ended before it answered" : "does not answer"));
+                    client->where,
+                    is_gone ? "ended before it answered"
+                    : client->is_remote
+                        ? "does not answer: it is not there, or does not allow our key"
+                        : "does not answer"));
 out:
     return err;
 }

@@ -8,6 +8,7 @@
 
 struct control_server {
     struct control_server_cfg cfg;
+    bool has_keys;
     struct wire *wire;
     struct arena *arena;
     struct log_rate refused, strangers;
@@ -26,6 +27,8 @@ enum err control_server_open(const struct control_server_cfg *cfg, struct contro
                             .wake_fd = -1,
                             .curve = cfg->curve};
     made->cfg = *cfg;
+    made->has_keys = cfg->curve != NULL;
+    made->cfg.curve = NULL; /* the caller's */
     made->arena = arena_create();
     TRY(wire_open(&wire, &made->wire));
     *server = made;
@@ -110,7 +113,7 @@ static bool take_one(struct control_server *server, int timeout_ms)
 static void tell_strangers(struct control_server *server)
 {
     unsigned long long strangers = wire_strangers(server->wire);
-    if (strangers != server->strangers_seen && server->cfg.curve)
+    if (strangers != server->strangers_seen && server->has_keys)
         log_warn_rate(&server->strangers,
                       "connections to %s were refused, %llu so far: they do not have a key that is "
                       "allowed",

@@ -21,7 +21,7 @@ void control_refuse(enum err err, Gwd__Reply *reply, struct arena *arena);
 
 struct control_server_cfg {
     const char *endpoint;           /* borrowed */
-    const struct wire_curve *curve; /* NULL: plain, for ipc:// */
+    const struct wire_curve *curve; /* for the call; NULL: plain, for ipc:// */
     control_answer *answer;
     void *own;
 };

@@ -144,6 +144,8 @@ static enum err open_all(struct daemon *daemon)
     TRY(control_server_open(&server, &daemon->server));
     log_info("listening on %s, %d cores, %d campaigns of which %d run", endpoint,
              daemon->cfg.capacity.cores, daemon->count, daemon_count_runners(daemon));
+    if (daemon->cfg.listen)
+        TRY(daemon_open_remote(daemon));
     open_page(daemon);
 out:
     return err;
@@ -154,11 +156,20 @@ static void close_all(struct daemon *daemon)
     if (daemon->page)
         page_address_remove(daemon->cfg.folder);
     page_close(&daemon->page);
+    control_server_close(&daemon->remote);
     control_server_close(&daemon->server);
     queue_store_close(&daemon->store);
     for (int i = 0; i < daemon->count; i++)
         free_entry(daemon->entries[i]);
     mem_free(daemon->entries);
+}
+
+/* Who asks on this machine, then who asks from others. */
+static void hear(struct daemon *daemon)
+{
+    control_server_turn(daemon->server, TURN_MS);
+    if (daemon->remote)
+        control_server_turn(daemon->remote, 0);
 }
 
 /* They go back to waiting, which is for the next scheduler. */
@@ -172,7 +183,7 @@ static void stop_runs(struct daemon *daemon)
                      err_text());
     }
     while (daemon_count_runners(daemon) > 0 && *daemon->cfg.stop_asked < 2) {
-        control_server_turn(daemon->server, TURN_MS);
+        hear(daemon);
         daemon_look(daemon);
     }
 }
@@ -195,7 +206,7 @@ enum err daemon_run(const struct daemon_cfg *cfg)
     while (*cfg->stop_asked == 0) {
         daemon_look(&daemon);
         daemon_schedule(&daemon);
-        control_server_turn(daemon.server, TURN_MS);
+        hear(&daemon);
     }
     if (cfg->stops_runs)
         stop_runs(&daemon);

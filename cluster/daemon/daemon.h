@@ -14,6 +14,7 @@ struct daemon_cfg {       /* all borrowed */
     struct queue_capacity capacity;
     const volatile sig_atomic_t *stop_asked; /* how often it was asked to end */
     bool stops_runs;                         /* at its end: they go on when it is started again */
+    const char *listen, *allow;              /* "tcp://..." and who may ask there; NULL: nobody */
     bool wants_page;                         /* of all campaigns (cluster/page) */
     int page_port;                           /* 0: any that is free */
 };

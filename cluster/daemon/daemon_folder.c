@@ -1,6 +1,7 @@
 #include "cluster/daemon/daemon_folder.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "cluster/next_command.h"
 #include <errno.h>
 #include <stdio.h>
@@ -73,6 +74,16 @@ out:
 void daemon_folder_endpoint(const char *folder, char endpoint[DAEMON_PATH + 16])
 {
     snprintf(endpoint, DAEMON_PATH + 16, "ipc://%s" SOCKET, folder);
+}
+
+enum err daemon_folder_address(const char *folder, char endpoint[DAEMON_PATH + 16])
+{
+    char *path = file_join(folder, DAEMON_ADDRESS);
+    enum err err = secret_read(path, endpoint, DAEMON_PATH);
+    if (err == ERR_OK && strncmp(endpoint, "tcp://", 6) != 0)
+        err = err_set(ERR_CONFIG, "%s does not hold tcp://HOST:PORT of a scheduler", path);
+    mem_free(path);
+    return err;
 }
 
 char *daemon_folder_log(const char *folder, uint64_t id)

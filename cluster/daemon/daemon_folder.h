@@ -8,6 +8,9 @@
 
 #define DAEMON_PATH        1024
 #define DAEMON_ENVIRONMENT "GLOWWORM_SCHEDULER"
+#define DAEMON_KEY         "key" /* a pair (base/wire/key_file.h): the daemon's, or who asks it... */
+#define DAEMON_SERVER_KEY  "server" /* ...for whom server.pub is the daemon's... */
+#define DAEMON_ADDRESS     "address" /* ...and this holds tcp://HOST:PORT of it: a daemon elsewhere */
 
 /* `given`, else $GLOWWORM_SCHEDULER, else $XDG_STATE_HOME/glowworm, else ~/.local/state/glowworm;
  * from / on. given: NULL for none. ERR_CONFIG: nothing says where, or its name is too long for a
@@ -17,6 +20,10 @@ MUST_CHECK enum err daemon_folder_find(const char *given, char folder[DAEMON_PAT
 MUST_CHECK enum err daemon_folder_make(const char *folder);
 /* "ipc://FOLDER/socket" */
 void daemon_folder_endpoint(const char *folder, char endpoint[DAEMON_PATH + 16]);
+/* Of a daemon on another machine, for those who ask: "tcp://HOST:PORT", of the folder's file
+ * "address". ERR_NOT_FOUND: it is this machine's. ERR_CONFIG: others may have written it; ERR_IO.
+ */
+MUST_CHECK enum err daemon_folder_address(const char *folder, char endpoint[DAEMON_PATH + 16]);
 /* "FOLDER/logs/ID.log"; returns owned. */
 char *daemon_folder_log(const char *folder, uint64_t id);
 /* ERR_UNAVAILABLE, with the cure: nobody listens on its socket. */

@@ -23,8 +23,9 @@ struct daemon {
     struct daemon_cfg cfg;
     struct queue_store *store;
     struct control_server *server;
-    struct page *page;      /* NULL: none is wanted, or there can be none */
-    struct entry **entries; /* (count) owned, in the order of ids */
+    struct control_server *remote; /* for other machines; NULL: none is wanted */
+    struct page *page;             /* NULL: none is wanted, or there can be none */
+    struct entry **entries;        /* (count) owned, in the order of ids */
     int count, room;
     struct log_rate troubles;
     double starts_after_s; /* no start before: the store takes nothing */
@@ -38,6 +39,9 @@ struct entry *daemon_append(struct daemon *daemon, const struct submitted *submi
 MUST_CHECK enum err daemon_forget(struct daemon *daemon, struct entry *entry);
 /* The runners' logs lie in its folder; returns owned. */
 char *daemon_log_path(const struct daemon *daemon, const struct submitted *submitted);
+
+/* daemon_remote.c: opens it, with the folder's key; makes that where there is none. */
+MUST_CHECK enum err daemon_open_remote(struct daemon *daemon);
 
 /* daemon_requests.c: a control_answer. */
 void daemon_answer(void *own, const Gwd__Request *request, Gwd__Reply *reply, struct arena *arena);

@@ -11,6 +11,8 @@ const struct daemon_option daemon_options[] = {
      "~/.local/state/glowworm"},
     {"cores", "N", "processors that campaigns may take together: else all that it may use itself"},
     {"page", "[PORT]", "a page of all campaigns on 127.0.0.1; its address is logged"},
+    {"listen", "tcp://HOST:PORT", "be asked from other machines, too, by those of --allow"},
+    {"allow", "FILE", "their public keys, one a line (\"glowworm key generate\")"},
     {"stop-runs", NULL,
      "at its end stop what runs, too, each with a checkpoint; else runs go on by themselves"},
     {"help", NULL, "this"},
@@ -26,6 +28,8 @@ enum option_place {
     OPTION_FOLDER,
     OPTION_CORES,
     OPTION_PAGE,
+    OPTION_LISTEN,
+    OPTION_ALLOW,
     OPTION_STOP_RUNS,
     OPTION_HELP,
     OPTION_VERSION
@@ -49,6 +53,12 @@ static enum err take(int place, struct daemon_words *words, const char **folder)
                            optarg);
         words->wants_page = true;
         words->page_port = (int)number;
+        break;
+    case OPTION_LISTEN:
+        words->listen = optarg;
+        break;
+    case OPTION_ALLOW:
+        words->allow = optarg;
         break;
     case OPTION_STOP_RUNS:
         words->stops_runs = true;
@@ -88,6 +98,10 @@ enum err daemon_options_read(int argc, char **argv, struct daemon_words *words)
                     "it takes options only, not \"%s\"; a campaign is submitted with "
                     "\"glowworm submit\"",
                     argv[optind]));
+    if (!words->listen != !words->allow)
+        TRY(err_set(ERR_USAGE, "--listen and --allow belong together"));
+    if (words->listen && strncmp(words->listen, "tcp://", 6) != 0)
+        TRY(err_set(ERR_USAGE, "--listen takes tcp://HOST:PORT, not \"%s\"", words->listen));
     if (!words->wants_help && !words->wants_version)
         TRY(daemon_folder_find(folder, words->folder));
 out:
@@ -111,6 +125,6 @@ void daemon_options_help(struct text *text)
     for (const struct daemon_option *option = daemon_options; option->name; option++) {
         char name[64];
         daemon_option_text(option, name);
-        text_add(text, "  %-18s  %s\n", name, option->help);
+        text_add(text, "  %-24s  %s\n", name, option->help);
     }
 }

@@ -19,7 +19,8 @@ extern const char daemon_description[];
 
 struct daemon_words { /* what was typed */
     char folder[DAEMON_PATH];
-    int cores; /* 0: those that are allowed */
+    int cores;                  /* 0: those that are allowed */
+    const char *listen, *allow; /* of argv; NULL: not named */
     bool wants_page;
     int page_port; /* 0: any */
     bool stops_runs, wants_help, wants_version;

@@ -33,6 +33,8 @@ static enum err serve(const struct daemon_words *words)
                              .capacity.cores = words->cores ? words->cores : processors_allowed(),
                              .stop_asked = interrupt_count(),
                              .stops_runs = words->stops_runs,
+                             .listen = words->listen,
+                             .allow = words->allow,
                              .wants_page = words->wants_page,
                              .page_port = words->page_port};
     TRY(find_glowworm(glowworm, sizeof glowworm));

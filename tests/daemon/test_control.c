@@ -7,12 +7,16 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
+#include "base/wire/key_file.h"
+#include "cluster/daemon/allow_list.h"
 #include "cluster/daemon/control_client.h"
 #include "cluster/daemon/control_server.h"
 #include "cluster/daemon/daemon_folder.h"
 #include "tests/scratch.h"
 #include "tests/wire/raw_peer.h"
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -210,6 +214,97 @@ static void a_turn_ends_however_many_ask(void **state)
     wire_close(&wire);
 }
 
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    char *path = file_join(folder, name);
+    assert_int_equal(secret_write(path, text), ERR_OK);
+    mem_free(path);
+}
+
+/* A person of the name, who knows the server. */
+static struct key_pair make_person(struct stand *stand, const char *name, const char *address,
+                                   const char *server_key)
+{
+    char folder[DAEMON_PATH + 32];
+    struct key_pair pair;
+    snprintf(folder, sizeof folder, "%s/%s", stand->folder, name);
+    assert_int_equal(file_make_private(folder), ERR_OK);
+    char *key = file_join(folder, DAEMON_KEY);
+    assert_int_equal(key_file_make(key, &pair), ERR_OK);
+    write_text(folder, DAEMON_ADDRESS, address);
+    write_text(folder, DAEMON_SERVER_KEY ".pub", server_key);
+    mem_free(key);
+    return pair;
+}
+
+static void open_for(struct stand *stand, const struct key_pair *server, const char *allowed)
+{
+    const struct wire_curve curve = {.public_key = server->public_key,
+                                     .secret_key = server->secret_key,
+                                     .allowed = &allowed,
+                                     .allowed_count = 1};
+    struct control_server_cfg cfg = {
+        .endpoint = "tcp://127.0.0.1:*", .curve = &curve, .answer = answer, .own = stand};
+    control_server_close(&stand->server);
+    assert_int_equal(control_server_open(&cfg, &stand->server), ERR_OK);
+}
+
+static void a_key_of_the_list_is_let_in_and_no_other(void **state)
+{
+    struct stand *stand = *state;
+    struct key_pair server, friend;
+    char key[WIRE_KEY_BYTES], folder[DAEMON_PATH];
+    assert_int_equal(wire_make_keys(server.public_key, server.secret_key), ERR_OK);
+    snprintf(folder, sizeof folder, "%s", stand->folder);
+    friend = make_person(stand, "friend", "tcp://127.0.0.1:1", server.public_key);
+    memcpy(key, friend.public_key, sizeof key);
+    open_for(stand, &server, key);
+    const char *address = control_server_endpoint(stand->server);
+    make_person(stand, "stranger", address, server.public_key);
+    snprintf(stand->folder, sizeof stand->folder, "%.900s/friend", folder);
+    write_text(stand->folder, DAEMON_ADDRESS, address);
+    pid_t stranger = fork();
+    if (stranger == 0) {
+        struct control_client *client = NULL;
+        char *theirs = file_join(folder, "stranger");
+        struct control_client_cfg cfg = {.folder = theirs};
+        _exit(control_client_open(&cfg, &client) == ERR_OK ? (int)ask_change(client) : 1);
+    }
+    assert_int_equal(ask_beside(stand, ask_change), ERR_OK);
+    assert_int_equal(ask_beside(stand, ask_change), ERR_OK);
+    kill(stranger, SIGKILL);
+    waitpid(stranger, NULL, 0);
+    assert_int_equal(stand->asked, 2 * 49);
+    snprintf(stand->folder, sizeof stand->folder, "%s", folder);
+}
+
+static void expect_list(struct stand *stand, const char *text, enum err expected, int count)
+{
+    struct allow_list *allowed = mem_alloc(sizeof *allowed);
+    char *path = file_join(stand->folder, "allow");
+    assert_int_equal(file_write(path, text, strlen(text)), ERR_OK);
+    assert_int_equal(chmod(path, 0644), 0);
+    enum err err = allow_list_read(path, allowed);
+    if (err != expected || (err == ERR_OK && allowed->count != count))
+        fail_msg("\"%s\": %s with %d keys (%s)", text, err_name(err), allowed->count, err_text());
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(allow_list_read(path, allowed), ERR_CONFIG); /* whatever it holds */
+    mem_free(path);
+    mem_free(allowed);
+}
+
+static void a_list_is_keys_and_names(void **state)
+{
+#define KEY "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+    struct stand *stand = *state;
+    expect_list(stand, KEY, ERR_OK, 1);
+    expect_list(stand, KEY " anna@login2\n\n" KEY "\n", ERR_OK, 2);
+    expect_list(stand, "", ERR_CONFIG, 0);
+    expect_list(stand, "\n \n", ERR_CONFIG, 0);
+    expect_list(stand, KEY "x\n", ERR_CONFIG, 0);
+    expect_list(stand, "anna\n", ERR_CONFIG, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -221,6 +316,8 @@ int main(void)
         TEST(bytes_that_are_no_request_change_nothing),
         TEST(a_peer_that_misbehaves_keeps_nobody_from_asking),
         TEST(a_turn_ends_however_many_ask),
+        TEST(a_key_of_the_list_is_let_in_and_no_other),
+        TEST(a_list_is_keys_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
