@@ -10,6 +10,7 @@
 #include "cluster/slurm/job.h"
 #include "cluster/slurm/queue.h"
 #include "cluster/slurm/submission.h"
+#include "scheduler/protocol.h"
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #define NAP_MS    200
 #define LOOK_S    10.0  /* between two questions to Slurm's controller */
 #define UNKNOWN_S 300.0 /* without an answer, it may have gone */
+#define CANCELS   5     /* a job that stays all the same ends when it finds no runner */
 
 extern char **environ;
 
@@ -36,19 +38,24 @@ static enum err read_arguments(int argc, char **argv, struct helper *helper)
 {
     static const struct option known[] = {{"site", required_argument, NULL, 's'},
                                           {"log", required_argument, NULL, 'l'},
+                                          {"runner", required_argument, NULL, 'r'},
                                           {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
+    long runner = 0;
     helper->site_name = SITE_DEFAULT;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (option == 's')
             helper->site_name = optarg;
         else if (option == 'l')
             helper->log = optarg;
+        else if (option == 'r')
+            TRY(text_to_int(optarg, 1, INT_MAX, &runner));
         else
             TRY(err_set(ERR_USAGE, "that option is not known, or lacks its value"));
     }
-    if (argc - optind != 1 || !helper->log)
-        TRY(err_set(ERR_USAGE, "name one run, and a file for its helper's log"));
+    if (argc - optind != 1 || !helper->log || runner == 0)
+        TRY(err_set(ERR_USAGE, "name one run, its runner's process, and a file for a log"));
+    helper->runner = (pid_t)runner;
     helper->run_folder = argv[optind];
 out:
     return err;
@@ -79,7 +86,8 @@ out:
     return err;
 }
 
-/* What our own job was told would be taken for what the new one was asked for. */
+/* What our own job was told would be taken for what the new one was asked for. Slurm's programs
+ * that we start are none of the gang: who kills it lets them do their work. */
 static void forget_our_job(void)
 {
     static const char *const of_slurm[] = {"SLURM_", "SLURMD_", "PMIX_", "PMI_"};
@@ -93,6 +101,7 @@ static void forget_our_job(void)
             continue; /* the next one has its place */
         at++;
     }
+    unsetenv(PROTOCOL_GANG);
 }
 
 static enum err ask_sbatch(struct helper *helper, const struct job *job)
@@ -166,29 +175,45 @@ static enum err await_end(const struct helper *helper)
     return ERR_OK;
 }
 
-static void cancel(const struct helper *helper)
+static enum err cancel_once(const struct helper *helper)
 {
+    enum err err = ERR_OK;
+    struct queued queued;
     struct answer answer = {0};
-    const char *argv[] = {"scancel", helper->job, NULL};
-    if (ask_surely(argv, &answer) != ERR_OK)
-        fprintf(stderr, "job %s is not cancelled, and ends when it finds no runner: %s\n",
-                helper->job, err_text());
+    TRY(queue_find(helper->uuid, &queued));
+    const char *argv[] = {"scancel", queued.job, NULL};
+    if (queued.is_there && !queued.has_ended)
+        TRY(ask_surely(argv, &answer));
+out:
     answer_fini(&answer);
+    return err;
+}
+
+/* It may be there without a word of sbatch to us. The text of `why` is kept. */
+static enum err cancel(const struct helper *helper, enum err why)
+{
+    char *text = mem_string(err_text());
+    for (int i = 0; i < CANCELS && cancel_once(helper) != ERR_OK; i++)
+        fprintf(stderr, "a job for a helper is not cancelled: %s\n", err_text());
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+    return why;
 }
 
 enum err cmd_slurm_helper(int argc, char **argv)
 {
     enum err err = ERR_OK;
     struct helper *helper = mem_alloc(sizeof *helper);
-    helper->runner = getppid();
     interrupt_watch();
     TRY(read_arguments(argc, argv, helper));
     TRY(load(helper));
     forget_our_job();
-    TRY(submit(helper));
-    err = await_end(helper);
-    if (!is_wanted(helper) || err != ERR_OK)
-        cancel(helper);
+    err = submit(helper);
+    if (err == ERR_OK)
+        err = await_end(helper);
+    if (helper->uuid[0] && (!is_wanted(helper) || err != ERR_OK))
+        err = cancel(helper, err);
 out:
     mem_free(helper);
     return err;

@@ -56,7 +56,7 @@ const struct command commands[] = {
      cmd_slurm_submit},
     {"slurm", "script", "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER]",
      "print the job that submit would submit", cmd_slurm_script},
-    {"slurm", "helper", "RUN --log FILE [--site SITE]",
+    {"slurm", "helper", "RUN --runner PID --log FILE [--site SITE]",
      "a job that helps a run to measure; its runner asks for it (resources.helper_jobs)",
      cmd_slurm_helper},
     {"publish", NULL, "RUN --claim N --stores FOLDER",

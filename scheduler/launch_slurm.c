@@ -1,6 +1,7 @@
 /* A gang as a step of our job of Slurm: on the node that we are on and, where it is wide, on
  * others, or on another one. */
 #include "scheduler/launch_internal.h"
+#include <unistd.h>
 
 /* Slurm knows which node has CPUs that no step has taken. */
 static void add_place(const struct launch_cfg *cfg, const struct launch *launch, int nodes,
@@ -44,6 +45,8 @@ void launch_slurm_job(const struct launch_cfg *cfg, const struct launch *launch,
     words_add(argv, "slurm");
     words_add(argv, "helper");
     words_add(argv, "%s", cfg->run_folder);
+    words_add(argv, "--runner");
+    words_add(argv, "%d", (int)getpid());
     words_add(argv, "--log");
     words_add(argv, "%s", launch->log_path);
     if (cfg->site) {

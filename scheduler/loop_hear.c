@@ -12,6 +12,8 @@ static void hear_hello(struct loop *loop, struct attempt *attempt, const Gw__Hel
     gang->moved_s = clock_seconds();
     log_info("gang of %s: %u ranks on %s, %s", gang->lease.name, hello->ranks, hello->host,
              hello->lineage);
+    if (gang->is_away) /* it may have waited so long that there is a newer copy */
+        away_find(loop, gang->stage, gang->published);
     tell_orders(loop, attempt);
 }
 
@@ -120,10 +122,10 @@ static void note_failed(struct loop *loop, struct event *event)
                                     .step = failed->step,
                                     .images_per_second = gang->progress.images_per_second};
     /* a stop that nobody here asked for: somebody signalled the gang, which is worth a retry; but
-     * Slurm tells the steps of a job that it preempts, and the job itself when their time is over
-     */
+     * Slurm tells the steps of a job that it preempts, and the job itself when their time is over.
+     * A helper's job is not ours. */
     bool is_foreign = outcome.error == ERR_INTERRUPTED && !gang->is_stop_asked;
-    if (is_foreign && loop->cfg->launch.allocation) {
+    if (is_foreign && loop->cfg->launch.allocation && !gang->is_job) {
         loop->is_job_ending = true;
     } else if (is_foreign) {
         outcome.error = ERR_PEER;

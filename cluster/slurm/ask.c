@@ -29,6 +29,7 @@ static void close_end(int *end)
 static enum err spawn(struct asking *asking, const char *const *argv)
 {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     for (int i = 0; i < 2; i++)
         if (pipe2(asking->pipes[i], O_CLOEXEC) != 0)
             return err_set(ERR_IO, "no pipe: %s", strerror(errno));
@@ -36,7 +37,11 @@ static enum err spawn(struct asking *asking, const char *const *argv)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     for (int i = 0; i < 2; i++)
         posix_spawn_file_actions_adddup2(&actions, asking->pipes[i][1], 1 + i);
-    int code = posix_spawnp(&asking->pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+    posix_spawnattr_init(&attributes); /* whoever ends us does not end what we ask for in the end */
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    int code =
+        posix_spawnp(&asking->pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     for (int i = 0; i < 2; i++)
         close_end(&asking->pipes[i][1]);

@@ -109,7 +109,12 @@ class Nodes(unittest.TestCase):
         await_that(self.pending, lambda: self.scene.log_end("joined"))  # for n2; the run goes on meanwhile
         self.sandbox.call("scancel", other)
         self.await_helper_on("n2", "joined")
+        running = self.sandbox.call("squeue", "--noheader", "--states=RUNNING", "--format=%i").stdout.split()
+        helpers = [number for number in running if number != job]
+        self.assertEqual(len(helpers), 1)
+        self.sandbox.call("scancel", helpers[0])  # its end is not the run's
         self.expect_helped(job, "joined", wanted)
+        self.assertNotIn("about to end", self.scene.log_end("joined"))
         await_that(lambda: not self.sandbox.call("squeue", "--noheader", "--format=%i").stdout.split(), "an empty queue", 60)
 
     def test_ranks_that_do_not_fit_the_nodes_are_refused(self):
