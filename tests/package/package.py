@@ -138,6 +138,14 @@ class Package(unittest.TestCase):
         self.assertIn(re.sub(r"\s+", " ", helped[helped.index("0 done"):]).strip(), page)
         self.assertEqual(self.page("glowworm-worker", 1), page)
 
+    def test_the_schedulers_page_has_every_option(self):
+        page = self.page("glowworm-scheduler", 1)
+        helped = call(os.path.join(self.usr, "bin/glowworm-scheduler"), "--help").stdout
+        options = re.findall(r"^  (--\S+(?: \S+)?)  +(\S.*)$", helped, re.M)
+        self.assertGreater(len(options), 6)
+        for option, what in options:
+            self.assertIn(f"{option} {what}", page)
+
     def test_the_campaign_page_has_every_knob(self):
         page = self.page("glowworm-campaign", 5)
         knobs = re.findall(r"^ *(?:- )?(\S+: .*)\n +(\S.*)$", self.glowworm(self.usr, "help", "campaign").stdout, re.M)
