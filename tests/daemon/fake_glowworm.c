@@ -35,6 +35,15 @@ static bool is_there(const char *run, const char *name)
     return is;
 }
 
+/* The scheduler's folder is beside the run's. */
+static bool is_test_over(const char *run)
+{
+    char path[600];
+    int size = (int)(strrchr(run, '/') - run);
+    snprintf(path, sizeof path, "%.*s/scheduler", size, run);
+    return !file_exists(path);
+}
+
 static void add_line(const char *run, const char *name, const char *line)
 {
     char *path = file_join(run, name);
@@ -127,7 +136,7 @@ static int work(const char *run, struct run_status *status)
             return stop(run, status, signal);
         if (is_there(run, "code"))
             return finish(run, status);
-        if (!is_there(run, "lock")) /* the test is over */
+        if (is_test_over(run))
             return 1;
     }
 }
@@ -135,6 +144,8 @@ static int work(const char *run, struct run_status *status)
 int main(int argc, char **argv)
 {
     const char *run = argv[argc - 1];
+    if (is_test_over(run))
+        return 1;
     signal(SIGTERM, count);
     printf("%s in %s\n", argv[2], run);
     fflush(stdout);
