@@ -53,16 +53,40 @@ class Submission(unittest.TestCase):
         with open(path) as file:
             return json.load(file)
 
-    def test_a_controller_that_dies_behind_the_submission_runs_it_once(self):
+    def kill_controller(self):
         with open(os.path.join(self.sandbox.folder, "run/slurmctld.pid")) as file:
             controller = int(file.read())
+        os.kill(controller, signal.SIGKILL)
+        await_that(lambda: not kills.environment_of(controller), "the controller's end")
+
+    def start_controller(self):
+        call("bash", SCRIPT, self.sandbox.folder, "controller")
+
+    def test_people_need_no_controller(self):
+        folder = os.path.join(self.scene.work, "down")
+        submitter, job = self.scene.begin_submit("down", "--set", "teacher.epochs=2000")
+        submitter.communicate()
+        await_that(self.scene.ranks, lambda: self.scene.log("down"))
+        self.kill_controller()
+        try:
+            state = lambda: self.scene.ask(self.scene.glowworm, "status", folder)["runs"][0]["state"]  # noqa: E731
+            self.assertEqual(state(), "running")
+            self.assertIn("opened campaign=", call(self.scene.glowworm, "logs", folder, "-n", "100000").stdout)
+            self.assertIn("running", call(self.scene.glowworm, "top", folder, stdin=subprocess.DEVNULL).stdout)
+            call(self.scene.glowworm, "cancel", folder, "--wait")
+            self.assertEqual(state(), "stopped")
+        finally:
+            self.start_controller()
+            self.sandbox.call("scancel", job)
+        self.sandbox.await_end(job)
+
+    def test_a_controller_that_dies_behind_the_submission_runs_it_once(self):
         submitter = subprocess.Popen(self.scene.slurm_words("submit", "crash", "--json"), stdout=subprocess.PIPE, text=True,
                                      env=self.scene.environment, cwd=ROOT)
         await_that(lambda: self.intent("crash").get("job"), "the submission")
-        os.kill(controller, signal.SIGKILL)
-        await_that(lambda: not kills.environment_of(controller), "the controller's end")
+        self.kill_controller()
         time.sleep(2)  # the submitter asks meanwhile, and nobody answers: that is not "gone"
-        call("bash", SCRIPT, self.sandbox.folder, "controller")
+        self.start_controller()
         made = json.loads(submitter.communicate()[0])
         self.assertEqual(submitter.returncode, 0)
         self.scene.await_done("crash")
