@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "cluster/status/status_reader.h"
 #include "cluster/status/stop_file.h"
@@ -112,6 +113,17 @@ static void find_last_words(const char *log_path, char *words, size_t room)
     mem_free(bytes);
 }
 
+/* Where it is, or will be. */
+static bool has_no_room(const char *run_folder)
+{
+    char *folder = mem_string(run_folder);
+    for (char *slash; !file_is_folder(folder) && (slash = strrchr(folder, '/')) != folder;)
+        *slash = '\0';
+    bool is_full = room_check(folder, ROOM_BYTES) == ERR_FULL;
+    mem_free(folder);
+    return is_full;
+}
+
 void campaign_runner_look(const struct campaign_runner *runner, const struct submitted *campaign,
                           const char *log_path, struct runner_traces *traces,
                           struct runner_seen *seen)
@@ -127,6 +139,7 @@ void campaign_runner_look(const struct campaign_runner *runner, const struct sub
         .is_rebooted = !is_of_this_start(campaign),
         .status = is_read && is_by(traces->status, campaign) ? traces->status : NULL,
         .last_words = traces->last_words,
+        .has_no_room = has_no_room(campaign->run_folder),
         .progress = is_read ? runner_progress(traces->status) : 0};
     mem_free(found);
 }

@@ -131,6 +131,7 @@ static enum err release(struct daemon *daemon, struct entry *entry)
         changed.state = SUBMITTED_WAITING;
     changed.not_before_ms = 0;
     changed.losses = 0;
+    changed.blocked = 0;
     return daemon_change(daemon, entry, &changed);
 }
 

@@ -54,17 +54,19 @@ static void say_outcome(const struct entry *entry)
              submitted_state_name(campaign->state), between, campaign->text);
 }
 
-static void judge(struct daemon *daemon, struct entry *entry, const struct runner_seen *seen)
+/* False: the store does not take it, and it is looked at again. */
+static bool judge(struct daemon *daemon, struct entry *entry, const struct runner_seen *seen)
 {
     struct submitted changed = entry->submitted;
     runner_end_judge(&changed, seen, clock_wall_ms());
-    if (daemon_change(daemon, entry, &changed) != ERR_OK) { /* it is looked at again */
+    if (daemon_change(daemon, entry, &changed) != ERR_OK) {
         log_warn_rate(&daemon->troubles, "what became of campaign %llu cannot be written: %s",
                       id_of(entry), err_text());
-        return;
+        return false;
     }
     entry->runner = (struct campaign_runner){0};
     say_outcome(entry);
+    return true;
 }
 
 static void look_at_end(struct daemon *daemon, struct entry *entry)
@@ -73,7 +75,7 @@ static void look_at_end(struct daemon *daemon, struct entry *entry)
     struct runner_seen seen;
     char *log = daemon_log_path(daemon, &entry->submitted);
     campaign_runner_look(&entry->runner, &entry->submitted, log, &traces, &seen);
-    judge(daemon, entry, &seen);
+    (void)judge(daemon, entry, &seen);
     runner_traces_fini(&traces);
     mem_free(log);
 }
@@ -119,13 +121,12 @@ static enum err note_start(void *own, const struct process *process)
 static void fail_start(struct daemon *daemon, struct entry *entry, enum err why)
 {
     char text[SUBMITTED_TEXT];
-    bool is_passing = why == ERR_AGAIN || why == ERR_FULL || why == ERR_IO;
     snprintf(text, sizeof text, "%s", err_text());
     log_warn_rate(&daemon->troubles, "campaign %llu cannot be started: %s", id_of(entry), text);
-    const struct runner_seen seen = {.code = err_exit_code(is_passing ? ERR_AGAIN : why),
-                                     .last_words = text};
-    judge(daemon, entry, &seen);
-    if (entry->submitted.state == SUBMITTED_WAITING && entry->submitted.not_before_ms == 0)
+    const struct runner_seen seen = {.code = err_exit_code(why == ERR_IO ? ERR_AGAIN : why),
+                                     .last_words = text,
+                                     .has_no_room = why == ERR_FULL};
+    if (!judge(daemon, entry, &seen))
         daemon->starts_after_s = clock_seconds() + STORE_PAUSE_S;
 }
 

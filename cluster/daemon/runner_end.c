@@ -3,14 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DONE_STAGE   ((int64_t)1 << 40) /* more than the steps of one */
-#define PAUSE_MS     1000
-#define PAUSE_MAX_MS 60000
-#define SYSTEM_MS    10000 /* whoever stops programs may stop us next */
-#define EXIT_AGAIN   75
-#define EXIT_REQUEUE 85
-#define EXIT_CTRL_C  (128 + SIGINT)
-#define EXIT_SIGTERM (128 + SIGTERM)
+#define DONE_STAGE     ((int64_t)1 << 40) /* more than the steps of one */
+#define PAUSE_MS       1000
+#define PAUSE_MAX_MS   60000
+#define MOST_DOUBLINGS 6
+#define SYSTEM_MS      10000 /* whoever stops programs may stop us next */
+#define FULL_MS        30000
+#define EXIT_IO        74
+#define EXIT_AGAIN     75
+#define EXIT_REQUEUE   85
+#define EXIT_CTRL_C    (128 + SIGINT)
+#define EXIT_SIGTERM   (128 + SIGTERM)
 
 enum end_kind {
     END_DONE,
@@ -18,6 +21,7 @@ enum end_kind {
     END_STOPPED,    /* in good order, by a person */
     END_TERMINATED, /* in good order, by SIGTERM */
     END_BUSY,       /* something is in the way that may pass */
+    END_FULL,       /* of its disk; what could be saved was */
     END_LOST
 };
 
@@ -53,8 +57,20 @@ static enum end_kind kind_of_status(const struct run_status *status)
     }
 }
 
+/* On a full disk its last word may not have found room either, nor its exit code a reader. */
+static bool is_full(const struct runner_seen *seen)
+{
+    const struct run_status *status = seen->status;
+    if (status && run_state_is_end(status->state))
+        return strcmp(status->error, err_name(ERR_FULL)) == 0;
+    bool may_be = seen->code == EXIT_IO || (seen->code < 0 && seen->signal == 0);
+    return may_be && (seen->has_no_room || (status && status->waits[0]));
+}
+
 static enum end_kind kind_of(const struct runner_seen *seen)
 {
+    if (is_full(seen))
+        return END_FULL;
     if (seen->code >= 0)
         return kind_of_code(seen->code);
     return seen->status && seen->signal == 0 ? kind_of_status(seen->status) : END_LOST;
@@ -87,6 +103,11 @@ static const char *reason_of(const struct runner_seen *seen)
     return seen->last_words[0] ? seen->last_words : "it says no reason; its log may";
 }
 
+static int64_t pause_ms(int tries)
+{
+    return tries < MOST_DOUBLINGS ? (int64_t)PAUSE_MS << tries : PAUSE_MAX_MS;
+}
+
 static void try_again(struct submitted *campaign, const struct runner_seen *seen,
                       const char *reason, int64_t now_ms)
 {
@@ -100,8 +121,14 @@ static void try_again(struct submitted *campaign, const struct runner_seen *seen
         end(campaign, SUBMITTED_FAILED, text);
         return;
     }
-    int64_t pause_ms = (int64_t)PAUSE_MS << campaign->losses;
-    wait_until(campaign, now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS), reason);
+    wait_until(campaign, now_ms + pause_ms(campaign->losses), reason);
+}
+
+/* For as long as it takes. */
+static void wait_longer(struct submitted *campaign, const char *reason, int64_t now_ms)
+{
+    campaign->blocked += campaign->blocked < MOST_DOUBLINGS;
+    wait_until(campaign, now_ms + pause_ms(campaign->blocked), reason);
 }
 
 static void judge_lost(struct submitted *campaign, const struct runner_seen *seen, int64_t now_ms)
@@ -141,13 +168,17 @@ void runner_end_judge(struct submitted *campaign, const struct runner_seen *seen
     else if (kind == END_TERMINATED)
         wait_until(campaign, now_ms + SYSTEM_MS, "the system ended its runner (SIGTERM)");
     else if (kind == END_BUSY)
-        try_again(campaign, seen, reason_of(seen), now_ms);
+        wait_longer(campaign, reason_of(seen), now_ms);
+    else if (kind == END_FULL)
+        wait_until(campaign, now_ms + FULL_MS, reason_of(seen));
     else if (kind == END_LOST)
         judge_lost(campaign, seen, now_ms);
     else
         end(campaign, SUBMITTED_FAILED, reason_of(seen));
-    if (kind != END_LOST && kind != END_BUSY)
+    if (kind != END_LOST && kind != END_BUSY && kind != END_FULL)
         campaign->losses = 0;
+    if (kind != END_BUSY)
+        campaign->blocked = 0;
     if (seen->progress > campaign->progress)
         campaign->progress = seen->progress;
 }

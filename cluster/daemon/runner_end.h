@@ -1,7 +1,8 @@
 /* What becomes of a campaign whose runner has ended: a pure function of what was seen of the end
  * and of what was asked. The daemon tries nothing again that failed: the runner has budgets for
  * that. One that was lost (killed, out of memory) is tried again, at most RUNNER_MOST_LOSSES times
- * in a row without progress. */
+ * in a row without progress; one that found something in the way which may pass (another runner, a
+ * full disk) is tried again for as long as it takes. */
 #ifndef CLUSTER_DAEMON_RUNNER_END_H
 #define CLUSTER_DAEMON_RUNNER_END_H
 
@@ -16,6 +17,7 @@ struct runner_seen {
     bool is_rebooted;                /* its machine was started anew */
     const struct run_status *status; /* what this very runner wrote; NULL: nothing */
     const char *last_words;          /* of its log; "": none */
+    bool has_no_room;                /* the disk of its run is full now */
     int64_t progress;                /* runner_progress() of what the folder says */
 };
 

@@ -87,12 +87,14 @@ static bool take_process(const Gwd__Submitted *message, struct submitted *submit
     submitted->exit_code = message->exit_code;
     submitted->starts = (int)message->starts;
     submitted->losses = (int)message->losses;
+    submitted->blocked = (int)message->blocked;
     submitted->progress = message->progress;
     submitted->not_before_ms = message->not_before_ms;
     submitted->started_ms = message->started_ms;
     submitted->ended_ms = message->ended_ms;
     return TAKE(submitted->place, message->place) && message->pid >= 0 &&
-           message->starts <= INT32_MAX && message->losses <= INT32_MAX;
+           message->starts <= INT32_MAX && message->losses <= INT32_MAX &&
+           message->blocked <= INT32_MAX;
 }
 
 enum err submitted_read(const Gwd__Submitted *message, struct submitted *submitted)
@@ -144,6 +146,7 @@ void submitted_write(const struct submitted *submitted, Gwd__Submitted *message)
     message->exit_code = submitted->exit_code;
     message->starts = (uint32_t)submitted->starts;
     message->losses = (uint32_t)submitted->losses;
+    message->blocked = (uint32_t)submitted->blocked;
     message->progress = submitted->progress;
     message->not_before_ms = submitted->not_before_ms;
     message->started_ms = submitted->started_ms;

@@ -51,6 +51,7 @@ struct submitted {
     int exit_code;             /* of it; -1: not known, or none */
     int starts;                /* runners it has had */
     int losses;                /* of them that were lost in a row, without progress */
+    int blocked;               /* starts in a row that found something in the way */
     int64_t progress;          /* that was seen (runner_end.h) */
     int64_t not_before_ms;     /* it waits until then */
     int64_t started_ms, ended_ms;

@@ -1,7 +1,7 @@
 /* What glowworm-scheduler takes for `glowworm run`: begins, says so in its folder as a real runner
  * does, and does what files there tell it to.
  *   RUN/starts   a line is added to it by each that begins: its pid
- *   RUN/code     when it is there the runner ends with the number in it
+ *   RUN/code     when it is there the runner ends with the number in it; 74: as on a full disk
  *   RUN/slow     while it is there a stop is heard, and waits
  *   RUN/asked    a line is added by each signal and stop file that asks it to stop
  *   RUN/twice    made by one that begins while another runs */
@@ -107,6 +107,8 @@ static int code_of(const char *run)
 static int finish(const char *run, struct run_status *status)
 {
     int code = code_of(run);
+    if (code == err_exit_code(ERR_FULL))
+        snprintf(status->error, sizeof status->error, "%s", err_name(ERR_FULL));
     if (code != 0)
         snprintf(status->text, sizeof status->text, "ended with %d as it was told", code);
     say(run, status, code == 0 ? RUN_STATE_DONE : RUN_STATE_FAILED);

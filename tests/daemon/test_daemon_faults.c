@@ -156,6 +156,40 @@ static void a_full_disk_starts_nothing_and_is_over_when_there_is_room(void **sta
     stand_await(stand, id, SUBMITTED_RUNNING);
 }
 
+/* One that was killed before, so it waits until a moment that is over. */
+static void a_store_that_takes_nothing_is_not_asked_every_moment(void **state)
+{
+    struct stand *stand = *state;
+    struct submitted waits, runs;
+    stand_start(stand, "queue_store.put:3:full,queue_store.put:4:full");
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    kill(stand_await_start(stand, "one", 1), SIGKILL);
+    stand_await(stand, id, SUBMITTED_WAITING);
+    assert_true(stand_find(stand, id, &waits, NULL));
+    stand_await_start(stand, "one", 2);
+    stand_await(stand, id, SUBMITTED_RUNNING);
+    assert_true(stand_find(stand, id, &runs, NULL));
+    assert_true(runs.started_ms - waits.not_before_ms > 4000);
+}
+
+static void a_runner_that_ends_on_a_full_disk_has_not_failed(void **state)
+{
+    struct stand *stand = *state;
+    stand_start(stand, NULL);
+    uint64_t held = stand_submit_simple(stand, "held", 1);
+    uint64_t runs = stand_submit_simple(stand, "runs", 1);
+    stand_await_start(stand, "held", 1);
+    stand_tell(stand, "held", "slow", "");
+    assert_int_equal(stand_change(stand, held, GWD__VERB__HOLD, 0), ERR_OK);
+    stand_await_lines(stand, "held", "asked", 1);
+    stand_tell(stand, "held", "code", "74");
+    stand_await(stand, held, SUBMITTED_HELD);
+    stand_await_start(stand, "runs", 1);
+    stand_tell(stand, "runs", "code", "74");
+    stand_await(stand, runs, SUBMITTED_WAITING);
+    stand_expect_why(stand, runs, "is tried again in");
+}
+
 static void a_runner_that_cannot_be_started_says_why(void **state)
 {
     struct stand *stand = *state;
@@ -189,6 +223,8 @@ int main(void)
         TEST(a_daemon_killed_at_any_write_loses_nothing),
         TEST(a_runner_that_is_killed_is_tried_again_after_a_pause),
         TEST(a_full_disk_starts_nothing_and_is_over_when_there_is_room),
+        TEST(a_store_that_takes_nothing_is_not_asked_every_moment),
+        TEST(a_runner_that_ends_on_a_full_disk_has_not_failed),
         TEST(a_runner_that_cannot_be_started_says_why),
         TEST(others_may_not_enter_the_folder),
     };

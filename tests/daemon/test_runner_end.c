@@ -61,9 +61,11 @@ static const struct row rows[] = {
      "vanished"},
     {"killed before its first word", R, 0, -1, 0, NO_STATUS, 0, SUBMITTED_WAITING, true, true,
      "vanished"},
-    {"another has its folder", R, 0, 75, 0, NO_STATUS, 0, SUBMITTED_WAITING, true, true,
+    {"another has its folder", R, 0, 75, 0, NO_STATUS, 0, SUBMITTED_WAITING, true, false,
      "last words"},
-    {"its job is over", R, 0, 85, 0, RUN_STATE_STOPPED, 0, SUBMITTED_WAITING, true, true,
+    {"its job is over", R, 0, 85, 0, RUN_STATE_STOPPED, 0, SUBMITTED_WAITING, true, false,
+     "the reason"},
+    {"an error of its disk", R, 0, 74, 0, RUN_STATE_FAILED, 0, SUBMITTED_FAILED, false, false,
      "the reason"},
 };
 
@@ -98,6 +100,59 @@ static void every_end_is_judged(void **unused)
         assert_int_equal(campaign.exit_code, row->code);
         assert_int_equal(campaign.ended_ms, NOW);
     }
+}
+
+/* How its end is seen: by its status, by a disk that has no room for one, or by neither exit code
+ * nor status. */
+static void a_full_disk_costs_nothing_and_does_not_undo_a_stop(void **unused)
+{
+    (void)unused;
+    struct run_status *status = mem_alloc(sizeof *status);
+    struct run_status *earlier = mem_alloc(sizeof *earlier);
+    status->state = RUN_STATE_FAILED;
+    snprintf(status->error, sizeof status->error, "%s", err_name(ERR_FULL));
+    snprintf(earlier->waits, sizeof earlier->waits, "no room");
+    earlier->state = RUN_STATE_STOPPING;
+    const struct runner_seen ends[] = {
+        {.code = 74, .status = status, .last_words = "full"},
+        {.code = -1, .status = status, .last_words = "full"},
+        {.code = 74, .status = earlier, .last_words = "full"},
+        {.code = 74, .has_no_room = true, .last_words = "full"},
+        {.code = -1, .has_no_room = true, .last_words = "full"},
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        for (int then = SUBMITTED_WAITING; then < SUBMITTED_STATES; then++) {
+            struct submitted stopping = {.state = S, .then = (enum submitted_state)then};
+            runner_end_judge(&stopping, &ends[i], NOW);
+            assert_int_equal(stopping.state, then);
+        }
+        struct submitted running = {.state = R, .losses = RUNNER_MOST_LOSSES - 1};
+        runner_end_judge(&running, &ends[i], NOW);
+        assert_int_equal(running.state, SUBMITTED_WAITING);
+        assert_true(running.not_before_ms > NOW);
+        assert_int_equal(running.losses, RUNNER_MOST_LOSSES - 1);
+        assert_string_equal(running.text, "full");
+    }
+    mem_free(earlier);
+    mem_free(status);
+}
+
+static void what_is_in_the_way_is_waited_for_however_long(void **unused)
+{
+    (void)unused;
+    const struct runner_seen busy = {.code = 75, .last_words = "is being run by process 12"};
+    struct submitted campaign = {.state = R};
+    int64_t pause = 0;
+    for (int i = 0; i < 1000; i++) {
+        runner_end_judge(&campaign, &busy, NOW);
+        assert_int_equal(campaign.state, SUBMITTED_WAITING);
+        assert_string_equal(campaign.text, busy.last_words);
+        assert_true(campaign.not_before_ms - NOW >= pause);
+        pause = campaign.not_before_ms - NOW;
+        campaign.state = R;
+    }
+    assert_int_equal(pause, 60000);
+    assert_int_equal(campaign.losses, 0);
 }
 
 static const struct runner_seen killed = {.code = -1, .signal = SIGKILL, .last_words = ""};
@@ -161,6 +216,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_end_is_judged),
+        cmocka_unit_test(a_full_disk_costs_nothing_and_does_not_undo_a_stop),
+        cmocka_unit_test(what_is_in_the_way_is_waited_for_however_long),
         cmocka_unit_test(what_is_lost_without_progress_is_given_up),
         cmocka_unit_test(progress_gives_the_tries_back),
         cmocka_unit_test(a_machine_that_was_started_anew_is_no_loss),
