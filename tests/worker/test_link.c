@@ -213,8 +213,8 @@ static void rank_0_says_with_its_words_how_far_it_has_got(void **state)
     while (script->heard.work != 5)
         assert_true(script_hear_any(script)->is_alive);
     assert_int_equal(script->heard.pid, getpid());
-    link_progress(script->link, &(struct link_progress){.step = 9, .doing = "training"});
     atomic_fetch_add(&script->work.done, 1);
+    link_progress(script->link, &(struct link_progress){.step = 9, .doing = "training"});
     assert_int_equal(script_hear(script, GW__FROM_WORKER__BODY_PROGRESS)->work, 6);
 }
 
