@@ -1,5 +1,4 @@
-/* How all ranks learn of the next assignment while only rank 0 hears the scheduler: it waits in a
- * thread, and the gang meets every moment meanwhile, so that a rank that goes away is noticed. */
+/* How all ranks learn of the next assignment while only rank 0 hears the scheduler. */
 #ifndef WORKER_INTAKE_H
 #define WORKER_INTAKE_H
 

@@ -107,7 +107,7 @@ static bool take_known(struct link_measuring *measuring, struct exchange_event *
 /* Under the lock. */
 static bool take_share(struct link_measuring *measuring, struct exchange_event *event)
 {
-    if (!measuring->has_share)
+    if (!measuring->has_share || measuring->kept_count >= LINK_MANY_KEPT)
         return false;
     measuring->has_share = false;
     *event = (struct exchange_event){
@@ -147,19 +147,22 @@ static struct link_kept *add_kept(struct link_measuring *measuring)
     return &measuring->kept[measuring->kept_count++];
 }
 
+/* Under the lock. */
+static bool may_keep(const struct link *link, const struct exchange_record *record)
+{
+    if (record->size_bytes > EXCHANGE_MAX_RECORD_BYTES) {
+        log_warn("a score of %zu bytes is too large to be kept", record->size_bytes);
+        return false;
+    }
+    return !is_over(link) && link->measuring.kept_count < LINK_MAX_KEPT;
+}
+
 static void keep(struct exchange *exchange, const struct exchange_record *record)
 {
     struct link *link = exchange->own;
-    struct link_measuring *measuring = &link->measuring;
-    if (record->size_bytes > EXCHANGE_MAX_RECORD_BYTES) {
-        log_warn("a score of %zu bytes is too large to be kept", record->size_bytes);
-        return;
-    }
     pthread_mutex_lock(&link->lock);
-    while (measuring->kept_count >= LINK_MAX_KEPT && !is_over(link))
-        link_wait(link, 100);
-    if (!is_over(link)) {
-        struct link_kept *kept = add_kept(measuring);
+    if (may_keep(link, record)) {
+        struct link_kept *kept = add_kept(&link->measuring);
         *kept = (struct link_kept){.key = record->key,
                                    .detail = record->detail,
                                    .bytes = mem_alloc(record->size_bytes + 1),

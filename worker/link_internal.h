@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 
 #define LINK_MAX_NOTES 32
-#define LINK_MAX_KEPT  4096 /* records that are not durable yet */
+#define LINK_MANY_KEPT 4096 /* records that are not durable yet: no share is taken... */
+#define LINK_MAX_KEPT  8192 /* ...and what else is measured is not kept */
 
 enum note_kind { NOTE_HELLO, NOTE_CHECKPOINT, NOTE_WARNING, NOTE_DONE, NOTE_FAILED };
 

@@ -11,6 +11,7 @@
 #include "worker/intake.h"
 #include "worker/link_exchange.h"
 #include "worker/pulse.h"
+#include "worker/wait_together.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,26 +136,59 @@ out:
     return err;
 }
 
-/* Rank 0's answer to the scheduler; an answer that cannot be given is the worse error. */
-static enum err answer(struct link *link, enum err err, const struct stage_result *result)
+struct last_word { /* rank 0's to the scheduler, of one stage */
+    const struct server *server;
+    enum err err;
+    const char *text;
+    const struct stage_result *result;
+};
+
+/* An answer that cannot be given is the worse error. */
+static enum err say_failed(const struct last_word *word)
 {
-    if (err == ERR_OK)
-        return link_done(link, result->has_content ? &result->content : NULL, result->results);
-    char text[1024];
-    snprintf(text, sizeof text, "%s", err_text());
-    enum err sent = link_failed(link, err, text, result->step);
-    err_set(err, "%s%s", text, sent == ERR_OK ? "" : " (and the scheduler did not hear of it)");
-    return link_is_lost(link) ? ERR_PEER : err;
+    struct link *link = word->server->link;
+    enum err sent = link_failed(link, word->err, word->text, word->result->step);
+    err_set(word->err, "%s%s", word->text,
+            sent == ERR_OK ? "" : " (and the scheduler did not hear of it)");
+    return link_is_lost(link) ? ERR_PEER : word->err;
 }
 
-/* Until the scheduler's disk has room for it: standing still so long is not ours. */
-static enum err answer_waiting(const struct server *server, enum err err,
+/* What was measured counts before it does. */
+static enum err say_last_word(void *own)
+{
+    const struct last_word *word = own;
+    const struct stage_result *result = word->result;
+    word->server->exchange->finish(word->server->exchange);
+    if (word->err != ERR_OK)
+        return say_failed(word);
+    return link_done(word->server->link, result->has_content ? &result->content : NULL,
+                     result->results);
+}
+
+/* Collective: until the scheduler's disk has room for it, which may take days. A gang that has come
+ * apart cannot meet; rank 0 says so. */
+static enum err answer(const struct server *server, bool is_heard, enum err err,
+                       const struct stage_result *result)
+{
+    char text[1024] = "";
+    struct last_word word = {.server = server, .err = err, .text = text, .result = result};
+    bool has_word = server->link && is_heard;
+    if (err != ERR_OK)
+        snprintf(text, sizeof text, "%s", err_text());
+    if (err == ERR_PEER)
+        return has_word ? say_last_word(&word) : err;
+    enum err said = wait_together(server->cfg->comm, has_word ? say_last_word : NULL, &word);
+    return has_word || said != ERR_OK ? said : err;
+}
+
+/* Standing still so long is not ours. */
+static enum err answer_waiting(const struct server *server, bool is_heard, enum err err,
                                const struct stage_result *result)
 {
     struct rank_work *work = server->cfg->work;
     if (work)
         atomic_store(&work->is_waiting, true);
-    err = answer(server->link, err, result);
+    err = answer(server, is_heard, err, result);
     if (work)
         atomic_store(&work->is_waiting, false);
     return err;
@@ -196,8 +230,7 @@ static enum err serve_assignment(struct server *server, const struct assignment 
         err = run_order(server, &order, &result);
     if (order.is_helper && err != ERR_PEER)
         err = end_help(server, err);
-    if (server->link && !(order.is_helper && err == ERR_OK))
-        err = answer_waiting(server, err, &result);
+    err = answer_waiting(server, !order.is_helper || err != ERR_OK, err, &result);
     log_context("");
     mem_free(published);
     mem_free(order.campaign);

@@ -328,6 +328,32 @@ static void another_lease_begins_with_nothing(void **state)
     expect_share(&exchange, 0);
 }
 
+/* Measuring on would only add to what a full disk keeps from counting; other ranks wait for this
+ * one, so that it must not wait. */
+static void while_very_many_do_not_count_no_share_comes(void **state)
+{
+    enum { VERY_MANY = 4096 };
+    struct script *script = *state;
+    struct exchange exchange = link_exchange(script->link);
+    struct exchange_event event;
+    struct hash key = key_of(0);
+    begin(script, 1, "search");
+    exchange.ready(&exchange);
+    hear_ready(script, 0);
+    for (int i = 0; i < VERY_MANY; i++)
+        keep(&exchange, i + 1, 8);
+    script_share(script, 1, 1, &key, SUBNET);
+    uint64_t sequence = hear_measured(script, 1);
+    hear_measured(script, 1); /* the share has come too */
+    assert_int_equal(exchange.next(&exchange, &event), ERR_AGAIN);
+    for (int i = VERY_MANY; i < 3 * VERY_MANY; i++)
+        keep(&exchange, i + 1, 8);
+    script_accept(script, sequence);
+    while (exchange.next(&exchange, &event) == ERR_AGAIN)
+        script_accept(script, script_hear(script, GW__FROM_WORKER__BODY_MEASURED)->sequence);
+    assert_int_equal(event.kind, EXCHANGE_SHARE);
+}
+
 static void wait_for_stop(struct link *link)
 {
     for (double end = clock_seconds() + PATIENCE_S; !link_stop_requested(link);) {
@@ -417,6 +443,7 @@ int main(void)
         TEST(every_record_comes_whatever_their_number_and_size),
         TEST(a_share_is_taken_once_and_by_a_gang_that_is_ready),
         TEST(a_share_that_has_come_is_not_dropped),
+        TEST(while_very_many_do_not_count_no_share_comes),
         TEST(another_lease_begins_with_nothing),
         TEST(a_gang_that_is_sent_away_waits_for_no_record),
         TEST(a_gang_that_is_asked_to_stop_says_what_it_has_measured),

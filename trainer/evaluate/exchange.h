@@ -51,9 +51,12 @@ struct exchange {
      * second, so that the gang can look at itself. */
     enum err (*next)(struct exchange *, struct exchange_event *);
     /* A record was measured: it is durable a little later. Copies it, unless it is larger than
-     * EXCHANGE_MAX_RECORD_BYTES. Waits only while very many are not durable. */
+     * EXCHANGE_MAX_RECORD_BYTES, or very many are not durable: then it will be measured again.
+     * Never waits, since the other ranks would: instead no share comes while many are not durable.
+     */
     void (*keep)(struct exchange *, const struct exchange_record *);
-    /* Waits until all that was kept is durable, or cannot become so. */
+    /* Waits until all that was kept is durable, or cannot become so. The trainer does not call it.
+     */
     void (*finish)(struct exchange *);
 };
 

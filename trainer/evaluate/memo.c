@@ -34,22 +34,11 @@ struct memo *memo_create(const struct memo_cfg *cfg)
     return memo;
 }
 
-/* Behind an exchange is a disk that may take its time. */
-static void set_waiting(const struct memo *memo, bool is_waiting)
-{
-    if (memo->cfg.calibrate->work)
-        atomic_store(&memo->cfg.calibrate->work->is_waiting, is_waiting);
-}
-
 void memo_destroy(struct memo **pointer)
 {
     struct memo *memo = *pointer;
     if (!memo)
         return;
-    set_waiting(memo, true);
-    if (memo->cfg.exchange)
-        memo->cfg.exchange->finish(memo->cfg.exchange);
-    set_waiting(memo, false);
     text_fini(&memo->space);
     text_fini(&memo->calibration);
     mem_free(memo->wanted);
@@ -325,9 +314,7 @@ void memo_keep(struct memo *memo, const struct subnet *subnet, enum split split,
                                    .detail = metrics->classes > 0 ? EVAL_DETAILED : EVAL_PLAIN,
                                    .bytes = record.packed.bytes,
                                    .size_bytes = record.packed.size};
-    set_waiting(memo, true);
     exchange->keep(exchange, &kept);
-    set_waiting(memo, false);
     measurement_record_fini(&record);
     text_fini(&packed);
     text_fini(&key);

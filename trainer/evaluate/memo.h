@@ -22,7 +22,7 @@ struct memo_cfg {                          /* all borrowed */
 
 struct memo;
 struct memo *memo_create(const struct memo_cfg *cfg); /* returns owned */
-void memo_destroy(struct memo **memo);                /* accepts NULL; waits for what was kept */
+void memo_destroy(struct memo **memo);                /* accepts NULL */
 
 /* Rank 0: whose weights the network has from now on. NULL, as at first: of no checkpoint that is
  * known, so that nothing is found or kept. */
