@@ -39,6 +39,7 @@ struct campaign_run {
     const char *folder;          /* the run's */
     char *checkpoints, *journal; /* to read: inside it, or what was published (base/published.h) */
     char *resolved;              /* inside it */
+    bool was_stopped;            /* it was run, until it was asked to stop */
 };
 
 /* Loads everything that is needed to know the stages and their keys. ERR_CONFIG, ERR_NOT_FOUND (no

@@ -171,6 +171,7 @@ static enum err run_stages(const struct running *running, const struct survey *s
                            .owner = running->scratch,
                            .stop_asked = interrupt_count(),
                            .why_stopped = launch.allocation ? job_end_cause : NULL,
+                           .was_stopped = &run->was_stopped,
                            .view = copier ? &tee_copier.view : &tee.view};
     TRY(loop_run(&cfg));
 out:
@@ -441,6 +442,21 @@ static void add_command(int argc, char **argv, struct text *command)
     }
 }
 
+/* A full disk may be this node's own: that is no reason to stay away, and stays the error. Returns
+ * `why`, or how the run comes back. */
+static enum err end_job(const struct job_end_cfg *ending, const struct campaign_run *run,
+                        enum err why)
+{
+    if (why != ERR_INTERRUPTED && !(why == ERR_FULL && run->was_stopped))
+        return why;
+    char *text = mem_string(err_text());
+    enum err err = job_end(ending, interrupt_signal());
+    if (why == ERR_FULL && err == ERR_INTERRUPTED)
+        err = err_set(why, "%s", text);
+    mem_free(text);
+    return err;
+}
+
 enum err cmd_run(int argc, char **argv)
 {
     enum err err = ERR_OK;
@@ -464,8 +480,8 @@ enum err cmd_run(int argc, char **argv)
     TRY(run_claimed(run, options, &launch, text_get(&command)));
     TRY(print_results(run, options));
 out:
-    if (err == ERR_INTERRUPTED && launch.allocation) /* nobody holds the run any more */
-        err = job_end(&ending, interrupt_signal());
+    if (launch.allocation) /* nobody holds the run any more */
+        err = end_job(&ending, run, err);
     campaign_run_close(&run);
     text_fini(&command);
     mem_free(options);

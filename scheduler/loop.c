@@ -226,6 +226,8 @@ static enum err check_owner(struct loop *loop)
 
 static enum err tell_stopped(const struct loop *loop)
 {
+    if (loop->cfg->was_stopped)
+        *loop->cfg->was_stopped = true;
     return loop->full.is_unwritten
                ? err_set(ERR_FULL,
                          "stopped, but the disk of %s has no room for the last words of what ran: "
@@ -336,7 +338,8 @@ static bool is_spent(const struct budget *budget)
 static enum err forget_budgets(struct loop *loop, enum err why)
 {
     const struct graph *graph = loop->cfg->graph;
-    if (why == ERR_INTERRUPTED && cause_is_of_job(loop_stop_cause(loop)))
+    bool is_stop = why == ERR_INTERRUPTED || (why == ERR_FULL && loop->full.is_unwritten);
+    if (is_stop && cause_is_of_job(loop_stop_cause(loop)))
         return why;
     bool is_left_out = bad_nodes_excluded(&loop->bad_nodes) > 0;
     char *text = mem_string(err_text());

@@ -68,6 +68,7 @@ struct loop_cfg {            /* all borrowed */
     const volatile sig_atomic_t *stop_asked; /* counts requests: 1 stop, 2 tell, 3 kill */
     /* Who asked: CAUSE_STOPPED, CAUSE_PREEMPTED or CAUSE_TIME_LIMIT. NULL: a person. */
     enum cause (*why_stopped)(void);
+    bool *was_stopped;       /* set where the run ended since it was asked to. NULL: no matter */
     const char *system_root; /* of oom_kills(); NULL: "" */
     const struct loop_view *view;
 };

@@ -310,13 +310,13 @@ static char *read_tail(const struct loop *loop, const struct gang *gang)
     return tail;
 }
 
-/* The counter is of all that runs here: what was counted long before a gang's end, or is another
- * one's, is not its own. */
+/* The counter is of all that runs here, and of nothing elsewhere: what was counted long before a
+ * gang's end, or is another one's, is not its own. */
 static bool is_counted(struct loop *loop, const struct gang *gang)
 {
     int now = oom_kills(loop_system_root(loop));
     int before = gang->oom_kills > loop->oom.before ? gang->oom_kills : loop->oom.before;
-    if (gang->oom_kills < 0 || now <= before)
+    if (gang->is_away || gang->oom_kills < 0 || now <= before)
         return false;
     loop->oom.before = loop->oom.lately = now;
     return true;
@@ -344,6 +344,17 @@ bool attempt_look_for_oom(struct loop *loop, const struct gang *gang)
     return is_told;
 }
 
+struct gang_end attempt_judge_exit(struct loop *loop, struct gang *gang,
+                                   const struct process_end *end, char *text, int room)
+{
+    gang->is_out_of_memory =
+        gang->is_out_of_memory || (gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang));
+    struct gang_end why = gang_judge_exit(gang, end, text, room);
+    if (why.error == ERR_IO && full_look(loop) == ERR_FULL)
+        why.error = ERR_FULL;
+    return why;
+}
+
 /* The outcome of a process that ended without a word: a host stage's exit code says it all. */
 static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
 {
@@ -362,12 +373,9 @@ static enum err conclude(struct loop *loop, struct attempt *attempt, const struc
         if (outcome.error != ERR_OK)
             snprintf(text, sizeof text, "it ended well, but %.400s", err_text());
     } else {
-        gang->is_out_of_memory = gang->is_out_of_memory ||
-                                 (gang_was_killed(gang, end) && attempt_look_for_oom(loop, gang));
-        struct gang_end why = gang_judge_exit(gang, end, text, sizeof text);
+        struct gang_end why = attempt_judge_exit(loop, gang, end, text, sizeof text);
         nodes_blame_end(loop, gang, &why, text, sizeof text);
-        bool is_full = why.error == ERR_IO && full_look(loop) == ERR_FULL;
-        outcome.error = is_full ? ERR_FULL : why.error;
+        outcome.error = why.error;
         outcome.cause = why.cause;
         outcome.node = gang->node;
     }
@@ -430,8 +438,11 @@ static enum err check_source(struct loop *loop, int source, const struct gang *g
         is_done ? loop->cfg->check(loop->cfg->check_own, loop->contents[source]) : ERR_OK;
     if (found != ERR_DATA && found != ERR_NOT_FOUND) /* sound, or nobody can tell */
         return ERR_OK;
-    TRY(reopen(loop, source, gang));
     *is_reopened = true;
+    if (loop->policy.is_stopping && full_holds(loop)) /* the next runner finds it */
+        loop->full.is_unwritten = true;
+    else
+        TRY(reopen(loop, source, gang));
 out:
     return err;
 }
@@ -446,6 +457,8 @@ static enum err look_for_damage(struct loop *loop, const struct gang *gang, bool
     *is_reopened = false;
     if ((gang->outcome != ERR_DATA && gang->outcome != ERR_NOT_FOUND) || !loop->cfg->check)
         return ERR_OK;
+    if (full_holds(loop) && !loop->policy.is_stopping)
+        return ERR_FULL;
     for (int i = 0; i < 2; i++) {
         bool runs_again = false;
         if (sources[i] >= 0)
@@ -510,8 +523,8 @@ enum err attempt_reap(struct loop *loop, struct attempt *attempt, const struct p
         return helper_reap(loop, attempt, end);
     if (!gang->is_ended)
         TRY(conclude(loop, attempt, end));
-    attempt_leave(attempt);
     TRY(look_for_damage(loop, gang, &is_reopened));
+    attempt_leave(attempt);
     judge(loop, gang, is_reopened ? CAUSE_BUSY : gang->cause);
     nodes_judge(loop, attempt);
     tell_end(loop, attempt);

@@ -283,6 +283,17 @@ static void let_go(struct loop *loop, const struct event *event, const struct jo
              "the run stops, and its disk is full");
 }
 
+/* The run stops on a full disk. Scores that are not in the journal are measured again; a gang waits
+ * for an answer to them before its last word. */
+static void answer_without_room(struct loop *loop, const struct event *event,
+                                const struct journal_entry *entry)
+{
+    if (entry->verb == JOURNAL_END)
+        let_go(loop, event, entry);
+    else if (entry->verb == JOURNAL_MEASUREMENT)
+        tell_accepted(loop, &event->attempt->gang, event->message->sequence);
+}
+
 /* As if it had never been heard: the gang says it again. */
 static void forget(struct loop *loop, const struct event *event)
 {
@@ -297,8 +308,8 @@ static void forget(struct loop *loop, const struct event *event)
         return;
     if (is_warning && gang->warned >= event->message->sequence)
         gang->warned = event->message->sequence - 1;
-    if (entry->verb == JOURNAL_END && loop->policy.is_stopping)
-        let_go(loop, event, entry);
+    if (loop->policy.is_stopping)
+        answer_without_room(loop, event, entry);
 }
 
 /* ERR_FULL: nothing of it is in the journal. */

@@ -133,8 +133,7 @@ enum err helper_reap(struct loop *loop, struct attempt *attempt, const struct pr
     struct gang *gang = &attempt->gang;
     char text[512] = "";
     if (!gang->is_ended) {
-        gang->is_out_of_memory = gang->is_out_of_memory || attempt_look_for_oom(loop, gang);
-        struct gang_end why = gang_judge_exit(gang, ended, text, sizeof text);
+        struct gang_end why = attempt_judge_exit(loop, gang, ended, text, sizeof text);
         TRY(end(loop, attempt, why, text));
     }
     attempt_leave(attempt);

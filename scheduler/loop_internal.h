@@ -201,6 +201,10 @@ void attempt_complete(const struct loop *loop, const struct gang *gang,
 /* Whether the system has ended a process since it began, for want of memory: as far as the control
  * group, or Slurm in its log, tells. */
 bool attempt_look_for_oom(struct loop *loop, const struct gang *gang);
+/* What the end of a process means that has not said it: gang_judge_exit(), and what the system and
+ * the disk tell of it. */
+struct gang_end attempt_judge_exit(struct loop *loop, struct gang *gang,
+                                   const struct process_end *end, char *text, int room);
 /* Every turn: remembers how many there were before lately. */
 void attempt_watch_oom(struct loop *loop);
 /* Its process ended without a word: writes the outcome. ERR_FULL: it is as it was. */

@@ -319,7 +319,8 @@ void policy_helper_ended(struct policy_state *state, int stage, enum policy_plac
         helped->helpers[place].leaving--;
         return;
     }
-    helped->helper_failures += cause_limit(cause) == 1 ? cause_limit(CAUSE_CRASH) : 1;
+    if (cause_limit(cause) > 0)
+        helped->helper_failures += cause_limit(cause) == 1 ? cause_limit(CAUSE_CRASH) : 1;
     helped->no_helper_before_ms = now_ms + backoff(state, helped->helper_failures);
 }
 

@@ -8,7 +8,8 @@
  * progress), exit78, exit0, numeric, peer, config, orphan (leaves a child behind, then SIGKILL),
  * straggle (the same, and the child ends when the run's folder has a file "release"), linger (no
  * progress until then), oom (the file FAKE_OOM counts one, as the system does when it ends a
- * process for want of memory, then SIGKILL), memory, full, warn (and goes on). With FAKE_LOCK it
+ * process for want of memory, then SIGKILL), memory, full, warn and score (it has measured one; it
+ * goes on after both). With FAKE_LOCK it
  * takes the lock of its checkpoints where it trains, as the real one does, and fails while another
  * process holds it. The run's folder gets a file "trace" with a line for every step computed. */
 #include "base/fence.h"
@@ -19,6 +20,7 @@
 #include "tests/scheduler/fake_measure.h"
 #include "worker/address.h"
 #include "worker/link.h"
+#include "worker/link_exchange.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -151,6 +153,19 @@ static void count_oom(void)
         log_error("%s", err_text());
 }
 
+static void keep_score(struct link *link)
+{
+    struct exchange exchange = link_exchange(link);
+    exchange.keep(&exchange, &(struct exchange_record){.bytes = "a score", .size_bytes = 7});
+}
+
+/* As the real one: before its last word all that it measured counts. */
+static void settle(struct link *link)
+{
+    struct exchange exchange = link_exchange(link);
+    exchange.finish(&exchange);
+}
+
 /* True: the stage is over. */
 static bool misbehave(struct link *link, const struct assignment *mine, uint64_t step)
 {
@@ -170,6 +185,8 @@ static bool misbehave(struct link *link, const struct assignment *mine, uint64_t
         linger(mine);
     if (strcmp(kind, "oom") == 0)
         count_oom();
+    if (strcmp(kind, "score") == 0)
+        keep_score(link);
     if (strcmp(kind, "kill") == 0 || strcmp(kind, "oom") == 0 || strcmp(kind, "orphan") == 0)
         kill(getpid(), SIGKILL);
     if (strcmp(kind, "stop") == 0)
@@ -206,6 +223,7 @@ static enum err finish(struct link *link, const struct assignment *mine, uint64_
     snprintf(path, sizeof path, "%s/%s", mine->run_folder, name);
     int size = snprintf(text, sizeof text, "{\"key\": \"%s\"}", mine->stage_key);
     enum err err = file_write(path, text, (size_t)size);
+    settle(link);
     return err == ERR_OK ? link_done(link, &content, name) : err;
 }
 
@@ -249,6 +267,8 @@ static enum err work(struct link *link, const struct assignment *mine)
             struct hash content = save(mine, step);
             link_checkpoint(link, step, &content);
         }
+        if (stops)
+            settle(link);
         if (stops)
             return link_is_lost(link) ? ERR_PEER
                                       : link_failed(link, ERR_INTERRUPTED, "stopped", step);

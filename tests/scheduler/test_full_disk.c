@@ -247,6 +247,123 @@ static void a_stop_does_not_wait_for_room(void **state)
     unmount_disk();
 }
 
+/* The gang waits for an answer to its score before it says that it is done. */
+static void a_stop_does_not_wait_for_room_for_scores(void **state)
+{
+    struct stage_set *set = *state;
+    setenv("FAKE_STEP_MS", "50", 1);
+    setenv("FAKE_FAULT", "teacher:score:19:1", 1);
+    mount_disk(set, "journal", is_stop_asked);
+    disk.step = 1;
+    expect_run(set, ERR_FULL);
+    assert_int_equal(set_count_processes(), 0);
+    expect_in(text_get(&set->told), "no room: ");
+    assert_int_equal(unlink(disk.filler), 0);
+    disk.is_full = false;
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+    unmount_disk();
+}
+
+/* ---- a write that fails once, where it is not found out by filling a disk */
+
+static struct trap {
+    struct stage_set *set;
+    check_checkpoint *check;
+    bool is_damaged, is_set;
+} trap;
+
+static void damage_teacher(struct stage_set *set, const struct gang *gang)
+{
+    char content[HASH_HEX_BYTES];
+    if (gang->stage != SET_KERNEL || trap.is_damaged)
+        return;
+    set_final_content(set, SET_TEACHER, content);
+    set_damage(set, content);
+    trap.is_damaged = true;
+}
+
+/* That the stage has failed is written down by now. */
+static enum err check_and_fill(void *own, const char *content)
+{
+    enum err err = trap.check(own, content);
+    if (err == ERR_DATA && !trap.is_set)
+        arm("store.commit:1:full");
+    trap.is_set = trap.is_set || err == ERR_DATA;
+    return err;
+}
+
+static void fill_at_damage(struct stage_set *set)
+{
+    trap = (struct trap){.set = set, .check = set->cfg.check};
+    set->on_start = damage_teacher;
+    set->cfg.check = check_and_fill;
+}
+
+static void a_damaged_source_is_made_again_when_there_is_room(void **state)
+{
+    struct stage_set *set = *state;
+    fill_at_damage(set);
+    expect_run(set, ERR_OK);
+    disarm();
+    set_expect_done(set);
+    assert_int_equal(attempts_of(set, SET_TEACHER), 2);
+    assert_int_equal(attempts_of(set, SET_KERNEL), 2);
+    assert_int_equal(count(text_get(&set->told), "no room: "), 1);
+}
+
+static void stop_on_full(void *own, const char *text)
+{
+    trap.set->stop += text != NULL;
+    text_add(&((struct stage_set *)own)->told, "%s\n", text ? text : "");
+}
+
+static void a_stop_does_not_wait_for_room_for_a_damaged_source(void **state)
+{
+    struct stage_set *set = *state;
+    fill_at_damage(set);
+    set->view.full = stop_on_full;
+    set->cfg.look_for_room_s = 1000;
+    expect_run(set, ERR_FULL);
+    disarm();
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+    assert_int_equal(attempts_of(set, SET_TEACHER), 2);
+}
+
+static void fill_and_preempt(void *own, const struct gang *gang)
+{
+    struct stage_set *set = own;
+    if (gang->progress.step >= 2 && gang->lease.attempt == 2) {
+        arm("store.commit:1:full");
+        set->stop = 1;
+    }
+}
+
+static enum cause is_preempted(void)
+{
+    return CAUSE_PREEMPTED;
+}
+
+/* Its next job goes on with what is left, as behind every end of a job. */
+static void a_job_that_ends_on_a_full_disk_gives_no_new_budget(void **state)
+{
+    struct stage_set *set = *state;
+    bool was_stopped = false;
+    setenv("FAKE_FAULT", "teacher:kill:1:1", 1);
+    setenv("FAKE_STEP_MS", "50", 1);
+    setenv("FAKE_EVERY", "100", 1);
+    set->cfg.why_stopped = is_preempted;
+    set->cfg.was_stopped = &was_stopped;
+    set->cfg.look_for_room_s = 1000;
+    set->view.progress = fill_and_preempt;
+    expect_run(set, ERR_FULL);
+    disarm();
+    assert_true(was_stopped);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[SET_TEACHER].record.budget.spent[CAUSE_CRASH], 1);
+}
+
 /* Its checkpoints are on the disk that is full. */
 static void a_gang_that_finds_no_room_is_started_again_however_often(void **state)
 {
@@ -289,6 +406,10 @@ int main(void)
         DISK_TEST(a_run_waits_on_a_full_disk_and_goes_on),
         DISK_TEST(the_end_of_a_gang_is_kept_until_it_can_be_written),
         DISK_TEST(a_stop_does_not_wait_for_room),
+        DISK_TEST(a_stop_does_not_wait_for_room_for_scores),
+        TEST(a_damaged_source_is_made_again_when_there_is_room),
+        TEST(a_stop_does_not_wait_for_room_for_a_damaged_source),
+        TEST(a_job_that_ends_on_a_full_disk_gives_no_new_budget),
         TEST(a_gang_that_finds_no_room_is_started_again_however_often),
         DISK_TEST(a_host_stage_that_finds_no_room_is_started_again),
     };

@@ -214,6 +214,20 @@ static void a_helper_that_would_fail_again_was_the_last(void **unused)
     expect_help("", state.backoff_max_ms);
 }
 
+static void helpers_that_find_no_room_cost_nothing_but_a_pause(void **unused)
+{
+    (void)unused;
+    start_evaluations(3);
+    state.stages[3].wants_helpers = false;
+    int64_t now = 0;
+    for (int i = 0; i < 100; i++, now += state.backoff_ms) {
+        expect_help("help 2 ", now);
+        policy_helper_ended(&state, 2, POLICY_HERE, CAUSE_FULL, now);
+        expect_help("", now);
+    }
+    assert_int_equal(state.stages[2].helper_failures, 0);
+}
+
 static void helpers_go_to_other_nodes_first_where_they_can_read(void **unused)
 {
     (void)unused;
@@ -613,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup(a_stage_that_is_ready_comes_before_helpers, set_up),
         cmocka_unit_test_setup(helpers_that_fail_are_given_up_and_the_stage_goes_on, set_up),
         cmocka_unit_test_setup(a_helper_that_would_fail_again_was_the_last, set_up),
+        cmocka_unit_test_setup(helpers_that_find_no_room_cost_nothing_but_a_pause, set_up),
         cmocka_unit_test_setup(nothing_is_helped_while_a_stop_is_asked_for, set_up),
         cmocka_unit_test_setup(the_run_ends_behind_the_last_helper, set_up),
         cmocka_unit_test_setup(a_lost_gang_is_tried_again_after_a_growing_pause, set_up),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "tests/scheduler/crew.h"
 
 static int total_measured(const struct crew *crew)
@@ -91,6 +92,42 @@ static void helpers_on_other_nodes_read_what_was_published(void **state)
     assert_true(shelf.asked >= 6);
     set_survey(set);
     assert_string_equal(shelf.wanted, set->survey.stages[SET_KERNEL].record.content);
+    crew_free(crew);
+    free(crew);
+}
+
+static struct {
+    struct crew *crew;
+    char file[200];
+    void (*tick)(void *own);
+} counted;
+
+/* Something of this machine is ended when a helper elsewhere is. */
+static void count_one_oom(void *own)
+{
+    if (counted.crew->known > 0)
+        assert_int_equal(file_write(counted.file, "oom_kill 1\n", 11), ERR_OK);
+    counted.tick(own);
+}
+
+static void what_this_machine_counts_is_not_of_helpers_on_others(void **state)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    struct stage_set *set = *state;
+    shelf = (struct shelf){0};
+    crew_make(crew, set, 1, 3000);
+    set_make_group(set, counted.file);
+    counted.crew = crew;
+    counted.tick = set->view.tick;
+    set->view.tick = count_one_oom;
+    set->cfg.launch.share.away = 2;
+    set->cfg.find_published = find_published;
+    crew->scores_per_share = 1;
+    crew->begin_at = 3;
+    crew->kill_helpers = 1;
+    run_crew(crew);
+    assert_int_equal(crew->kill_helpers, 0);
+    expect_in(text_get(&set->told), "warning evaluate: a helper was lost: ended by signal 9");
     crew_free(crew);
     free(crew);
 }
@@ -214,6 +251,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_gangs_measure_a_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(helpers_on_other_nodes_read_what_was_published, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_this_machine_counts_is_not_of_helpers_on_others,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_helps_from_afar_before_something_is_published,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_gangs_share_is_given_again, set_up, tear_down),
