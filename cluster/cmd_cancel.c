@@ -33,8 +33,10 @@ static enum err check_runner(const struct found_status *found, const char *run)
 {
     switch (found->runner) {
     case RUNNER_ENDED:
-        return err_set(ERR_UNAVAILABLE, "%s does not run: it has ended (%s)", run,
-                       run_state_name(found->status.state));
+        return err_set(ERR_UNAVAILABLE,
+                       "%s does not run: it has ended (%s); where \"glowworm queue\" lists it as "
+                       "waiting, \"glowworm queue remove ID\" keeps it from going on",
+                       run, run_state_name(found->status.state));
     case RUNNER_GONE:
         return err_set(ERR_UNAVAILABLE,
                        "%s does not run: its process %lld on %s is not there any more; \"glowworm "

@@ -141,7 +141,7 @@ static void print_submitted(uint64_t id, const struct campaign_options *options,
                words->run_folder);
     }
     next_command("when it runs, and why not yet", "glowworm queue");
-    next_command("what it does", "glowworm status %s", run);
+    next_command("what it does, once it runs", "glowworm status %s", run);
     mem_free(run);
 }
 

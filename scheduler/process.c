@@ -140,6 +140,20 @@ static void reap(pid_t pid)
         continue;
 }
 
+/* Not reaped yet, so it is there even if it has ended already. One whose start time cannot be read
+ * would never be found again. */
+static enum err know(pid_t pid, struct process *process)
+{
+    struct proc_stat stat;
+    if (FAULT("process.know") == ERR_OK && read_stat(pid, &stat)) {
+        process->started_ticks = stat.started_ticks;
+        return ERR_OK;
+    }
+    kill(pid, SIGKILL);
+    reap(pid);
+    return err_set(ERR_AGAIN, "no new process: /proc/%ld/stat cannot be read now", (long)pid);
+}
+
 static void close_end(int *end)
 {
     if (*end >= 0)
@@ -189,7 +203,6 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
 {
     enum err err = ERR_OK;
     char **environment = make_environment(cfg->environment);
-    struct proc_stat stat;
     struct pipes pipes = {{-1, -1}, {-1, -1}};
     pid_t parent = getpid();
     int log = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -204,8 +217,7 @@ enum err process_start(const struct process_cfg *cfg, struct process *process)
         TRY(failed("no new process for", cfg->argv[0]));
     close_end(&pipes.news[1]);
     struct process made = {.pid = pid};
-    /* not reaped yet, so it is there even if it has ended already */
-    made.started_ticks = read_stat(pid, &stat) ? stat.started_ticks : 0;
+    TRY(know(pid, &made));
     if (cfg->note)
         TRY(note_and_tell(cfg, &made, &pipes));
     TRY(await_program(cfg->argv[0], pid, pipes.news[0]));

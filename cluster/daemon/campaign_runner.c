@@ -1,4 +1,5 @@
 #include "cluster/daemon/campaign_runner.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define TAIL_BYTES 4096
+#define PATIENCE_S 5.0 /* for a status that names it, and room for a stop file */
 
 enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
                                struct campaign_runner *runner)
@@ -36,17 +38,24 @@ out:
     return err;
 }
 
+/* Places of one boot of one machine, whose name may have changed in between. */
+static bool is_one_boot(const char *left, const char *right)
+{
+    return strncmp(left, right, strcspn(left, " ") + 1) == 0;
+}
+
 static bool is_of_this_start(const struct submitted *campaign)
 {
     char place[192];
     process_place(place, sizeof place);
-    return strcmp(place, campaign->place) == 0;
+    return is_one_boot(place, campaign->place);
 }
 
 void campaign_runner_adopt(const struct submitted *campaign, struct campaign_runner *runner)
 {
     *runner = (struct campaign_runner){
-        .process = {.pid = campaign->pid, .started_ticks = campaign->started_ticks}};
+        .process = {.pid = campaign->pid, .started_ticks = campaign->started_ticks},
+        .may_be_asked = campaign->state == SUBMITTED_STOPPING};
     if (!is_of_this_start(campaign) || !process_lives(&runner->process))
         runner->end = (struct process_end){.has_ended = true, .code = -1};
 }
@@ -63,34 +72,40 @@ static bool is_by(const struct run_status *status, const struct submitted *campa
 {
     return status->pid == campaign->pid &&
            status->started_ticks == (int64_t)campaign->started_ticks &&
-           strcmp(status->place, campaign->place) == 0;
+           is_one_boot(status->place, campaign->place);
+}
+
+static bool leave_stop_file(const struct submitted *campaign)
+{
+    enum stop_asked asked;
+    struct found_status *found = mem_alloc(sizeof *found);
+    bool is_left = status_read_published(campaign->run_folder, found) == ERR_OK &&
+                   is_by(&found->status, campaign) &&
+                   stop_file_leave(campaign->run_folder, &found->status, &asked) == ERR_OK;
+    mem_free(found);
+    return is_left;
+}
+
+static bool send_signal(const struct process *process)
+{
+    return process_lives(process) && kill((pid_t)process->pid, SIGTERM) == 0;
 }
 
 /* A signal may have been sent by the daemon before us, and a second one would cost steps; a stop
  * file counts once, whatever came before it. */
-static void leave_stop_file(struct campaign_runner *runner, const struct submitted *campaign)
-{
-    enum stop_asked asked;
-    struct found_status *found = mem_alloc(sizeof *found);
-    if (status_read_published(campaign->run_folder, found) == ERR_OK &&
-        is_by(&found->status, campaign)) {
-        runner->is_asked = stop_file_leave(campaign->run_folder, &found->status, &asked) == ERR_OK;
-        if (!runner->is_asked)
-            log_warn("campaign %llu cannot be asked to stop: %s", (unsigned long long)campaign->id,
-                     err_text());
-    }
-    mem_free(found);
-}
-
 void campaign_runner_stop(struct campaign_runner *runner, const struct submitted *campaign)
 {
     if (runner->is_asked || runner->end.has_ended)
         return;
-    if (!runner->is_ours) {
-        leave_stop_file(runner, campaign);
-        return;
-    }
-    runner->is_asked = kill((pid_t)runner->process.pid, SIGTERM) == 0;
+    runner->tried_s = runner->tried_s > 0 ? runner->tried_s : clock_seconds();
+    bool is_late = clock_seconds() - runner->tried_s > PATIENCE_S;
+    if (runner->may_be_asked && !is_late)
+        runner->is_asked = leave_stop_file(campaign);
+    else
+        runner->is_asked = send_signal(&runner->process);
+    if (runner->is_asked && is_late)
+        log_warn("campaign %llu takes no stop file: its runner was sent SIGTERM",
+                 (unsigned long long)campaign->id);
 }
 
 /* "glowworm run: reason", the last line that is not empty. */

@@ -10,6 +10,8 @@ struct campaign_runner {
     struct process process; /* pid 0: none */
     bool is_ours;           /* a child: its exit code will be known */
     bool is_asked;          /* to stop, by this daemon */
+    bool may_be_asked;      /* by the one before */
+    double tried_s;         /* to ask it, for the first time */
     struct process_end end; /* kept: it can be seen once only */
 };
 

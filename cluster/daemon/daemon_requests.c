@@ -139,7 +139,7 @@ static enum err release(struct daemon *daemon, struct entry *entry)
 static enum err take_out(struct daemon *daemon, struct entry *entry)
 {
     if (submitted_has_runner(&entry->submitted))
-        return daemon_stop(daemon, entry, SUBMITTED_CANCELLED, "a person took it out");
+        return daemon_stop(daemon, entry, SUBMITTED_REMOVED, "a person took it out");
     return daemon_forget(daemon, entry);
 }
 
@@ -175,6 +175,9 @@ static void explain(const struct daemon *daemon, const struct entry *entry, char
     }
     if (entry->reason.why == QUEUE_PAUSES && pause_s > 0)
         snprintf(why, room, "is tried again in %.0f s: %.900s", pause_s, campaign->text);
+    else if (entry->reason.why == QUEUE_ROOM && campaign->cores >= daemon->cfg.capacity.cores)
+        snprintf(why, room, "for room: it takes all %d cores and runs alone",
+                 daemon->cfg.capacity.cores);
     else if (entry->reason.why == QUEUE_ROOM)
         snprintf(why, room, "for room: it takes %d of %d cores, %.1f GB", campaign->cores,
                  daemon->cfg.capacity.cores, (double)campaign->memory_bytes / GB);

@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const char *const state_names[SUBMITTED_STATES] = {
-    [SUBMITTED_WAITING] = "waiting",    [SUBMITTED_HELD] = "held", [SUBMITTED_RUNNING] = "running",
-    [SUBMITTED_STOPPING] = "stopping",  [SUBMITTED_DONE] = "done", [SUBMITTED_FAILED] = "failed",
-    [SUBMITTED_CANCELLED] = "cancelled"};
+    [SUBMITTED_WAITING] = "waiting",     [SUBMITTED_HELD] = "held",
+    [SUBMITTED_RUNNING] = "running",     [SUBMITTED_STOPPING] = "stopping",
+    [SUBMITTED_DONE] = "done",           [SUBMITTED_FAILED] = "failed",
+    [SUBMITTED_CANCELLED] = "cancelled", [SUBMITTED_REMOVED] = "removed"};
 
 const char *submitted_state_name(enum submitted_state state)
 {
@@ -22,7 +23,7 @@ bool submitted_has_runner(const struct submitted *submitted)
 bool submitted_is_over(const struct submitted *submitted)
 {
     return submitted->state == SUBMITTED_DONE || submitted->state == SUBMITTED_FAILED ||
-           submitted->state == SUBMITTED_CANCELLED;
+           submitted->state == SUBMITTED_CANCELLED || submitted->state == SUBMITTED_REMOVED;
 }
 
 void submitted_fini(struct submitted *submitted)

@@ -24,7 +24,8 @@ enum submitted_state { /* numbers of the store */
                        SUBMITTED_STOPPING, /* which was asked to stop, and becomes `then` */
                        SUBMITTED_DONE,
                        SUBMITTED_FAILED,
-                       SUBMITTED_CANCELLED,
+                       SUBMITTED_CANCELLED, /* by `glowworm cancel` */
+                       SUBMITTED_REMOVED,   /* while it ran, by `glowworm queue remove` */
                        SUBMITTED_STATES
 };
 
@@ -72,7 +73,7 @@ MUST_CHECK enum err submitted_accept(const Gwd__Submit *message, struct submitte
 /* "waiting", ... */
 const char *submitted_state_name(enum submitted_state state);
 bool submitted_has_runner(const struct submitted *submitted);
-/* Done, failed or cancelled. */
+/* Done, failed, cancelled or removed. */
 bool submitted_is_over(const struct submitted *submitted);
 /* Returns owned (json_decref). */
 json_t *submitted_json(const struct submitted *submitted);

@@ -3,6 +3,7 @@
  *   RUN/starts   a line is added to it by each that begins: its pid
  *   RUN/code     when it is there the runner ends with the number in it; 74: as on a full disk
  *   RUN/slow     while it is there a stop is heard, and waits
+ *   RUN/mute     while it is there nothing is said of it
  *   RUN/asked    a line is added by each signal and stop file that asks it to stop
  *   RUN/twice    made by one that begins while another runs */
 #include "base/clock.h"
@@ -57,6 +58,8 @@ static void add_line(const char *run, const char *name, const char *line)
 
 static void say(const char *run, struct run_status *status, enum run_state state)
 {
+    if (is_there(run, "mute"))
+        return;
     char *path = file_join(run, "published/status.json");
     status->state = state;
     status->written_ms = clock_wall_ms();

@@ -113,7 +113,7 @@ static void one_that_is_taken_out_stops_and_its_folder_stays(void **state)
     uint64_t id = stand_submit_simple(stand, "one", 1);
     stand_await_start(stand, "one", 1);
     assert_int_equal(stand_change(stand, id, GWD__VERB__REMOVE, 0), ERR_OK);
-    stand_await(stand, id, SUBMITTED_CANCELLED);
+    stand_await(stand, id, SUBMITTED_REMOVED);
     assert_true(has_log(stand, id));
     assert_int_equal(stand_change(stand, id, GWD__VERB__REMOVE, 0), ERR_OK);
     assert_false(stand_find(stand, id, &found, NULL));

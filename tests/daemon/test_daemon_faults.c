@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "cluster/daemon/campaign_runner.h"
 #include "scheduler/process.h"
 #include "tests/daemon/stand.h"
 #include <sys/stat.h>
@@ -90,8 +91,70 @@ static void a_stop_that_was_only_noted_is_asked_for(void **state)
     assert_int_equal(stand_change(stand, id, GWD__VERB__REMOVE, 0), ERR_PEER);
     assert_int_equal(stand_await_daemon(stand), 128 + SIGKILL);
     stand_start(stand, NULL);
-    stand_await(stand, id, SUBMITTED_CANCELLED);
+    stand_await(stand, id, SUBMITTED_REMOVED);
     stand_await_lines(stand, "one", "asked", 1);
+}
+
+/* It has no status that a stop file could name. */
+static void an_adopted_runner_without_a_status_is_asked_to_stop(void **state)
+{
+    static const char *const faults[] = {NULL, "daemon.stop:1:kill"};
+    struct stand *stand = *state;
+    for (int i = 0; i < 2; i++) { /* by the next daemon; by the first, which dies of it */
+        const char *name = i == 0 ? "one" : "two";
+        stand_tell(stand, name, "mute", "");
+        stand_start(stand, faults[i]);
+        uint64_t id = stand_submit_simple(stand, name, 1);
+        stand_await_start(stand, name, 1);
+        stand_await(stand, id, SUBMITTED_RUNNING);
+        if (faults[i]) {
+            assert_int_equal(stand_change(stand, id, GWD__VERB__HOLD, 0), ERR_PEER);
+            assert_int_equal(stand_await_daemon(stand), 128 + SIGKILL);
+        } else {
+            kill_daemon(stand);
+        }
+        stand_start(stand, NULL);
+        if (!faults[i])
+            assert_int_equal(stand_change(stand, id, GWD__VERB__HOLD, 0), ERR_OK);
+        stand_await(stand, id, SUBMITTED_HELD);
+        stand_await_lines(stand, name, "asked", 1);
+        kill_daemon(stand);
+    }
+}
+
+static void a_process_that_nobody_could_find_again_never_begins(void **state)
+{
+    struct stand *stand = *state;
+    struct submitted found;
+    stand_start(stand, "process.know:1");
+    uint64_t id = stand_submit_simple(stand, "one", 1);
+    stand_await(stand, id, SUBMITTED_RUNNING);
+    assert_true(stand_find(stand, id, &found, NULL));
+    assert_true(found.started_ticks > 0);
+    assert_int_equal(found.starts, 1);
+    assert_int_equal(found.losses, 0);
+}
+
+/* As a laptop's name changes with its network. */
+static void a_runner_is_found_though_its_machine_has_another_name(void **unused)
+{
+    (void)unused;
+    const char *words[] = {"sleep", "60", NULL};
+    const struct process_cfg cfg = {.argv = words, .log_path = "/dev/null"};
+    struct process process;
+    struct campaign_runner runner;
+    struct submitted campaign = {.state = SUBMITTED_RUNNING};
+    assert_int_equal(process_start(&cfg, &process), ERR_OK);
+    process_place(campaign.place, sizeof campaign.place);
+    char *name = strchr(campaign.place, ' ');
+    assert_non_null(name);
+    snprintf(name, 16, " another");
+    campaign.pid = process.pid;
+    campaign.started_ticks = process.started_ticks;
+    campaign_runner_adopt(&campaign, &runner);
+    bool is_found = campaign_runner_runs(&runner);
+    process_kill(&process);
+    assert_true(is_found);
 }
 
 /* The number of a runner is in the store, and the daemon dies before it begins: it never does. */
@@ -219,6 +282,9 @@ int main(void)
         TEST(what_ended_without_a_daemon_is_judged_by_its_folder),
         TEST(a_stop_that_was_asked_for_is_not_forgotten),
         TEST(a_stop_that_was_only_noted_is_asked_for),
+        TEST(an_adopted_runner_without_a_status_is_asked_to_stop),
+        TEST(a_process_that_nobody_could_find_again_never_begins),
+        TEST(a_runner_is_found_though_its_machine_has_another_name),
         TEST(a_runner_that_was_noted_and_not_begun_is_started_again),
         TEST(a_daemon_killed_at_any_write_loses_nothing),
         TEST(a_runner_that_is_killed_is_tried_again_after_a_pause),
