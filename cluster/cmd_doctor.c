@@ -1,5 +1,6 @@
 /* glowworm doctor: looks for what would keep a campaign from running here. */
 #include "base/mem.h"
+#include "base/program.h"
 #include "cluster/command.h"
 #include "cluster/doctor/doctor.h"
 #include "cluster/next_command.h"
@@ -8,7 +9,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct request {
@@ -112,15 +112,6 @@ static void print_json(const struct listing *listing)
     json_decref(json);
 }
 
-/* The worker lies beside this program. */
-static void find_programs(char glowworm[2048], char worker[2048])
-{
-    ssize_t size = readlink("/proc/self/exe", glowworm, 2047);
-    glowworm[size > 0 ? size : 0] = '\0';
-    char *slash = strrchr(glowworm, '/');
-    snprintf(worker, 2048, "%.*s/glowworm-worker", slash ? (int)(slash - glowworm) : 0, glowworm);
-}
-
 static enum err conclude(const struct listing *listing)
 {
     int problems = listing->counts[FINDING_PROBLEM];
@@ -147,7 +138,8 @@ enum err cmd_doctor(int argc, char **argv)
     TRY(read_options(argc, argv, &request));
     listing.has_colour = isatty(STDOUT_FILENO) && !(no_colour && no_colour[0]);
     find_subject(&request, campaign, &subject);
-    find_programs(glowworm, worker);
+    TRY(program_path(glowworm, sizeof glowworm));
+    TRY(program_beside("glowworm-worker", worker, sizeof worker));
     subject.worker = worker;
     subject.glowworm = glowworm;
     for (const struct check *check = doctor_checks; check->name; check++)

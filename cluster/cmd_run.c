@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "cluster/campaign_run.h"
 #include "cluster/command.h"
 #include "cluster/descriptors.h"
@@ -29,7 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define EVERY_S  10.0
 #define LEAVES_S 60.0
@@ -38,22 +38,12 @@ struct programs {
     char glowworm[2048], worker[2048];
 };
 
-/* The worker lies beside this program. */
 static enum err find_programs(struct programs *programs)
 {
-    ssize_t size = readlink("/proc/self/exe", programs->glowworm, sizeof programs->glowworm - 1);
-    if (size <= 0)
-        return err_set(ERR_UNAVAILABLE, "/proc/self/exe cannot be read: where is this program?");
-    programs->glowworm[size] = '\0';
-    char *slash = strrchr(programs->glowworm, '/');
-    int folder = slash ? (int)(slash - programs->glowworm) : 0;
-    snprintf(programs->worker, sizeof programs->worker, "%.*s/glowworm-worker", folder,
-             programs->glowworm);
-    if (access(programs->worker, X_OK) != 0)
-        return err_set(ERR_UNAVAILABLE,
-                       "%s is not there: install it beside glowworm, as the build does",
-                       programs->worker);
-    return ERR_OK;
+    enum err err = program_path(programs->glowworm, sizeof programs->glowworm);
+    return err != ERR_OK
+               ? err
+               : program_find("glowworm-worker", programs->worker, sizeof programs->worker);
 }
 
 /* The folder may be another runner's since we looked. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "cluster/slurm/ask.h"
@@ -30,7 +31,7 @@ struct helper {
     struct campaign campaign;
     struct site site;
     const char *run_folder, *site_name, *log;
-    char worker[PATH_MAX], uuid[JOB_UUID], job[32];
+    char worker[PATH_MAX], uuid[JOB_UUID], job[ASK_JOB];
     pid_t runner;
 };
 
@@ -61,26 +62,13 @@ out:
     return err;
 }
 
-/* The worker lies beside this program. */
-static enum err find_worker(char worker[PATH_MAX])
-{
-    static const char name[] = "glowworm-worker";
-    ssize_t size = readlink("/proc/self/exe", worker, PATH_MAX - sizeof name);
-    if (size <= 0)
-        return err_set(ERR_UNAVAILABLE, "/proc/self/exe cannot be read: where is this program?");
-    worker[size] = '\0';
-    char *slash = strrchr(worker, '/');
-    memcpy(slash ? slash + 1 : worker, name, sizeof name);
-    return ERR_OK;
-}
-
 static enum err load(struct helper *helper)
 {
     enum err err = ERR_OK;
     char *path = file_join(helper->run_folder, "campaign.yaml");
     TRY(campaign_load(path, NULL, 0, &helper->campaign));
     TRY(site_load(helper->site_name, &helper->site));
-    TRY(find_worker(helper->worker));
+    TRY(program_find("glowworm-worker", helper->worker, sizeof helper->worker));
 out:
     mem_free(path);
     return err;
@@ -104,23 +92,6 @@ static void forget_our_job(void)
     unsetenv(PROTOCOL_GANG);
 }
 
-static enum err ask_sbatch(struct helper *helper, const struct job *job)
-{
-    enum err err = ERR_OK;
-    struct answer answer = {0};
-    TRY(ask((const char *const *)job->words, ASK_SECONDS, &answer));
-    if (answer.code != 0)
-        TRY(err_set(ERR_FAILED,
-                    "Slurm refuses a job for a helper (resources.helper_jobs; 0 does without): "
-                    "%.1000s",
-                    answer.error));
-    snprintf(helper->job, sizeof helper->job, "%.*s", (int)strcspn(answer.output, ";\n"),
-             answer.output);
-out:
-    answer_fini(&answer);
-    return err;
-}
-
 static enum err submit(struct helper *helper)
 {
     enum err err = ERR_OK;
@@ -136,7 +107,8 @@ static enum err submit(struct helper *helper)
     if (!file_exists(script))
         TRY(file_write(script, job_script, strlen(job_script)));
     TRY(job_make_gang(&cfg, &job));
-    TRY(ask_sbatch(helper, &job));
+    TRY(ask_sbatch((const char *const *)job.words,
+                   "it is for a helper: resources.helper_jobs 0 does without", helper->job));
     printf("this helper is job %s\n", helper->job);
     fflush(stdout);
 out:

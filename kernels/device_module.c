@@ -1,12 +1,12 @@
 #include "kernels/device_module.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/text.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FUNCTION "glowworm_device_module"
 
@@ -40,10 +40,9 @@ static char *find_named(const char *file, struct text *tried)
 static char *find_installed(const char *file, struct text *tried)
 {
     char program[PATH_MAX] = "";
-    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[size > 0 ? size : 0] = 0;
+    enum err err = program_path(program, sizeof program);
     char *slash = strrchr(program, '/');
-    if (!slash)
+    if (err != ERR_OK || !slash)
         return NULL;
     *slash = 0;
     char *folder = file_join(program, INSTALLED_DEVICES);

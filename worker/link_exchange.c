@@ -175,9 +175,8 @@ static void keep(struct exchange *exchange, const struct exchange_record *record
     link_wake(link);
 }
 
-static void finish(struct exchange *exchange)
+void link_finish_measuring(struct link *link)
 {
-    struct link *link = exchange->own;
     pthread_mutex_lock(&link->lock);
     while (link->measuring.kept_count > 0 && !is_over(link))
         link_wait(link, 100);
@@ -187,5 +186,5 @@ static void finish(struct exchange *exchange)
 struct exchange link_exchange(struct link *link)
 {
     return (struct exchange){
-        .own = link, .want = want, .ready = be_ready, .next = next, .keep = keep, .finish = finish};
+        .own = link, .want = want, .ready = be_ready, .next = next, .keep = keep};
 }

@@ -8,8 +8,11 @@
 #include "worker/link.h"
 
 /* Of the assignment that was taken last. Borrows the link and is as long there as it is; nothing to
- * free. Where the scheduler is lost or the lease void, nothing comes any more, what is kept is
- * dropped, and finish() returns. */
+ * free. Where the scheduler is lost or the lease void, nothing comes any more, and what is kept is
+ * dropped. */
 struct exchange link_exchange(struct link *link);
+
+/* Waits until all that was kept is durable, or cannot become so. */
+void link_finish_measuring(struct link *link);
 
 #endif

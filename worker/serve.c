@@ -158,7 +158,7 @@ static enum err say_last_word(void *own)
 {
     const struct last_word *word = own;
     const struct stage_result *result = word->result;
-    word->server->exchange->finish(word->server->exchange);
+    link_finish_measuring(word->server->link);
     if (word->err != ERR_OK)
         return say_failed(word);
     return link_done(word->server->link, result->has_content ? &result->content : NULL,

@@ -2,26 +2,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/processors.h"
+#include "base/program.h"
 #include "base/version/version.h"
 #include "cluster/daemon/daemon_options.h"
 #include "cluster/interrupt.h"
 #include "cluster/machine_memory.h"
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-/* It lies beside this program. */
-static enum err find_glowworm(char *path, size_t room)
-{
-    ssize_t size = readlink("/proc/self/exe", path, room - 1);
-    path[size > 0 ? size : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    int left = slash ? (int)(room - (size_t)(slash - path)) : 0;
-    if (!slash || snprintf(slash, (size_t)left, "/glowworm") >= left || access(path, X_OK) != 0)
-        return err_set(ERR_UNAVAILABLE,
-                       "%s is not there: install glowworm beside glowworm-scheduler", path);
-    return ERR_OK;
-}
 
 static enum err serve(const struct daemon_words *words)
 {
@@ -37,7 +23,7 @@ static enum err serve(const struct daemon_words *words)
                              .allow = words->allow,
                              .wants_page = words->wants_page,
                              .page_port = words->page_port};
-    TRY(find_glowworm(glowworm, sizeof glowworm));
+    TRY(program_find("glowworm", glowworm, sizeof glowworm));
     TRY(machine_memory_read("", &memory));
     cfg.capacity.memory_bytes = memory.total_bytes;
     interrupt_watch();

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,19 @@ enum err ask_surely(const char *const *argv, struct answer *answer)
             answer->code, answer->error);
     answer_fini(answer);
     return ERR_AGAIN;
+}
+
+enum err ask_sbatch(const char *const *argv, const char *cure, char job[ASK_JOB])
+{
+    enum err err = ERR_OK;
+    struct answer answer = {0};
+    TRY(ask(argv, ASK_SECONDS, &answer));
+    if (answer.code != 0)
+        TRY(err_set(ERR_FAILED, "Slurm refuses the job: %.1000s; %s", answer.error, cure));
+    snprintf(job, ASK_JOB, "%.*s", (int)strcspn(answer.output, ";\n"), answer.output);
+out:
+    answer_fini(&answer);
+    return err;
 }
 
 void answer_fini(struct answer *answer)

@@ -7,6 +7,7 @@
 
 #define ASK_SECONDS   10.0
 #define ASK_MAX_BYTES (4 * 1024 * 1024)
+#define ASK_JOB       32 /* a job's number in letters */
 
 struct answer {
     int code;     /* exit code; -1: a signal ended it */
@@ -21,5 +22,9 @@ MUST_CHECK enum err ask(const char *const *argv, double seconds, struct answer *
 
 /* The same; a code other than 0 is ERR_AGAIN with what it said, since "unknown" is not "no". */
 MUST_CHECK enum err ask_surely(const char *const *argv, struct answer *answer);
+
+/* Submits the job that argv, beginning with sbatch and "--parsable", asks for; job: its number.
+ * ERR_FAILED: Slurm refuses it; the text says why, and then `cure`. Others as ask(). */
+MUST_CHECK enum err ask_sbatch(const char *const *argv, const char *cure, char job[ASK_JOB]);
 
 #endif

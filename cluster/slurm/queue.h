@@ -4,13 +4,14 @@
 #define CLUSTER_SLURM_QUEUE_H
 
 #include "base/err.h"
+#include "cluster/slurm/ask.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 struct queued { /* a job as squeue shows it */
     bool is_there;
     bool has_ended;
-    char job[32];
+    char job[ASK_JOB];
     char state[32]; /* "RUNNING" */
 };
 

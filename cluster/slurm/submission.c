@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "cluster/slurm/ask.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -108,23 +109,9 @@ static enum err await_settled(struct submission *made, bool *is_kept)
     }
 }
 
-static enum err ask_sbatch(const struct job *job, struct submission *made)
-{
-    enum err err = ERR_OK;
-    struct answer answer = {0};
-    TRY(ask((const char *const *)job->words, ASK_SECONDS, &answer));
-    if (answer.code != 0)
-        TRY(err_set(ERR_FAILED,
-                    "Slurm refuses the job: %.1000s; correct the site's file or the campaign's "
-                    "resources (\"glowworm slurm script\" prints what was asked for)",
-                    answer.error));
-    snprintf(made->job, sizeof made->job, "%.*s", (int)strcspn(answer.output, ";\n"),
-             answer.output);
-    made->submissions++;
-out:
-    answer_fini(&answer);
-    return err;
-}
+static const char refusal_cure[] = "correct the site's file or the campaign's resources "
+                                   "(\"glowworm slurm script\" prints what was "
+                                   "asked for)";
 
 static enum err submit(const struct job_cfg *cfg, struct submission *made)
 {
@@ -142,7 +129,8 @@ static enum err submit(const struct job_cfg *cfg, struct submission *made)
                         "anew, and the same command tries again later",
                         made->submissions));
         TRY(write_intent(cfg->run_folder, made));
-        TRY(ask_sbatch(&job, made));
+        TRY(ask_sbatch((const char *const *)job.words, refusal_cure, made->job));
+        made->submissions++;
         TRY(write_intent(cfg->run_folder, made));
         TRY(await_settled(made, &is_kept));
     }
@@ -164,10 +152,11 @@ static char *absolute(const char *work_folder, const char *path)
 static enum err find_places(const struct job_cfg *cfg, struct places *places)
 {
     char work[PATH_MAX], program[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (size <= 0 || !getcwd(work, sizeof work))
+    enum err err = program_path(program, sizeof program);
+    if (err != ERR_OK)
+        return err;
+    if (!getcwd(work, sizeof work))
         return err_set(ERR_IO, "where are we? %s", strerror(errno));
-    program[size] = '\0';
     places->work_folder = mem_string(work);
     places->glowworm = mem_string(program);
     places->run_folder = absolute(work, cfg->campaign->run_folder);

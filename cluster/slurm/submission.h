@@ -13,10 +13,10 @@
 
 struct submission {
     char uuid[JOB_UUID];
-    char job[32];    /* "": Slurm was not asked yet, or has not answered */
-    bool was_there;  /* submitted before, and not over */
-    char state[32];  /* as Slurm has it */
-    int submissions; /* by this call: more than one where Slurm had forgotten it */
+    char job[ASK_JOB]; /* "": Slurm was not asked yet, or has not answered */
+    bool was_there;    /* submitted before, and not over */
+    char state[32];    /* as Slurm has it */
+    int submissions;   /* by this call: more than one where Slurm had forgotten it */
 };
 
 /* Fills in what cfg says of paths and UUID, but for its campaign, options, site and after_job. The

@@ -49,12 +49,6 @@ static enum err next(struct exchange *exchange, struct exchange_event *event)
     return book->memory->next(book->memory, event);
 }
 
-static void finish(struct exchange *exchange)
-{
-    struct stand_book *book = exchange->own;
-    book->memory->finish(book->memory);
-}
-
 struct stand_book *stand_book(const char *run)
 {
     int at = 0;
@@ -65,8 +59,8 @@ struct stand_book *stand_book(const char *run)
     struct stand_book *book = books[at] = mem_alloc(sizeof *book);
     snprintf(book->run, sizeof book->run, "%s", run);
     book->memory = exchange_memory_create();
-    book->exchange = (struct exchange){
-        .own = book, .want = want, .ready = be_ready, .next = next, .keep = keep, .finish = finish};
+    book->exchange =
+        (struct exchange){.own = book, .want = want, .ready = be_ready, .next = next, .keep = keep};
     return book;
 }
 

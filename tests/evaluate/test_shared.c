@@ -203,16 +203,11 @@ static void keep(struct exchange *exchange, const struct exchange_record *record
     pthread_mutex_unlock(&end->hub->lock);
 }
 
-static void finish(struct exchange *exchange)
-{
-    (void)exchange; /* it is there when keep() returns */
-}
-
 static void open_end(struct hub *hub, struct end *end)
 {
     *end = (struct end){.hub = hub};
-    end->exchange = (struct exchange){
-        .own = end, .want = want, .ready = be_ready, .next = next, .keep = keep, .finish = finish};
+    end->exchange =
+        (struct exchange){.own = end, .want = want, .ready = be_ready, .next = next, .keep = keep};
 }
 
 static void open_hub(struct hub *hub, struct end *end)

@@ -94,7 +94,7 @@ enum err fake_measure(struct link *link, const struct assignment *mine, int scor
     evaluation.exchange.ready(&evaluation.exchange);
     while ((mine->is_helper || evaluation.known < scores) && !link_stop_requested(link))
         attend(&evaluation);
-    evaluation.exchange.finish(&evaluation.exchange);
+    link_finish_measuring(link);
     mem_free(evaluation.is_known);
     return link_stop_requested(link) && !mine->is_helper ? ERR_INTERRUPTED : ERR_OK;
 }

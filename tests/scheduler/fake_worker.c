@@ -159,13 +159,6 @@ static void keep_score(struct link *link)
     exchange.keep(&exchange, &(struct exchange_record){.bytes = "a score", .size_bytes = 7});
 }
 
-/* As the real one: before its last word all that it measured counts. */
-static void settle(struct link *link)
-{
-    struct exchange exchange = link_exchange(link);
-    exchange.finish(&exchange);
-}
-
 /* True: the stage is over. */
 static bool misbehave(struct link *link, const struct assignment *mine, uint64_t step)
 {
@@ -223,7 +216,7 @@ static enum err finish(struct link *link, const struct assignment *mine, uint64_
     snprintf(path, sizeof path, "%s/%s", mine->run_folder, name);
     int size = snprintf(text, sizeof text, "{\"key\": \"%s\"}", mine->stage_key);
     enum err err = file_write(path, text, (size_t)size);
-    settle(link);
+    link_finish_measuring(link);
     return err == ERR_OK ? link_done(link, &content, name) : err;
 }
 
@@ -268,7 +261,7 @@ static enum err work(struct link *link, const struct assignment *mine)
             link_checkpoint(link, step, &content);
         }
         if (stops)
-            settle(link);
+            link_finish_measuring(link);
         if (stops)
             return link_is_lost(link) ? ERR_PEER
                                       : link_failed(link, ERR_INTERRUPTED, "stopped", step);

@@ -87,6 +87,19 @@ static void what_is_said_is_whole_and_a_failure_is_no_answer(void **state)
     assert_int_equal(ask_surely(failing, &answer), ERR_AGAIN);
 }
 
+static void a_submission_is_a_number_or_why_not_and_what_to_do(void **state)
+{
+    (void)state;
+    char job[ASK_JOB] = "";
+    const char *taken[] = {"printf", "7;cluster\n", NULL};
+    const char *refusing[] = {"sh", "-c", "echo 'no such partition' >&2; exit 1", NULL};
+    assert_int_equal(ask_sbatch(taken, "", job), ERR_OK);
+    assert_string_equal(job, "7");
+    assert_int_equal(ask_sbatch(refusing, "name another", job), ERR_FAILED);
+    assert_non_null(strstr(err_text(), "no such partition; name another"));
+    assert_string_equal(job, "7");
+}
+
 static void the_site_of_defaults_and_the_example_are_the_same(void **state)
 {
     (void)state;
@@ -105,6 +118,7 @@ int main(void)
         cmocka_unit_test(of_jobs_with_a_uuid_the_one_that_has_not_ended_is_found),
         cmocka_unit_test(what_does_not_answer_in_time_is_unknown),
         cmocka_unit_test(what_is_said_is_whole_and_a_failure_is_no_answer),
+        cmocka_unit_test(a_submission_is_a_number_or_why_not_and_what_to_do),
         cmocka_unit_test(the_site_of_defaults_and_the_example_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

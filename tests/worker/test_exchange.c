@@ -95,7 +95,7 @@ static void expect_nothing(struct script *script, struct exchange *exchange)
     struct exchange_event event;
     keep(exchange, MANY, 600);
     script_accept(script, hear_measured(script, MANY));
-    exchange->finish(exchange);
+    link_finish_measuring(script->link);
     assert_int_equal(exchange->next(exchange, &event), ERR_AGAIN);
 }
 
@@ -175,14 +175,14 @@ static void a_long_list_goes_in_several_messages(void **state)
 }
 
 struct call {
-    struct exchange *exchange;
+    struct link *link;
     atomic_bool is_done;
 };
 
 static void *finish(void *own)
 {
     struct call *call = own;
-    call->exchange->finish(call->exchange);
+    link_finish_measuring(call->link);
     atomic_store(&call->is_done, true);
     return NULL;
 }
@@ -200,7 +200,7 @@ static void a_record_is_said_until_it_is_accepted(void **state)
 {
     struct script *script = *state;
     struct exchange exchange = link_exchange(script->link);
-    struct call call = {.exchange = &exchange};
+    struct call call = {.link = script->link};
     pthread_t thread;
     begin(script, 1, "search");
     keep(&exchange, 0, 600);
@@ -243,7 +243,7 @@ static void every_record_comes_whatever_their_number_and_size(void **state)
         }
         script_accept(script, heard->sequence);
     }
-    exchange.finish(&exchange);
+    link_finish_measuring(script->link);
 }
 
 static void hear_ready(struct script *script, uint64_t share)
@@ -299,7 +299,7 @@ static void a_share_that_has_come_is_not_dropped(void **state)
     script_share(script, 1, 1, &key, SUBNET);
     keep(&exchange, MANY, 600);
     script_accept(script, hear_measured(script, MANY));
-    exchange.finish(&exchange); /* the share has come too */
+    link_finish_measuring(script->link); /* the share has come too */
     exchange.ready(&exchange);
     expect_share(&exchange, 0);
     exchange.ready(&exchange);
@@ -367,7 +367,7 @@ static void a_gang_that_is_sent_away_waits_for_no_record(void **state)
     struct script *script = *state;
     struct exchange exchange = link_exchange(script->link);
     struct exchange_event event;
-    struct call call = {.exchange = &exchange};
+    struct call call = {.link = script->link};
     pthread_t thread;
     begin(script, 1, "search");
     want(&exchange, EXCHANGE_WANT, 1);
@@ -380,7 +380,7 @@ static void a_gang_that_is_sent_away_waits_for_no_record(void **state)
     assert_true(link_is_sent_away(script->link));
     assert_int_equal(exchange.next(&exchange, &event), ERR_AGAIN);
     keep(&exchange, 1, 600);
-    exchange.finish(&exchange);
+    link_finish_measuring(script->link);
 }
 
 /* What was measured until then is not lost. */
@@ -388,7 +388,7 @@ static void a_gang_that_is_asked_to_stop_says_what_it_has_measured(void **state)
 {
     struct script *script = *state;
     struct exchange exchange = link_exchange(script->link);
-    struct call call = {.exchange = &exchange};
+    struct call call = {.link = script->link};
     pthread_t thread;
     begin(script, 1, "search");
     want(&exchange, EXCHANGE_WANT, 1);
@@ -426,7 +426,7 @@ static void a_gang_that_waits_for_a_dead_scheduler_stops(void **state)
     assert_true(link_is_lost(script.link));
     assert_int_equal(exchange.next(&exchange, &event), ERR_AGAIN);
     keep(&exchange, 0, 600);
-    exchange.finish(&exchange);
+    link_finish_measuring(script.link);
     link_close(&script.link);
     script_end(&script);
 }

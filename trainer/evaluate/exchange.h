@@ -55,9 +55,6 @@ struct exchange {
      * Never waits, since the other ranks would: instead no share comes while many are not durable.
      */
     void (*keep)(struct exchange *, const struct exchange_record *);
-    /* Waits until all that was kept is durable, or cannot become so. The trainer does not call it.
-     */
-    void (*finish)(struct exchange *);
 };
 
 #endif

@@ -119,20 +119,11 @@ static void keep(struct exchange *exchange, const struct exchange_record *record
     kept->bytes = copy;
 }
 
-static void finish(struct exchange *exchange)
-{
-    (void)exchange; /* nothing here outlives the process */
-}
-
 struct exchange *exchange_memory_create(void)
 {
     struct memory *memory = mem_alloc(sizeof *memory);
-    memory->exchange = (struct exchange){.own = memory,
-                                         .want = want,
-                                         .ready = be_ready,
-                                         .next = next,
-                                         .keep = keep,
-                                         .finish = finish};
+    memory->exchange = (struct exchange){
+        .own = memory, .want = want, .ready = be_ready, .next = next, .keep = keep};
     return &memory->exchange;
 }
 

@@ -1,12 +1,12 @@
 #include "trainer/spec/lookup.h"
 #include "base/file.h"
+#include "base/program.h"
 #include "base/text.h"
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The folder of a path, with its slash; "" for a bare name. */
 static void folder_of(const char *path, char *folder, size_t room)
@@ -45,8 +45,8 @@ static void data_folder(char *folder, size_t room)
         snprintf(folder, room, "%s/", named);
         return;
     }
-    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[size > 0 ? size : 0] = 0;
+    if (program_path(program, sizeof program) != ERR_OK)
+        program[0] = 0;
     if (find_installed(program, folder, room))
         return;
     snprintf(folder, room, "%s", program);
