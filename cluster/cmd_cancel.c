@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cluster/command.h"
 #include "cluster/next_command.h"
-#include "cluster/slurm/submission.h"
+#include "cluster/queued_run.h"
 #include "cluster/status/status_reader.h"
 #include "cluster/status/stop_file.h"
 #include <getopt.h>
@@ -113,7 +113,7 @@ enum err cmd_cancel(int argc, char **argv)
     TRY(read_options(argc, argv, &waits));
     const char *run = argv[optind];
     word = next_command_word(run);
-    TRY(submission_explain(run, status_read(run, found)));
+    TRY(queued_run_explain(run, status_read(run, found)));
     TRY(check_runner(found, run));
     TRY(check_owner(run));
     TRY(stop_file_leave(run, &found->status, &asked));

@@ -5,7 +5,7 @@
 #include "cluster/command.h"
 #include "cluster/log_file.h"
 #include "cluster/next_command.h"
-#include "cluster/slurm/submission.h"
+#include "cluster/queued_run.h"
 #include "cluster/status/status_reader.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -243,7 +243,7 @@ enum err cmd_logs(int argc, char **argv)
     struct follower follower = {.request = &request, .log = {.file = -1}};
     follower.found = mem_alloc(sizeof *follower.found);
     TRY(read_options(argc, argv, &request));
-    TRY(submission_explain(request.run, status_read(request.run, follower.found)));
+    TRY(queued_run_explain(request.run, status_read(request.run, follower.found)));
     TRY(request.follows ? follow(&follower) : show_once(&follower));
 out:
     log_file_close(&follower.log);

@@ -4,6 +4,7 @@
 #include "cluster/command.h"
 #include "cluster/daemon/control_client.h"
 #include "cluster/daemon/daemon_folder.h"
+#include "cluster/daemon/queue_listing.h"
 #include "cluster/daemon/submitted.h"
 #include "cluster/next_command.h"
 #include "cluster/page/page_address.h"
@@ -77,44 +78,12 @@ out:
     return err;
 }
 
-/* What came of the scheduler; owned. */
 struct listing {
-    Gwd__Reply **replies;
-    int reply_count;
+    struct queue_listing told;
     int over; /* of them, still to be listed */
     struct table table;
     json_t *campaigns;
 };
-
-static enum err check(const Gwd__Reply *reply)
-{
-    for (size_t i = 0; i < reply->n_listed; i++)
-        if (!reply->listed[i]->submitted)
-            return err_set(ERR_DATA, "the scheduler's answer cannot be read");
-    return ERR_OK;
-}
-
-static enum err ask_all(struct control_client *client, struct listing *listing)
-{
-    enum err err = ERR_OK;
-    Gwd__Request request = GWD__REQUEST__INIT;
-    Gwd__List list = GWD__LIST__INIT;
-    request.body_case = GWD__REQUEST__BODY_LIST;
-    request.list = &list;
-    for (bool has_more = true; has_more;) {
-        Gwd__Reply *reply = NULL;
-        size_t old = (size_t)listing->reply_count * sizeof *listing->replies;
-        TRY(control_client_ask(client, &request, &reply));
-        listing->replies = mem_grow(listing->replies, old, old + sizeof *listing->replies);
-        listing->replies[listing->reply_count++] = reply;
-        TRY(check(reply));
-        has_more = reply->has_more && reply->n_listed > 0;
-        if (has_more)
-            list.after = reply->listed[reply->n_listed - 1]->submitted->id;
-    }
-out:
-    return err;
-}
 
 static void add_row(struct listing *listing, const struct submitted *campaign,
                     const Gwd__Listed *listed, const struct found_status *found)
@@ -186,11 +155,11 @@ static int count_over(const Gwd__Reply *reply)
 static enum err add_all(struct listing *listing, const struct queue_words *words)
 {
     enum err err = ERR_OK;
-    for (int r = 0; r < listing->reply_count; r++)
-        listing->over += count_over(listing->replies[r]);
-    for (int r = 0; r < listing->reply_count; r++)
-        for (size_t i = 0; i < listing->replies[r]->n_listed; i++)
-            TRY(add(listing, words, listing->replies[r]->listed[i]));
+    for (int r = 0; r < listing->told.reply_count; r++)
+        listing->over += count_over(listing->told.replies[r]);
+    for (int r = 0; r < listing->told.reply_count; r++)
+        for (size_t i = 0; i < listing->told.replies[r]->n_listed; i++)
+            TRY(add(listing, words, listing->told.replies[r]->listed[i]));
 out:
     return err;
 }
@@ -225,9 +194,7 @@ static void listing_init(struct listing *listing)
 
 static void listing_fini(struct listing *listing)
 {
-    for (int i = 0; i < listing->reply_count; i++)
-        gwd__reply__free_unpacked(listing->replies[i], NULL);
-    mem_free(listing->replies);
+    queue_listing_fini(&listing->told);
     table_fini(&listing->table);
     json_decref(listing->campaigns);
 }
@@ -254,7 +221,7 @@ enum err cmd_queue(int argc, char **argv)
                     "there is no \"glowworm queue %s\"; \"set\" and \"remove\" there are",
                     argv[optind]));
     TRY(control_client_open(&words.client, &client));
-    TRY(ask_all(client, &listing));
+    TRY(queue_listing_ask(client, &listing.told));
     TRY(add_all(&listing, &words));
     print(&listing, &words);
     if (!words.wants_json)

@@ -3,7 +3,7 @@
 #include "cluster/command.h"
 #include "cluster/next_command.h"
 #include "cluster/page/page_address.h"
-#include "cluster/slurm/submission.h"
+#include "cluster/queued_run.h"
 #include "cluster/status/status_text.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ struct listing {
 static enum err add_run(struct listing *listing, const char *folder, struct found_status *found)
 {
     enum err err = ERR_OK;
-    TRY(submission_explain(folder, status_read(folder, found)));
+    TRY(queued_run_explain(folder, status_read(folder, found)));
     if (listing->wants_json)
         json_array_append_new(listing->runs, status_json(found, folder));
     else
@@ -137,7 +137,7 @@ enum err cmd_status(int argc, char **argv)
         TRY(show_many(argc - optind, argv + optind, wants_json));
         goto out;
     }
-    TRY(submission_explain(argv[optind], status_read(argv[optind], found)));
+    TRY(queued_run_explain(argv[optind], status_read(argv[optind], found)));
     print_one(found, argv[optind]);
     offer(found, argv[optind]);
 out:

@@ -7,10 +7,9 @@
 #include "cluster/daemon/submitted.h"
 #include "cluster/next_command.h"
 #include "cluster/notify.h"
+#include "cluster/real_name.h"
 #include "cluster/run_memory.h"
-#include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,33 +17,10 @@
 #include <unistd.h>
 
 struct submission_words { /* owned: they are what the message borrows */
-    char campaign[PATH_MAX], run_folder[PATH_MAX], work_folder[PATH_MAX], by[128];
+    char campaign[SUBMITTED_PATH], run_folder[SUBMITTED_PATH], work_folder[SUBMITTED_PATH], by[128];
     char *list[SUBMITTED_MAX_WORDS];
     size_t count;
 };
-
-/* The real name of what is there, and what is not there yet behind it: one folder has one name. */
-static enum err resolve(const char *path, char resolved[PATH_MAX])
-{
-    char start[PATH_MAX], end[PATH_MAX] = "";
-    int size = snprintf(start, sizeof start, "%s", path);
-    while (size > 0 && size < PATH_MAX && !realpath(start, resolved)) {
-        char *slash = strrchr(start, '/'), rest[PATH_MAX];
-        if (errno != ENOENT || (!slash && strcmp(start, ".") == 0))
-            return err_set(ERR_IO, "%s cannot be looked up: %s", path, strerror(errno));
-        const char *name = slash ? slash + 1 : start;
-        snprintf(rest, sizeof rest, "%s%.*s%.*s", *name ? "/" : "", NAME_MAX, name,
-                 (int)(sizeof rest - NAME_MAX - 2), end);
-        snprintf(end, sizeof end, "%s", rest);
-        snprintf(slash ? slash + (slash == start) : start, 2, "%s", slash ? "" : ".");
-    }
-    size_t used = strlen(resolved);
-    const char *behind = strcmp(resolved, "/") == 0 && end[0] ? end + 1 : end;
-    if (size >= PATH_MAX || used + strlen(behind) >= SUBMITTED_PATH)
-        return err_set(ERR_CONFIG, "%.100s...: that is too long a name", path);
-    memcpy(resolved + used, behind, strlen(behind) + 1);
-    return ERR_OK;
-}
 
 static void add_word(struct submission_words *words, char *word)
 {
@@ -81,9 +57,9 @@ static enum err find_words(const struct campaign_options *options, const struct 
     enum err err = ERR_OK;
     char host[64] = "";
     const struct passwd *person = getpwuid(geteuid());
-    TRY(resolve(options->path, words->campaign));
-    TRY(resolve(run->folder, words->run_folder));
-    TRY(resolve(".", words->work_folder));
+    TRY(real_name(options->path, words->campaign, sizeof words->campaign));
+    TRY(real_name(run->folder, words->run_folder, sizeof words->run_folder));
+    TRY(real_name(".", words->work_folder, sizeof words->work_folder));
     gethostname(host, sizeof host - 1);
     snprintf(words->by, sizeof words->by, "%.60s@%.60s", person ? person->pw_name : "?", host);
     add_words(options, words);

@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/command.h"
+#include "cluster/queued_run.h"
 #include "cluster/screen.h"
-#include "cluster/slurm/submission.h"
 #include "cluster/status/status_text.h"
 #include <getopt.h>
 #include <signal.h>
@@ -294,7 +294,7 @@ enum err cmd_top(int argc, char **argv)
     top.folders = argv + optind;
     top.is_list = top.count > 1;
     top.found = mem_alloc(sizeof *top.found);
-    TRY(submission_explain(
+    TRY(queued_run_explain(
         top.folders[0],
         status_read(top.folders[0], top.found))); /* a wrong name is better said before */
     TRY(screen_open());

@@ -8,12 +8,13 @@
 #include "cluster/daemon/daemon_folder.h"
 #include <string.h>
 
-#define ANSWER_S 30.0 /* its disk may be busy */
+#define ANSWER_S 30.0
 #define LOOK_MS  200
 
 struct control_client {
     struct wire *wire;
     uint64_t asked;
+    double answer_s;
     bool is_remote; /* on another machine */
     char folder[DAEMON_PATH], where[DAEMON_PATH + 16];
 };
@@ -67,6 +68,7 @@ enum err control_client_open(const struct control_client_cfg *cfg, struct contro
                             .wake_fd = -1};
     TRY(daemon_folder_find(cfg->folder, made->folder));
     TRY(find_daemon(made, &remote));
+    made->answer_s = cfg->answer_s > 0 ? cfg->answer_s : ANSWER_S;
     wire.curve = made->is_remote ? &remote.curve : NULL;
     TRY(wire_open(&wire, &made->wire));
     *client = made;
@@ -120,7 +122,7 @@ static enum err await_reply(struct control_client *client, Gwd__Reply **reply)
 {
     enum err err = ERR_OK;
     bool is_gone = false;
-    double end_s = clock_seconds() + ANSWER_S;
+    double end_s = clock_seconds() + client->answer_s;
     while (!*reply && !is_gone && clock_seconds() < end_s) {
         TRY(take_reply(client, reply));
         is_gone = !client->is_remote && daemon_folder_check_socket(client->folder) != ERR_OK;

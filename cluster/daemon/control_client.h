@@ -7,6 +7,7 @@
 
 struct control_client_cfg {
     const char *folder; /* the scheduler's, as a person named it; NULL: daemon_folder_find() */
+    double answer_s;    /* so long each answer is waited for; 0: 30, its disk may be busy */
 };
 struct control_client;
 /* ERR_UNAVAILABLE, with the cure: no scheduler is there. ERR_CONFIG. Returns owned. */
