@@ -70,6 +70,7 @@ enum err allocation_read(struct allocation *allocation)
     if (getenv("SLURM_MEM_PER_NODE"))
         TRY(read_number("SLURM_MEM_PER_NODE", 0, &memory_mib));
     *allocation = (struct allocation){.nodes = nodes > INT_MAX ? INT_MAX : (int)nodes,
+                                      .names = getenv("SLURM_JOB_NODELIST"),
                                       .is_first = id == 0,
                                       .cpus = cpus > INT_MAX ? INT_MAX : (int)cpus,
                                       .cpus_of_each = least,

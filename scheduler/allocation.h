@@ -10,7 +10,8 @@
 struct allocation {
     char job[32];         /* its number */
     char node[256];       /* that we are on */
-    int nodes;            /* of the job */
+    int nodes;            /* of the job... */
+    const char *names;    /* ...and theirs (node_list.h), the environment's; NULL: not known */
     bool is_first;        /* of them: where the ranks of a gang of several begin */
     int cpus;             /* of the job on this one */
     int cpus_of_each;     /* likewise on every one: where they differ the fewest */

@@ -1,5 +1,6 @@
 #include "scheduler/bad_nodes.h"
 #include "base/mem.h"
+#include "scheduler/node_list.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,15 @@ int bad_nodes_excluded(const struct bad_nodes *nodes)
     int count = 0;
     for (int i = 0; i < nodes->count; i++)
         count += nodes->list[i].is_excluded;
+    return count;
+}
+
+int bad_nodes_excluded_of(const struct bad_nodes *nodes, const struct allocation *allocation)
+{
+    int count = 0;
+    for (int i = 0; i < nodes->count; i++)
+        count += nodes->list[i].is_excluded &&
+                 (!allocation->names || node_list_has(allocation->names, nodes->list[i].name));
     return count;
 }
 

@@ -4,6 +4,7 @@
 #ifndef SCHEDULER_BAD_NODES_H
 #define SCHEDULER_BAD_NODES_H
 
+#include "scheduler/allocation.h"
 #include "scheduler/journal.h"
 
 #define BAD_NODES_MAX 32
@@ -26,7 +27,9 @@ MUST_CHECK enum err bad_nodes_recall(struct journal *journal, struct bad_nodes *
 bool bad_nodes_add(struct bad_nodes *nodes, const char *name, const char *why);
 /* A gang has made a step: what is not left out starts anew. */
 void bad_nodes_forgive(struct bad_nodes *nodes);
-int bad_nodes_excluded(const struct bad_nodes *nodes); /* how many are */
+int bad_nodes_excluded(const struct bad_nodes *nodes); /* how many are left out */
+/* How many of them this job has: an earlier one of the run may have had others. */
+int bad_nodes_excluded_of(const struct bad_nodes *nodes, const struct allocation *allocation);
 /* Their names, "n2,n7"; "": none. */
 void bad_nodes_write(const struct bad_nodes *nodes, char *list, int room);
 

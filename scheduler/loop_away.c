@@ -13,7 +13,8 @@ static int count_room(const struct loop *loop)
     const struct launch_cfg *launch = &loop->cfg->launch;
     if (!launch->allocation)
         return launch->share.away;
-    int others = launch->allocation->nodes - 1 - bad_nodes_excluded(&loop->bad_nodes);
+    int others =
+        launch->allocation->nodes - 1 - bad_nodes_excluded_of(&loop->bad_nodes, launch->allocation);
     int room = others > 0 ? others * launch->share.of_node : 0;
     return room < launch->share.away ? room : launch->share.away;
 }

@@ -19,7 +19,8 @@ static bool may_be_left_out(const struct loop *loop, const char *node)
 {
     const struct launch_cfg *launch = &loop->cfg->launch;
     int needed = launch_is_wide(launch) ? launch->nodes : 1;
-    int left = launch->allocation->nodes - bad_nodes_excluded(&loop->bad_nodes);
+    int left =
+        launch->allocation->nodes - bad_nodes_excluded_of(&loop->bad_nodes, launch->allocation);
     return left > needed && strcmp(node, launch->allocation->node) != 0;
 }
 

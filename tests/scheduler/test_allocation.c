@@ -7,15 +7,16 @@
 #include <cmocka.h>
 
 #include "scheduler/allocation.h"
+#include "scheduler/node_list.h"
 
 static const char *const names[] = {
     "SLURM_JOB_ID",       "SLURMD_NODENAME",         "SLURM_JOB_NUM_NODES", "SLURM_NODEID",
-    "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE", "SLURM_MEM_PER_NODE"};
+    "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE", "SLURM_MEM_PER_NODE",  "SLURM_JOB_NODELIST"};
 
 /* A job of two nodes, on the first of them. */
 static int enter_job(void **state)
 {
-    static const char *const values[] = {"17", "n1", "2", "0", "8", "8,6", "4000"};
+    static const char *const values[] = {"17", "n1", "2", "0", "8", "8,6", "4000", "n[1-2]"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         setenv(names[i], values[i], 1);
@@ -53,6 +54,7 @@ static void a_job_is_what_slurm_says(void **state)
     assert_string_equal(allocation.job, "17");
     assert_string_equal(allocation.node, "n1");
     assert_int_equal(allocation.nodes, 2);
+    assert_string_equal(allocation.names, "n[1-2]");
     assert_true(allocation.is_first);
     assert_int_equal(allocation.cpus, 8);
     assert_int_equal(allocation.cpus_of_each, 6);
@@ -164,6 +166,33 @@ static void outside_of_a_job_it_is_said_what_to_do(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, enter_job)
 
+static void a_node_is_found_in_slurm_s_short_list(void **state)
+{
+    static const struct {
+        const char *list, *has, *lacks;
+    } cases[] = {{"n1", "n1", "n11"},
+                 {"n1,n2", "n2", "n3"},
+                 {"n[1-3,7]", "n7", "n4"},
+                 {"n[1-3,7]", "n2", "n02"},
+                 {"n[08-11]", "n09", "n9"},
+                 {"n[08-11]", "n11", "n12"},
+                 {"n[8-11]", "n10", "n08"},
+                 {"n[1-3],gpu-[01-02]x,m", "gpu-02x", "gpu-02"},
+                 {"n[1-3],gpu-[01-02]x,m", "m", "n"},
+                 {"r[0-1]c[00-31]", "r1c31", "r1c1"},
+                 {"n[1-2][3-4]", "n23", "n33"},
+                 {"n[998-1002]", "n1002", "n0998"}};
+    static const char *const wrong[] = {"",     ",",    "n[", "n[1", "n[]",
+                                        "n[x]", "n[1-", "n]", "[",   "]"};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (!node_list_has(cases[i].list, cases[i].has) ||
+            node_list_has(cases[i].list, cases[i].lacks))
+            fail_msg("%s: %s, but not %s", cases[i].list, cases[i].has, cases[i].lacks);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(node_list_has(wrong[i], "n1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +204,7 @@ int main(void)
         TEST(more_nodes_than_the_job_has_are_refused),
         TEST(a_gang_of_several_nodes_begins_on_the_first),
         TEST(gangs_that_ours_has_no_room_for_are_on_other_nodes),
+        cmocka_unit_test(a_node_is_found_in_slurm_s_short_list),
         TEST(outside_of_a_job_it_is_said_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

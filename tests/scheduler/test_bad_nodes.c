@@ -131,6 +131,25 @@ static void a_runner_that_takes_over_knows_them_until_a_run_has_ended(void **sta
     journal_close(&journal);
 }
 
+static void those_of_an_earlier_job_are_none_of_this_one(void **state)
+{
+    (void)state;
+    struct bad_nodes nodes = {0};
+    struct allocation now = {.nodes = 2, .names = "n[5-6]"}, same = {.nodes = 3, .names = "n[1-3]"};
+    struct allocation unknown = {.nodes = 2};
+    for (int i = 0; i < 2; i++) {
+        bad_nodes_add(&nodes, "n2", "ended");
+        bad_nodes_add(&nodes, "n3", "ended");
+    }
+    bad_nodes_add(&nodes, "n1", "ended"); /* once */
+    assert_int_equal(bad_nodes_excluded_of(&nodes, &now), 0);
+    assert_int_equal(bad_nodes_excluded_of(&nodes, &same), 2);
+    assert_int_equal(bad_nodes_excluded_of(&nodes, &unknown), 2);
+    bad_nodes_add(&nodes, "n6", "ended");
+    bad_nodes_add(&nodes, "n6", "ended");
+    assert_int_equal(bad_nodes_excluded_of(&nodes, &now), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -140,6 +159,7 @@ int main(void)
         TEST(nobody_is_blamed_where_srun_does_not_say),
         TEST(a_gang_names_the_node_of_a_rank),
         TEST(the_second_end_in_a_row_leaves_a_node_out),
+        cmocka_unit_test(those_of_an_earlier_job_are_none_of_this_one),
         TEST(a_runner_that_takes_over_knows_them_until_a_run_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
