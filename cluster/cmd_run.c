@@ -24,6 +24,7 @@
 #include "cluster/scratch/run_scratch.h"
 #include "cluster/scratch/state.h"
 #include "cluster/slurm/job_end.h"
+#include "cluster/slurm/left_jobs.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/verdict.h"
 #include "cluster/view_tee.h"
@@ -447,6 +448,16 @@ static enum err end_job(const struct job_end_cfg *ending, const struct campaign_
     return err;
 }
 
+/* Of helpers. The text of `why` is kept. */
+static void end_left_jobs(const struct campaign_run *run, enum err why)
+{
+    char *text = mem_string(err_text());
+    left_jobs_cancel(run->folder);
+    if (why != ERR_OK)
+        err_set(why, "%s", text);
+    mem_free(text);
+}
+
 enum err cmd_run(int argc, char **argv)
 {
     enum err err = ERR_OK;
@@ -472,6 +483,8 @@ enum err cmd_run(int argc, char **argv)
 out:
     if (launch.allocation) /* nobody holds the run any more */
         err = end_job(&ending, run, err);
+    if (launch.share.jobs > 0)
+        end_left_jobs(run, err);
     campaign_run_close(&run);
     text_fini(&command);
     mem_free(options);

@@ -9,6 +9,7 @@
 #include "cluster/interrupt.h"
 #include "cluster/slurm/ask.h"
 #include "cluster/slurm/job.h"
+#include "cluster/slurm/left_jobs.h"
 #include "cluster/slurm/queue.h"
 #include "cluster/slurm/submission.h"
 #include "scheduler/protocol.h"
@@ -23,7 +24,7 @@
 #define NAP_MS    200
 #define LOOK_S    10.0  /* between two questions to Slurm's controller */
 #define UNKNOWN_S 300.0 /* without an answer, it may have gone */
-#define CANCELS   5     /* a job that stays all the same ends when it finds no runner */
+#define CANCELS   5     /* a job that stays all the same is left to others */
 
 extern char **environ;
 
@@ -147,26 +148,19 @@ static enum err await_end(const struct helper *helper)
     return ERR_OK;
 }
 
-static enum err cancel_once(const struct helper *helper)
-{
-    enum err err = ERR_OK;
-    struct queued queued;
-    struct answer answer = {0};
-    TRY(queue_find(helper->uuid, &queued));
-    const char *argv[] = {"scancel", queued.job, NULL};
-    if (queued.is_there && !queued.has_ended)
-        TRY(ask_surely(argv, &answer));
-out:
-    answer_fini(&answer);
-    return err;
-}
-
-/* It may be there without a word of sbatch to us. The text of `why` is kept. */
+/* It may be there without a word of sbatch to us, or come to be there. The text of `why` is kept.
+ */
 static enum err cancel(const struct helper *helper, enum err why)
 {
     char *text = mem_string(err_text());
-    for (int i = 0; i < CANCELS && cancel_once(helper) != ERR_OK; i++)
-        fprintf(stderr, "a job for a helper is not cancelled: %s\n", err_text());
+    bool was_there = false, is_known = false;
+    for (int i = 0; i < CANCELS && !is_known; i++) {
+        is_known = left_jobs_cancel_one(helper->uuid, &was_there) == ERR_OK;
+        if (!is_known)
+            fprintf(stderr, "a job for a helper is not cancelled: %s\n", err_text());
+    }
+    if (!is_known || (!was_there && !helper->job[0]))
+        left_jobs_note(helper->run_folder, helper->uuid);
     if (why != ERR_OK)
         err_set(why, "%s", text);
     mem_free(text);
@@ -181,6 +175,7 @@ enum err cmd_slurm_helper(int argc, char **argv)
     TRY(read_arguments(argc, argv, helper));
     TRY(load(helper));
     forget_our_job();
+    left_jobs_cancel(helper->run_folder);
     err = submit(helper);
     if (err == ERR_OK)
         err = await_end(helper);
