@@ -1,6 +1,9 @@
-/* An ONNX file, and an image through the network where that is small enough to wait for. */
+/* An ONNX file for both of its readers, and an image through the network where that is small enough
+ * to wait for. */
 #include "base/mem.h"
+#include "tests/fuzz/emulate.h"
 #include "tests/fuzz/fuzz.h"
+#include "trainer/emulator/readers.h"
 #include "trainer/export/onnx_run.h"
 
 #define MOST_VALUES ((size_t)1 << 16)
@@ -19,11 +22,22 @@ static void run(struct onnx_net *net)
     mem_free(answers);
 }
 
+static void read_layers(const uint8_t *bytes, size_t size)
+{
+    struct exported net;
+    enum err err = onnx_read(bytes, size, &net);
+    FUZZ_EXPECT(err == ERR_OK || err_text()[0]);
+    if (err == ERR_OK)
+        fuzz_emulate(&net);
+    exported_fini(&net);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct onnx_net *net = NULL;
     if (onnx_open(bytes, size, &net) == ERR_OK)
         run(net);
+    read_layers(bytes, size);
     onnx_close(&net);
     return 0;
 }

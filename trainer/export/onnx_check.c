@@ -37,64 +37,6 @@ static const struct operator_rule {
     {"GlobalAveragePool", 1, 0, {{0}}},
 };
 
-struct wire { /* packed bytes still to be read */
-    const uint8_t *at, *end;
-};
-
-static bool take_varint(struct wire *wire, uint64_t *value)
-{
-    *value = 0;
-    for (int shift = 0; shift < 64 && wire->at < wire->end; shift += 7) {
-        uint8_t byte = *wire->at++;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-/* `content` is what a length stands before, and empty for a number. */
-static bool take_field(struct wire *wire, unsigned *id, struct wire *content)
-{
-    uint64_t tag, size = 0;
-    if (!take_varint(wire, &tag))
-        return false;
-    *id = (unsigned)(tag >> 3);
-    unsigned kind = tag & 7;
-    if ((kind == 0 || kind == 2) && !take_varint(wire, &size))
-        return false;
-    if (kind != 0 && kind != 1 && kind != 2 && kind != 5)
-        return false;
-    size = kind == 2 ? size : kind == 1 ? 8 : kind == 5 ? 4 : 0;
-    if (size > (uint64_t)(wire->end - wire->at))
-        return false;
-    *content = (struct wire){wire->at, wire->at + size};
-    wire->at += size;
-    return true;
-}
-
-static bool is_shallow(const ProtobufCMessageDescriptor *message, struct wire wire, int depth)
-{
-    struct wire content;
-    unsigned id;
-    while (wire.at < wire.end) {
-        if (depth == 0 || !take_field(&wire, &id, &content))
-            return false;
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field(message, id);
-        if (field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
-            !is_shallow(field->descriptor, content, depth - 1))
-            return false;
-    }
-    return true;
-}
-
-bool onnx_is_shallow(const void *bytes, size_t size_bytes)
-{
-    struct wire wire = {bytes, (const uint8_t *)bytes + size_bytes};
-    return is_shallow(&onnx__model_proto__descriptor, wire, ONNX_MAX_NESTING);
-}
-
 const Onnx__TensorProto *onnx_find_tensor(const Onnx__GraphProto *graph, const char *name)
 {
     for (size_t i = 0; i < graph->n_initializer; i++)

@@ -9,11 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ONNX_MAX_NODES = 8192, ONNX_MAX_TENSORS = 16384, ONNX_MAX_NESTING = 16 };
-
-/* Is a packed model's nesting at most that deep? To be asked before unpacking, which recurses into
- * every message. False too for bytes that are no messages at all. */
-bool onnx_is_shallow(const void *bytes, size_t size_bytes);
+enum { ONNX_MAX_NODES = 8192, ONNX_MAX_TENSORS = 16384 };
 
 /* ERR_DATA names the node, the tensor or the value. Afterwards: one input and at least two outputs,
  * all with names; every node with a name, an operator and one output; every input of a node is the

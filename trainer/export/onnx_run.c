@@ -1,20 +1,14 @@
 #include "trainer/export/onnx_run.h"
 #include "base/mem.h"
-#include "trainer/export/onnx_check.h"
+#include "trainer/export/onnx_file.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    MAX_SIDE = 4096,
-    MAX_CHANNELS = 131072, /* classes too */
-    MAX_WEIGHTS = 256 * 1024 * 1024,
     MAX_VALUES = ONNX_MAX_MAP_BYTES / sizeof(double) /* of the maps alive at one time */
 };
-
-/* What unpacking may take besides twice the file: tiny messages become structs. */
-#define UNPACK_BYTES ((size_t)64 << 20)
 
 struct map { /* a named result: (C,H,W) */
     const char *name;
@@ -24,61 +18,11 @@ struct map { /* a named result: (C,H,W) */
 };
 
 struct onnx_net {
-    Onnx__ModelProto *model;
-    ProtobufCAllocator allocator; /* of the model; gives no more than unpack_left */
-    size_t unpack_left;
-    struct onnx_shape shape;
+    struct onnx_file file;
     struct map *maps; /* of the run: one per node and one for the input */
     size_t map_count;
     size_t live_values; /* of all maps that are still read */
 };
-
-/* The dimensions of a float tensor whose raw data has just that size; ERR_DATA otherwise. */
-static enum err get_weight(const struct onnx_net *net, const char *name, size_t rank,
-                           const int64_t **dims, const float **values)
-{
-    const Onnx__TensorProto *tensor = onnx_find_tensor(net->model->graph, name);
-    if (!tensor || tensor->n_dims != rank ||
-        tensor->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-        return err_set(ERR_DATA, "ONNX: tensor %s is missing or is not float of rank %zu", name,
-                       rank);
-    size_t count = 1;
-    for (size_t i = 0; i < rank; i++) {
-        if (tensor->dims[i] < 1 || tensor->dims[i] > MAX_CHANNELS ||
-            (count *= (size_t)tensor->dims[i]) > MAX_WEIGHTS)
-            return err_set(ERR_DATA, "ONNX: tensor %s has a dimension of %lld", name,
-                           (long long)tensor->dims[i]);
-    }
-    if (tensor->raw_data.len != count * sizeof(float))
-        return err_set(ERR_DATA, "ONNX: tensor %s holds %zu bytes, its shape says %zu", name,
-                       tensor->raw_data.len, count * sizeof(float));
-    *dims = tensor->dims;
-    *values = (const float *)(const void *)tensor->raw_data.data;
-    return ERR_OK;
-}
-
-static const Onnx__AttributeProto *find_attribute(const Onnx__NodeProto *node, const char *name)
-{
-    for (size_t i = 0; i < node->n_attribute; i++)
-        if (node->attribute[i]->name && strcmp(node->attribute[i]->name, name) == 0)
-            return node->attribute[i];
-    return NULL;
-}
-
-/* Every entry of a list of integers, when they are all the same; `missing` when there is no such
- * attribute. */
-static int64_t get_int(const Onnx__NodeProto *node, const char *name, int64_t missing)
-{
-    const Onnx__AttributeProto *attribute = find_attribute(node, name);
-    if (!attribute)
-        return missing;
-    if (attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT)
-        return attribute->i;
-    for (size_t i = 1; i < attribute->n_ints; i++)
-        if (attribute->ints[i] != attribute->ints[0])
-            return -1;
-    return attribute->ints[0];
-}
 
 /* onnx_check_graph() has seen it written before. */
 static const struct map *get_map(const struct onnx_net *net, const Onnx__NodeProto *node,
@@ -115,7 +59,7 @@ static enum err add_map(struct onnx_net *net, const char *name, int C, int H, in
     if (!values)
         return err_set(ERR_MEMORY, "no memory for a map of %d x %d x %d", C, H, W);
     *map = &net->maps[net->map_count++];
-    **map = (struct map){name, C, H, W, values, find_last_reader(net->model->graph, name)};
+    **map = (struct map){name, C, H, W, values, find_last_reader(net->file.graph, name)};
     net->live_values += count;
     return ERR_OK;
 }
@@ -133,13 +77,7 @@ static void drop_maps(struct onnx_net *net, size_t at)
     }
 }
 
-struct window { /* a convolution's geometry and weights */
-    int K, inner, R, S, groups;
-    int pads[4]; /* zeros above, on the left, below, on the right */
-    const float *w, *b;
-};
-
-static void convolve(const struct window *window, const struct map *x, struct map *y)
+static void convolve(const struct onnx_window *window, const struct map *x, struct map *y)
 {
     double *out = y->values;
     for (int k = 0; k < window->K; k++) {
@@ -159,45 +97,13 @@ static void convolve(const struct window *window, const struct map *x, struct ma
     }
 }
 
-/* Fewer zeros than the kernel is wide, and a map for at least one window. */
-static enum err get_pads(const Onnx__NodeProto *node, const struct map *x, struct window *window)
-{
-    const Onnx__AttributeProto *pads = find_attribute(node, "pads");
-    for (size_t i = 0; pads && i < 4; i++) {
-        if (pads->ints[i] < 0 || pads->ints[i] >= window->R)
-            return err_set(ERR_DATA, "ONNX: convolution %s pads by %lld a kernel of %d", node->name,
-                           (long long)pads->ints[i], window->R);
-        window->pads[i] = (int)pads->ints[i];
-    }
-    if (x->H + window->pads[0] + window->pads[2] < window->R ||
-        x->W + window->pads[1] + window->pads[3] < window->R)
-        return err_set(ERR_DATA, "ONNX: convolution %s has a kernel of %d on a map of %d x %d",
-                       node->name, window->R, x->H, x->W);
-    return ERR_OK;
-}
-
 static enum err run_conv(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *x = get_map(net, node, 0);
-    const int64_t *dims = NULL, *bias_dims = NULL;
-    struct window window = {0};
+    struct onnx_window window;
     struct map *y = NULL;
-    TRY(get_weight(net, node->input[1], 4, &dims, &window.w));
-    TRY(get_weight(net, node->input[2], 1, &bias_dims, &window.b));
-    int64_t S = get_int(node, "strides", 1), groups = get_int(node, "group", 1);
-    if (get_int(node, "kernel_shape", dims[2]) != dims[2] || get_int(node, "dilations", 1) != 1)
-        TRY(err_set(ERR_DATA,
-                    "ONNX: convolution %s is dilated, or of another kernel than its tensor",
-                    node->name));
-    if (dims[2] != dims[3] || dims[2] > 31 || S < 1 || S > 8 || groups < 1 ||
-        groups > MAX_CHANNELS || dims[1] * groups != x->C || dims[0] % groups != 0 ||
-        bias_dims[0] != dims[0])
-        TRY(err_set(ERR_DATA, "ONNX: the shapes of convolution %s do not fit its input",
-                    node->name));
-    window.K = (int)dims[0], window.inner = (int)dims[1], window.R = (int)dims[2];
-    window.S = (int)S, window.groups = (int)groups;
-    TRY(get_pads(node, x, &window));
+    TRY(onnx_get_window(&net->file, node, (int[]){x->C, x->H, x->W}, &window));
     int H = (x->H + window.pads[0] + window.pads[2] - window.R) / window.S + 1;
     int W = (x->W + window.pads[1] + window.pads[3] - window.R) / window.S + 1;
     TRY(add_map(net, node->output[0], window.K, H, W, &y));
@@ -206,30 +112,16 @@ out:
     return err;
 }
 
-static double get_float(const Onnx__NodeProto *node, const char *name, double missing)
-{
-    const Onnx__AttributeProto *attribute = find_attribute(node, name);
-    return attribute ? attribute->f : missing;
-}
-
 /* Relu, Clip and HardSigmoid: one value in, one value out. */
 static enum err run_act(struct onnx_net *net, const Onnx__NodeProto *node)
 {
     enum err err = ERR_OK;
     const struct map *x = get_map(net, node, 0);
     struct map *y = NULL;
-    double low = 0, high = INFINITY, slope = 1, offset = 0;
-    if (strcmp(node->op_type, "Clip") == 0) {
-        low = get_float(node, "min", -INFINITY);
-        high = get_float(node, "max", INFINITY);
-    } else if (strcmp(node->op_type, "HardSigmoid") == 0) {
-        slope = get_float(node, "alpha", 0.2);
-        offset = get_float(node, "beta", 0.5);
-        high = 1;
-    }
+    struct onnx_clip clip = onnx_get_clip(node);
     TRY(add_map(net, node->output[0], x->C, x->H, x->W, &y));
     for (int i = 0; i < x->C * x->H * x->W; i++)
-        y->values[i] = fmin(fmax(x->values[i] * slope + offset, low), high);
+        y->values[i] = fmin(fmax(x->values[i] * clip.slope + clip.offset, clip.low), clip.high);
 out:
     return err;
 }
@@ -276,7 +168,7 @@ static enum err run_tail(struct onnx_net *net, const Onnx__NodeProto *node)
     const struct map *x = get_map(net, node, 0);
     struct map *y = NULL;
     int count = x->C * x->H * x->W;
-    if (get_int(node, "axis", 1) != 1)
+    if (onnx_get_int(node, "axis", 1) != 1)
         TRY(err_set(ERR_DATA, "ONNX: node %s is along another axis than 1", node->name));
     TRY(add_map(net, node->output[0], count, 1, 1, &y));
     double most = -INFINITY, sum = 0;
@@ -307,72 +199,12 @@ static enum err run_node(struct onnx_net *net, const Onnx__NodeProto *node)
     BUG("ONNX: operator %s passed the check", node->op_type);
 }
 
-/* The dimensions of a graph's input or output value: (1, ...), each up to `most`. */
-static enum err get_dims(const Onnx__ValueInfoProto *value, size_t rank, int most, int *dims)
-{
-    const Onnx__TypeProto *type = value->type;
-    if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
-        !type->tensor_type->shape || type->tensor_type->shape->n_dim != rank)
-        return err_set(ERR_DATA, "ONNX: %s is not a tensor of rank %zu", value->name, rank);
-    for (size_t i = 0; i < rank; i++) {
-        const Onnx__TensorShapeProto__Dimension *dim = type->tensor_type->shape->dim[i];
-        if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
-            dim->dim_value < 1 || dim->dim_value > (i == 0 ? 1 : most))
-            return err_set(ERR_DATA, "ONNX: %s has a dimension that is open or out of range",
-                           value->name);
-        dims[i] = (int)dim->dim_value;
-    }
-    return ERR_OK;
-}
-
-static void *unpack_alloc(void *own, size_t size_bytes)
-{
-    struct onnx_net *net = own;
-    if (size_bytes > net->unpack_left)
-        return NULL;
-    net->unpack_left -= size_bytes;
-    return malloc(size_bytes);
-}
-
-static void unpack_free(void *own, void *pointer)
-{
-    (void)own;
-    free(pointer);
-}
-
-static enum err unpack(struct onnx_net *net, const void *bytes, size_t size_bytes)
-{
-    if (!onnx_is_shallow(bytes, size_bytes))
-        return err_set(ERR_DATA,
-                       "this is no ONNX file, or it is cut short, or its messages are nested more "
-                       "than %d deep",
-                       ONNX_MAX_NESTING);
-    net->unpack_left = 2 * size_bytes + UNPACK_BYTES;
-    net->allocator = (ProtobufCAllocator){unpack_alloc, unpack_free, net};
-    net->model = onnx__model_proto__unpack(&net->allocator, size_bytes, bytes);
-    if (!net->model || !net->model->graph)
-        return err_set(ERR_DATA, "this is not an ONNX file that glowworm compiled, or it takes "
-                                 "far more memory than its size");
-    return ERR_OK;
-}
-
 enum err onnx_open(const void *bytes, size_t size_bytes, struct onnx_net **net)
 {
     enum err err = ERR_OK;
-    int in[4] = {0}, out_dims[2] = {0}, again[2] = {0};
     struct onnx_net *opened = mem_alloc(sizeof *opened);
-    TRY(unpack(opened, bytes, size_bytes));
-    const Onnx__GraphProto *graph = opened->model->graph;
-    TRY(onnx_check_graph(graph));
-    TRY(get_dims(graph->input[0], 4, MAX_SIDE, in));
-    TRY(get_dims(graph->output[0], 2, MAX_CHANNELS, out_dims));
-    TRY(get_dims(graph->output[1], 2, MAX_CHANNELS, again));
-    if (out_dims[1] != again[1])
-        TRY(err_set(ERR_DATA, "ONNX: %s is of %d classes, %s of %d", graph->output[0]->name,
-                    out_dims[1], graph->output[1]->name, again[1]));
-    opened->shape = (struct onnx_shape){
-        .channels = in[1], .height = in[2], .width = in[3], .classes = out_dims[1]};
-    opened->maps = mem_array(graph->n_node + 1, sizeof *opened->maps);
+    TRY(onnx_file_open(bytes, size_bytes, &opened->file));
+    opened->maps = mem_array(opened->file.graph->n_node + 1, sizeof *opened->maps);
     *net = opened;
     opened = NULL;
 out:
@@ -384,8 +216,7 @@ void onnx_close(struct onnx_net **net)
 {
     if (!net || !*net)
         return;
-    if ((*net)->model)
-        onnx__model_proto__free_unpacked((*net)->model, &(*net)->allocator);
+    onnx_file_close(&(*net)->file);
     mem_free((*net)->maps);
     mem_free(*net);
     *net = NULL;
@@ -393,7 +224,7 @@ void onnx_close(struct onnx_net **net)
 
 struct onnx_shape onnx_net_shape(const struct onnx_net *net)
 {
-    return net->shape;
+    return net->file.shape;
 }
 
 static enum err copy_result(const struct onnx_net *net, const char *name, float *to)
@@ -402,9 +233,9 @@ static enum err copy_result(const struct onnx_net *net, const char *name, float 
     while (strcmp(net->maps[at].name, name) != 0) /* the check has seen it written */
         at++;
     const struct map *map = &net->maps[at];
-    if (map->C != net->shape.classes || map->H != 1 || map->W != 1)
+    if (map->C != net->file.shape.classes || map->H != 1 || map->W != 1)
         return err_set(ERR_DATA, "ONNX: the output %s is %d x %d x %d, not %d classes", name,
-                       map->C, map->H, map->W, net->shape.classes);
+                       map->C, map->H, map->W, net->file.shape.classes);
     for (int k = 0; k < map->C; k++) {
         to[k] = (float)map->values[k];
         if (!isfinite(to[k]))
@@ -417,8 +248,8 @@ static enum err copy_result(const struct onnx_net *net, const char *name, float 
 enum err onnx_run(struct onnx_net *net, const float *image, float *logits, float *probabilities)
 {
     enum err err = ERR_OK;
-    const Onnx__GraphProto *graph = net->model->graph;
-    const struct onnx_shape *shape = &net->shape;
+    const Onnx__GraphProto *graph = net->file.graph;
+    const struct onnx_shape *shape = &net->file.shape;
     struct map *input = NULL;
     TRY(add_map(net, graph->input[0]->name, shape->channels, shape->height, shape->width, &input));
     int pixels = shape->height * shape->width;

@@ -6,16 +6,13 @@
 #define TRAINER_EXPORT_ONNX_RUN_H
 
 #include "base/err.h"
+#include "trainer/export/onnx_shape.h"
 #include <stddef.h>
 
 struct onnx_net;
 
 /* Of all maps that are still read at one moment. The weights take what the file takes. */
 #define ONNX_MAX_MAP_BYTES (1 << 30)
-
-struct onnx_shape { /* of the network */
-    int channels, height, width, classes;
-};
 
 /* ERR_DATA for a file that is no ONNX, is cut short, uses what this reader does not know, or whose
  * graph is not sound (it names the node: onnx_check.h). The bytes may be freed afterwards. Returns

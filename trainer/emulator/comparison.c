@@ -1,0 +1,230 @@
+#include "trainer/emulator/comparison.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct shared { /* of the threads */
+    const struct comparison_cfg *cfg;
+    struct emulator *emulators[ARITHMETICS];
+    struct comparison *result; /* under the lock */
+    pthread_mutex_t lock;
+    atomic_int next;
+    enum err err;
+    char *err_text;
+    int done;
+};
+
+struct lane { /* one thread's maps */
+    struct emulation emulations[ARITHMETICS];
+    double *errors; /* (layers) */
+    float *image;
+};
+
+static int find_best(const float *values, int count, double *margin)
+{
+    int best = 0;
+    double second = -INFINITY;
+    for (int k = 1; k < count; k++)
+        best = values[k] > values[best] ? k : best;
+    for (int k = 0; k < count; k++)
+        second = k != best && values[k] > second ? values[k] : second;
+    *margin = values[best] - second;
+    return best;
+}
+
+static void add_counts(struct emulated_layer *to, const struct emulated_layer *from)
+{
+    to->values += from->values;
+    to->overflows += from->overflows;
+    to->subnormals += from->subnormals;
+    to->saturated += from->saturated;
+    to->largest = fmaxf(to->largest, from->largest);
+}
+
+/* Ties go to the earlier image, so that threads decide nothing. */
+static void add_error(struct compared_layer *to, double error, int image)
+{
+    if (error < to->worst_error || (error == to->worst_error && image > to->worst_image))
+        return;
+    to->worst_error = error;
+    to->worst_image = image;
+}
+
+static void add_answers(const struct lane *lane, enum arithmetic arithmetic, int label,
+                        struct comparison *to)
+{
+    const struct exported *net = to->net;
+    struct compared *compared = &to->of[arithmetic];
+    int classes = net->layers[net->count - 1].out.C;
+    const float *expected = lane->emulations[ARITHMETIC_FP32].maps[net->count - 1];
+    const float *found = lane->emulations[arithmetic].maps[net->count - 1];
+    double margin, ignored;
+    int right = find_best(expected, classes, &margin), best = find_best(found, classes, &ignored);
+    compared->agree += best == right;
+    compared->agree_clear += best == right && margin > COMPARISON_MARGIN;
+    compared->correct += label >= 0 && best == label;
+    compared->largest_confidence_difference =
+        fmax(compared->largest_confidence_difference, fabs((double)expected[right] - found[right]));
+    compared->figures =
+        error_figures_worst(compared->figures, error_figures(expected, found, classes));
+    to->clear += arithmetic == ARITHMETIC_FP32 && margin > COMPARISON_MARGIN;
+}
+
+static double layer_error(const struct lane *lane, enum arithmetic arithmetic,
+                          const struct exported *net, int layer)
+{
+    struct error_figures figures = error_figures(lane->emulations[ARITHMETIC_FP32].maps[layer],
+                                                 lane->emulations[arithmetic].maps[layer],
+                                                 (int)exported_values(&net->layers[layer].out));
+    return figures.largest / 100;
+}
+
+static void add_image(struct lane *lane, int image, int label, struct shared *shared)
+{
+    struct comparison *to = shared->result;
+    for (enum arithmetic a = 0; a < ARITHMETICS; a++) {
+        const struct emulation *emulation = &lane->emulations[a];
+        for (int l = 0; l < to->net->count; l++)
+            lane->errors[l] = layer_error(lane, a, to->net, l);
+        pthread_mutex_lock(&shared->lock);
+        add_counts(&to->of[a].of_input, &emulation->of_input);
+        for (int l = 0; l < to->net->count; l++) {
+            add_counts(&to->of[a].layers[l].counts, &emulation->layers[l]);
+            add_error(&to->of[a].layers[l], lane->errors[l], image);
+        }
+        add_answers(lane, a, label, to);
+        pthread_mutex_unlock(&shared->lock);
+    }
+    pthread_mutex_lock(&shared->lock);
+    to->labelled += label >= 0;
+    shared->done++;
+    if (shared->cfg->progress)
+        shared->cfg->progress(shared->done, shared->cfg->own);
+    pthread_mutex_unlock(&shared->lock);
+}
+
+static enum err open_lane(const struct exported *net, struct lane *lane)
+{
+    enum err err = ERR_OK;
+    lane->errors = mem_array((size_t)net->count, sizeof *lane->errors);
+    lane->image = mem_array(exported_values(&net->input), sizeof *lane->image);
+    for (int a = 0; a < ARITHMETICS; a++)
+        TRY(emulation_init(net, &lane->emulations[a]));
+out:
+    return err;
+}
+
+static void close_lane(struct lane *lane)
+{
+    for (int a = 0; a < ARITHMETICS; a++)
+        emulation_fini(&lane->emulations[a]);
+    mem_free(lane->errors);
+    mem_free(lane->image);
+}
+
+static enum err run_images(struct shared *shared, struct lane *lane)
+{
+    enum err err = ERR_OK;
+    const struct comparison_cfg *cfg = shared->cfg;
+    TRY(open_lane(cfg->net, lane));
+    for (int i; (i = atomic_fetch_add(&shared->next, 1)) < cfg->images;) {
+        int label = -1;
+        TRY(cfg->image(i, lane->image, &label, cfg->own));
+        for (int a = 0; a < ARITHMETICS; a++)
+            emulator_run(shared->emulators[a], lane->image, &lane->emulations[a]);
+        add_image(lane, i, label, shared);
+    }
+out:
+    return err;
+}
+
+/* The first error ends all threads; its text is this thread's, so it is kept. */
+static void *run_thread(void *own)
+{
+    struct shared *shared = own;
+    struct lane lane = {0};
+    enum err err = run_images(shared, &lane);
+    close_lane(&lane);
+    if (err == ERR_OK)
+        return NULL;
+    atomic_store(&shared->next, shared->cfg->images);
+    pthread_mutex_lock(&shared->lock);
+    if (shared->err == ERR_OK) {
+        shared->err = err;
+        shared->err_text = mem_string(err_text());
+    }
+    pthread_mutex_unlock(&shared->lock);
+    return NULL;
+}
+
+static void run_threads(struct shared *shared)
+{
+    int count = shared->cfg->threads, started = 0;
+    pthread_t *threads = mem_array((size_t)count, sizeof *threads);
+    while (started < count - 1 && pthread_create(&threads[started], NULL, run_thread, shared) == 0)
+        started++;
+    run_thread(shared); /* one of them is this one, whatever could be started */
+    for (int t = 0; t < started; t++)
+        pthread_join(threads[t], NULL);
+    mem_free(threads);
+}
+
+enum err comparison_run(const struct comparison_cfg *cfg, struct comparison *comparison)
+{
+    struct shared shared = {.cfg = cfg, .result = comparison};
+    *comparison = (struct comparison){.net = cfg->net, .images = cfg->images};
+    pthread_mutex_init(&shared.lock, NULL);
+    for (enum arithmetic a = 0; a < ARITHMETICS; a++) {
+        shared.emulators[a] = emulator_create(cfg->net, a);
+        comparison->of[a].layers =
+            mem_array((size_t)cfg->net->count, sizeof *comparison->of[a].layers);
+        for (int l = 0; l < cfg->net->count; l++) {
+            comparison->of[a].layers[l].weights = emulator_weights(shared.emulators[a], l);
+            comparison->of[a].layers[l].worst_image = cfg->images;
+        }
+    }
+    run_threads(&shared);
+    comparison->correct = comparison->of[ARITHMETIC_FP32].correct;
+    for (int a = 0; a < ARITHMETICS; a++)
+        emulator_destroy(&shared.emulators[a]);
+    pthread_mutex_destroy(&shared.lock);
+    if (shared.err != ERR_OK)
+        err_set(shared.err, "%s", shared.err_text);
+    mem_free(shared.err_text);
+    return shared.err;
+}
+
+void comparison_fini(struct comparison *comparison)
+{
+    for (int a = 0; a < ARITHMETICS; a++)
+        mem_free(comparison->of[a].layers);
+    memset(comparison, 0, sizeof *comparison);
+}
+
+int comparison_culprit(const struct comparison *comparison, enum arithmetic arithmetic)
+{
+    const struct compared_layer *layers = comparison->of[arithmetic].layers;
+    double most = -1;
+    int culprit = 0;
+    for (int l = 0; l < comparison->net->count - 1; l++) {
+        const struct exported_layer *layer = &comparison->net->layers[l];
+        double given = layer->input < 0 ? 0 : layers[layer->input].worst_error;
+        if (layer->other >= 0)
+            given = fmax(given, layers[layer->other].worst_error);
+        if (layers[l].worst_error - given > most) {
+            most = layers[l].worst_error - given;
+            culprit = l;
+        }
+    }
+    return culprit;
+}
+
+int comparison_overflow(const struct comparison *comparison, enum arithmetic arithmetic)
+{
+    const struct compared_layer *layers = comparison->of[arithmetic].layers;
+    for (int l = 0; l < comparison->net->count; l++)
+        if (layers[l].counts.overflows + layers[l].weights.overflows > 0)
+            return l;
+    return -1;
+}
