@@ -97,6 +97,29 @@ static void add_start(struct text *html, const char *hash)
     html_add(html, start);
 }
 
+/* What `glowworm check` wrote into the bundle, once it did. */
+static void add_check(const json_t *bundle, struct text *html)
+{
+    const json_t *check = json_object_get(bundle, "check"), *sentence = NULL;
+    const json_t *fp16 = json_object_get(json_object_get(check, "arithmetics"), "fp16/fp32");
+    size_t i = 0;
+    if (!check)
+        return;
+    text_add(html, "<p>Checked in the camera's arithmetic on %.0f images: %s; accuracy in fp16 ",
+             report_number(check, "images", 0),
+             json_is_true(json_object_get(check, "passed")) ? "passed" : "does not pass");
+    text_add(html, "%.2f %%, the same answer as fp32 for %.0f (<a href=\"bundles/",
+             100 * report_number(fp16, "accuracy", NAN), report_number(fp16, "same_answer", 0));
+    html_add(html, report_string(bundle, "target"));
+    text_add(html, "/check.html\">layer by layer</a>).</p>\n");
+    json_array_foreach(json_object_get(check, "failures"), i, sentence)
+    {
+        text_add(html, "<p class=\"missing\">");
+        html_add(html, json_is_string(sentence) ? json_string_value(sentence) : "");
+        text_add(html, "</p>\n");
+    }
+}
+
 void report_bundles(const struct run_results *results, struct text *html)
 {
     const json_t *bundle = NULL, *file = NULL, *refusal = NULL;
@@ -115,11 +138,12 @@ void report_bundles(const struct run_results *results, struct text *html)
             html,
             "</h3><p>The ONNX file's logits agree with the supernet's within %.1e of the "
             "largest on %.0f %s images. "
-            "Not yet validated on a camera.</p><div "
-            "class=\"scroll\"><table><tr><th>file</th><th>what</th>"
-            "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n",
+            "Not yet validated on a camera.</p>",
             report_number(bundle, "worst_difference", NAN), report_number(bundle, "samples", 0),
             strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training" : "hold-out");
+        add_check(bundle, html);
+        text_add(html, "<div class=\"scroll\"><table><tr><th>file</th><th>what</th>"
+                       "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n");
         json_array_foreach(json_object_get(bundle, "files"), j, file)
         {
             text_add(html, "<tr><td><code>");

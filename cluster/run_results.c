@@ -51,11 +51,16 @@ static enum err load_bundles(const struct run_results *results, json_t **bundles
     json_array_foreach(json_object_get(results->search, "targets"), i, target)
     {
         char name[256];
-        json_t *bundle = NULL;
+        json_t *bundle = NULL, *check = NULL;
         snprintf(name, sizeof name, "bundles/%s/bundle.json", report_string(target, "name"));
         TRY(load_json(results->folder, name, &bundle));
-        if (bundle)
-            json_array_append_new(*bundles, bundle);
+        if (!bundle)
+            continue;
+        json_array_append_new(*bundles, bundle);
+        snprintf(name, sizeof name, "bundles/%s/check.json", report_string(target, "name"));
+        TRY(load_json(results->folder, name, &check));
+        if (check)
+            json_object_set_new(bundle, "check", check);
     }
 out:
     return err;

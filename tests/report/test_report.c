@@ -231,6 +231,27 @@ static void names_from_outside_are_text_not_markup(void **state)
     text_fini(&html);
 }
 
+static void a_bundle_that_was_checked_says_what_came_of_it(void **state)
+{
+    (void)state;
+    struct run_results results = {.target_count = 1,
+                                  .folder = mem_string("/nowhere"),
+                                  .campaign = mem_string("campaign: made-up\n")};
+    struct text html;
+    results.bundles = parsed(
+        "[{\"target\":\"small\",\"files\":[],\"check\":{\"passed\":false,\"images\":500,"
+        "\"failures\":[\"layer <b> overflows\"],\"arithmetics\":{\"fp16/fp32\":{\"accuracy\":0.5,"
+        "\"same_answer\":450}}}}, {\"target\":\"other\",\"files\":[]}]");
+    text_init(&html);
+    report_write(&results, &html);
+    expect(&html, "on 500 images: does not pass; accuracy in fp16 50.00 %, the same answer as fp32 "
+                  "for 450 (<a href=\"bundles/small/check.html\">");
+    expect(&html, "<p class=\"missing\">layer &lt;b&gt; overflows</p>");
+    assert_int_equal(count_of(&html, "Checked in the camera"), 1);
+    text_fini(&html);
+    run_results_fini(&results);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +264,7 @@ int main(void)
         cmocka_unit_test(the_devices_are_named_and_a_mix_is_said),
         cmocka_unit_test(what_is_missing_is_said_with_its_reason),
         cmocka_unit_test(names_from_outside_are_text_not_markup),
+        cmocka_unit_test(a_bundle_that_was_checked_says_what_came_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,13 @@
-#include "trainer/emulator/comparison.h"
+#include "trainer/emulator/divergence.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
 struct shared { /* of the threads */
-    const struct comparison_cfg *cfg;
+    const struct divergence_cfg *cfg;
     struct emulator *emulators[ARITHMETICS];
-    struct comparison *result; /* under the lock */
+    struct divergence *result; /* under the lock */
     pthread_mutex_t lock;
     atomic_int next;
     enum err err;
@@ -52,7 +52,7 @@ static void add_error(struct compared_layer *to, double error, int image)
 }
 
 static void add_answers(const struct lane *lane, enum arithmetic arithmetic, int label,
-                        struct comparison *to)
+                        struct divergence *to)
 {
     const struct exported *net = to->net;
     struct compared *compared = &to->of[arithmetic];
@@ -62,13 +62,13 @@ static void add_answers(const struct lane *lane, enum arithmetic arithmetic, int
     double margin, ignored;
     int right = find_best(expected, classes, &margin), best = find_best(found, classes, &ignored);
     compared->agree += best == right;
-    compared->agree_clear += best == right && margin > COMPARISON_MARGIN;
+    compared->agree_clear += best == right && margin > DIVERGENCE_MARGIN;
     compared->correct += label >= 0 && best == label;
     compared->largest_confidence_difference =
         fmax(compared->largest_confidence_difference, fabs((double)expected[right] - found[right]));
     compared->figures =
         error_figures_worst(compared->figures, error_figures(expected, found, classes));
-    to->clear += arithmetic == ARITHMETIC_FP32 && margin > COMPARISON_MARGIN;
+    to->clear += arithmetic == ARITHMETIC_FP32 && margin > DIVERGENCE_MARGIN;
 }
 
 static double layer_error(const struct lane *lane, enum arithmetic arithmetic,
@@ -82,7 +82,7 @@ static double layer_error(const struct lane *lane, enum arithmetic arithmetic,
 
 static void add_image(struct lane *lane, int image, int label, struct shared *shared)
 {
-    struct comparison *to = shared->result;
+    struct divergence *to = shared->result;
     for (enum arithmetic a = 0; a < ARITHMETICS; a++) {
         const struct emulation *emulation = &lane->emulations[a];
         for (int l = 0; l < to->net->count; l++)
@@ -126,7 +126,7 @@ static void close_lane(struct lane *lane)
 static enum err run_images(struct shared *shared, struct lane *lane)
 {
     enum err err = ERR_OK;
-    const struct comparison_cfg *cfg = shared->cfg;
+    const struct divergence_cfg *cfg = shared->cfg;
     TRY(open_lane(cfg->net, lane));
     for (int i; (i = atomic_fetch_add(&shared->next, 1)) < cfg->images;) {
         int label = -1;
@@ -170,22 +170,22 @@ static void run_threads(struct shared *shared)
     mem_free(threads);
 }
 
-enum err comparison_run(const struct comparison_cfg *cfg, struct comparison *comparison)
+enum err divergence_run(const struct divergence_cfg *cfg, struct divergence *divergence)
 {
-    struct shared shared = {.cfg = cfg, .result = comparison};
-    *comparison = (struct comparison){.net = cfg->net, .images = cfg->images};
+    struct shared shared = {.cfg = cfg, .result = divergence};
+    *divergence = (struct divergence){.net = cfg->net, .images = cfg->images};
     pthread_mutex_init(&shared.lock, NULL);
     for (enum arithmetic a = 0; a < ARITHMETICS; a++) {
         shared.emulators[a] = emulator_create(cfg->net, a);
-        comparison->of[a].layers =
-            mem_array((size_t)cfg->net->count, sizeof *comparison->of[a].layers);
+        divergence->of[a].layers =
+            mem_array((size_t)cfg->net->count, sizeof *divergence->of[a].layers);
         for (int l = 0; l < cfg->net->count; l++) {
-            comparison->of[a].layers[l].weights = emulator_weights(shared.emulators[a], l);
-            comparison->of[a].layers[l].worst_image = cfg->images;
+            divergence->of[a].layers[l].weights = emulator_weights(shared.emulators[a], l);
+            divergence->of[a].layers[l].worst_image = cfg->images;
         }
     }
     run_threads(&shared);
-    comparison->correct = comparison->of[ARITHMETIC_FP32].correct;
+    divergence->correct = divergence->of[ARITHMETIC_FP32].correct;
     for (int a = 0; a < ARITHMETICS; a++)
         emulator_destroy(&shared.emulators[a]);
     pthread_mutex_destroy(&shared.lock);
@@ -195,20 +195,20 @@ enum err comparison_run(const struct comparison_cfg *cfg, struct comparison *com
     return shared.err;
 }
 
-void comparison_fini(struct comparison *comparison)
+void divergence_fini(struct divergence *divergence)
 {
     for (int a = 0; a < ARITHMETICS; a++)
-        mem_free(comparison->of[a].layers);
-    memset(comparison, 0, sizeof *comparison);
+        mem_free(divergence->of[a].layers);
+    memset(divergence, 0, sizeof *divergence);
 }
 
-int comparison_culprit(const struct comparison *comparison, enum arithmetic arithmetic)
+int divergence_culprit(const struct divergence *divergence, enum arithmetic arithmetic)
 {
-    const struct compared_layer *layers = comparison->of[arithmetic].layers;
+    const struct compared_layer *layers = divergence->of[arithmetic].layers;
     double most = -1;
     int culprit = 0;
-    for (int l = 0; l < comparison->net->count - 1; l++) {
-        const struct exported_layer *layer = &comparison->net->layers[l];
+    for (int l = 0; l < divergence->net->count - 1; l++) {
+        const struct exported_layer *layer = &divergence->net->layers[l];
         double given = layer->input < 0 ? 0 : layers[layer->input].worst_error;
         if (layer->other >= 0)
             given = fmax(given, layers[layer->other].worst_error);
@@ -220,10 +220,10 @@ int comparison_culprit(const struct comparison *comparison, enum arithmetic arit
     return culprit;
 }
 
-int comparison_overflow(const struct comparison *comparison, enum arithmetic arithmetic)
+int divergence_overflow(const struct divergence *divergence, enum arithmetic arithmetic)
 {
-    const struct compared_layer *layers = comparison->of[arithmetic].layers;
-    for (int l = 0; l < comparison->net->count; l++)
+    const struct compared_layer *layers = divergence->of[arithmetic].layers;
+    for (int l = 0; l < divergence->net->count; l++)
         if (layers[l].counts.overflows + layers[l].weights.overflows > 0)
             return l;
     return -1;

@@ -2,7 +2,7 @@
  * converter's, and the layer that is to blame is named. */
 #include "base/rng.h"
 #include "tests/emulator/tiny_folded.h"
-#include "trainer/emulator/comparison.h"
+#include "trainer/emulator/divergence.h"
 #include "trainer/emulator/readers.h"
 #include <math.h>
 #include <setjmp.h>
@@ -44,14 +44,14 @@ static void read_net(struct exported *net)
 }
 
 static enum err compare(const struct exported *net, int threads, int *failing,
-                        struct comparison *comparison)
+                        struct divergence *divergence)
 {
-    struct comparison_cfg cfg = {
+    struct divergence_cfg cfg = {
         .net = net, .images = IMAGES, .threads = threads, .image = give_image, .own = failing};
-    return comparison_run(&cfg, comparison);
+    return divergence_run(&cfg, divergence);
 }
 
-static void check_same(const struct comparison *left, const struct comparison *right)
+static void check_same(const struct divergence *left, const struct divergence *right)
 {
     assert_int_equal(left->clear, right->clear);
     assert_int_equal(left->labelled, right->labelled);
@@ -69,7 +69,7 @@ static void check_same(const struct comparison *left, const struct comparison *r
 static void threads_decide_nothing(void **state)
 {
     struct exported net;
-    struct comparison alone, together;
+    struct divergence alone, together;
     (void)state;
     read_net(&net);
     CHECK(compare(&net, 1, NULL, &alone));
@@ -77,33 +77,33 @@ static void threads_decide_nothing(void **state)
     check_same(&alone, &together);
     assert_int_equal(alone.images, IMAGES);
     assert_int_equal(alone.labelled, IMAGES - IMAGES / 4);
-    comparison_fini(&alone);
-    comparison_fini(&together);
+    divergence_fini(&alone);
+    divergence_fini(&together);
     exported_fini(&net);
 }
 
 static void fp32_agrees_with_itself_and_fp16_nearly(void **state)
 {
     struct exported net;
-    struct comparison comparison;
+    struct divergence divergence;
     (void)state;
     read_net(&net);
-    CHECK(compare(&net, 2, NULL, &comparison));
-    assert_int_equal(comparison.of[ARITHMETIC_FP32].agree, IMAGES);
-    assert_true(comparison.of[ARITHMETIC_FP32].figures.largest == 0);
+    CHECK(compare(&net, 2, NULL, &divergence));
+    assert_int_equal(divergence.of[ARITHMETIC_FP32].agree, IMAGES);
+    assert_true(divergence.of[ARITHMETIC_FP32].figures.largest == 0);
     for (int a = ARITHMETIC_FP16_SUM32; a < ARITHMETICS; a++) {
-        const struct compared *of = &comparison.of[a];
-        assert_int_equal(of->agree_clear, comparison.clear);
+        const struct compared *of = &divergence.of[a];
+        assert_int_equal(of->agree_clear, divergence.clear);
         assert_true(of->figures.largest > 0 && of->figures.largest < 2);
         assert_true(of->layers[0].worst_error > 0x1p-14 && of->layers[0].worst_error < 0.01);
         assert_in_range(of->layers[0].worst_image, 0, IMAGES - 1);
         assert_int_equal(of->layers[0].counts.values,
                          IMAGES * (TINY_SIDE / 2) * (TINY_SIDE / 2) * TINY_WIDTH);
     }
-    assert_true(comparison.of[ARITHMETIC_FP16].layers[0].worst_error >
-                comparison.of[ARITHMETIC_FP16_SUM32].layers[0].worst_error);
-    assert_int_equal(comparison_overflow(&comparison, ARITHMETIC_FP16), -1);
-    comparison_fini(&comparison);
+    assert_true(divergence.of[ARITHMETIC_FP16].layers[0].worst_error >
+                divergence.of[ARITHMETIC_FP16_SUM32].layers[0].worst_error);
+    assert_int_equal(divergence_overflow(&divergence, ARITHMETIC_FP16), -1);
+    divergence_fini(&divergence);
     exported_fini(&net);
 }
 
@@ -111,33 +111,33 @@ static void fp32_agrees_with_itself_and_fp16_nearly(void **state)
 static void the_layer_to_blame_is_named(void **state)
 {
     struct exported net;
-    struct comparison comparison;
+    struct divergence divergence;
     (void)state;
     read_net(&net);
     for (int i = 0; i < 16 * TINY_WIDTH; i++)
         net.layers[TINY_HEAD].w[i] *= 1e-7f;
     memset(net.layers[TINY_HEAD].b, 0, 16 * sizeof(float));
-    CHECK(compare(&net, 2, NULL, &comparison));
-    assert_int_equal(comparison_culprit(&comparison, ARITHMETIC_FP16_SUM32), TINY_HEAD);
-    assert_true(comparison.of[ARITHMETIC_FP16].layers[TINY_HEAD].weights.subnormals > 0);
-    comparison_fini(&comparison);
+    CHECK(compare(&net, 2, NULL, &divergence));
+    assert_int_equal(divergence_culprit(&divergence, ARITHMETIC_FP16_SUM32), TINY_HEAD);
+    assert_true(divergence.of[ARITHMETIC_FP16].layers[TINY_HEAD].weights.subnormals > 0);
+    divergence_fini(&divergence);
     net.layers[TINY_PROJECT].w[0] = 1e6f;
-    CHECK(compare(&net, 2, NULL, &comparison));
-    assert_int_equal(comparison_overflow(&comparison, ARITHMETIC_FP16_SUM32), TINY_PROJECT);
-    comparison_fini(&comparison);
+    CHECK(compare(&net, 2, NULL, &divergence));
+    assert_int_equal(divergence_overflow(&divergence, ARITHMETIC_FP16_SUM32), TINY_PROJECT);
+    divergence_fini(&divergence);
     exported_fini(&net);
 }
 
 static void the_first_bad_image_ends_it(void **state)
 {
     struct exported net;
-    struct comparison comparison;
+    struct divergence divergence;
     int failing = 11;
     (void)state;
     read_net(&net);
-    assert_int_equal(compare(&net, 3, &failing, &comparison), ERR_DATA);
+    assert_int_equal(compare(&net, 3, &failing, &divergence), ERR_DATA);
     assert_non_null(strstr(err_text(), "image 11 is damaged"));
-    comparison_fini(&comparison);
+    divergence_fini(&divergence);
     exported_fini(&net);
 }
 

@@ -1,8 +1,8 @@
 /* A network on many images in fp32 and in both of the camera's arithmetics, side by side: where
  * they differ, layer by layer and in the answers. The result does not depend on the number of
  * threads. */
-#ifndef TRAINER_EMULATOR_COMPARISON_H
-#define TRAINER_EMULATOR_COMPARISON_H
+#ifndef TRAINER_EMULATOR_DIVERGENCE_H
+#define TRAINER_EMULATOR_DIVERGENCE_H
 
 #include "trainer/emulator/emulator.h"
 #include "trainer/emulator/error_figures.h"
@@ -17,7 +17,7 @@ struct compared_layer {
 };
 
 /* Where an image's answer is clear: the best class is that much likelier than the second. */
-#define COMPARISON_MARGIN 0.05
+#define DIVERGENCE_MARGIN 0.05
 
 struct compared {                   /* an arithmetic with fp32 */
     struct compared_layer *layers;  /* (layers) */
@@ -28,7 +28,7 @@ struct compared {                   /* an arithmetic with fp32 */
     double largest_confidence_difference;
 };
 
-struct comparison {
+struct divergence {
     const struct exported *net; /* borrowed */
     int images;
     int clear;                       /* in fp32 */
@@ -36,7 +36,7 @@ struct comparison {
     struct compared of[ARITHMETICS]; /* ARITHMETIC_FP32: its counts alone */
 };
 
-struct comparison_cfg { /* all borrowed */
+struct divergence_cfg { /* all borrowed */
     const struct exported *net;
     int images, threads;
     /* Image `index`, normalised (H,W,C), and its class; -1: unknown. Any thread, any order. */
@@ -45,13 +45,13 @@ struct comparison_cfg { /* all borrowed */
     void *own;
 };
 
-/* Errors are the images', or ERR_MEMORY. The caller calls comparison_fini() whatever happens. */
-MUST_CHECK enum err comparison_run(const struct comparison_cfg *cfg, struct comparison *comparison);
-void comparison_fini(struct comparison *comparison); /* accepts a zeroed one */
+/* Errors are the images', or ERR_MEMORY. The caller calls divergence_fini() whatever happens. */
+MUST_CHECK enum err divergence_run(const struct divergence_cfg *cfg, struct divergence *divergence);
+void divergence_fini(struct divergence *divergence); /* accepts a zeroed one */
 
 /* The layer that adds most to the error: its own worst less the worst of what it reads. */
-int comparison_culprit(const struct comparison *comparison, enum arithmetic arithmetic);
+int divergence_culprit(const struct divergence *divergence, enum arithmetic arithmetic);
 /* The first layer with an overflow among its results or weights; -1: none. */
-int comparison_overflow(const struct comparison *comparison, enum arithmetic arithmetic);
+int divergence_overflow(const struct divergence *divergence, enum arithmetic arithmetic);
 
 #endif

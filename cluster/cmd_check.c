@@ -1,0 +1,129 @@
+/* glowworm check: a compiled bundle in the camera's arithmetic. */
+#include "base/fence.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/processors.h"
+#include "cluster/check/check_run.h"
+#include "cluster/check/check_text.h"
+#include "cluster/command.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_IMAGES = 500 };
+
+struct check_options {
+    struct bundle_check_cfg cfg;
+    bool is_json;
+};
+
+/* On a terminal only: a log would have a line of each. */
+static void show_progress(int done, int all)
+{
+    fprintf(stderr, "\rchecking: %d of %d images%s", done, all, done == all ? "\n" : "");
+}
+
+static enum err parse_number(const char *name, const char *text, long most, int *value)
+{
+    long number = 0;
+    if (text_to_int(text, 1, most, &number) != ERR_OK)
+        return err_set(ERR_USAGE, "--%s must be 1 to %ld, not \"%s\"", name, most, text);
+    *value = (int)number;
+    return ERR_OK;
+}
+
+static enum err take_option(int option, const char *value, struct check_options *options)
+{
+    switch (option) {
+    case 'i':
+        return parse_number("images", value, 1000000, &options->cfg.images);
+    case 't':
+        return parse_number("threads", value, 1024, &options->cfg.threads);
+    case 'r':
+        options->cfg.run = value;
+        return ERR_OK;
+    case 'j':
+        options->is_json = true;
+        return ERR_OK;
+    case 'l':
+        return text_to_double(value, 0, 100, &options->cfg.loss_max) == ERR_OK
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--loss must be 0 to 100 points, not \"%s\"", value);
+    default:
+        return err_set(ERR_USAGE, "unknown option");
+    }
+}
+
+static enum err parse_options(int argc, char **argv, struct check_options *options)
+{
+    static const struct option known[] = {
+        {"images", required_argument, NULL, 'i'}, {"threads", required_argument, NULL, 't'},
+        {"run", required_argument, NULL, 'r'},    {"loss", required_argument, NULL, 'l'},
+        {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    options->cfg =
+        (struct bundle_check_cfg){.images = DEFAULT_IMAGES,
+                                  .threads = processors_allowed(),
+                                  .loss_max = 1,
+                                  .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
+        TRY(take_option(option, optarg, options));
+    if (argc - optind != 1)
+        TRY(err_set(ERR_USAGE, "name one bundle's folder"));
+    options->cfg.bundle = argv[optind];
+out:
+    return err;
+}
+
+static enum err write_part(const char *bundle, const char *name, const char *bytes, size_t size)
+{
+    char *path = file_join(bundle, name);
+    enum err err = file_write(path, bytes, size);
+    mem_free(path);
+    return err;
+}
+
+/* check.json and check.html of the bundle; the first on standard output too where it was asked. */
+static enum err write_check(const struct bundle_check *check, bool is_json)
+{
+    enum err err = ERR_OK;
+    struct text html;
+    json_t *json = check_json(check);
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    text_init(&html);
+    if (!text)
+        BUG("a check without its JSON");
+    check_page(check, &html);
+    if (check->images.run)
+        TRY(fence_check(&(struct fence){check->images.run, fence_given_claim()}));
+    TRY(write_part(check->cfg.bundle, "check.json", text, strlen(text)));
+    TRY(write_part(check->cfg.bundle, "check.html", text_get(&html), html.size));
+    if (is_json)
+        printf("%s\n", text);
+out:
+    text_fini(&html);
+    free(text);
+    json_decref(json);
+    return err;
+}
+
+enum err cmd_check(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct check_options options = {0};
+    struct bundle_check *check = mem_alloc(sizeof *check);
+    TRY(parse_options(argc, argv, &options));
+    TRY(bundle_check_run(&options.cfg, check));
+    TRY(write_check(check, options.is_json));
+    if (!options.is_json)
+        check_print(check);
+    if (json_array_size(check->failures) > 0)
+        TRY(err_set(ERR_FAILED, "%s does not pass: %s", options.cfg.bundle,
+                    json_string_value(json_array_get(check->failures, 0))));
+out:
+    bundle_check_fini(check);
+    mem_free(check);
+    return err;
+}

@@ -1,0 +1,390 @@
+/* `glowworm check` on bundles of a small network: one that is sound passes, and each way in which
+ * one may not be is found and named. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "cluster/check/check_run.h"
+#include "cluster/check/check_text.h"
+#include "cluster/command.h"
+#include "tests/emulator/tiny_folded.h"
+#include "trainer/data/image_file.h"
+#include "trainer/export/bundle.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SAMPLES = 6 };
+
+#define CHECK(call)                                                                                \
+    do {                                                                                           \
+        if ((call) != ERR_OK)                                                                      \
+            fail_msg("%s: %s", #call, err_text());                                                 \
+    } while (0)
+
+struct rig {
+    struct folded folded;
+    struct dataset_info dataset;
+    char folder[64], bundle[96];
+};
+
+static char *class_names[TINY_CLASSES] = {"cat", "dog", "<ox>"};
+
+static void open_rig(struct rig *rig, enum act act)
+{
+    memset(rig, 0, sizeof *rig);
+    tiny_folded(PAD_SYMMETRIC, act, &rig->folded);
+    rig->dataset = (struct dataset_info){.classes = TINY_CLASSES,
+                                         .class_names = class_names,
+                                         .channels = TINY_CHANNELS,
+                                         .mean = {120, 110, 100},
+                                         .deviation = {60, 61, 62}};
+    snprintf(rig->folder, sizeof rig->folder, "/tmp/glowworm-check-XXXXXX");
+    assert_non_null(mkdtemp(rig->folder));
+    snprintf(rig->bundle, sizeof rig->bundle, "%s/tiny", rig->folder);
+}
+
+static void close_rig(struct rig *rig)
+{
+    CHECK(file_remove_folder(rig->folder));
+    folded_fini(&rig->folded);
+}
+
+/* What the network answers, as the supernet would; its label is that answer. */
+static void answer(const struct rig *rig, struct bundle_sample *sample, float *logits)
+{
+    struct bytes onnx = {0};
+    struct onnx_net *net = NULL;
+    float values[TINY_SIDE * TINY_SIDE * TINY_CHANNELS], probabilities[TINY_CLASSES];
+    CHECK(onnx_write(&rig->folded, "tiny", &onnx));
+    CHECK(onnx_open(onnx.data, onnx.size, &net));
+    bundle_normalise(&rig->dataset, &sample->image, values);
+    CHECK(onnx_run(net, values, logits, probabilities));
+    sample->logits = logits;
+    sample->image.label = 0;
+    for (int k = 1; k < TINY_CLASSES; k++)
+        if (logits[k] > logits[sample->image.label])
+            sample->image.label = k;
+    onnx_close(&net);
+    mem_free(onnx.data);
+}
+
+static void draw(struct image *image, uint64_t which)
+{
+    image_reserve(image, TINY_SIDE * TINY_SIDE * TINY_CHANNELS);
+    image->H = image->W = TINY_SIDE, image->C = TINY_CHANNELS;
+    for (uint64_t i = 0; i < TINY_SIDE * TINY_SIDE * TINY_CHANNELS; i++)
+        image->pixels[i] = (uint8_t)rng_below(rng(3, RNG_TEST, 0, which, i), 256);
+}
+
+static void write_bundle(struct rig *rig)
+{
+    struct bundle_sample samples[SAMPLES];
+    float logits[SAMPLES * TINY_CLASSES];
+    struct camera_device device = {.name = "firefly-dl"};
+    memset(samples, 0, sizeof samples);
+    for (int s = 0; s < SAMPLES; s++) {
+        draw(&samples[s].image, (uint64_t)s);
+        answer(rig, &samples[s], logits + s * TINY_CLASSES);
+    }
+    struct bundle_cfg cfg = {.folder = rig->bundle,
+                             .target = "tiny",
+                             .device = &device,
+                             .folded = &rig->folded,
+                             .subnet = "k=3",
+                             .dataset = &rig->dataset,
+                             .formats = {true, true, true},
+                             .samples = samples,
+                             .sample_count = SAMPLES,
+                             .sample_split = SPLIT_HOLDOUT,
+                             .checkpoint = ""};
+    CHECK(bundle_write(&cfg));
+    for (int s = 0; s < SAMPLES; s++)
+        mem_free(samples[s].image.pixels);
+}
+
+static enum err check(const struct rig *rig, struct bundle_check *found)
+{
+    struct bundle_check_cfg cfg = {
+        .bundle = rig->bundle, .images = 500, .threads = 2, .loss_max = 1};
+    return bundle_check_run(&cfg, found);
+}
+
+static void a_sound_bundle_passes(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    assert_int_equal(json_array_size(found.failures), 0);
+    assert_string_equal(found.checked->files, "network.pb");
+    assert_int_equal(found.images.count, SAMPLES);
+    for (int f = 0; f < CHECK_FORMATS; f++) {
+        assert_true(found.formats[f].is_there);
+        assert_true(found.formats[f].difference == 0);
+        assert_true(found.formats[f].supernet_difference < 1e-5);
+    }
+    assert_true(check_accuracy(&found, ARITHMETIC_FP32) == 1);
+    assert_true(check_accuracy(&found, ARITHMETIC_FP16) == 1);
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+/* 78 is 19.3 + 0.105 ms per million, here of 8 x 4 x 4 x 27 of the stem alone. */
+static void time_and_bytes_of_a_layer_follow_from_its_shape(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    assert_float_equal(check_layer_ms(&found, 0), 0.105 * 8 * 4 * 4 * 27 / 1e6, 1e-12);
+    assert_true(check_layer_bytes(&found, 0) == 2.0 * (8 * 27 + 8 + 8 * 8 * 3 + 4 * 4 * 8));
+    assert_true(check_total_ms(&found) > 19.3 && check_total_ms(&found) < 19.4);
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+static bool says(const json_t *sentences, const char *words)
+{
+    size_t i = 0;
+    json_t *sentence = NULL;
+    json_array_foreach(sentences, i, sentence)
+    {
+        if (strstr(json_string_value(sentence), words))
+            return true;
+    }
+    return false;
+}
+
+static void check_says(const json_t *sentences, const char *words)
+{
+    if (!says(sentences, words))
+        fail_msg("none of %zu sentences says \"%s\"", json_array_size(sentences), words);
+}
+
+static void a_layer_that_overflows_is_named(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    for (int i = 0; i < TINY_WIDTH * TINY_WIDTH; i++)
+        rig.folded.layers[TINY_PROJECT].w[i] *= 1e6f;
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    check_says(found.failures, "layer block1_project overflows in fp16/fp32");
+    check_says(found.warnings, "layer block1_project overflows in fp16/fp16");
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+/* The head's outputs vanish in fp16, so that the classifier's biases decide. */
+static void let_biases_decide(struct folded *folded, int favoured)
+{
+    for (int k = 0; k < TINY_CLASSES; k++)
+        folded->layers[TINY_LOGITS].b[k] = k == favoured ? 1e-6f : 0;
+}
+
+/* In fp32 the images are of one class or several: biases for one of the three lose most of them. */
+static void lost_accuracy_fails_with_the_layer_that_loses_it(void **state)
+{
+    struct rig rig;
+    int failed = 0;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    for (int i = 0; i < 16 * TINY_WIDTH; i++)
+        rig.folded.layers[TINY_HEAD].w[i] *= 1e-8f;
+    memset(rig.folded.layers[TINY_HEAD].b, 0, 16 * sizeof(float));
+    for (int i = 0; i < 16 * TINY_CLASSES; i++)
+        rig.folded.layers[TINY_LOGITS].w[i] *= 1e4f;
+    for (int favoured = 0; favoured < TINY_CLASSES; favoured++) {
+        struct bundle_check found;
+        let_biases_decide(&rig.folded, favoured);
+        write_bundle(&rig);
+        CHECK(check(&rig, &found));
+        failed += says(found.failures, "layer head adds most to the error");
+        bundle_check_fini(&found);
+    }
+    assert_in_range(failed, 1, TINY_CLASSES);
+    close_rig(&rig);
+}
+
+static char *path_of(const struct rig *rig, const char *name)
+{
+    return file_join(rig->bundle, name);
+}
+
+/* Writes a file of the bundle anew, with `from` (its first place) become `to`. */
+static void edit(const struct rig *rig, const char *name, const char *from, const char *to)
+{
+    char *path = path_of(rig, name), *bytes = NULL;
+    size_t size = 0;
+    struct text edited;
+    text_init(&edited);
+    CHECK(file_read(path, 1 << 24, &bytes, &size));
+    char *at = memmem(bytes, size, from, strlen(from));
+    assert_non_null(at);
+    text_add_bytes(&edited, bytes, (size_t)(at - bytes));
+    text_add_bytes(&edited, to, strlen(to));
+    text_add_bytes(&edited, at + strlen(from), size - (size_t)(at - bytes) - strlen(from));
+    CHECK(file_write(path, text_get(&edited), edited.size));
+    text_fini(&edited);
+    mem_free(bytes);
+    mem_free(path);
+}
+
+/* Its hash in bundle.json becomes that of what it holds now. */
+static void list_anew(const struct rig *rig, const char *name)
+{
+    char hex[HASH_HEX_BYTES], *bytes = NULL, *path = path_of(rig, name);
+    char *list = path_of(rig, "bundle.json");
+    size_t size = 0, i = 0;
+    json_t *json = json_load_file(list, 0, NULL), *row = NULL;
+    CHECK(file_read(path, 1 << 24, &bytes, &size));
+    struct hash hash = hash_of(bytes, size);
+    hash_hex(&hash, hex);
+    json_array_foreach(json_object_get(json, "files"), i, row)
+    {
+        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+            json_object_set_new(row, "hash", json_string(hex));
+    }
+    assert_int_equal(json_dump_file(json, list, 0), 0);
+    json_decref(json);
+    mem_free(list);
+    mem_free(bytes);
+    mem_free(path);
+}
+
+static void a_file_that_was_changed_is_refused(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    edit(&rig, "network.pb", "NHWC", "NCHW");
+    assert_int_equal(check(&rig, &found), ERR_DATA);
+    assert_non_null(strstr(err_text(), "network.pb was changed since it was compiled"));
+    bundle_check_fini(&found);
+    list_anew(&rig, "network.pb");
+    assert_int_equal(check(&rig, &found), ERR_DATA);
+    assert_non_null(strstr(err_text(),
+                           "tiny, network.pb: GraphDef: node stem/conv: data_format is "
+                           "not NHWC; if glowworm compiled it, compile the bundle anew"));
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+static void formats_of_different_networks_fail(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    edit(&rig, "network.prototxt", "layer {\n  name: \"block1_sum\"",
+         "layer {\n  name: \"clip\"\n  type: \"ReLU\"\n  bottom: \"block1_project\"\n"
+         "  top: \"block1_project\"\n}\nlayer {\n  name: \"block1_sum\"");
+    list_anew(&rig, "network.prototxt");
+    CHECK(check(&rig, &found));
+    check_says(found.failures, "network.caffemodel answers differently from network.pb");
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+static void bundles_with_parts_missing_or_hostile_are_refused(void **state)
+{
+    static const struct {
+        const char *name, *from, *to, *words;
+    } cases[] = {
+        {"samples.json", "samples/00.png", "../00.png", "a sample without a file of samples/"},
+        {"samples.json", "samples/00.png", "samples/../0", "a sample without a file of samples/"},
+        {"samples.json", "\"label\"", "\"lebal\"", "a sample without a file of samples/"},
+        {"bundle.json", "network.onnx", "../network.onnx", "files needs rows of name and hash"},
+        {"bundle.json", "\"files\"", "\"fixes\"", "lists no files"},
+        {"network.prototxt", "stride: 2", "stride: 0",
+         "network.prototxt and network.caffemodel: prototxt: line"},
+        {"camera.json", "\"scale\"", "\"scole\"", "input.mean and input.scale need 3 numbers"},
+        {"labels.txt", "dog\n", "", "labels.txt has 2 lines, the network 3 classes"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        struct bundle_check found;
+        open_rig(&rig, ACT_RELU);
+        write_bundle(&rig);
+        edit(&rig, cases[i].name, cases[i].from, cases[i].to);
+        if (strcmp(cases[i].name, "bundle.json") != 0)
+            list_anew(&rig, cases[i].name);
+        enum err err = check(&rig, &found);
+        if (err != ERR_DATA || !strstr(err_text(), cases[i].words))
+            fail_msg("%s: %s, %s; expected \"%s\"", cases[i].to, err_name(err),
+                     err ? err_text() : "", cases[i].words);
+        bundle_check_fini(&found);
+        close_rig(&rig);
+    }
+}
+
+static void what_is_no_bundle_is_said_to_be_none(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    assert_int_equal(check(&rig, &found), ERR_NOT_FOUND);
+    assert_non_null(strstr(err_text(), "tiny is not a bundle: it has no bundle.json"));
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+static void the_command_writes_json_and_a_page(void **state)
+{
+    struct rig rig;
+    char *json_path, *page_path, *page = NULL;
+    size_t size = 0;
+    (void)state;
+    open_rig(&rig, ACT_RELU6);
+    write_bundle(&rig);
+    json_path = path_of(&rig, "check.json"), page_path = path_of(&rig, "check.html");
+    char *arguments[] = {"check", rig.bundle, "--images", "3", "--threads", "1", NULL};
+    CHECK(cmd_check(6, arguments));
+    json_t *json = json_load_file(json_path, 0, NULL);
+    assert_true(json_is_true(json_object_get(json, "passed")));
+    assert_int_equal(json_integer_value(json_object_get(json, "images")), 3);
+    assert_int_equal(json_array_size(json_object_get(json, "formats")), 2); /* no ReLU6 in Caffe */
+    assert_int_equal(json_array_size(json_object_get(json, "layers")), TINY_LAYERS + 1);
+    CHECK(file_read(page_path, 1 << 24, &page, &size));
+    assert_non_null(strstr(page, "The bundle passes"));
+    assert_non_null(strstr(page, "block1_depthwise"));
+    json_decref(json);
+    mem_free(page);
+    mem_free(json_path);
+    mem_free(page_path);
+    close_rig(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_bundle_passes),
+        cmocka_unit_test(time_and_bytes_of_a_layer_follow_from_its_shape),
+        cmocka_unit_test(a_layer_that_overflows_is_named),
+        cmocka_unit_test(lost_accuracy_fails_with_the_layer_that_loses_it),
+        cmocka_unit_test(a_file_that_was_changed_is_refused),
+        cmocka_unit_test(formats_of_different_networks_fail),
+        cmocka_unit_test(bundles_with_parts_missing_or_hostile_are_refused),
+        cmocka_unit_test(what_is_no_bundle_is_said_to_be_none),
+        cmocka_unit_test(the_command_writes_json_and_a_page),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
