@@ -50,6 +50,7 @@ static const char style[] =
     ".worst img.small{image-rendering:pixelated}.classes{max-width:480px}.worst "
     "figcaption{overflow-wrap:anywhere}"
     "details pre{background:var(--wash);padding:12px;overflow-x:auto;font-size:12px}"
+    ".rows td{white-space:nowrap}.rows code{overflow-wrap:normal}"
     ".missing{color:#a61e4d}@media print{body{background:#fff}section{break-inside:avoid}}";
 
 void html_page_begin(struct text *html, const char *title)

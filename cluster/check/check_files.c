@@ -5,6 +5,7 @@
 #include "trainer/emulator/readers.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_FILE ((size_t)1 << 30)
 
@@ -13,6 +14,19 @@ static bool is_own_name(const char *name)
 {
     return name &&
            (file_is_name(name) || (strncmp(name, "samples/", 8) == 0 && file_is_name(name + 8)));
+}
+
+/* Of a folder that may be anybody's: nothing but a regular file is opened, and none is waited for.
+ */
+static enum err read_regular(const char *path, char **bytes, size_t *size)
+{
+    int file = -1;
+    enum err err = file_open_regular(path, &file);
+    if (err != ERR_OK)
+        return err;
+    err = file_read_from(file, path, MAX_FILE, bytes, size);
+    close(file);
+    return err;
 }
 
 static enum err check_hash(const char *bundle, const json_t *row)
@@ -27,7 +41,7 @@ static enum err check_hash(const char *bundle, const json_t *row)
         TRY(err_set(ERR_DATA, "%s/bundle.json: files needs rows of name and hash: compile it anew",
                     bundle));
     path = file_join(bundle, name);
-    TRY(file_read(path, MAX_FILE, &bytes, &size));
+    TRY(read_regular(path, &bytes, &size));
     struct hash found = hash_of(bytes, size);
     if (memcmp(&found, &expected, sizeof found) != 0)
         TRY(err_set(ERR_DATA, "%s was changed since it was compiled: compile the bundle anew",
@@ -58,7 +72,7 @@ struct file_bytes {
 static enum err read_file(const char *bundle, const char *name, struct file_bytes *file)
 {
     char *path = file_join(bundle, name);
-    enum err err = file_read(path, MAX_FILE, &file->bytes, &file->size);
+    enum err err = read_regular(path, &file->bytes, &file->size);
     mem_free(path);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

@@ -63,7 +63,8 @@ static void add_arithmetics(const struct bundle_check *check, struct text *html)
              "<section id=\"arithmetics\"><h2>Answers</h2><p>The first number is of values, the "
              "second of sums. The four errors are those of the converter's own check: of the "
              "probabilities of the worst image, in percent of the largest.</p><div "
-             "class=\"scroll\"><table><tr><th>arithmetic</th><th class=\"n\">accuracy</th><th "
+             "class=\"scroll\"><table class=\"rows\"><tr><th>arithmetic</th><th "
+             "class=\"n\">accuracy</th><th "
              "class=\"n\">same answer as fp32</th><th class=\"n\">confidence off by up to</th><th "
              "class=\"n\">largest error</th><th class=\"n\">mean</th><th class=\"n\">further than "
              "2 %%</th><th class=\"n\">L2</th><th>within its bounds</th></tr>\n");
@@ -77,7 +78,8 @@ static void add_formats(const struct bundle_check *check, struct text *html)
     text_add(html,
              "<section id=\"formats\"><h2>Files</h2><p>Largest difference of logits in fp32 over "
              "%d samples, of the largest of them.</p><div "
-             "class=\"scroll\"><table><tr><th>files</th><th class=\"n\">to the checked one</th><th "
+             "class=\"scroll\"><table class=\"rows\"><tr><th>files</th><th class=\"n\">to the "
+             "checked one</th><th "
              "class=\"n\">to the supernet</th></tr>\n",
              check->images.sample_count);
     for (int f = 0; f < CHECK_FORMATS; f++) {
@@ -127,14 +129,14 @@ static void add_layers(const struct bundle_check *check, struct text *html)
                  " Milliseconds are predicted from the device's model by multiply-adds alone; with "
                  "%.4g ms for every network, %.2f in all.",
                  check->device.latency_fixed_ms, ms);
-    text_add(
-        html,
-        "</p><div class=\"scroll\"><table><tr><th class=\"n\">#</th><th>layer</th><th>kind</th>"
-        "<th class=\"n\">output</th><th class=\"n\">MFLOPs</th><th class=\"n\">MB</th><th "
-        "class=\"n\">ms</th><th class=\"n\">error fp16/fp32</th><th class=\"n\">error "
-        "fp16/fp16</th><th class=\"n\">largest value</th><th class=\"n\">overflows "
-        "fp16/fp32</th><th class=\"n\">fp16/fp16</th><th class=\"n\">subnormals</th><th "
-        "class=\"n\">saturated</th></tr>\n");
+    text_add(html,
+             "</p><div class=\"scroll\"><table class=\"rows\"><tr><th "
+             "class=\"n\">#</th><th>layer</th><th>kind</th>"
+             "<th class=\"n\">output</th><th class=\"n\">MFLOPs</th><th class=\"n\">MB</th><th "
+             "class=\"n\">ms</th><th class=\"n\">error fp16/fp32</th><th class=\"n\">error "
+             "fp16/fp16</th><th class=\"n\">largest value</th><th class=\"n\">overflows "
+             "fp16/fp32</th><th class=\"n\">fp16/fp16</th><th class=\"n\">subnormals</th><th "
+             "class=\"n\">saturated</th></tr>\n");
     for (int l = 0; l < check->checked->net.count; l++)
         add_layer(check, l, html);
     text_add(html, "</table></div></section>\n");

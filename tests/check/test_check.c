@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -335,6 +337,24 @@ static void bundles_with_parts_missing_or_hostile_are_refused(void **state)
     }
 }
 
+/* Reading one would wait for ever. */
+static void a_fifo_in_a_bundle_is_not_waited_for(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    char *path = path_of(&rig, "network.pb");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(check(&rig, &found), ERR_DATA);
+    assert_non_null(strstr(err_text(), "network.pb"));
+    bundle_check_fini(&found);
+    mem_free(path);
+    close_rig(&rig);
+}
+
 static void what_is_no_bundle_is_said_to_be_none(void **state)
 {
     struct rig rig;
@@ -383,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_file_that_was_changed_is_refused),
         cmocka_unit_test(formats_of_different_networks_fail),
         cmocka_unit_test(bundles_with_parts_missing_or_hostile_are_refused),
+        cmocka_unit_test(a_fifo_in_a_bundle_is_not_waited_for),
         cmocka_unit_test(what_is_no_bundle_is_said_to_be_none),
         cmocka_unit_test(the_command_writes_json_and_a_page),
     };
