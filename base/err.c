@@ -66,6 +66,14 @@ const char *err_name(enum err code)
     return (size_t)code < CODE_COUNT ? codes[code].name : "unknown";
 }
 
+enum err err_of_name(const char *name)
+{
+    for (size_t i = 0; i < CODE_COUNT; i++)
+        if (strcmp(name, codes[i].name) == 0)
+            return (enum err)i;
+    return ERR_FAILED;
+}
+
 int err_exit_code(enum err code)
 {
     return (size_t)code < CODE_COUNT ? codes[code].exit_code : 70;

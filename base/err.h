@@ -42,6 +42,9 @@ const char *err_text(void);
 /* The name of a code as logs show it, e.g. "data". */
 const char *err_name(enum err code);
 
+/* The code of a name; one that only a later program knows is a failure. */
+enum err err_of_name(const char *name);
+
 /* The exit code of the interface (docs: exit codes). */
 int err_exit_code(enum err code);
 

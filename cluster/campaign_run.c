@@ -64,6 +64,7 @@ static enum err take_own(int option, const char *command, struct campaign_option
 {
     long priority = 0;
     bool is_run = strcmp(command, "run") == 0, is_submit = strcmp(command, "submit") == 0;
+    bool is_slurm = strcmp(command, "slurm submit") == 0;
     if (option == 'p' && is_run)
         return take_page(optarg, options);
     if (option == 'P' && is_submit && text_to_int(optarg, -1000, 1000, &priority) != ERR_OK)
@@ -76,6 +77,10 @@ static enum err take_own(int option, const char *command, struct campaign_option
         options->is_held = true;
     else if (option == 'F' && is_submit)
         options->scheduler = optarg;
+    else if (option == 'w' && is_slurm)
+        options->waits = true;
+    else if (option == 'o' && is_slurm)
+        options->key = optarg;
     else
         return err_set(ERR_USAGE, "that option is not known, or lacks its value");
     return ERR_OK;
@@ -88,7 +93,8 @@ enum err campaign_options_read(int argc, char **argv, struct campaign_options *o
         {"site", required_argument, NULL, 'S'},     {"json", no_argument, NULL, 'j'},
         {"page", optional_argument, NULL, 'p'},     {"take-over", no_argument, NULL, 't'},
         {"priority", required_argument, NULL, 'P'}, {"held", no_argument, NULL, 'h'},
-        {"folder", required_argument, NULL, 'F'},   {NULL, 0, NULL, 0}};
+        {"folder", required_argument, NULL, 'F'},   {"wait", no_argument, NULL, 'w'},
+        {"once", required_argument, NULL, 'o'},     {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     memset(options, 0, sizeof *options);
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {

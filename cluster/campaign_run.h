@@ -21,10 +21,12 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     int priority;          /* of `submit` */
     bool is_held;          /* likewise */
     const char *scheduler; /* its folder, likewise; NULL: not named */
+    bool waits;            /* of `slurm submit` */
+    const char *key;       /* likewise: submitted once for it; NULL: not named */
 };
 /* CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--site SITE] [--page[=PORT]]
  * [--take-over] (both of `run` alone) [--priority N] [--held] [--folder FOLDER] (of `submit`)
- * [--json]. Writes into argv. ERR_USAGE. */
+ * [--wait] [--once NAME] (of `slurm submit`) [--json]. Writes into argv. ERR_USAGE. */
 MUST_CHECK enum err campaign_options_read(int argc, char **argv, struct campaign_options *options);
 
 struct campaign_run {

@@ -1,12 +1,19 @@
 /* glowworm slurm: a campaign as a job of a cluster. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cluster/command.h"
+#include "cluster/interrupt.h"
 #include "cluster/next_command.h"
+#include "cluster/slurm/job_wait.h"
 #include "cluster/slurm/submission.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define PAUSE_S 10.0 /* before Slurm is asked again */
+#define NAP_MS  100
 
 struct request { /* what both verbs are given */
     struct campaign_options options;
@@ -20,6 +27,9 @@ static enum err read_request(int argc, char **argv, struct request *request)
     enum err err = ERR_OK;
     struct campaign_options *options = &request->options;
     TRY(campaign_options_read(argc, argv, options));
+    if (options->key && !intent_is_key(options->key))
+        TRY(err_set(ERR_USAGE, "--once takes a name of letters, digits and _.-, not \"%s\"",
+                    options->key));
     TRY(campaign_load(options->path, options->overrides, options->override_count,
                       &request->campaign));
     request->job = (struct job_cfg){.campaign = &request->campaign,
@@ -59,8 +69,8 @@ static void print_submission(const struct submission *made, const struct request
 {
     const char *folder = request->campaign.run_folder;
     if (request->options.wants_json) {
-        json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "job", made->job, "state", made->state,
-                                 "run_folder", folder, "was_there", made->was_there);
+        json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "job", made->intent.job, "state",
+                                 made->state, "run_folder", folder, "was_there", made->was_there);
         char *text = json_dumps(json, JSON_INDENT(2));
         puts(text ? text : "{}");
         free(text);
@@ -68,24 +78,99 @@ static void print_submission(const struct submission *made, const struct request
         return;
     }
     printf("%s as job %s (%s); what it says goes to %s/%s\n",
-           made->was_there ? "submitted before," : "submitted", made->job, made->state, folder,
-           SUBMISSION_LOG);
+           made->was_there ? "submitted before," : "submitted", made->intent.job, made->state,
+           folder, SUBMISSION_LOG);
     char *word = next_command_word(folder);
     next_command("what it does", "glowworm status %s", word);
     next_command("stop it; it goes on when it is submitted again", "glowworm cancel %s", word);
     mem_free(word);
 }
 
-enum err cmd_slurm_submit(int argc, char **argv)
+static enum err submit(struct request *request)
 {
     enum err err = ERR_OK;
     struct submission made;
-    struct request *request = mem_alloc(sizeof *request);
-    TRY(read_request(argc, argv, request));
     struct job_needs needs = job_needs_of(&request->campaign, &request->site);
     TRY(preflight(&needs));
-    TRY(submission_make(request->job, &made));
+    TRY(submission_make(request->job, request->options.key ? request->options.key : "", &made));
     print_submission(&made, request);
+out:
+    return err;
+}
+
+static bool was_submitted(const struct request *request)
+{
+    return request->options.key &&
+           submission_was_made(request->campaign.run_folder, request->options.key);
+}
+
+static bool is_left(void)
+{
+    return *interrupt_count() > 0;
+}
+
+/* A signal ends it. */
+static void pause_try(void)
+{
+    double end_s = clock_seconds() + PAUSE_S;
+    while (!is_left() && !interrupt_requested() && clock_seconds() < end_s)
+        nanosleep(&(struct timespec){.tv_nsec = NAP_MS * 1000000L}, NULL);
+}
+
+/* Asked to stop before it is known whether there is a job: one is looked for, and none is made. */
+static enum err give_up(const struct request *request)
+{
+    struct intent intent;
+    intent_read(request->campaign.run_folder, &intent);
+    if (intent.uuid[0] && !is_left())
+        return ERR_OK;
+    return err_set(ERR_INTERRUPTED, "not submitted, and not waited for any more");
+}
+
+/* For as long as Slurm does not answer. */
+static enum err submit_surely(struct request *request)
+{
+    enum err err = ERR_AGAIN;
+    for (bool is_said = false; err == ERR_AGAIN; is_said = true) {
+        if (was_submitted(request))
+            return ERR_OK;
+        if (is_left() || interrupt_requested())
+            return give_up(request);
+        err = submit(request);
+        if (err == ERR_AGAIN && !is_said)
+            fprintf(stderr, "%s (it is tried every %.0f s)\n", err_text(), PAUSE_S);
+        if (err == ERR_AGAIN)
+            pause_try();
+    }
+    return err;
+}
+
+static enum err submit_and_wait(struct request *request)
+{
+    enum err err = ERR_OK;
+    const struct job_wait_cfg wait = {.run_folder = request->campaign.run_folder,
+                                      .is_stop_asked = interrupt_requested,
+                                      .is_left = is_left};
+    TRY(submit_surely(request));
+    fflush(stdout);
+    TRY(job_wait(&wait));
+    fprintf(stderr, "the campaign is finished\n");
+out:
+    return err;
+}
+
+enum err cmd_slurm_submit(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct request *request = mem_alloc(sizeof *request);
+    interrupt_watch_request(); /* a request that comes before anything was done is kept */
+    TRY(read_request(argc, argv, request));
+    if (request->options.waits)
+        interrupt_watch();
+    if (request->options.waits)
+        TRY(submit_and_wait(request));
+    else if (!was_submitted(request))
+        TRY(submit(request));
 out:
     mem_free(request);
     return err;

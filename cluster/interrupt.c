@@ -6,6 +6,7 @@
 static volatile sig_atomic_t count;
 static volatile sig_atomic_t first;
 static volatile sig_atomic_t is_in_job;
+static volatile sig_atomic_t is_requested;
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM};
 #define BY_PEOPLE 3 /* of them */
@@ -41,6 +42,24 @@ void interrupt_watch_job(void)
 {
     is_in_job = 1;
     watch(BY_PEOPLE, ALL);
+}
+
+static void note_request(int signal)
+{
+    (void)signal;
+    is_requested = 1;
+}
+
+void interrupt_watch_request(void)
+{
+    struct sigaction action = {.sa_handler = note_request};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+bool interrupt_requested(void)
+{
+    return is_requested;
 }
 
 void interrupt_in(int64_t seconds)

@@ -4,6 +4,7 @@
 #define CLUSTER_INTERRUPT_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* From now on the three are counted instead of ending the process; one that was ignored when the
@@ -13,6 +14,10 @@ void interrupt_watch(void);
 /* The same in a job of a batch system, behind interrupt_watch(): USR1 asks too, and what the system
  * sends again, or sends besides, counts no more; only INT is a person's second and third word. */
 void interrupt_watch_job(void);
+/* From now on USR1 is a request of its own, which is none of the interrupts: what it asks for, the
+ * command says. */
+void interrupt_watch_request(void);
+bool interrupt_requested(void);
 /* ALRM then, which asks likewise. */
 void interrupt_in(int64_t seconds);
 /* As if the first had come, from elsewhere than a signal (a stop file); nothing where one has. */

@@ -1,6 +1,7 @@
 #include "cluster/log_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -8,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE 65536
+#define PIECE      65536
+#define TAIL_BYTES 4096
 
 /* The name comes from a file: it may lead nowhere else. */
 static bool is_log(const char *name)
@@ -86,4 +88,23 @@ void log_file_close(struct log_file *log)
     if (log->file >= 0)
         close(log->file);
     log->file = -1;
+}
+
+void log_file_last_line(const char *path, char *line, size_t room)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    struct text safe;
+    text_init(&safe);
+    line[0] = '\0';
+    if (file_read_tail(path, TAIL_BYTES, &bytes, &size) == ERR_OK) {
+        while (size > 0 && bytes[size - 1] == '\n')
+            bytes[--size] = '\0';
+        const char *end = strrchr(bytes, '\n');
+        end = end ? end + 1 : bytes;
+        text_add_safe(&safe, end, strlen(end));
+        snprintf(line, room, "%s", text_get(&safe));
+    }
+    text_fini(&safe);
+    mem_free(bytes);
 }

@@ -17,6 +17,8 @@ MUST_CHECK enum err log_file_open(const char *run_folder, const char *name, long
                                   struct log_file *log);
 /* Writes what has come since. ERR_IO. */
 MUST_CHECK enum err log_file_copy(struct log_file *log, FILE *out);
+/* The last line of any log that is not empty, safe to print; "": there is none. */
+void log_file_last_line(const char *path, char *line, size_t room);
 void log_file_close(struct log_file *log); /* accepts one that is closed, file -1 */
 
 #endif

@@ -51,8 +51,10 @@ const struct command commands[] = {
      "check this machine: MPI, GPU, file systems, Slurm, keys, clock, limits; a cure for each",
      cmd_doctor},
     {"slurm", "submit",
-     "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER] [--json]",
-     "run a campaign as a job of Slurm; the same command continues it, and never submits it twice",
+     "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER] [--wait] "
+     "[--once NAME] [--json]",
+     "run a campaign as a job of Slurm; the same command continues it, and never submits it twice; "
+     "--wait: until the run has ended",
      cmd_slurm_submit},
     {"slurm", "script", "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER]",
      "print the job that submit would submit", cmd_slurm_script},

@@ -4,13 +4,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/room.h"
-#include "base/text.h"
+#include "cluster/log_file.h"
 #include "cluster/status/status_reader.h"
 #include "cluster/status/stop_file.h"
 #include <signal.h>
 #include <string.h>
 
-#define TAIL_BYTES 4096
 #define PATIENCE_S 5.0 /* for a status that names it, and room for a stop file */
 
 enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
@@ -108,26 +107,6 @@ void campaign_runner_stop(struct campaign_runner *runner, const struct submitted
                  (unsigned long long)campaign->id);
 }
 
-/* "glowworm run: reason", the last line that is not empty. */
-static void find_last_words(const char *log_path, char *words, size_t room)
-{
-    char *bytes = NULL;
-    size_t size = 0;
-    struct text safe;
-    text_init(&safe);
-    words[0] = '\0';
-    if (file_read_tail(log_path, TAIL_BYTES, &bytes, &size) == ERR_OK) {
-        while (size > 0 && bytes[size - 1] == '\n')
-            bytes[--size] = '\0';
-        char *line = strrchr(bytes, '\n');
-        line = line ? line + 1 : bytes;
-        text_add_safe(&safe, line, strlen(line));
-        snprintf(words, room, "%s", text_get(&safe));
-    }
-    text_fini(&safe);
-    mem_free(bytes);
-}
-
 /* Where it is, or will be. */
 static bool has_no_room(const char *run_folder)
 {
@@ -147,7 +126,7 @@ void campaign_runner_look(const struct campaign_runner *runner, const struct sub
     bool is_read = status_read_published(campaign->run_folder, found) == ERR_OK;
     traces->status = mem_alloc(sizeof *traces->status);
     *traces->status = found->status;
-    find_last_words(log_path, traces->last_words, sizeof traces->last_words);
+    log_file_last_line(log_path, traces->last_words, sizeof traces->last_words);
     *seen = (struct runner_seen){
         .code = runner->end.code,
         .signal = runner->end.signal,

@@ -98,15 +98,6 @@ static enum err send_request(struct control_client *client, Gwd__Request *reques
     return err;
 }
 
-/* The code of a name; one that only a later program knows is a failure. */
-static enum err code_of(const char *name)
-{
-    for (enum err code = ERR_FAILED; code <= ERR_REQUEUE; code++)
-        if (strcmp(name, err_name(code)) == 0)
-            return code;
-    return ERR_FAILED;
-}
-
 /* *reply: NULL where nothing came yet. */
 static enum err take_reply(struct control_client *client, Gwd__Reply **reply)
 {
@@ -150,7 +141,7 @@ enum err control_client_ask(struct control_client *client, Gwd__Request *request
     if (read->number != client->asked)
         TRY(err_set(ERR_DATA, "the scheduler answers another question"));
     if (read->error[0])
-        TRY(err_set(code_of(read->error), "%s", read->text));
+        TRY(err_set(err_of_name(read->error), "%s", read->text));
     *reply = read;
     read = NULL;
 out:

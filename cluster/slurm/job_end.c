@@ -88,10 +88,10 @@ static void submit_next(const struct job_end_cfg *cfg, const struct site *site)
                           .site = site,
                           .site_name = cfg->options->site,
                           .after_job = cfg->allocation->job};
-    if (submission_make(job, &made) != ERR_OK)
+    if (submission_make(job, NULL, &made) != ERR_OK)
         log_warn("no job that goes on could be submitted: %s", err_text());
     else
-        fprintf(stderr, "job %s goes on when this one has ended\n", made.job);
+        fprintf(stderr, "job %s goes on when this one has ended\n", made.intent.job);
 }
 
 enum err job_end(const struct job_end_cfg *cfg, int signal)

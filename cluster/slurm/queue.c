@@ -5,7 +5,7 @@
 #include <time.h>
 
 /* The comment stands last: it may hold anything. */
-#define FORMAT "--format=%i|%T|%k"
+#define FORMAT "--format=%i|%T|%r|%N|%k"
 
 static bool is_end(const char *state)
 {
@@ -18,15 +18,30 @@ static bool is_end(const char *state)
     return false;
 }
 
+/* Up to the next bar; NULL: there is none in this line. */
+static const char *take_field(const char *at, char *field, size_t room)
+{
+    size_t size = at ? strcspn(at, "|\n") : 0;
+    if (!at || at[size] != '|')
+        return NULL;
+    snprintf(field, room, "%.*s", (int)size, at);
+    return at + size + 1;
+}
+
 static bool read_line(const char *line, const char *uuid, struct queued *queued)
 {
-    int behind = 0;
     *queued = (struct queued){.is_there = true};
-    if (sscanf(line, "%31[^|\n]|%31[^|\n]|%n", queued->job, queued->state, &behind) != 2 || !behind)
+    const char *at = take_field(line, queued->job, sizeof queued->job);
+    at = take_field(at, queued->state, sizeof queued->state);
+    at = take_field(at, queued->reason, sizeof queued->reason);
+    at = take_field(at, queued->nodes, sizeof queued->nodes);
+    if (!at)
         return false;
-    size_t size = strcspn(line + behind, "\n");
+    if (strcmp(queued->reason, "None") == 0)
+        queued->reason[0] = '\0';
+    size_t size = strcspn(at, "\n");
     queued->has_ended = is_end(queued->state);
-    return size == strlen(uuid) && strncmp(line + behind, uuid, size) == 0;
+    return size == strlen(uuid) && strncmp(at, uuid, size) == 0;
 }
 
 void queue_find_in(const char *listed, const char *uuid, struct queued *found)

@@ -12,7 +12,9 @@ struct queued { /* a job as squeue shows it */
     bool is_there;
     bool has_ended;
     char job[ASK_JOB];
-    char state[32]; /* "RUNNING" */
+    char state[32];  /* "RUNNING" */
+    char reason[64]; /* why it waits, in Slurm's word: "Priority"; "": for nothing */
+    char nodes[128]; /* it runs on, "n[1-2]"; "": on none */
 };
 
 /* ERR_AGAIN, ERR_UNAVAILABLE: nobody knows. */

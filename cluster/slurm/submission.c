@@ -4,9 +4,9 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "cluster/slurm/ask.h"
+#include "cluster/status/status_reader.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,69 +15,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FORMAT          1
 #define SETTLED_S       6.0  /* Slurm writes down what it has every 5 s */
 #define FORGOTTEN_S     10.0 /* missing so long, it is */
 #define UNKNOWN_S       60.0 /* so long an answer is waited for */
 #define NAP_S           1
 #define STILL_LOOKS_S   12.0 /* so long it is waited for */
 #define MAX_SUBMISSIONS 5
-#define MAX_BYTES       65536
-
-static enum err write_intent(const char *folder, const struct submission *submission)
-{
-    json_t *json = json_pack("{s:i, s:s, s:s}", "format", FORMAT, "uuid", submission->uuid, "job",
-                             submission->job);
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-    char *path = file_join(folder, SUBMISSION_NAME);
-    enum err err = text ? file_write(path, text, strlen(text))
-                        : err_set(ERR_MEMORY, "no room for " SUBMISSION_NAME);
-    free(text);
-    json_decref(json);
-    mem_free(path);
-    return err;
-}
-
-/* Of an earlier call; uuid "": there was none. What cannot be read is taken for none: the run's own
- * lock still lets only one of two jobs work. */
-static void read_intent(const char *folder, struct submission *before)
-{
-    char *bytes = NULL, *path = file_join(folder, SUBMISSION_NAME);
-    const char *uuid = NULL, *job = NULL;
-    size_t size = 0;
-    *before = (struct submission){0};
-    json_t *json = file_read(path, MAX_BYTES, &bytes, &size) == ERR_OK
-                       ? json_loadb(bytes, size, 0, NULL)
-                       : NULL;
-    if (json && json_unpack(json, "{s:s, s:s}", "uuid", &uuid, "job", &job) == 0) {
-        snprintf(before->uuid, sizeof before->uuid, "%s", uuid);
-        snprintf(before->job, sizeof before->job, "%s", job);
-    }
-    json_decref(json);
-    mem_free(bytes);
-    mem_free(path);
-}
 
 static void take_state(struct submission *submission, const struct queued *queued)
 {
-    snprintf(submission->job, sizeof submission->job, "%s", queued->job);
+    snprintf(submission->intent.job, sizeof submission->intent.job, "%s", queued->job);
     snprintf(submission->state, sizeof submission->state, "%s", queued->state);
 }
 
-/* *is_there: an earlier submission is queued or runs. */
-static enum err look_before(const char *folder, struct submission *made, bool *is_there)
+/* An earlier submission that is queued or runs is what was made. */
+static enum err look_before(const char *folder, struct submission *made)
 {
     enum err err = ERR_OK;
-    struct submission before;
+    struct intent before;
     struct queued queued = {0};
-    *is_there = false;
-    read_intent(folder, &before);
+    intent_read(folder, &before);
     if (!before.uuid[0])
         return ERR_OK;
     TRY(queue_find(before.uuid, &queued));
     if (queued.is_there && !queued.has_ended) {
-        *made = before;
-        made->was_there = *is_there = true;
+        made->intent = before;
+        made->was_there = true;
         take_state(made, &queued);
     }
 out:
@@ -91,12 +54,12 @@ static enum err await_settled(struct submission *made, bool *is_kept)
     struct queued queued;
     for (;; sleep(NAP_S)) {
         double now = clock_seconds();
-        bool is_known = queue_find(made->uuid, &queued) == ERR_OK;
+        bool is_known = queue_find(made->intent.uuid, &queued) == ERR_OK;
         if (!is_known && now - known_s > UNKNOWN_S)
             return err_prefix(ERR_AGAIN,
                               "Slurm took job %s, but whether it still has it is not known; the "
                               "same command finds out",
-                              made->job);
+                              made->intent.job);
         known_s = is_known ? now : known_s;
         if (!is_known || now - began < SETTLED_S)
             continue;
@@ -113,30 +76,79 @@ static const char refusal_cure[] = "correct the site's file or the campaign's re
                                    "(\"glowworm slurm script\" prints what was "
                                    "asked for)";
 
-static enum err submit(const struct job_cfg *cfg, struct submission *made)
+/* sbatch keeps the folder's lock too: whoever comes after us, if we are killed, waits for its end,
+ * behind which Slurm lists the job. */
+static enum err ask_locked(const struct job *job, int lock, struct submission *made)
+{
+    if (made->submissions == MAX_SUBMISSIONS)
+        return err_set(ERR_UNAVAILABLE,
+                       "Slurm has forgotten the job %d times: its controller may be starting "
+                       "anew, and the same command tries again later",
+                       made->submissions);
+    fcntl(lock, F_SETFD, 0);
+    enum err err = ask_sbatch((const char *const *)job->words, refusal_cure, made->intent.job);
+    fcntl(lock, F_SETFD, FD_CLOEXEC);
+    made->submissions += err == ERR_OK;
+    return err;
+}
+
+/* The one that is there may still be too young to be sure of. */
+static enum err submit(const struct job_cfg *cfg, int lock, struct submission *made)
 {
     enum err err = ERR_OK;
     struct job job = {0};
-    bool is_kept = false;
-    TRY(job_draw_uuid(made->uuid));
+    struct intent *intent = &made->intent;
     struct job_cfg mine = *cfg;
-    mine.uuid = made->uuid;
+    mine.uuid = intent->uuid;
     TRY(job_make(&mine, &job));
-    while (!is_kept) {
-        if (made->submissions == MAX_SUBMISSIONS)
-            TRY(err_set(ERR_UNAVAILABLE,
-                        "Slurm has forgotten the job %d times: its controller may be starting "
-                        "anew, and the same command tries again later",
-                        made->submissions));
-        TRY(write_intent(cfg->run_folder, made));
-        TRY(ask_sbatch((const char *const *)job.words, refusal_cure, made->job));
-        made->submissions++;
-        TRY(write_intent(cfg->run_folder, made));
-        TRY(await_settled(made, &is_kept));
+    for (bool is_there = made->was_there; !intent->is_settled; is_there = false) {
+        if (!is_there) {
+            TRY(intent_write(cfg->run_folder, intent));
+            TRY(ask_locked(&job, lock, made));
+            TRY(intent_write(cfg->run_folder, intent));
+        }
+        TRY(await_settled(made, &intent->is_settled));
     }
+    TRY(intent_write(cfg->run_folder, intent));
 out:
     job_fini(&job);
     return err;
+}
+
+/* Whose word lies there now; "": nobody's. */
+static void find_runner(const char *run_folder, char runner[INTENT_RUNNER])
+{
+    struct found_status *found = mem_alloc(sizeof *found);
+    runner[0] = '\0';
+    if (status_read_published(run_folder, found) == ERR_OK)
+        intent_name_runner(&found->status, runner);
+    mem_free(found);
+}
+
+bool submission_was_made(const char *run_folder, const char *key)
+{
+    struct intent intent;
+    char runner[INTENT_RUNNER];
+    intent_read(run_folder, &intent);
+    if (!intent.uuid[0] || strcmp(intent.key, key) != 0)
+        return false;
+    find_runner(run_folder, runner);
+    return intent.is_settled || (runner[0] && strcmp(runner, intent.before) != 0);
+}
+
+/* One that follows a job is of the same submission. */
+static enum err begin_intent(const struct job_cfg *cfg, const char *key, struct intent *intent)
+{
+    *intent = (struct intent){0};
+    if (cfg->after_job)
+        intent_read(cfg->run_folder, intent);
+    else
+        find_runner(cfg->run_folder, intent->before);
+    if (key)
+        snprintf(intent->key, sizeof intent->key, "%s", key);
+    intent->job[0] = '\0';
+    intent->is_settled = false;
+    return job_draw_uuid(intent->uuid);
 }
 
 struct places { /* owned */
@@ -218,7 +230,7 @@ static bool lock_within(int lock, double wait_s)
 /* One call at a time; the caller closes *lock. */
 static enum err lock_folder(const char *folder, double wait_s, int *lock)
 {
-    char *path = file_join(folder, SUBMISSION_NAME ".lock");
+    char *path = file_join(folder, INTENT_NAME ".lock");
     enum err err = ERR_OK;
     *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*lock < 0)
@@ -230,11 +242,10 @@ static enum err lock_folder(const char *folder, double wait_s, int *lock)
     return err;
 }
 
-enum err submission_make(struct job_cfg cfg, struct submission *made)
+enum err submission_make(struct job_cfg cfg, const char *key, struct submission *made)
 {
     enum err err = ERR_OK;
     struct places places = {0};
-    bool is_there = false;
     int lock = -1;
     *made = (struct submission){0};
     TRY(find_places(&cfg, &places));
@@ -242,11 +253,13 @@ enum err submission_make(struct job_cfg cfg, struct submission *made)
     TRY(file_make_private(cfg.run_folder));
     TRY(lock_folder(cfg.run_folder, cfg.after_job ? STILL_LOOKS_S : 0, &lock));
     if (!cfg.after_job) /* else the one that is there is who submits */
-        TRY(look_before(cfg.run_folder, made, &is_there));
-    if (is_there)
+        TRY(look_before(cfg.run_folder, made));
+    if (made->was_there && made->intent.is_settled)
         goto out;
+    if (!made->was_there)
+        TRY(begin_intent(&cfg, key, &made->intent));
     TRY(file_write(cfg.script_path, job_script, strlen(job_script)));
-    TRY(submit(&cfg, made));
+    TRY(submit(&cfg, lock, made));
 out:
     if (lock >= 0)
         close(lock);
@@ -256,11 +269,11 @@ out:
 
 enum err submission_explain(const char *run_folder, enum err err)
 {
-    struct submission found;
+    struct intent found;
     if (err != ERR_NOT_FOUND)
         return err;
     char *text = mem_string(err_text());
-    read_intent(run_folder, &found);
+    intent_read(run_folder, &found);
     if (found.job[0])
         err = err_set(ERR_AGAIN,
                       "%s was given to Slurm as job %s and has not begun: \"squeue --start -j %s\" "

@@ -16,7 +16,7 @@ PROGRAMS = {
     "sbatch": """
 number=$(($(cat number) + 1)); echo $number >number
 for word; do case $word in --comment=*) uuid=${word#*=} ;; esac; done
-test -e drops || echo "$number|PENDING|$uuid" >>jobs
+test -e drops || echo "$number|PENDING|Priority||$uuid" >>jobs
 test -e mute && { echo 'sbatch: error: Unable to contact slurm controller' >&2; exit 1; }
 echo $number
 """,
@@ -74,8 +74,8 @@ class LeftJobs(unittest.TestCase):
 
     def test_one_that_slurm_took_while_it_did_not_answer_is_cancelled_by_the_next_helper(self):
         self.assertNotEqual(self.help("mute", "down").returncode, 0)
-        self.assertIn("7|PENDING|", self.read("jobs"))
-        self.assertEqual(self.notes(), [self.read("jobs").strip().split("|")[2]])
+        self.assertIn("7|PENDING|Priority||", self.read("jobs"))
+        self.assertEqual(self.notes(), [self.read("jobs").strip().split("|")[-1]])
         self.assertNotEqual(self.help("mute", "down").returncode, 0)
         self.assertEqual(len(self.notes()), 2)
         done = self.help("mute", "drops")

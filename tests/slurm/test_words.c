@@ -50,14 +50,20 @@ static void of_jobs_with_a_uuid_the_one_that_has_not_ended_is_found(void **state
 {
     (void)state;
     struct queued found;
-    const char listed[] = "7|RUNNING|other|glowworm-1\n8|CANCELLED|glowworm-1\n"
-                          "9|PENDING|glowworm-1\n10|COMPLETED|glowworm-1\n11|RUNNING|glowworm-12\n";
+    const char listed[] = "7|RUNNING|None|n1|other|glowworm-1\n8|CANCELLED|None||glowworm-1\n"
+                          "9|PENDING|Priority||glowworm-1\n10|COMPLETED|None|n2|glowworm-1\n"
+                          "11|RUNNING|None|n[1-2]|glowworm-12\n12|RUNNING\n";
     queue_find_in(listed, "glowworm-1", &found);
     assert_true(found.is_there && !found.has_ended);
     assert_string_equal(found.job, "9");
+    assert_string_equal(found.reason, "Priority");
+    assert_string_equal(found.nodes, "");
+    queue_find_in(listed, "glowworm-12", &found);
+    assert_string_equal(found.reason, "");
+    assert_string_equal(found.nodes, "n[1-2]");
     queue_find_in(listed, "glowworm-", &found);
     assert_false(found.is_there);
-    queue_find_in("8|CANCELLED|u\n", "u", &found);
+    queue_find_in("8|CANCELLED|None||u\n", "u", &found);
     assert_true(found.is_there && found.has_ended);
 }
 
