@@ -1,5 +1,7 @@
 #include "base/program.h"
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,4 +39,18 @@ enum err program_find(const char *name, char *path, size_t room)
                        "build does",
                        path);
     return ERR_OK;
+}
+
+bool program_is_in_path(const char *name)
+{
+    const char *path = getenv("PATH");
+    for (const char *at = path ? path : ""; *at;) {
+        char whole[4096];
+        size_t size = strcspn(at, ":");
+        snprintf(whole, sizeof whole, "%.*s/%s", (int)size, at, name);
+        if (access(whole, X_OK) == 0)
+            return true;
+        at += size + (at[size] == ':');
+    }
+    return false;
 }

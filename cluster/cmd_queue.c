@@ -8,6 +8,7 @@
 #include "cluster/daemon/submitted.h"
 #include "cluster/next_command.h"
 #include "cluster/page/page_address.h"
+#include "cluster/slurm/job_news.h"
 #include "cluster/status/status_text.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -85,32 +86,65 @@ struct listing {
     json_t *campaigns;
 };
 
+struct queue_cells {
+    const char *state;
+    char now[2048];
+};
+
+/* Of one in Slurm what Slurm says, and what the run does there. */
+static void find_cells(const struct submitted *campaign, const Gwd__Listed *listed, const char *run,
+                       struct queue_cells *cells)
+{
+    struct job_news news;
+    char job[JOB_NEWS_TEXT];
+    bool runs = campaign->state == SUBMITTED_RUNNING;
+    bool has_news = campaign->may_have_job && job_news_read(campaign->run_folder, &news);
+    bool runs_there = has_news && strcmp(news.queued.state, "RUNNING") == 0;
+    if (has_news)
+        job_news_text(&news, job);
+    if (!has_news)
+        snprintf(cells->now, sizeof cells->now, "%s", runs ? run : listed->why);
+    else if (runs && runs_there)
+        snprintf(cells->now, sizeof cells->now, "%s: %s", job, run);
+    else
+        snprintf(cells->now, sizeof cells->now, "%s%s%s", job, listed->why[0] ? ": " : "",
+                 listed->why);
+    bool is_in_slurm = runs && submitted_is_for_slurm(campaign) && !runs_there;
+    cells->state = is_in_slurm ? "in Slurm" : submitted_state_name(campaign->state);
+}
+
 static void add_row(struct listing *listing, const struct submitted *campaign,
                     const Gwd__Listed *listed, const struct found_status *found)
 {
     char id[24], priority[24];
+    struct queue_cells shown;
     struct run_cells run = {"", "", ""};
     if (found)
         status_text_cells(found, &run);
     snprintf(id, sizeof id, "%llu", (unsigned long long)campaign->id);
     snprintf(priority, sizeof priority, "%d", campaign->priority);
+    find_cells(campaign, listed, run.now, &shown);
     const char *cells[] = {id,
                            priority,
-                           submitted_state_name(campaign->state),
+                           shown.state,
                            campaign->name,
                            campaign->run_folder,
                            run.done,
                            campaign->state == SUBMITTED_RUNNING ? run.left : "",
-                           campaign->state == SUBMITTED_RUNNING ? run.now : listed->why};
+                           shown.now};
     table_add(&listing->table, cells);
 }
 
 static void add_json(struct listing *listing, const struct submitted *campaign,
                      const Gwd__Listed *listed, const struct found_status *found)
 {
+    struct job_news news;
+    bool has_news =
+        campaign->site[0] && campaign->jobs > 0 && job_news_read(campaign->run_folder, &news);
     json_t *json = submitted_json(campaign);
     json_object_set_new(json, "why", json_string(listed->why));
     json_object_set_new(json, "log", json_string(listed->log));
+    json_object_set_new(json, "slurm", has_news ? job_news_json(&news) : json_null());
     json_object_set_new(json, "status",
                         found ? status_json(found, campaign->run_folder) : json_null());
     json_array_append_new(listing->campaigns, json);

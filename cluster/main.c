@@ -33,9 +33,11 @@ const struct command commands[] = {
     {"cancel", NULL, "RUN [--wait]",
      "stop a run from wherever its folder is seen, as Ctrl-C does: it goes on later", cmd_cancel},
     {"submit", NULL,
-     "CAMPAIGN.yaml [--set KEY=VALUE]... [--run-folder FOLDER] [--priority N] [--held] "
-     "[--folder FOLDER] [--json]",
-     "give a campaign to glowworm-scheduler, which runs it when there is room", cmd_submit},
+     "CAMPAIGN.yaml [--site SITE] [--set KEY=VALUE]... [--run-folder FOLDER] [--priority N] "
+     "[--held] [--folder FOLDER] [--json]",
+     "give a campaign to glowworm-scheduler, which runs it when there is room, or with --site "
+     "hands it to Slurm",
+     cmd_submit},
     {"queue", "set", "ID --priority N | --hold | --release [--folder FOLDER]",
      "change when a submitted campaign runs; one that is held waits until it is released",
      cmd_queue_set},

@@ -1,6 +1,7 @@
 #include "cluster/notify.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "cluster/interrupt.h"
 #include "cluster/timed_command.h"
@@ -43,26 +44,12 @@ static void say_how_it_went(const struct timed_result *result, const char *progr
         log_warn("notify: %s ended with %d: %.*s", program, result->code, first, result->output);
 }
 
-static bool is_in_path(const char *program)
-{
-    const char *path = getenv("PATH");
-    for (const char *at = path ? path : ""; *at;) {
-        char whole[4096];
-        size_t size = strcspn(at, ":");
-        snprintf(whole, sizeof whole, "%.*s/%s", (int)size, at, program);
-        if (access(whole, X_OK) == 0)
-            return true;
-        at += size + (at[size] == ':');
-    }
-    return false;
-}
-
 enum err notify_check(const struct campaign *campaign)
 {
     const char *program = campaign->notify[0];
     if (campaign->notify_count == 0)
         return ERR_OK;
-    bool is_there = strchr(program, '/') ? access(program, X_OK) == 0 : is_in_path(program);
+    bool is_there = strchr(program, '/') ? access(program, X_OK) == 0 : program_is_in_path(program);
     return is_there ? ERR_OK
                     : err_set(ERR_CONFIG, "notify: there is no program \"%s\" %s", program,
                               strchr(program, '/') ? "that may be run" : "in PATH");

@@ -14,6 +14,7 @@ count() { if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi;
 count ctest --test-dir build --output-on-failure --no-tests=error -R '^slurm_'
 if [ "${1:-}" = --all ]; then
     for suite in bad_node long; do count /usr/bin/python3 -B tests/slurm/test_$suite.py build; done
+    count /usr/bin/python3 -B tests/slurm/test_handover.py build --all
 fi
 echo "$passed passed, $failed failed"
 exit "$failed"

@@ -10,14 +10,29 @@
 #include <signal.h>
 #include <string.h>
 
-#define PATIENCE_S 5.0 /* for a status that names it, and room for a stop file */
+#define MOST_WORDS_BEFORE 8
+#define KEY_ROOM          64
+#define PATIENCE_S        5.0 /* for a status that names it, and room for a stop file */
+
+/* "ID-SUBMITTED-JOBS": of one submission to Slurm of one scheduler's campaign. */
+static int add_slurm(const struct submitted *campaign, char key[KEY_ROOM], const char **argv)
+{
+    const char *words[] = {"slurm", "submit", "--wait", "--once", key, "--site", campaign->site};
+    snprintf(key, KEY_ROOM, "%llu-%lld-%d", (unsigned long long)campaign->id,
+             (long long)campaign->submitted_ms, campaign->jobs + !campaign->may_have_job);
+    memcpy(argv, words, sizeof words);
+    return (int)(sizeof words / sizeof *words);
+}
 
 enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
                                struct campaign_runner *runner)
 {
     enum err err = ERR_OK;
     const struct submitted *campaign = cfg->campaign;
-    const char **argv = mem_array((size_t)campaign->word_count + 3, sizeof *argv);
+    char key[KEY_ROOM];
+    int before = 1;
+    const char **argv =
+        mem_array((size_t)campaign->word_count + MOST_WORDS_BEFORE + 1, sizeof *argv);
     struct process_cfg process = {.argv = argv,
                                   .log_path = cfg->log_path,
                                   .may_outlive_us = true,
@@ -25,9 +40,12 @@ enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
                                   .note = cfg->note,
                                   .own = cfg->own};
     argv[0] = cfg->glowworm;
-    argv[1] = "run";
+    if (submitted_is_for_slurm(campaign))
+        before += add_slurm(campaign, key, argv + 1);
+    else
+        argv[before++] = "run";
     for (int i = 0; i < campaign->word_count; i++)
-        argv[2 + i] = campaign->words[i];
+        argv[before + i] = campaign->words[i];
     *runner = (struct campaign_runner){.end = {.has_ended = true, .code = -1}};
     TRY(process_start(&process, &runner->process));
     runner->end = (struct process_end){0};
@@ -85,9 +103,9 @@ static bool leave_stop_file(const struct submitted *campaign)
     return is_left;
 }
 
-static bool send_signal(const struct process *process)
+static bool send_signal(const struct process *process, int signal)
 {
-    return process_lives(process) && kill((pid_t)process->pid, SIGTERM) == 0;
+    return process_lives(process) && kill((pid_t)process->pid, signal) == 0;
 }
 
 /* A signal may have been sent by the daemon before us, and a second one would cost steps; a stop
@@ -96,12 +114,16 @@ void campaign_runner_stop(struct campaign_runner *runner, const struct submitted
 {
     if (runner->is_asked || runner->end.has_ended)
         return;
+    if (submitted_is_for_slurm(campaign)) { /* who may be asked so any number of times */
+        runner->is_asked = send_signal(&runner->process, SIGUSR1);
+        return;
+    }
     runner->tried_s = runner->tried_s > 0 ? runner->tried_s : clock_seconds();
     bool is_late = clock_seconds() - runner->tried_s > PATIENCE_S;
     if (runner->may_be_asked && !is_late)
         runner->is_asked = leave_stop_file(campaign);
     else
-        runner->is_asked = send_signal(&runner->process);
+        runner->is_asked = send_signal(&runner->process, SIGTERM);
     if (runner->is_asked && is_late)
         log_warn("campaign %llu takes no stop file: its runner was sent SIGTERM",
                  (unsigned long long)campaign->id);

@@ -1,4 +1,5 @@
-/* The process of a campaign: `glowworm run`, in a session of its own, that outlives the daemon.
+/* The process of a campaign: `glowworm run`, or for one for Slurm `glowworm slurm submit --wait`,
+ * which waits for the end of its job, in a session of its own, that outlives the daemon.
  * What one daemon started another watches on, by number and start time. One thread. */
 #ifndef CLUSTER_DAEMON_CAMPAIGN_RUNNER_H
 #define CLUSTER_DAEMON_CAMPAIGN_RUNNER_H

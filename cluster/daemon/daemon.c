@@ -143,7 +143,8 @@ static enum err open_all(struct daemon *daemon)
         .endpoint = endpoint, .answer = daemon_answer, .own = daemon};
     TRY(control_server_open(&server, &daemon->server));
     log_info("listening on %s, %d cores, %d campaigns of which %d run", endpoint,
-             daemon->cfg.capacity.cores, daemon->count, daemon_count_runners(daemon));
+             daemon->cfg.capacity.cores, daemon->count,
+             daemon_count_runners(daemon, DAEMON_ANYWHERE));
     if (daemon->cfg.listen)
         TRY(daemon_open_remote(daemon));
     open_page(daemon);
@@ -178,11 +179,12 @@ static void stop_runs(struct daemon *daemon)
     for (int i = 0; i < daemon->count; i++) {
         struct entry *entry = daemon->entries[i];
         if (entry->submitted.state == SUBMITTED_RUNNING &&
+            !submitted_is_for_slurm(&entry->submitted) &&
             daemon_stop(daemon, entry, SUBMITTED_WAITING, "its scheduler ended") != ERR_OK)
             log_warn("campaign %llu goes on: %s", (unsigned long long)entry->submitted.id,
                      err_text());
     }
-    while (daemon_count_runners(daemon) > 0 && *daemon->cfg.stop_asked < 2) {
+    while (daemon_count_runners(daemon, DAEMON_HERE) > 0 && *daemon->cfg.stop_asked < 2) {
         hear(daemon);
         daemon_look(daemon);
     }
@@ -190,7 +192,7 @@ static void stop_runs(struct daemon *daemon)
 
 static void say_end(const struct daemon *daemon)
 {
-    int count = daemon_count_runners(daemon);
+    int count = daemon_count_runners(daemon, DAEMON_ANYWHERE);
     if (count > 0)
         log_info("ends; %d of its runs go on, and the next scheduler on %s finds them", count,
                  daemon->cfg.folder);

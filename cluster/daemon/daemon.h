@@ -1,7 +1,8 @@
 /* glowworm-scheduler: takes campaigns from people and runs them on this machine, by priority, each
- * with a process of its own, `glowworm run`. It holds nothing that a run needs: killed, the runs go
- * on, and the next one on its folder finds them. Every change is in its store before it is acted
- * on, or told. One thread. */
+ * with a process of its own, `glowworm run`, or hands them to Slurm, each as a job that a process
+ * of its own waits for. It holds nothing that a run needs: killed, the runs go on, and the next one
+ * on its folder finds them. Every change is in its store before it is acted on, or told. One
+ * thread. */
 #ifndef CLUSTER_DAEMON_DAEMON_H
 #define CLUSTER_DAEMON_DAEMON_H
 

@@ -54,6 +54,7 @@ void daemon_schedule(struct daemon *daemon);
 /* STOPPING, and `then` that. */
 MUST_CHECK enum err daemon_stop(struct daemon *daemon, struct entry *entry,
                                 enum submitted_state then, const char *text);
-int daemon_count_runners(const struct daemon *daemon);
+enum daemon_where { DAEMON_ANYWHERE, DAEMON_HERE }; /* here: not in Slurm */
+int daemon_count_runners(const struct daemon *daemon, enum daemon_where where);
 
 #endif

@@ -4,12 +4,17 @@
 #include <string.h>
 
 #define MAX_OPTIONS 16
+#define USUAL_JOBS  100
+#define MOST_JOBS   10000
 
 const struct daemon_option daemon_options[] = {
     {"folder", "FOLDER",
      "its folder, on a local disk: else $GLOWWORM_SCHEDULER, $XDG_STATE_HOME/glowworm or "
      "~/.local/state/glowworm"},
     {"cores", "N", "processors that campaigns may take together: else all that it may use itself"},
+    {"jobs", "N",
+     "jobs that campaigns for Slurm may have there at a time: else 100; 0: none, which is so, too, "
+     "where there is no sbatch"},
     {"page", "[PORT]", "a page of all campaigns on 127.0.0.1; its address is logged"},
     {"listen", "tcp://HOST:PORT", "be asked from other machines, too, by those of --allow"},
     {"allow", "FILE", "their public keys, one a line (\"glowworm key generate\")"},
@@ -21,12 +26,15 @@ const struct daemon_option daemon_options[] = {
 
 const char daemon_description[] =
     "Takes campaigns (\"glowworm submit CAMPAIGN.yaml\") and runs them on this machine, by\n"
-    "priority, each as a \"glowworm run\" of its own. \"glowworm queue\" shows them. Ctrl-C and\n"
+    "priority, each as a \"glowworm run\" of its own; those for Slurm (\"--site SITE\") it hands "
+    "to\n"
+    "Slurm, each as a job of its own, and watches. \"glowworm queue\" shows them. Ctrl-C and\n"
     "SIGTERM end it; its runs go on, and the next one on its folder finds them.\n";
 
 enum option_place {
     OPTION_FOLDER,
     OPTION_CORES,
+    OPTION_JOBS,
     OPTION_PAGE,
     OPTION_LISTEN,
     OPTION_ALLOW,
@@ -46,6 +54,12 @@ static enum err take(int place, struct daemon_words *words, const char **folder)
         if (text_to_int(optarg, 1, SUBMITTED_MAX_CORES, &number) != ERR_OK)
             return err_set(ERR_USAGE, "--cores takes a number of processors, not \"%s\"", optarg);
         words->cores = (int)number;
+        break;
+    case OPTION_JOBS:
+        if (text_to_int(optarg, 0, MOST_JOBS, &number) != ERR_OK)
+            return err_set(ERR_USAGE, "--jobs takes a number of jobs, 0 to %d, not \"%s\"",
+                           MOST_JOBS, optarg);
+        words->jobs = (int)number;
         break;
     case OPTION_PAGE:
         if (optarg && text_to_int(optarg, 1, 65535, &number) != ERR_OK)
@@ -89,6 +103,7 @@ enum err daemon_options_read(int argc, char **argv, struct daemon_words *words)
     const char *folder = NULL;
     int place;
     memset(words, 0, sizeof *words);
+    words->jobs = USUAL_JOBS;
     for (int i = 0; daemon_options[i].name; i++)
         known[i] = (struct option){daemon_options[i].name, kind_of(&daemon_options[i]), NULL, i};
     while ((place = getopt_long(argc, argv, "", known, NULL)) != -1)

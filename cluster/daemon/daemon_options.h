@@ -20,6 +20,7 @@ extern const char daemon_description[];
 struct daemon_words { /* what was typed */
     char folder[DAEMON_PATH];
     int cores;                  /* 0: those that are allowed */
+    int jobs;                   /* in Slurm at once */
     const char *listen, *allow; /* of argv; NULL: not named */
     bool wants_page;
     int page_port; /* 0: any */

@@ -6,6 +6,11 @@
 
 #define GB 1e9
 
+static const char no_slurm[] = "the scheduler hands nothing to Slurm: it was started with --jobs "
+                               "0, or there is no sbatch on its "
+                               "machine; start it where sbatch is (a login node)";
+static const char by_hold[] = "a person holds it", by_removal[] = "a person took it out";
+
 static struct entry *find(const struct daemon *daemon, uint64_t id)
 {
     for (int i = 0; i < daemon->count; i++)
@@ -31,6 +36,8 @@ static enum err check_folder(const struct daemon *daemon, const struct submitted
 static enum err check_size(const struct daemon *daemon, const struct submitted *submitted)
 {
     uint64_t most = daemon->cfg.capacity.memory_bytes;
+    if (submitted_is_for_slurm(submitted) && daemon->cfg.capacity.jobs == 0)
+        return err_set(ERR_UNAVAILABLE, "%s", no_slurm);
     if (most == 0 || submitted->memory_bytes <= most)
         return ERR_OK;
     return err_set(ERR_CONFIG,
@@ -79,9 +86,9 @@ static enum err submit(struct daemon *daemon, const Gwd__Submit *message, uint64
     TRY(queue_store_add(daemon->store, &submitted));
     daemon_append(daemon, &submitted);
     *id = submitted.id;
-    log_info("campaign %llu, %s, was submitted by %s: %d cores, priority %d",
+    log_info("campaign %llu, %s, was submitted by %s: %d cores%s%s, priority %d",
              (unsigned long long)submitted.id, submitted.name, submitted.by, submitted.cores,
-             submitted.priority);
+             submitted.site[0] ? ", for Slurm, site " : "", submitted.site, submitted.priority);
 out:
     if (err != ERR_OK)
         submitted_fini(&submitted);
@@ -104,6 +111,18 @@ static enum err set_priority(struct daemon *daemon, struct entry *entry, int pri
     return daemon_change(daemon, entry, &changed);
 }
 
+/* Who waits for its job is started again, at once, and then asked to stop it. */
+static enum err stop_job(struct daemon *daemon, struct entry *entry, enum submitted_state then)
+{
+    struct submitted changed = entry->submitted;
+    if (!submitted_owes_stop(&changed) || then == SUBMITTED_REMOVED)
+        changed.then = then;
+    changed.not_before_ms = 0;
+    snprintf(changed.text, sizeof changed.text, "%s",
+             changed.then == SUBMITTED_REMOVED ? by_removal : by_hold);
+    return daemon_change(daemon, entry, &changed);
+}
+
 /* One that is being removed stays so. */
 static enum err hold(struct daemon *daemon, struct entry *entry)
 {
@@ -111,9 +130,11 @@ static enum err hold(struct daemon *daemon, struct entry *entry)
     if (submitted_is_over(&changed))
         return refuse_over(entry);
     if (changed.state == SUBMITTED_RUNNING)
-        return daemon_stop(daemon, entry, SUBMITTED_HELD, "a person holds it");
+        return daemon_stop(daemon, entry, SUBMITTED_HELD, by_hold);
     if (changed.state == SUBMITTED_STOPPING && changed.then == SUBMITTED_WAITING)
         changed.then = SUBMITTED_HELD;
+    else if (changed.state == SUBMITTED_WAITING && changed.may_have_job)
+        return stop_job(daemon, entry, SUBMITTED_HELD);
     else if (changed.state == SUBMITTED_WAITING)
         changed.state = SUBMITTED_HELD;
     return daemon_change(daemon, entry, &changed);
@@ -125,7 +146,8 @@ static enum err release(struct daemon *daemon, struct entry *entry)
     struct submitted changed = entry->submitted;
     if (submitted_is_over(&changed))
         return refuse_over(entry);
-    if (changed.state == SUBMITTED_STOPPING && changed.then == SUBMITTED_HELD)
+    bool is_stopping = changed.state == SUBMITTED_STOPPING || submitted_owes_stop(&changed);
+    if (is_stopping && changed.then == SUBMITTED_HELD)
         changed.then = SUBMITTED_WAITING;
     else if (changed.state == SUBMITTED_HELD)
         changed.state = SUBMITTED_WAITING;
@@ -139,7 +161,9 @@ static enum err release(struct daemon *daemon, struct entry *entry)
 static enum err take_out(struct daemon *daemon, struct entry *entry)
 {
     if (submitted_has_runner(&entry->submitted))
-        return daemon_stop(daemon, entry, SUBMITTED_REMOVED, "a person took it out");
+        return daemon_stop(daemon, entry, SUBMITTED_REMOVED, by_removal);
+    if (entry->submitted.may_have_job)
+        return stop_job(daemon, entry, SUBMITTED_REMOVED);
     return daemon_forget(daemon, entry);
 }
 
@@ -163,6 +187,16 @@ static enum err change(struct daemon *daemon, const Gwd__Change *asked)
     }
 }
 
+static void explain_slurm(const struct daemon *daemon, char *why, size_t room)
+{
+    int jobs = daemon->cfg.capacity.jobs;
+    if (jobs == 0)
+        snprintf(why, room, "%s", no_slurm);
+    else
+        snprintf(why, room, "for one of the %d jobs in Slurm that there may be at once (--jobs)",
+                 jobs);
+}
+
 /* As a person reads it. */
 static void explain(const struct daemon *daemon, const struct entry *entry, char *why, size_t room)
 {
@@ -175,6 +209,8 @@ static void explain(const struct daemon *daemon, const struct entry *entry, char
     }
     if (entry->reason.why == QUEUE_PAUSES && pause_s > 0)
         snprintf(why, room, "is tried again in %.0f s: %.900s", pause_s, campaign->text);
+    else if (entry->reason.why == QUEUE_ROOM && submitted_is_for_slurm(campaign))
+        explain_slurm(daemon, why, room);
     else if (entry->reason.why == QUEUE_ROOM && campaign->cores >= daemon->cfg.capacity.cores)
         snprintf(why, room, "for room: it takes all %d cores and runs alone",
                  daemon->cfg.capacity.cores);

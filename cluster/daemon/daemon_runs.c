@@ -22,11 +22,14 @@ void daemon_adopt(struct daemon *daemon, struct entry *entry)
              entry->runner.end.has_ended ? "ended meanwhile" : "goes on");
 }
 
-int daemon_count_runners(const struct daemon *daemon)
+int daemon_count_runners(const struct daemon *daemon, enum daemon_where where)
 {
     int count = 0;
-    for (int i = 0; i < daemon->count; i++)
-        count += submitted_has_runner(&daemon->entries[i]->submitted);
+    for (int i = 0; i < daemon->count; i++) {
+        const struct submitted *one = &daemon->entries[i]->submitted;
+        bool counts = where == DAEMON_ANYWHERE || !submitted_is_for_slurm(one);
+        count += counts && submitted_has_runner(one);
+    }
     return count;
 }
 
@@ -98,12 +101,23 @@ struct starting {
     struct entry *entry;
 };
 
+/* Of one that may have a job it is that which is waited for, or stopped. */
+static void note_job(struct submitted *changed)
+{
+    bool owes_stop = submitted_owes_stop(changed);
+    changed->state = owes_stop ? SUBMITTED_STOPPING : SUBMITTED_RUNNING;
+    changed->jobs += submitted_is_for_slurm(changed) && !changed->may_have_job;
+    changed->may_have_job = submitted_is_for_slurm(changed);
+    if (!owes_stop)
+        changed->text[0] = '\0';
+}
+
 /* Before the runner begins: whoever reads the store can find it. */
 static enum err note_start(void *own, const struct process *process)
 {
     struct starting *starting = own;
     struct submitted changed = starting->entry->submitted;
-    changed.state = SUBMITTED_RUNNING;
+    note_job(&changed);
     changed.pid = process->pid;
     changed.started_ticks = process->started_ticks;
     process_place(changed.place, sizeof changed.place);
@@ -112,7 +126,6 @@ static enum err note_start(void *own, const struct process *process)
     changed.started_ms = clock_wall_ms();
     changed.ended_ms = 0;
     changed.not_before_ms = 0;
-    changed.text[0] = '\0';
     enum err err = daemon_change(starting->daemon, starting->entry, &changed);
     return err == ERR_OK ? FAULT("daemon.noted") : err;
 }
@@ -123,7 +136,8 @@ static void fail_start(struct daemon *daemon, struct entry *entry, enum err why)
     char text[SUBMITTED_TEXT];
     snprintf(text, sizeof text, "%s", err_text());
     log_warn_rate(&daemon->troubles, "campaign %llu cannot be started: %s", id_of(entry), text);
-    const struct runner_seen seen = {.code = err_exit_code(why == ERR_IO ? ERR_AGAIN : why),
+    int code = err_exit_code(why == ERR_IO ? ERR_AGAIN : why);
+    const struct runner_seen seen = {.code = entry->submitted.may_have_job ? -1 : code,
                                      .last_words = text,
                                      .has_no_room = why == ERR_FULL};
     if (!judge(daemon, entry, &seen))

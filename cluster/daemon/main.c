@@ -17,6 +17,7 @@ static enum err serve(const struct daemon_words *words)
     struct daemon_cfg cfg = {.folder = words->folder,
                              .glowworm = glowworm,
                              .capacity.cores = words->cores ? words->cores : processors_allowed(),
+                             .capacity.jobs = program_is_in_path("sbatch") ? words->jobs : 0,
                              .stop_asked = interrupt_count(),
                              .stops_runs = words->stops_runs,
                              .listen = words->listen,

@@ -7,6 +7,7 @@
 struct room {
     int64_t cores;
     int64_t memory_bytes;
+    int64_t jobs; /* in Slurm */
 };
 
 /* A turn: what it looks at and decides. */
@@ -23,25 +24,31 @@ struct turn {
 static struct room need_of(const struct turn *turn, const struct submitted *campaign)
 {
     uint64_t all = (uint64_t)turn->all.memory_bytes, memory = campaign->memory_bytes;
-    return (struct room){campaign->cores < turn->all.cores ? campaign->cores : turn->all.cores,
-                         (int64_t)(memory < all ? memory : all)};
+    if (submitted_is_for_slurm(campaign))
+        return (struct room){.jobs = 1};
+    return (struct room){.cores =
+                             campaign->cores < turn->all.cores ? campaign->cores : turn->all.cores,
+                         .memory_bytes = (int64_t)(memory < all ? memory : all)};
 }
 
 static void add(struct room *room, struct room other)
 {
     room->cores += other.cores;
     room->memory_bytes += other.memory_bytes;
+    room->jobs += other.jobs;
 }
 
 static void take(struct room *room, struct room other)
 {
     room->cores -= other.cores;
     room->memory_bytes -= other.memory_bytes;
+    room->jobs -= other.jobs;
 }
 
 static bool fits(struct room need, struct room room)
 {
-    return need.cores <= room.cores && need.memory_bytes <= room.memory_bytes;
+    bool fits_here = need.cores <= room.cores && need.memory_bytes <= room.memory_bytes;
+    return need.jobs > 0 ? need.jobs <= room.jobs : fits_here;
 }
 
 static struct room both(struct room left, struct room right)
@@ -59,7 +66,8 @@ static int64_t least(int64_t left, int64_t right)
 static void set_aside(struct turn *turn, struct room need)
 {
     struct room from_coming = {least(need.cores, turn->coming.cores),
-                               least(need.memory_bytes, turn->coming.memory_bytes)};
+                               least(need.memory_bytes, turn->coming.memory_bytes),
+                               least(need.jobs, turn->coming.jobs)};
     take(&turn->coming, from_coming);
     take(&need, from_coming);
     take(&turn->free, need);
@@ -70,13 +78,21 @@ static void act(struct turn *turn, struct queue_action action)
     turn->plan->actions[turn->plan->action_count++] = action;
 }
 
+/* It runs here, and gives way to one of this priority. */
+static bool gives_way(const struct turn *turn, int index, int priority)
+{
+    const struct submitted *one = turn->campaigns[index];
+    return one->state == SUBMITTED_RUNNING && !turn->is_stopping[index] &&
+           one->priority < priority && !submitted_is_for_slurm(one);
+}
+
 /* The one to be stopped first of those of lower priority: -1: there is none left. */
 static int find_victim(const struct turn *turn, int priority)
 {
     int found = -1;
     for (int i = 0; i < turn->count; i++) {
         const struct submitted *one = turn->campaigns[i];
-        if (one->state != SUBMITTED_RUNNING || turn->is_stopping[i] || one->priority >= priority)
+        if (!gives_way(turn, i, priority))
             continue;
         const struct submitted *best = found >= 0 ? turn->campaigns[found] : NULL;
         if (!best || one->priority < best->priority ||
@@ -90,8 +106,7 @@ static bool can_make_room(const struct turn *turn, int priority, struct room nee
 {
     struct room room = both(turn->free, turn->coming);
     for (int i = 0; i < turn->count; i++)
-        if (turn->campaigns[i]->state == SUBMITTED_RUNNING && !turn->is_stopping[i] &&
-            turn->campaigns[i]->priority < priority)
+        if (gives_way(turn, i, priority))
             add(&room, need_of(turn, turn->campaigns[i]));
     return fits(need, room);
 }
@@ -114,8 +129,9 @@ static bool place(struct turn *turn, int index)
     const struct submitted *campaign = turn->campaigns[index];
     struct room need = need_of(turn, campaign);
     struct queue_reason *reason = &turn->plan->reasons[index];
-    if (fits(need, turn->free)) {
-        take(&turn->free, need);
+    if (campaign->may_have_job || fits(need, turn->free)) {
+        if (!campaign->may_have_job) /* else it has its place already */
+            take(&turn->free, need);
         act(turn, (struct queue_action){.verb = QUEUE_START, .campaign = index});
         reason->why = QUEUE_RUNS;
         return true;
@@ -143,7 +159,7 @@ static void take_what_runs(struct turn *turn)
 {
     for (int i = 0; i < turn->count; i++) {
         const struct submitted *campaign = turn->campaigns[i];
-        if (!submitted_has_runner(campaign))
+        if (!submitted_has_runner(campaign) && !campaign->may_have_job)
             continue;
         take(&turn->free, need_of(turn, campaign));
         turn->is_stopping[i] = campaign->state == SUBMITTED_STOPPING;
@@ -176,16 +192,18 @@ static int list_candidates(const struct turn *turn, int64_t now_ms, struct candi
     return count;
 }
 
-/* Whoever waits holds back those of its own priority. */
+/* Whoever waits holds back those of its own priority and line. */
 static void place_all(struct turn *turn, const struct candidate *list, int count)
 {
-    const struct submitted *blocked = NULL;
+    const struct submitted *blocked[2] = {NULL, NULL};
     for (int i = 0; i < count; i++) {
         const struct submitted *campaign = list[i].campaign;
-        if (blocked && campaign->priority == blocked->priority)
-            turn->plan->reasons[list[i].index] = (struct queue_reason){QUEUE_TURN, blocked->id};
+        const struct submitted **first = &blocked[submitted_is_for_slurm(campaign)];
+        bool is_behind = *first && campaign->priority == (*first)->priority;
+        if (is_behind && !campaign->may_have_job)
+            turn->plan->reasons[list[i].index] = (struct queue_reason){QUEUE_TURN, (*first)->id};
         else if (!place(turn, list[i].index))
-            blocked = campaign;
+            *first = campaign;
     }
 }
 
@@ -197,8 +215,8 @@ void queue_policy(const struct submitted *const *campaigns, int count,
                          : MEMORY_MOST;
     struct turn turn = {.campaigns = campaigns,
                         .count = count,
-                        .all = {capacity->cores, memory},
-                        .free = {capacity->cores, memory},
+                        .all = {capacity->cores, memory, capacity->jobs},
+                        .free = {capacity->cores, memory, capacity->jobs},
                         .is_stopping = mem_array((size_t)count + 1, sizeof(bool)),
                         .plan = plan};
     struct candidate *list = mem_array((size_t)count + 1, sizeof *list);

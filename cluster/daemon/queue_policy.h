@@ -8,7 +8,11 @@
  * nothing small keeps a large one waiting for ever.
  * - One that waits stops campaigns of strictly lower priority, the lowest and youngest first, when
  *   without them there is room for it. Room that is being made for it is nobody else's.
- * - One that asks for more than the machine has counts as all of it: it runs alone. */
+ * - One that asks for more than the machine has counts as all of it: it runs alone.
+ * - Those for Slurm take nothing of the machine, but one of the jobs that all of them may have at a
+ *   time. They stand in a line of their own, by the same rules, but that nobody is stopped for one:
+ *   who runs before whom is Slurm's affair. One whose job may be there keeps its place, and is
+ *   looked after at once. */
 #ifndef CLUSTER_DAEMON_QUEUE_POLICY_H
 #define CLUSTER_DAEMON_QUEUE_POLICY_H
 
@@ -28,6 +32,7 @@ enum queue_why { /* a campaign that is to wait does */
 struct queue_capacity {
     int cores;
     uint64_t memory_bytes; /* 0: any */
+    int jobs;              /* in Slurm; 0: it cannot be asked */
 };
 
 struct queue_action {

@@ -138,6 +138,10 @@ static void judge_lost(struct submitted *campaign, const struct runner_seen *see
         wait_until(campaign, 0, "its machine was started anew");
         return;
     }
+    if (submitted_is_for_slurm(campaign)) {
+        wait_longer(campaign, "nobody waits for its job now; it is looked for again", now_ms);
+        return;
+    }
     if (seen->signal == SIGKILL)
         snprintf(text, sizeof text,
                  "its runner was killed (by a person, or by the system for want of memory)");
@@ -147,15 +151,25 @@ static void judge_lost(struct submitted *campaign, const struct runner_seen *see
     try_again(campaign, seen, text, now_ms);
 }
 
+/* Nobody has seen the end of its job. */
+static bool may_have_job(const struct submitted *campaign, enum end_kind kind)
+{
+    return campaign->may_have_job && (kind == END_LOST || kind == END_TERMINATED);
+}
+
 /* We asked it to stop, and it did not fail of itself meanwhile. */
 static bool is_wanted(const struct submitted *campaign, enum end_kind kind)
 {
-    return campaign->state == SUBMITTED_STOPPING && kind != END_DONE && kind != END_FAILED;
+    return campaign->state == SUBMITTED_STOPPING && kind != END_DONE && kind != END_FAILED &&
+           !campaign->may_have_job;
 }
 
 void runner_end_judge(struct submitted *campaign, const struct runner_seen *seen, int64_t now_ms)
 {
     enum end_kind kind = kind_of(seen);
+    if (campaign->state == SUBMITTED_RUNNING)
+        campaign->then = SUBMITTED_WAITING;
+    campaign->may_have_job = may_have_job(campaign, kind);
     bool is_wish = is_wanted(campaign, kind);
     campaign->exit_code = seen->code;
     campaign->ended_ms = now_ms;
@@ -167,6 +181,8 @@ void runner_end_judge(struct submitted *campaign, const struct runner_seen *seen
         end(campaign, SUBMITTED_CANCELLED, "stopped by a person");
     else if (kind == END_TERMINATED)
         wait_until(campaign, now_ms + SYSTEM_MS, "the system ended its runner (SIGTERM)");
+    else if (kind == END_BUSY && submitted_is_for_slurm(campaign))
+        try_again(campaign, seen, reason_of(seen), now_ms);
     else if (kind == END_BUSY)
         wait_longer(campaign, reason_of(seen), now_ms);
     else if (kind == END_FULL)
@@ -177,7 +193,7 @@ void runner_end_judge(struct submitted *campaign, const struct runner_seen *seen
         end(campaign, SUBMITTED_FAILED, reason_of(seen));
     if (kind != END_LOST && kind != END_BUSY && kind != END_FULL)
         campaign->losses = 0;
-    if (kind != END_BUSY)
+    if (kind != END_BUSY && !campaign->may_have_job)
         campaign->blocked = 0;
     if (seen->progress > campaign->progress)
         campaign->progress = seen->progress;

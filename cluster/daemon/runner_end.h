@@ -2,7 +2,10 @@
  * and of what was asked. The daemon tries nothing again that failed: the runner has budgets for
  * that. One that was lost (killed, out of memory) is tried again, at most RUNNER_MOST_LOSSES times
  * in a row without progress; one that found something in the way which may pass (another runner, a
- * full disk) is tried again for as long as it takes. */
+ * full disk) is tried again for as long as it takes. For one that was handed to Slurm the runner is
+ * who waits for its job: where that one is lost its job goes on, and it is waited for again, for as
+ * long as it takes; where the job ended too early each new try is a job, of which there are as many
+ * as of a runner that is lost. */
 #ifndef CLUSTER_DAEMON_RUNNER_END_H
 #define CLUSTER_DAEMON_RUNNER_END_H
 

@@ -2,7 +2,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "trainer/record/json_name.h"
+#include <ctype.h>
 #include <string.h>
+
+#define SITE_NAME 128
 
 static const char *const state_names[SUBMITTED_STATES] = {
     [SUBMITTED_WAITING] = "waiting",     [SUBMITTED_HELD] = "held",
@@ -18,6 +21,17 @@ const char *submitted_state_name(enum submitted_state state)
 bool submitted_has_runner(const struct submitted *submitted)
 {
     return submitted->state == SUBMITTED_RUNNING || submitted->state == SUBMITTED_STOPPING;
+}
+
+bool submitted_is_for_slurm(const struct submitted *submitted)
+{
+    return submitted->site[0] != '\0';
+}
+
+bool submitted_owes_stop(const struct submitted *submitted)
+{
+    return submitted->may_have_job && submitted->state == SUBMITTED_WAITING &&
+           (submitted->then == SUBMITTED_HELD || submitted->then == SUBMITTED_REMOVED);
 }
 
 bool submitted_is_over(const struct submitted *submitted)
@@ -68,6 +82,21 @@ static bool take_path(char to[SUBMITTED_PATH], const char *from)
     return true;
 }
 
+/* A path, or the plain name of a file in configs/sites; "" where it is for this machine. */
+static bool take_site(char to[SUBMITTED_PATH], const char *from)
+{
+    if (from[0] == '/')
+        return take_path(to, from);
+    size_t size = 0;
+    while (isalnum((unsigned char)from[size]) ||
+           (size > 0 && from[size] && strchr("_.-", from[size])))
+        size++;
+    if (from[size] != '\0' || size >= SITE_NAME)
+        return false;
+    memcpy(to, from, size + 1);
+    return true;
+}
+
 static bool are_words(size_t count, char *const *words)
 {
     size_t bytes = 0;
@@ -89,13 +118,15 @@ static bool take_process(const Gwd__Submitted *message, struct submitted *submit
     submitted->starts = (int)message->starts;
     submitted->losses = (int)message->losses;
     submitted->blocked = (int)message->blocked;
+    submitted->jobs = (int)message->jobs;
+    submitted->may_have_job = message->may_have_job;
     submitted->progress = message->progress;
     submitted->not_before_ms = message->not_before_ms;
     submitted->started_ms = message->started_ms;
     submitted->ended_ms = message->ended_ms;
     return TAKE(submitted->place, message->place) && message->pid >= 0 &&
            message->starts <= INT32_MAX && message->losses <= INT32_MAX &&
-           message->blocked <= INT32_MAX;
+           message->blocked <= INT32_MAX && message->jobs <= INT32_MAX;
 }
 
 enum err submitted_read(const Gwd__Submitted *message, struct submitted *submitted)
@@ -108,7 +139,8 @@ enum err submitted_read(const Gwd__Submitted *message, struct submitted *submitt
                     TAKE(to->by, message->by) && TAKE(to->text, message->text) &&
                     take_path(to->campaign_path, message->campaign_path) &&
                     take_path(to->run_folder, message->run_folder) &&
-                    take_path(to->work_folder, message->work_folder) && take_process(message, to);
+                    take_path(to->work_folder, message->work_folder) &&
+                    take_site(to->site, message->site) && take_process(message, to);
     if (!is_sound)
         return err_set(ERR_DATA, "the record of campaign %llu is damaged",
                        (unsigned long long)message->id);
@@ -148,6 +180,9 @@ void submitted_write(const struct submitted *submitted, Gwd__Submitted *message)
     message->starts = (uint32_t)submitted->starts;
     message->losses = (uint32_t)submitted->losses;
     message->blocked = (uint32_t)submitted->blocked;
+    message->site = (char *)submitted->site;
+    message->jobs = (uint32_t)submitted->jobs;
+    message->may_have_job = submitted->may_have_job;
     message->progress = submitted->progress;
     message->not_before_ms = submitted->not_before_ms;
     message->started_ms = submitted->started_ms;
@@ -168,7 +203,10 @@ enum err submitted_accept(const Gwd__Submit *message, struct submitted *submitte
     if (!message->name[0] || !TAKE(submitted->name, message->name) ||
         !TAKE(submitted->by, message->by))
         return err_set(ERR_DATA, "the name of the campaign, or of who submits it, is too long");
-    if (message->cores < 1 || message->cores > SUBMITTED_MAX_CORES)
+    if (!take_site(submitted->site, message->site))
+        return err_set(ERR_DATA, "the site's file is named by its path from /, or by a plain name");
+    bool is_for_slurm = submitted_is_for_slurm(submitted);
+    if (is_for_slurm != (message->cores == 0) || message->cores > SUBMITTED_MAX_CORES)
         return err_set(ERR_DATA, "a campaign cannot take %u cores", message->cores);
     submitted->priority = message->priority;
     submitted->cores = (int)message->cores;
@@ -197,6 +235,8 @@ json_t *submitted_json(const struct submitted *submitted)
     json_object_set_new(json, "priority", json_integer(submitted->priority));
     json_object_set_new(json, "state", json_string(state_names[submitted->state]));
     json_object_set_new(json, "text", json_name(submitted->text));
+    json_object_set_new(json, "site",
+                        submitted->site[0] ? json_name(submitted->site) : json_null());
     json_object_set_new(json, "cores", json_integer(submitted->cores));
     json_object_set_new(json, "memory_bytes", json_integer((json_int_t)submitted->memory_bytes));
     json_object_set_new(json, "pid",
@@ -206,6 +246,7 @@ json_t *submitted_json(const struct submitted *submitted)
                                                   : json_null());
     json_object_set_new(json, "starts", json_integer(submitted->starts));
     json_object_set_new(json, "losses", json_integer(submitted->losses));
+    json_object_set_new(json, "jobs", json_integer(submitted->jobs));
     set_time(json, "submitted_ms", submitted->submitted_ms);
     set_time(json, "not_before_ms", submitted->not_before_ms);
     set_time(json, "started_ms", submitted->started_ms);

@@ -20,7 +20,8 @@
 enum submitted_state { /* numbers of the store */
                        SUBMITTED_WAITING = 1,
                        SUBMITTED_HELD,     /* until it is released */
-                       SUBMITTED_RUNNING,  /* it has a runner: `glowworm run` */
+                       SUBMITTED_RUNNING,  /* it has a runner: `glowworm run`, or `slurm submit
+                                              --wait` */
                        SUBMITTED_STOPPING, /* which was asked to stop, and becomes `then` */
                        SUBMITTED_DONE,
                        SUBMITTED_FAILED,
@@ -37,14 +38,16 @@ struct submitted {
     char run_folder[SUBMITTED_PATH];
     char work_folder[SUBMITTED_PATH]; /* where the person was: relative names in the file count */
     char by[128];                     /* "user@host" */
-    int word_count;                   /* behind "glowworm run" */
+    int word_count;                   /* behind "glowworm run", or "glowworm slurm submit" */
     char **words;                     /* (word_count) owned: submitted_fini */
+    char site[SUBMITTED_PATH];        /* of Slurm, which it is handed to: a path from /, or a name;
+                                         "": it runs on this machine */
     int priority;                     /* the higher, the sooner */
-    int cores;                        /* it takes of this machine... */
+    int cores;                        /* it takes of this machine, 0: it is for Slurm... */
     uint64_t memory_bytes;            /* ...and of its memory; 0: not known */
     int64_t submitted_ms;
     enum submitted_state state;
-    enum submitted_state then; /* of one that is stopping */
+    enum submitted_state then; /* of one that is stopping, or whose job is still to be stopped */
     char text[SUBMITTED_TEXT]; /* why it failed, waits or was stopped */
     int64_t pid;               /* of its runner, the last one; 0: none yet */
     uint64_t started_ticks;    /* process_started_ticks() */
@@ -53,6 +56,8 @@ struct submitted {
     int starts;                /* runners it has had */
     int losses;                /* of them that were lost in a row, without progress */
     int blocked;               /* starts in a row that found something in the way */
+    int jobs;                  /* that were meant to be submitted to Slurm for it */
+    bool may_have_job;         /* the last of them: nobody has seen its end */
     int64_t progress;          /* that was seen (runner_end.h) */
     int64_t not_before_ms;     /* it waits until then */
     int64_t started_ms, ended_ms;
@@ -73,6 +78,9 @@ MUST_CHECK enum err submitted_accept(const Gwd__Submit *message, struct submitte
 /* "waiting", ... */
 const char *submitted_state_name(enum submitted_state state);
 bool submitted_has_runner(const struct submitted *submitted);
+bool submitted_is_for_slurm(const struct submitted *submitted);
+/* Its job, which is still to be stopped, has nobody who waits for it. */
+bool submitted_owes_stop(const struct submitted *submitted);
 /* Done, failed, cancelled or removed. */
 bool submitted_is_over(const struct submitted *submitted);
 /* Returns owned (json_decref). */

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cluster/json_file.h"
 #include "cluster/report.h"
+#include "cluster/slurm/job_news.h"
 #include "trainer/record/json_name.h"
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,18 @@ static json_t *trouble(void)
     return json;
 }
 
+/* Of a run that has not begun: where it waits in Slurm that is said. */
+static json_t *no_status(const char *run_folder)
+{
+    struct job_news news;
+    char text[JOB_NEWS_TEXT];
+    if (!job_news_read(run_folder, &news))
+        return trouble();
+    job_news_text(&news, text);
+    err_set(ERR_NOT_FOUND, "the run has not begun: %s", text);
+    return trouble();
+}
+
 static json_t *number_or_null(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
@@ -42,7 +55,7 @@ static json_t *running_json(const struct run_status *status)
 static json_t *line_json(struct page_runs *runs, int run)
 {
     const struct run_status *status = &runs->found->status;
-    json_t *json = page_status(runs, run) == ERR_OK ? json_object() : trouble();
+    json_t *json = page_status(runs, run) == ERR_OK ? json_object() : no_status(runs->folders[run]);
     json_object_set_new(json, "folder", json_name(runs->folders[run]));
     if (json_object_get(json, "trouble"))
         return json;
@@ -70,7 +83,7 @@ json_t *page_runs_json(struct page_runs *runs)
 json_t *page_status_json(struct page_runs *runs, int run)
 {
     return page_status(runs, run) == ERR_OK ? status_json(runs->found, runs->folders[run])
-                                            : trouble();
+                                            : no_status(runs->folders[run]);
 }
 
 /* Names become paths: only those of the run's own training stages, and none that leaves the folder.

@@ -5,7 +5,8 @@
  *   RUN/slow     while it is there a stop is heard, and waits
  *   RUN/mute     while it is there nothing is said of it
  *   RUN/asked    a line is added by each signal and stop file that asks it to stop
- *   RUN/twice    made by one that begins while another runs */
+ *   RUN/keys     a line is added by each that is to wait for a job: what the job is submitted once
+ * for RUN/twice    made by one that begins while another runs */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -20,12 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t terms;
+static volatile sig_atomic_t terms, requests;
 
 static void count(int signal)
 {
-    (void)signal;
-    terms = terms + 1;
+    if (signal == SIGUSR1)
+        requests = requests + 1;
+    else
+        terms = terms + 1;
 }
 
 static bool is_there(const char *run, const char *name)
@@ -133,6 +136,10 @@ static int work(const char *run, struct run_status *status)
             add_line(run, "asked", "signal");
             signal = signal ? signal : SIGTERM;
         }
+        if (requests > 0 && !is_there(run, "slow")) {
+            add_line(run, "asked", "request");
+            return stop(run, status, SIGINT);
+        }
         if (stop_file_take(run, status)) {
             add_line(run, "asked", "stop file");
             signal = signal ? signal : SIGINT;
@@ -151,10 +158,14 @@ int main(int argc, char **argv)
     const char *run = argv[argc - 1];
     if (is_test_over(run))
         return 1;
+    bool waits_for_job = strcmp(argv[1], "slurm") == 0;
     signal(SIGTERM, count);
+    signal(SIGUSR1, count);
     printf("%s in %s\n", argv[2], run);
     fflush(stdout);
     struct run_status *status = begin(run);
+    if (waits_for_job)
+        add_line(run, "keys", argv[5]);
     int code = work(run, status);
     mem_free(status);
     return code;

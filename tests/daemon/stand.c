@@ -73,12 +73,13 @@ int stand_remove(void **state)
 
 static _Noreturn void become_daemon(struct stand *stand, const char *fault)
 {
-    struct daemon_cfg cfg = {.folder = stand->scheduler,
-                             .glowworm = FAKE_GLOWWORM,
-                             .capacity = {.cores = stand->cores, .memory_bytes = 1 << 30},
-                             .stop_asked = interrupt_count(),
-                             .stops_runs = stand->stops_runs,
-                             .wants_page = stand->wants_page};
+    struct daemon_cfg cfg = {
+        .folder = stand->scheduler,
+        .glowworm = FAKE_GLOWWORM,
+        .capacity = {.cores = stand->cores, .memory_bytes = 1 << 30, .jobs = stand->jobs},
+        .stop_asked = interrupt_count(),
+        .stops_runs = stand->stops_runs,
+        .wants_page = stand->wants_page};
     char *log = file_join(stand->folder, "daemon.log");
     if (!freopen(log, "ae", stderr))
         _exit(74);
@@ -171,6 +172,8 @@ uint64_t stand_submit(struct stand *stand, const struct wanted *wanted)
     submit.priority = wanted->priority;
     submit.cores = (uint32_t)wanted->cores;
     submit.is_held = wanted->is_held;
+    if (wanted->site)
+        submit.site = (char *)wanted->site;
     request.body_case = GWD__REQUEST__BODY_SUBMIT;
     request.submit = &submit;
     if (ask(stand, &request, &reply) != ERR_OK)
@@ -299,6 +302,18 @@ int stand_lines(struct stand *stand, const char *name, const char *file, long *l
     if (opened)
         fclose(opened);
     return count;
+}
+
+void stand_last_line(struct stand *stand, const char *name, const char *file, char line[64])
+{
+    char path[700], read[64];
+    path_of(stand, name, file, path);
+    FILE *opened = fopen(path, "re");
+    line[0] = '\0';
+    while (opened && fgets(read, sizeof read, opened) && strchr(read, '\n'))
+        snprintf(line, 64, "%.*s", (int)strcspn(read, "\n"), read);
+    if (opened)
+        fclose(opened);
 }
 
 void stand_await_lines(struct stand *stand, const char *name, const char *file, int lines)

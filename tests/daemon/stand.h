@@ -11,7 +11,7 @@ struct stand {
     char folder[256]; /* of the test, and where those who submit are */
     char scheduler[300];
     pid_t daemon; /* 0: none runs */
-    int cores;
+    int cores, jobs;
     bool stops_runs, wants_page;
 };
 /* cmocka's setup and teardown; *state is a struct stand, without a daemon. Runners are ended; that
@@ -30,6 +30,7 @@ struct wanted {
     int priority, cores;
     bool is_held;
     const char *work_folder; /* NULL: the stand's */
+    const char *site;        /* NULL: it is for this machine; else cores are 0 */
 };
 /* The id; 0: it was refused, and err_text() says why. */
 uint64_t stand_submit(struct stand *stand, const struct wanted *wanted);
@@ -49,6 +50,8 @@ void stand_untell(struct stand *stand, const char *name, const char *file);
 int stand_lines(struct stand *stand, const char *name, const char *file, long *last);
 /* So many runners have begun there; the pid of the last. */
 pid_t stand_await_start(struct stand *stand, const char *name, int starts);
+/* The last line of a file of its folder; "": there is none. */
+void stand_last_line(struct stand *stand, const char *name, const char *file, char line[64]);
 void stand_await_lines(struct stand *stand, const char *name, const char *file, int lines);
 
 #endif

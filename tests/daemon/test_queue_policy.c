@@ -10,16 +10,18 @@
 
 #define MOST 12
 #define NOW  1000000
+#define JOBS 2
 
 #define W SUBMITTED_WAITING
 #define H SUBMITTED_HELD
 #define R SUBMITTED_RUNNING
 #define S SUBMITTED_STOPPING
 #define P 100 /* waits, and pauses */
+#define J 101 /* waits, and may have a job */
 
 struct row {
-    int id, priority, cores, gb;
-    int state; /* enum submitted_state, or P */
+    int id, priority, cores, gb; /* cores 0: it is for Slurm */
+    int state;                   /* enum submitted_state, or P, or J */
 };
 
 struct table {
@@ -45,7 +47,9 @@ static int fill(const struct table *table, struct submitted *room, const struct 
                                          .priority = row->priority,
                                          .cores = row->cores,
                                          .memory_bytes = (uint64_t)row->gb << 30,
-                                         .state = row->state == P ? W : row->state,
+                                         .site = {row->cores == 0 ? 's' : '\0'},
+                                         .may_have_job = row->state == J,
+                                         .state = row->state >= P ? W : row->state,
                                          .not_before_ms = row->state == P ? NOW + 1 : NOW};
         list[count] = &room[count];
     }
@@ -89,7 +93,7 @@ static void expect(const struct table *tables, size_t table_count)
         struct queue_reason reasons[MOST];
         struct queue_plan plan = {.actions = actions, .reasons = reasons};
         char acts[128], waits[256];
-        struct queue_capacity capacity = {table->cores, (uint64_t)table->gb << 30};
+        struct queue_capacity capacity = {table->cores, (uint64_t)table->gb << 30, JOBS};
         int count = fill(table, rows, list);
         queue_policy(list, count, &capacity, NOW, &plan);
         write_actions(&plan, list, acts, sizeof acts);
@@ -246,6 +250,73 @@ static void room_that_is_made_is_nobody_elses(void **unused)
     EXPECT(tables);
 }
 
+static void those_for_slurm_stand_in_a_line_of_their_own(void **unused)
+{
+    (void)unused;
+    static const struct table tables[] = {
+        {"they take nothing of the machine",
+         4,
+         1,
+         {{1, 0, 4, 1, R}, {2, 0, 0, 0, W}, {3, 0, 0, 0, W}},
+         "+2 +3",
+         ""},
+        {"of higher priority first, and so many jobs at once",
+         4,
+         0,
+         {{1, 0, 0, 0, W}, {2, 5, 0, 0, W}, {3, 9, 0, 0, R}},
+         "+2",
+         "1:room"},
+        {"nobody is stopped for one of them",
+         4,
+         0,
+         {{1, 0, 0, 0, R}, {2, 1, 0, 0, R}, {3, 9, 0, 0, W}, {4, 0, 4, 0, R}},
+         "",
+         "3:room"},
+        {"nor one of them for one of this machine",
+         4,
+         0,
+         {{1, 0, 0, 0, R}, {2, 0, 4, 0, R}, {3, 9, 4, 0, W}},
+         "-2",
+         "3:made"},
+        {"neither line waits for the other",
+         4,
+         0,
+         {{1, 0, 4, 0, R},
+          {2, 0, 4, 0, W},
+          {3, 0, 0, 0, W},
+          {4, 0, 0, 0, R},
+          {5, 0, 0, 0, W},
+          {6, 0, 1, 0, W}},
+         "+3",
+         "2:room 5:room 6:turn2"},
+        {"one that stops leaves its place to the next",
+         4,
+         0,
+         {{1, 0, 0, 0, S}, {2, 0, 0, 0, R}, {3, 0, 0, 0, W}},
+         "",
+         "3:made"}};
+    EXPECT(tables);
+}
+
+/* Who waited for it was lost. */
+static void one_whose_job_may_be_there_keeps_its_place(void **unused)
+{
+    (void)unused;
+    static const struct table tables[] = {{"it is looked after at once, whoever is before it",
+                                           4,
+                                           0,
+                                           {{1, 9, 0, 0, R}, {2, 9, 0, 0, W}, {3, 0, 0, 0, J}},
+                                           "+3",
+                                           "2:room"},
+                                          {"with more jobs than there may be now, too",
+                                           4,
+                                           0,
+                                           {{1, 0, 0, 0, R}, {2, 0, 0, 0, R}, {3, 0, 0, 0, J}},
+                                           "+3",
+                                           ""}};
+    EXPECT(tables);
+}
+
 /* Small ones of the same priority come all the time: the large one has its turn. */
 static void a_large_one_does_not_starve(void **unused)
 {
@@ -255,7 +326,7 @@ static void a_large_one_does_not_starve(void **unused)
     struct queue_action actions[64];
     struct queue_reason reasons[64];
     struct queue_plan plan = {.actions = actions, .reasons = reasons};
-    struct queue_capacity capacity = {4, 0};
+    struct queue_capacity capacity = {4, 0, 0};
     rows[0] = (struct submitted){.id = 1, .cores = 1, .state = R};
     rows[1] = (struct submitted){.id = 2, .cores = 4, .state = W};
     for (int turn = 2; turn < 64; turn++) {
@@ -284,7 +355,7 @@ static void no_state_breaks_the_rules(void **unused)
     uint32_t seed = 7;
     for (int round = 0; round < 20000; round++) {
         struct queue_plan plan = {.actions = actions, .reasons = reasons};
-        struct queue_capacity capacity = {4, 0};
+        struct queue_capacity capacity = {4, 0, 0};
         int running = 0, waiting = 0, used = 0;
         for (int i = 0; i < MOST; i++) {
             static const enum submitted_state states[] = {W, H, R, S, W, W};
@@ -326,6 +397,8 @@ int main(void)
         cmocka_unit_test(only_lower_ones_overtake_one_that_waits),
         cmocka_unit_test(a_higher_one_stops_the_lowest_and_youngest),
         cmocka_unit_test(room_that_is_made_is_nobody_elses),
+        cmocka_unit_test(those_for_slurm_stand_in_a_line_of_their_own),
+        cmocka_unit_test(one_whose_job_may_be_there_keeps_its_place),
         cmocka_unit_test(a_large_one_does_not_starve),
         cmocka_unit_test(no_state_breaks_the_rules),
     };

@@ -197,6 +197,66 @@ static void a_machine_that_was_started_anew_is_no_loss(void **unused)
     assert_int_equal(campaign.not_before_ms, 0);
 }
 
+struct slurm_row {
+    const char *what;
+    enum submitted_state state, then;
+    int code, signal;
+    enum submitted_state becomes;
+    bool may_have_job, pauses, is_loss;
+};
+
+/* The runner is who waits for its job. */
+static const struct slurm_row slurm_rows[] = {
+    {"done", R, 0, 0, 0, SUBMITTED_DONE, false, false, false},
+    {"failed", R, 0, 1, 0, SUBMITTED_FAILED, false, false, false},
+    {"no sbatch", R, 0, 69, 0, SUBMITTED_FAILED, false, false, false},
+    {"cancelled, by glowworm or by scancel", R, 0, 130, 0, SUBMITTED_CANCELLED, false, false,
+     false},
+    {"its job ended too early: another one", R, 0, 85, 0, SUBMITTED_WAITING, false, true, true},
+    {"something had its folder: another job", R, 0, 75, 0, SUBMITTED_WAITING, false, true, true},
+    {"stopped", S, SUBMITTED_HELD, 130, 0, SUBMITTED_HELD, false, false, false},
+    {"taken out", S, SUBMITTED_REMOVED, 130, 0, SUBMITTED_REMOVED, false, false, false},
+    {"killed: its job goes on", R, SUBMITTED_HELD, -1, SIGKILL, SUBMITTED_WAITING, true, true,
+     false},
+    {"ended, and nobody heard it", R, 0, -1, 0, SUBMITTED_WAITING, true, true, false},
+    {"the machine goes down", R, 0, 143, 0, SUBMITTED_WAITING, true, true, false},
+    {"killed while its job was to stop: that is owed", S, SUBMITTED_REMOVED, -1, SIGKILL,
+     SUBMITTED_WAITING, true, true, false},
+    {"the same, of one asked too early to know the sign", S, SUBMITTED_HELD, -1, SIGUSR1,
+     SUBMITTED_WAITING, true, true, false}};
+
+static void who_waits_for_a_job_may_be_lost_and_the_job_is_not(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof slurm_rows / sizeof *slurm_rows; i++) {
+        const struct slurm_row *row = &slurm_rows[i];
+        struct submitted one = {
+            .state = row->state, .then = row->then, .site = "mine", .may_have_job = true};
+        const struct runner_seen seen = {
+            .code = row->code, .signal = row->signal, .last_words = "last words"};
+        runner_end_judge(&one, &seen, NOW);
+        bool owes = row->may_have_job && row->state == S;
+        if (one.state != row->becomes || one.may_have_job != row->may_have_job ||
+            (one.not_before_ms > NOW) != row->pauses || (one.losses == 1) != row->is_loss ||
+            submitted_owes_stop(&one) != owes)
+            fail_msg("%s: it becomes %s, not before %lld, %d losses, %s job", row->what,
+                     submitted_state_name(one.state), (long long)one.not_before_ms, one.losses,
+                     one.may_have_job ? "with a" : "without a");
+    }
+}
+
+static void a_job_is_waited_for_however_often_who_waits_is_killed(void **unused)
+{
+    (void)unused;
+    struct submitted one = {.site = "mine", .may_have_job = true};
+    for (int i = 0; i < 100; i++) {
+        one.state = R;
+        runner_end_judge(&one, &killed, NOW);
+        assert_int_equal(one.state, SUBMITTED_WAITING);
+        assert_true(one.may_have_job && one.not_before_ms <= NOW + 60000);
+    }
+}
+
 static void progress_grows_with_steps_and_stages(void **unused)
 {
     (void)unused;
@@ -221,6 +281,8 @@ int main(void)
         cmocka_unit_test(what_is_lost_without_progress_is_given_up),
         cmocka_unit_test(progress_gives_the_tries_back),
         cmocka_unit_test(a_machine_that_was_started_anew_is_no_loss),
+        cmocka_unit_test(who_waits_for_a_job_may_be_lost_and_the_job_is_not),
+        cmocka_unit_test(a_job_is_waited_for_however_often_who_waits_is_killed),
         cmocka_unit_test(progress_grows_with_steps_and_stages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
