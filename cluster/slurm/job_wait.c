@@ -145,6 +145,7 @@ struct waiting {
     char last_words[WORDS_ROOM];
     char moment[INTENT_RUNNER + 32]; /* runner and state that were seen last */
     double ask_s, pause_s;           /* when Slurm is asked, and how long not again then */
+    double stop_s;                   /* no stop is asked for before */
     double over_s;                   /* since when it may be over; 0: it is not */
 };
 
@@ -236,11 +237,14 @@ static void cancel_pending(const char *job)
     answer_fini(&answer);
 }
 
-/* Any number of times, until it has come to its end. */
+/* Again and again, until it has come to its end. */
 static void stop(struct waiting *waiting)
 {
     enum stop_asked asked;
     const struct job_seen *seen = &waiting->seen;
+    if (clock_seconds() < waiting->stop_s)
+        return;
+    waiting->stop_s = clock_seconds() + SOONEST_S;
     bool runs = seen->status && !run_state_is_end(seen->status->state);
     if (runs && stop_file_leave(waiting->cfg->run_folder, seen->status, &asked) != ERR_OK)
         log_warn("the run is not asked to stop yet: %s", err_text());
