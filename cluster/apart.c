@@ -15,6 +15,8 @@ struct child_outcome { /* what the child tells its parent */
 
 static void work_and_tell(enum err (*work)(void *own), void *own, int pipe_end)
 {
+    signal(SIGSEGV, SIG_DFL); /* the signal is the answer: no handler of a sanitizer's before it */
+    signal(SIGBUS, SIG_DFL);
     struct child_outcome verdict = {.err = work(own)};
     snprintf(verdict.text, sizeof verdict.text, "%s", verdict.err == ERR_OK ? "" : err_text());
     if ((fflush(stdout) != 0 || ferror(stdout)) && verdict.err == ERR_OK) {

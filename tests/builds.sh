@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles everything, tests and benchmarks too, with warnings as errors: by gcc as the tests run it, by gcc for release,
-# by clang. usage: tests/builds.sh
+# by clang for debugging. usage: tests/builds.sh
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -18,6 +18,6 @@ try() { # NAME FOLDER CMAKE_OPTION...
 }
 try "gcc RelWithDebInfo" build
 try "gcc Release" build-release -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
-try "clang RelWithDebInfo" build-clang -DCMAKE_C_COMPILER=clang
+try "clang Debug" build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
