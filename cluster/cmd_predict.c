@@ -52,7 +52,7 @@ static enum err predict_file(struct opened_bundle *opened, const char *path)
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s", path));
     bundle_fit_image(&read, opened->shape.height, opened->shape.channels, &fitted);
-    bundle_normalise(&opened->dataset, &fitted, opened->values);
+    bundle_normalise(&opened->dataset, &fitted, opened->is_bgr, opened->values);
     err = onnx_run(opened->net, opened->values, opened->logits, opened->probabilities);
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s through network.onnx", path));

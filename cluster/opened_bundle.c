@@ -27,7 +27,7 @@ static enum err read_part(const char *bundle, const char *name, char **bytes, si
     return err;
 }
 
-/* mean and scale of camera.json, one of each per channel. */
+/* mean and scale of camera.json, one of each per channel of the network's. */
 enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *opened)
 {
     enum err err = ERR_OK;
@@ -38,6 +38,8 @@ enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *ope
     TRY(read_part(bundle, "camera.json", &bytes, &size));
     camera = json_loadb(bytes, size, 0, NULL);
     const json_t *input = json_object_get(camera, "input");
+    const char *format = json_string_value(json_object_get(input, "pixel_format"));
+    opened->is_bgr = channels == 3 && format && strcmp(format, "BGR8") == 0;
     for (int c = 0; c < channels && c < 3; c++) {
         const json_t *mean = json_array_get(json_object_get(input, "mean"), (size_t)c);
         const json_t *scale = json_array_get(json_object_get(input, "scale"), (size_t)c);
@@ -46,8 +48,9 @@ enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *ope
                 ERR_DATA,
                 "%s/camera.json: input.mean and input.scale need %d numbers: compile it anew",
                 bundle, channels));
-        opened->dataset.mean[c] = json_number_value(mean);
-        opened->dataset.deviation[c] = json_number_value(scale);
+        int of = opened->is_bgr ? channels - 1 - c : c;
+        opened->dataset.mean[of] = json_number_value(mean);
+        opened->dataset.deviation[of] = json_number_value(scale);
     }
 out:
     json_decref(camera);

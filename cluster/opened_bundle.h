@@ -9,7 +9,8 @@
 struct opened_bundle { /* owned; starts zeroed */
     struct onnx_net *net;
     struct onnx_shape shape;
-    struct dataset_info dataset; /* mean and deviation only */
+    struct dataset_info dataset; /* mean and deviation only, of red, green, blue */
+    bool is_bgr;                 /* the network takes blue, green, red */
     char *labels_text;
     char **labels;                          /* (classes), into labels_text */
     float *values, *logits, *probabilities; /* (C,H,W), (classes), (classes) */

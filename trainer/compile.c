@@ -88,7 +88,7 @@ static enum err answer_samples(struct workbench *bench, const struct subnet *sub
     size_t values = (size_t)(side * side * bench->blueprint.space.channels);
     float *host = mem_array((size_t)count * values, sizeof *host);
     for (int i = 0; i < count; i++)
-        bundle_normalise(dataset_info(bench->splits.dataset), &samples[i].image,
+        bundle_normalise(dataset_info(bench->splits.dataset), &samples[i].image, false,
                          host + (size_t)i * values);
     TRY(prepare_samples(bench, subnet, count));
     TRY(activation_arena_create(bench->net, count, side, PASS_FIXED, &arena));
@@ -150,6 +150,7 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     struct folded folded = {0};
     struct hash weights;
     int count = 0;
+    struct fold_cfg fold = bundle_fold(request->device, &bench->blueprint.space);
     float *logits =
         mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->blueprint.space.classes, sizeof *logits);
     memset(samples, 0, sizeof samples);
@@ -158,7 +159,7 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     TRY(workbench_prepare(bench, NULL, request->subnet));
     TRY(resume_load_trained(&from, &weights));
     TRY(calibrate(bench, request->subnet));
-    TRY(fold_subnet(bench->net, request->subnet, &folded));
+    TRY(fold_subnet(bench->net, request->subnet, &fold, &folded));
     TRY(read_samples(bench, request->subnet->resolution, samples, &count));
     TRY(answer_samples(bench, request->subnet, samples, count, logits));
     for (int i = 0; i < count; i++)

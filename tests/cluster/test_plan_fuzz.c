@@ -68,7 +68,7 @@ static int files_make(void **state)
     dataset_close(&dataset);
     files->text[0] = campaign_text(scene);
     files->text[1] = must_read("configs/spaces/firefly-tiny.yaml");
-    files->text[2] = must_read("configs/devices/firefly-dl.yaml");
+    files->text[2] = must_read("configs/devices/firefly-dl-mono.yaml");
     for (int i = 0; i < 3; i++) {
         files->path[i] = file_join(scene->folder, names[i]);
         write_file(scene->folder, names[i], files->text[i], strlen(files->text[i]));

@@ -10,6 +10,7 @@
 #include "trainer/export/writers.h"
 #include "trainer/spec/cost.h"
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ struct rig { /* a supernet with something in it */
     struct device *device;
     struct supernet *net;
     struct dataset_info dataset;
+    struct camera_device device_file; /* what bundles are for */
     char *names[CLASSES];
     char folder[64];
 };
@@ -51,7 +53,8 @@ static void open_rig_of(struct rig *rig, const char *space, int channels, int cl
         snprintf(label[k], sizeof label[k], "c%d", k);
         rig->names[k] = label[k];
     }
-    rig->dataset = (struct dataset_info){.classes = CLASSES,
+    camera_device_any(&rig->device_file);
+    rig->dataset = (struct dataset_info){.classes = classes < CLASSES ? classes : CLASSES,
                                          .class_names = rig->names,
                                          .channels = channels,
                                          .mean = {120, 110, 100},
@@ -131,8 +134,8 @@ static void make_samples(struct rig *rig, const struct subnet *subnet,
         image->H = image->W = side, image->C = channels;
         for (size_t i = 0; i < values; i++)
             image->pixels[i] = (uint8_t)rng_below(rng(9, RNG_TEST, 3, (uint64_t)s, i), 256);
-        bundle_normalise(&rig->dataset, image, (float *)images + (size_t)s * values);
-        samples[s].logits = logits + s * CLASSES;
+        bundle_normalise(&rig->dataset, image, false, (float *)images + (size_t)s * values);
+        samples[s].logits = logits + s * rig->space.classes;
     }
     CHECK(activation_arena_create(rig->net, SAMPLES, side, PASS_FIXED, &arena));
     struct forward forward = {.subnet = subnet,
@@ -141,7 +144,7 @@ static void make_samples(struct rig *rig, const struct subnet *subnet,
                               .N = SAMPLES,
                               .mode = PASS_FIXED};
     CHECK(supernet_forward(rig->net, arena, &forward, &answer));
-    memcpy(logits, answer, SAMPLES * CLASSES * sizeof *logits);
+    memcpy(logits, answer, (size_t)(SAMPLES * rig->space.classes) * sizeof *logits);
     activation_arena_destroy(&arena);
     rig->device->ops->free(rig->device, images);
 }
@@ -152,18 +155,18 @@ static enum err try_bundle(struct rig *rig, const char *text, const char *name)
     struct folded folded = {0};
     struct bundle_sample samples[SAMPLES] = {{{0}, 0, NULL}};
     float logits[SAMPLES * CLASSES];
-    struct camera_device device = {.name = "any", .latency_fixed_ms = 1, .latency_ms_per_mmac = 1};
+    struct fold_cfg fold = bundle_fold(&rig->device_file, &rig->space);
     char folder[128];
     snprintf(folder, sizeof folder, "%s/%s", rig->folder, name);
     CHECK(subnet_parse(&rig->space, text, &subnet));
     shake_weights(rig);
     calibrate(rig, &subnet);
-    CHECK(fold_subnet(rig->net, &subnet, &folded));
+    CHECK(fold_subnet(rig->net, &subnet, &fold, &folded));
     make_samples(rig, &subnet, samples, logits);
     struct cost cost = cost_of(&rig->space, &subnet);
     struct bundle_cfg cfg = {.folder = folder,
                              .target = name,
-                             .device = &device,
+                             .device = &rig->device_file,
                              .folded = &folded,
                              .subnet = text,
                              .macs = cost.macs,
@@ -236,6 +239,107 @@ static void relu_networks_go_out_in_every_format(void **state)
     assert_int_equal(access(path, X_OK), 0);
     read_with_opencv(&rig, "mixed small");
     close_rig(&rig);
+}
+
+/* Two classes: the camera gets wrong what has fewer than 8 outputs. */
+static void few_classes_are_filled_up_for_the_camera(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct onnx_net *net = NULL;
+    char path[128], *bytes = NULL;
+    size_t size = 0;
+    float image[28 * 28], answers[16];
+    open_rig_of(&rig, "configs/spaces/firefly-tiny.yaml", 1, 2);
+    CHECK(camera_device_load("firefly-dl-mono", &rig.device_file));
+    write_bundle(&rig, "r=28 k=3 e=2 d=1", "two");
+    read_with_opencv(&rig, "two");
+    snprintf(path, sizeof path, "%s/two/network.onnx", rig.folder);
+    CHECK(file_read(path, 1 << 26, &bytes, &size));
+    CHECK(onnx_open(bytes, size, &net));
+    assert_int_equal(onnx_net_shape(net).classes, 8);
+    for (size_t i = 0; i < 28 * 28; i++)
+        image[i] = (float)(2 * rng_unit(rng(9, RNG_TEST, 0, 4, i)) - 1);
+    CHECK(onnx_run(net, image, answers, answers + 8));
+    double alone = 1 / (1 + exp((double)answers[1] - answers[0]));
+    assert_true(fabs(answers[8] - alone) < 1e-6);
+    assert_true(fabs(answers[9] - (1 - alone)) < 1e-6);
+    onnx_close(&net);
+    mem_free(bytes);
+    close_rig(&rig);
+}
+
+/* Read with OpenCV, whose pictures are blue, green, red. */
+static void a_colour_camera_gets_a_network_of_bgr(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 3);
+    CHECK(camera_device_load("firefly-dl-colour", &rig.device_file));
+    write_bundle(&rig, "r=28 k=3 e=2 d=1", "colour");
+    char path[128];
+    snprintf(path, sizeof path, "%s/colour/camera.json", rig.folder);
+    json_t *camera = json_load_file(path, 0, NULL), *input = json_object_get(camera, "input");
+    assert_string_equal(json_string_value(json_object_get(input, "pixel_format")), "BGR8");
+    json_t *mean = json_object_get(input, "mean");
+    assert_true(json_number_value(json_array_get(mean, 0)) == rig.dataset.mean[2]);
+    json_decref(camera);
+    read_with_opencv(&rig, "colour");
+    close_rig(&rig);
+}
+
+struct comparison {
+    const struct folded *folded;
+    int next;
+};
+
+static void compare_layer(void *own, const struct layer_shape *layer)
+{
+    static const enum folded_kind kinds[] = {
+        [LAYER_CONV] = FOLDED_CONV, [LAYER_DEPTHWISE] = FOLDED_CONV, [LAYER_LINEAR] = FOLDED_LINEAR,
+        [LAYER_ADD] = FOLDED_ADD,   [LAYER_POOL] = FOLDED_POOL,      [LAYER_SE] = FOLDED_SE};
+    struct comparison *comparison = own;
+    char name[LAYER_NAME];
+    layer_name(layer, name);
+    assert_true(comparison->next < comparison->folded->count);
+    const struct folded_layer *folded = &comparison->folded->layers[comparison->next++];
+    assert_string_equal(folded->name, name);
+    assert_int_equal(folded->kind, kinds[layer->op]);
+    assert_int_equal(folded->act, layer->act);
+    assert_int_equal(folded->C, layer->C);
+    assert_int_equal(folded_channels(folded), layer->K);
+    assert_int_equal(folded_side(folded), layer->side);
+    assert_int_equal(folded->R, layer->R);
+    assert_int_equal(folded->S, layer->S);
+    assert_int_equal(folded->groups, layer->groups);
+    assert_int_equal(folded->hidden, layer->hidden);
+}
+
+/* What a device is asked about is what its converter gets. */
+static void the_layers_are_those_a_device_was_asked_about(void **state)
+{
+    (void)state;
+    static const char *const spaces[] = {"firefly-tiny", "firefly", "mbv3"};
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        struct rig rig;
+        char path[64];
+        snprintf(path, sizeof path, "configs/spaces/%s.yaml", spaces[i]);
+        open_rig(&rig, path, i == 0 ? 1 : 3);
+        rig.net->has_statistics = true; /* any will do */
+        for (uint64_t step = 0; step < 4; step++) {
+            struct subnet subnet;
+            struct folded folded = {0};
+            struct open_choices all = {rig.space.kernels, rig.space.expansions, rig.space.depths};
+            subnet_sample(&rig.space, &all, 3, step, 0, &subnet);
+            subnet.resolution = rig.space.resolutions[0];
+            CHECK(fold_subnet(rig.net, &subnet, &(struct fold_cfg){.outputs = CLASSES}, &folded));
+            struct comparison comparison = {&folded, 0};
+            layer_walk(&rig.space, &subnet, compare_layer, &comparison);
+            assert_int_equal(comparison.next, folded.count);
+            folded_fini(&folded);
+        }
+        close_rig(&rig);
+    }
 }
 
 static void relu6_networks_go_out_without_caffe(void **state)
@@ -377,7 +481,9 @@ static void a_network_without_statistics_is_refused(void **state)
     struct folded folded;
     open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
     subnet_smallest(&rig.space, 28, &subnet);
-    assert_int_equal(fold_subnet(rig.net, &subnet, &folded), ERR_DATA);
+    assert_int_equal(
+        fold_subnet(rig.net, &subnet, &(struct fold_cfg){.outputs = rig.space.classes}, &folded),
+        ERR_DATA);
     assert_non_null(strstr(err_text(), "calibrate"));
     close_rig(&rig);
 }
@@ -394,7 +500,7 @@ static void a_network_of_many_classes_is_read_back(void **state)
     open_rig_of(&rig, "configs/spaces/firefly-tiny.yaml", 1, MANY);
     subnet_smallest(&rig.space, 20, &subnet);
     calibrate(&rig, &subnet);
-    CHECK(fold_subnet(rig.net, &subnet, &folded));
+    CHECK(fold_subnet(rig.net, &subnet, &(struct fold_cfg){.outputs = rig.space.classes}, &folded));
     CHECK(onnx_write(&folded, "net", &bytes));
     CHECK(onnx_open(bytes.data, bytes.size, &net));
     assert_int_equal(onnx_net_shape(net).classes, MANY);
@@ -421,7 +527,7 @@ static void a_damaged_onnx_file_is_refused_or_answered_but_never_believed(void *
     open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
     subnet_smallest(&rig.space, 20, &subnet);
     calibrate(&rig, &subnet);
-    CHECK(fold_subnet(rig.net, &subnet, &folded));
+    CHECK(fold_subnet(rig.net, &subnet, &(struct fold_cfg){.outputs = rig.space.classes}, &folded));
     CHECK(onnx_write(&folded, "net", &bytes));
     float *image = mem_array(20 * 20, sizeof *image), answers[2 * CLASSES];
     uint8_t *damaged = mem_alloc(bytes.size);
@@ -450,6 +556,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relu_networks_go_out_in_every_format),
+        cmocka_unit_test(few_classes_are_filled_up_for_the_camera),
+        cmocka_unit_test(a_colour_camera_gets_a_network_of_bgr),
+        cmocka_unit_test(the_layers_are_those_a_device_was_asked_about),
         cmocka_unit_test(relu6_networks_go_out_without_caffe),
         cmocka_unit_test(odd_widths_go_out_in_every_format),
         cmocka_unit_test(tensorflow_s_padding_goes_out_without_a_pad),

@@ -37,7 +37,7 @@ KINDS = [  # weight, victim, signal
 MOST_DELAY_S = 3.0
 MOST_LIFE_S = 1.5  # of a victim that had to be waited for
 AFTER_STOP_S = 12.0  # three of four stopped ranks are noticed before the next hit, if they have begun to work
-SETTINGS = ("resources.stall=4s", "search.targets=[{name: small, device: firefly-dl, macs: 0.42M}]")
+SETTINGS = ("resources.stall=4s", "search.targets=[{name: small, device: firefly-dl-mono, macs: 0.42M}]")
 BUDGET = 5  # attempts without a checkpoint in between, after which a run gives up
 WAIT_S = 600  # for anything that must come
 LEAVE_S = 30  # for what is killed to be gone

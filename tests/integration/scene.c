@@ -32,7 +32,7 @@ static const char campaign_text[] = "campaign: scene\n"
                                     "every_epochs: 0}\n"
                                     "checkpoint: {every: 60s, keep: 2}\n"
                                     "search: {evaluations: 6, population: 4, targets: [{name: "
-                                    "small, device: firefly-dl, macs: 0.6M}]}\n"
+                                    "small, device: firefly-dl-mono, macs: 0.6M}]}\n"
                                     "resources: {device: %s}\n";
 
 /* A bright bar whose place tells the class, in noise: enough to learn something in a second. */

@@ -54,7 +54,7 @@ class Package(unittest.TestCase):
     def check_finds_its_data(self, root, **options):
         self.assertIn("670761", self.glowworm(root, "space", "count", "firefly-tiny", **options).stdout)
         self.glowworm(root, "space", "show", "configs/spaces/mbv3.yaml", **options)
-        plan = self.glowworm(root, "plan", self.campaign, **options)  # its targets name the device firefly-dl
+        plan = self.glowworm(root, "plan", self.campaign, **options)  # its targets name the device firefly-dl-mono
         self.assertIn("compile-small", plan.stdout)
 
     def test_an_installation_and_an_unpacked_package_find_their_spaces_and_devices(self):

@@ -55,7 +55,7 @@ def check_page(folder, search, bundles, phases):
     assert front["circle"] == len(search["candidates"]) and front["polyline"] == 1, front
     assert front["diamond"] == len({target["candidate"] for target in targets}), front
     assert front["mark"] == len(targets), "a bound is not marked"
-    assert "predicted latency on firefly-dl" in page.text["front"]
+    assert "predicted latency on firefly-dl-mono" in page.text["front"]
     assert page.counts["mistakes"]["confusion"] == len(targets)
     assert sum(page.cells["mistakes"]) == sum(target["test"]["images"] for target in targets)
     assert len(page.pictures) == WORST * len(targets), len(page.pictures)

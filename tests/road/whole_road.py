@@ -135,7 +135,7 @@ def main():
 
         shape = {"blocks": 6, "stages": 2}
         device = os.path.join(work, "any.yaml")
-        with open(os.path.join(ROOT, "configs/devices/firefly-dl.yaml")) as file:
+        with open(os.path.join(ROOT, "configs/devices/firefly-dl-mono.yaml")) as file:
             text = file.read()
         with open(device, "w") as file:
             file.write(text.replace("kernels: [3]", "kernels: [3, 5, 7]"))

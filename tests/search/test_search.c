@@ -72,9 +72,13 @@ static struct target make_target(const char *name, double macs_max, double laten
     strncpy(target.device.name, "test", sizeof target.device.name - 1);
     target.device.latency_fixed_ms = 10;
     target.device.latency_ms_per_mmac = 0.1;
-    target.device.allows_se = target.device.allows_hswish = true;
-    target.device.channel_multiple = 1;
     return target;
+}
+
+static void add_rule(struct target *target, struct device_rule rule)
+{
+    rule.channel_multiple = rule.channel_multiple ? rule.channel_multiple : 1;
+    target->device.rules.rule[target->device.rules.count++] = rule;
 }
 
 static struct made_up make_up(uint64_t seed)
@@ -234,7 +238,7 @@ static void a_camera_of_3x3_kernels_is_offered_nothing_else(void **state)
 {
     (void)state;
     struct target target = make_target("camera", 120e6, 0);
-    target.device.kernels = (struct choices){1, {3}};
+    add_rule(&target, (struct device_rule){.of[LAYER_DEPTHWISE] = true, .kernels = {1, {3}}});
     struct made_up made_up = make_up(3);
     struct search_result result = {0};
     run(&made_up,
@@ -261,14 +265,29 @@ static void check_blocks(const struct candidate *candidate, const struct choices
                      candidate->subnet.expansion[b]);
 }
 
-/* Skipped blocks keep the space's smallest kernel, which this device does not run. */
-static void a_device_without_the_smallest_kernel_finds_shallow_networks(void **state)
+/* Widths of 16 but for the blocks' middles: expansion 3 makes 72 of 24. */
+static void round_to_16(void)
+{
+    for (int s = 0; s < space.stage_count; s++)
+        space.stages[s].width = (space.stages[s].width + 15) / 16 * 16;
+    for (int b = 0; b < space.block_count; b++)
+        space.blocks[b].K = (space.blocks[b].K + 15) / 16 * 16;
+}
+
+static const struct device_rule sixteens = {.of = {[LAYER_CONV] = true, [LAYER_DEPTHWISE] = true},
+                                            .channel_multiple = 16};
+static const struct choices sixteens_expansions = {2, {4, 6}};
+
+/* Skipped blocks keep the space's smallest expansion, which this device does not run. */
+static void a_device_without_the_smallest_expansion_finds_shallow_networks(void **state)
 {
     (void)state;
-    struct target target = make_target("five", 60e6, 0);
-    target.device.kernels = (struct choices){1, {5}};
+    struct space kept = space;
+    struct target target = make_target("sixteens", 60e6, 0);
     struct made_up made_up = make_up(3);
     struct search_result result = {0};
+    round_to_16();
+    add_rule(&target, sixteens);
     run(&made_up,
         (struct search_cfg){.targets = &target,
                             .target_count = 1,
@@ -277,11 +296,12 @@ static void a_device_without_the_smallest_kernel_finds_shallow_networks(void **s
                             .mutation = 0.2},
         &result);
     for (int i = 0; i < result.candidate_count; i++) {
-        check_blocks(&result.candidates[i], &target.device.kernels, &space.expansions);
+        check_blocks(&result.candidates[i], &space.kernels, &sixteens_expansions);
         assert_true(result.candidates[i].accuracy <=
                     result.candidates[result.winners[0].candidate].accuracy);
     }
     search_result_fini(&result);
+    space = kept;
 }
 
 /* The first target draws expansion 3 (middles of 72), which the second's device cannot run. */
@@ -289,11 +309,9 @@ static void what_another_device_runs_wins_no_target(void **state)
 {
     (void)state;
     struct space kept = space;
-    const struct choices sixteens = {2, {4, 6}};
     struct target targets[2] = {make_target("any", 60e6, 0), make_target("sixteens", 60e6, 0)};
-    targets[1].device.channel_multiple = 16;
-    for (int s = 0; s < space.stage_count; s++) /* what is checked besides the middles */
-        space.stages[s].width = (space.stages[s].width + 15) / 16 * 16;
+    add_rule(&targets[1], sixteens);
+    round_to_16();
     for (uint64_t seed = 1; seed <= 4; seed++) {
         struct made_up made_up = make_up(seed);
         struct search_result result = {0};
@@ -305,7 +323,8 @@ static void what_another_device_runs_wins_no_target(void **state)
                                 .mutation = 0.1,
                                 .seed = seed},
             &result);
-        check_blocks(&result.candidates[result.winners[1].candidate], &space.kernels, &sixteens);
+        check_blocks(&result.candidates[result.winners[1].candidate], &space.kernels,
+                     &sixteens_expansions);
         search_result_fini(&result);
     }
     space = kept;
@@ -404,7 +423,7 @@ int main(void)
         cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),
         cmocka_unit_test(a_bound_that_only_the_smallest_meets_is_met),
         cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
-        cmocka_unit_test(a_device_without_the_smallest_kernel_finds_shallow_networks),
+        cmocka_unit_test(a_device_without_the_smallest_expansion_finds_shallow_networks),
         cmocka_unit_test(what_another_device_runs_wins_no_target),
         cmocka_unit_test(only_what_was_trained_is_drawn),
         cmocka_unit_test(the_same_seed_measures_the_same_candidates),

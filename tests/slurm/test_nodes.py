@@ -61,7 +61,7 @@ class Nodes(unittest.TestCase):
     def search_long(self):
         """What one gang alone finds in a search that lasts long enough for others to join it."""
         self.addCleanup(setattr, self.scene, "settings", self.scene.settings)
-        self.scene.settings = ["search.evaluations=700", "search.targets=[{name: best, device: firefly-dl, latency_ms: 19.45}]"]
+        self.scene.settings = ["search.evaluations=700", "search.targets=[{name: best, device: firefly-dl-mono, latency_ms: 19.45}]"]
         if not os.path.exists(os.path.join(self.scene.work, "near")):
             call(*self.scene.words("run", "near"), env=self.scene.environment, cwd=ROOT)
         return kills.outcome(self.scene, "near")

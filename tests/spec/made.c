@@ -14,7 +14,7 @@ int made_setup(void **state)
     static const char text[] =
         "campaign: own\ndataset: {path: data/own}\nspace: configs/spaces/firefly-tiny.yaml\n"
         "batch: {global: 256, micro: 32}\n"
-        "search: {targets: [{name: small, device: firefly-dl, macs: 3M}, {name: best}]}\n"
+        "search: {targets: [{name: small, device: firefly-dl-mono, macs: 3M}, {name: best}]}\n"
         "compile: {formats: [tensorflow, onnx]}\n";
     if (!mkdtemp(folder))
         return 1;

@@ -96,9 +96,9 @@ static void the_shipped_campaigns_load(void **state)
         struct campaign campaign;
         struct space space;
         assert_ok(campaign_load(names[i], NULL, 0, &campaign));
-        assert_ok(campaign_space(&campaign, 10, 1, &space));
+        assert_ok(campaign_space(&campaign, 10, i == 2 ? 3 : 1, &space)); /* parts are in colour */
         assert_true(campaign.target_count >= 2);
-        assert_string_equal(campaign.targets[0].device.name, "firefly-dl");
+        assert_int_equal(strncmp(campaign.targets[0].device.name, "firefly-dl-", 11), 0);
     }
 }
 
@@ -164,7 +164,7 @@ static void impossible_combinations_are_errors_with_their_position(void **state)
          "for 2"},
         {"search: {targets: [{name: a, latency_ms: 30}]}",
          "key 'search.targets[0].latency_ms': needs a device"},
-        {"search: {targets: [{name: a, device: firefly-dl, latency_ms: 12}]}",
+        {"search: {targets: [{name: a, device: firefly-dl-mono, latency_ms: 12}]}",
          "key 'search.targets[0].latency_ms': is not above the device's fixed time"},
         {"search: {targets: [{name: a}, {name: a}]}",
          "key 'search.targets[1].name': another target has this name"},
@@ -205,7 +205,7 @@ static void a_space_the_camera_cannot_run_is_refused_with_the_reason(void **stat
     static const struct {
         const char *space, *formats, *expected;
     } rows[] = {
-        {"mbv3", "onnx", "does not take squeeze-excite, which stage 2 of space mbv3 has"},
+        {"mbv3", "onnx", "layer stem has h-swish: rule operations, inferred"},
         {"firefly", "caffe", "caffe takes spaces of relu without squeeze-excite only"},
         {"nowhere", "onnx",
          ":3:8: key 'space': 'nowhere' is not there; looked for configs/spaces/"},
@@ -213,10 +213,11 @@ static void a_space_the_camera_cannot_run_is_refused_with_the_reason(void **stat
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[512];
         struct campaign campaign;
-        snprintf(text, sizeof text,
-                 "campaign: own\ndataset: {path: a}\nspace: %s\n"
-                 "search: {targets: [{name: a, device: firefly-dl}]}\ncompile: {formats: [%s]}\n",
-                 rows[i].space, rows[i].formats);
+        snprintf(
+            text, sizeof text,
+            "campaign: own\ndataset: {path: a}\nspace: %s\n"
+            "search: {targets: [{name: a, device: firefly-dl-mono}]}\ncompile: {formats: [%s]}\n",
+            rows[i].space, rows[i].formats);
         assert_refused(load(text, &campaign), ERR_CONFIG, rows[i].expected);
     }
 }
@@ -234,11 +235,11 @@ static void a_space_without_kernel_3_cannot_serve_the_camera(void **state)
     mem_free(bytes);
     snprintf(text, sizeof text,
              "campaign: own\ndataset: {path: a}\nspace: large.yaml\n" /* beside the campaign */
-             "search: {targets: [{name: a, device: firefly-dl}]}\n");
+             "search: {targets: [{name: a, device: firefly-dl-mono}]}\n");
     assert_refused(
         load(text, &campaign), ERR_CONFIG,
-        ":4:38: key 'search.targets[0].device': device firefly-dl runs depthwise kernels "
-        "of 3, none of which space firefly-tiny offers");
+        ":4:38: key 'search.targets[0].device': device firefly-dl-mono: layer "
+        "block1_depthwise is a depthwise convolution of 5x5: rule depthwise-kernels, documented (");
 }
 
 static void budgets_nothing_fits_name_the_smallest_possible(void **state)
@@ -247,7 +248,7 @@ static void budgets_nothing_fits_name_the_smallest_possible(void **state)
     struct campaign campaign;
     struct space space;
     assert_ok(load_more("search: {targets: [{name: a, macs: 0.8M}, {name: b, macs: 100k},\n"
-                        "  {name: c, device: firefly-dl, macs: 3M, latency_ms: 19.301}]}",
+                        "  {name: c, device: firefly-dl-mono, macs: 3M, latency_ms: 19.301}]}",
                         &campaign));
     assert_int_equal(campaign_space(&campaign, 10, 1, &space), ERR_CONFIG);
     static const char *const expected[] = {
@@ -288,7 +289,7 @@ static void the_resolved_file_loads_back_to_the_same_campaign(void **state)
         "width-2: {sort: no, expansions: [2, 4]}}}\n"
         "optimiser: {decay: 1.2345678901234567e-5, dropout: 0.2}\n"
         "dataset: {path: 'a b: #c', holdout: 7, augment: {crop: no, flip: no}}",
-        "search: {targets: [{name: a, device: firefly-dl, latency_ms: 19.4}, {name: b}]}"};
+        "search: {targets: [{name: a, device: firefly-dl-mono, latency_ms: 19.4}, {name: b}]}"};
     for (size_t i = 0; i < sizeof mores / sizeof *mores; i++) {
         struct campaign first, again;
         struct text yaml;

@@ -212,7 +212,7 @@ static void wasted_training_is_pointed_out(void **state)
     struct text lines;
     text_init(&lines);
     const struct campaign_override camera[] = {
-        {"search.targets", "[{name: a, device: firefly-dl, macs: 0.45M}]"}};
+        {"search.targets", "[{name: a, device: firefly-dl-mono, macs: 0.45M}]"}};
     made_from(NULL, 0, &made); /* target "best" takes any device and any cost */
     campaign_hints(&made.campaign, &made.space, &made.schedule, 28, &lines);
     assert_string_equal(text_get(&lines), "");

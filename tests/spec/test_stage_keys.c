@@ -59,7 +59,8 @@ static const struct {
     {"search.evaluations", "99", "search"},
     {"search.population", "11", "search"},
     {"search.mutation", "0.2", "search"},
-    {"search.targets", "[{name: small, device: firefly-dl, macs: 2.9M}, {name: best}]", "search"},
+    {"search.targets", "[{name: small, device: firefly-dl-mono, macs: 2.9M}, {name: best}]",
+     "search"},
     {"compile.formats", "[caffe]", "compile-small compile-best"},
     {"resources.launcher", "slurm", ""},
     {"resources.nodes", NULL, NULL}, /* one, for now */
@@ -193,9 +194,9 @@ static void finished_stages_of_earlier_programs_stay_finished(void **state)
         "teacher 51a161ba491c2bcc",       "kernel 75a5588cc96c9ca2",
         "depth-1 37e58e9958043f58",       "depth-2 b24e84afeaf26fdf",
         "width-1 ba793f1e1d28dacf",       "width-2 282906f58b9a8b29",
-        "evaluate d2b3fb1676a8b094",      "search 55ffd2d1aec9cc7c",
-        "compile-small 3248d5e45f34f077", "compile-best e7bac1f67dc433f2",
-        "report 1b98312e58dcd5c1"};
+        "evaluate d2b3fb1676a8b094",      "search 7744f7b4fc9c9f18",
+        "compile-small 0cb29c64190fe861", "compile-best 846ea3f0273a823f",
+        "report b2d774c0e9cafa4a"};
     struct made made;
     made_from(NULL, 0, &made);
     assert_int_equal(made.plan.stage_count, sizeof keys / sizeof *keys);

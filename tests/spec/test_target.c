@@ -16,7 +16,7 @@ static int load_all(void **state)
     (void)state;
     return space_load("configs/spaces/firefly.yaml", 1, 10, 3, &firefly) != ERR_OK ||
            space_load("configs/spaces/mbv3.yaml", 1, 10, 3, &mbv3) != ERR_OK ||
-           camera_device_load("firefly-dl", &camera) != ERR_OK;
+           camera_device_load("firefly-dl-colour", &camera) != ERR_OK;
 }
 
 static struct open_choices all_of(const struct space *space)
@@ -52,35 +52,90 @@ static void the_camera_leaves_only_kernel_3(void **state)
 static void what_the_camera_cannot_run_is_refused_with_the_reason(void **state)
 {
     (void)state;
-    struct open_choices open = all_of(&mbv3), kept = open;
-    struct camera_device device = camera;
-    assert_refused(camera_device_narrow(&device, &mbv3, &open), ERR_CONFIG, "squeeze-excite");
-    device.allows_se = true;
-    assert_refused(camera_device_narrow(&device, &mbv3, &open), ERR_CONFIG, "h-swish");
+    struct open_choices open = all_of(&mbv3);
+    assert_refused(camera_device_narrow(&camera, &mbv3, &open), ERR_CONFIG,
+                   "device firefly-dl-colour: layer stem has h-swish: rule operations, inferred (");
     open = all_of(&firefly);
     open.kernels = (struct choices){2, {5, 7}};
     assert_refused(camera_device_narrow(&camera, &firefly, &open), ERR_CONFIG,
-                   "depthwise kernels of 3");
-    device = camera;
-    device.channel_multiple = 64;
-    open = all_of(&firefly);
-    assert_refused(camera_device_narrow(&device, &firefly, &open), ERR_CONFIG, "a layer of 32");
-    assert_int_equal(open.kernels.count, kept.kernels.count); /* untouched after an error */
+                   "layer block1_depthwise is a depthwise convolution of 5x5: rule "
+                   "depthwise-kernels, documented (");
+    assert_int_equal(open.kernels.count, 2); /* untouched after an error */
 }
 
-static void expansions_that_break_the_multiple_are_dropped(void **state)
+static void expansions_that_break_a_rule_are_dropped(void **state)
 {
     (void)state;
-    struct space space = firefly;
+    struct space space;
     struct camera_device device = camera;
     struct open_choices open = all_of(&firefly);
-    device.channel_multiple = 16;
-    space.stages[0].width = 32; /* 24 would be refused as such */
-    for (int i = 0; i < space.block_count; i++)
-        space.blocks[i].C = 24; /* x3: 72 is no multiple of 16; x4: 96, x6: 144 are */
-    assert_ok(camera_device_narrow(&device, &space, &open));
+    device.rules.rule[device.rules.count++] =
+        (struct device_rule){.name = "few", .channel_multiple = 1, .most_groups = 500};
+    assert_ok(camera_device_narrow(&device, &firefly, &open)); /* x3: 480 of 160 */
+    assert_int_equal(open.expansions.count, 1);
+    assert_int_equal(open.expansions.value[0], 3);
+    assert_ok(space_load("configs/spaces/firefly.yaml", 1.2, 10, 3, &space));
+    open = all_of(&space);
+    assert_ok(camera_device_narrow(&camera, &space, &open)); /* x6: 1152 groups of 192 */
     assert_int_equal(open.expansions.count, 2);
-    assert_int_equal(open.expansions.value[0], 4);
+}
+
+static void check_broken(const struct space *space, const struct subnet *subnet, const char *words)
+{
+    assert_refused(camera_device_check(&camera, space, subnet), ERR_CONFIG, words);
+}
+
+/* A network for each rule of the camera's table, which breaks that one. */
+static void every_rule_of_the_camera_can_be_broken(void **state)
+{
+    (void)state;
+    struct subnet good, subnet;
+    struct space space = firefly;
+    subnet_uniform(&firefly, 3, 4, 2, 128, &good);
+    assert_ok(camera_device_check(&camera, &firefly, &good));
+
+    space.expand_act = ACT_HSWISH;
+    check_broken(&space, &good, "layer head has h-swish: rule operations");
+    space = firefly, space.blocks[0].has_se = true;
+    check_broken(&space, &good, "layer block1_se is a squeeze-excite: rule operations");
+    subnet = good, subnet.kernel[1] = 5;
+    check_broken(&firefly, &subnet, "layer block2_depthwise is a depthwise convolution of 5x5");
+    space = firefly, space.stem_stride = 3;
+    check_broken(&space, &good, "layer stem is a convolution of stride 3: rule strides");
+    space = firefly, space.first_width = 20;
+    check_broken(&space, &good, "layer block0_project puts out 20 channels, no multiple of 8");
+    space = firefly, space.mix_width = 4;
+    check_broken(&space, &good, "layer mix puts out 4 channels, fewer than 8: rule outputs");
+    space = firefly, space.stem_width = 1024;
+    check_broken(
+        &space, &good,
+        "layer block0_depthwise is a depthwise convolution of 1024 groups, more than 1023");
+    subnet = good, subnet.resolution = 2600;
+    check_broken(&firefly, &subnet, "layer stem puts out a map of 108.2 MB, more than 100.0");
+    space = firefly, space.classes = 140000;
+    check_broken(&space, &good,
+                 "layer logits brings the network's weights above 320.0 MB: rule graph");
+    space = firefly, space.classes = 2; /* the export fills them up to 8 */
+    assert_ok(camera_device_check(&camera, &space, &good));
+    assert_int_equal(device_outputs(&camera.rules, 2), 8);
+    assert_int_equal(device_outputs(&camera.rules, 10), 10);
+}
+
+static void a_device_says_which_images_it_takes(void **state)
+{
+    (void)state;
+    struct camera_device mono, any;
+    assert_ok(camera_device_load("firefly-dl-mono", &mono));
+    assert_int_equal(camera_device_format(&mono, 1), PIXEL_MONO8);
+    assert_int_equal(camera_device_format(&camera, 3), PIXEL_BGR8);
+    assert_refused(camera_device_check_images(&mono, 3), ERR_CONFIG,
+                   "device firefly-dl-mono takes no colour images");
+    assert_refused(camera_device_check_images(&camera, 1), ERR_CONFIG, "takes no grey images");
+    assert_ok(camera_device_load("generic-onnx", &any)); /* a file alone makes a device */
+    assert_int_equal(camera_device_format(&any, 3), PIXEL_RGB8);
+    assert_ok(camera_device_check_images(&any, 1));
+    assert_int_equal(any.rules.count, 0);
+    assert_false(camera_device_has_latency(&any));
 }
 
 static void a_target_says_which_bound_is_broken(void **state)
@@ -107,7 +162,7 @@ static void a_target_that_nothing_of_the_open_choices_fits_is_refused(void **sta
     target.macs_max = (double)cost_least_macs(&firefly, &open, firefly.resolutions[0]);
     assert_ok(target_check(&target, &firefly, &open));
     assert_refused(target_check(&target, &firefly, &large), ERR_CONFIG,
-                   "nothing fits: the smallest sub-network for device firefly-dl (96 px)");
+                   "nothing fits: the smallest sub-network for device firefly-dl-colour (96 px)");
 }
 
 static void a_sub_network_the_device_does_not_run_names_the_block(void **state)
@@ -119,8 +174,7 @@ static void a_sub_network_the_device_does_not_run_names_the_block(void **state)
     assert_ok(camera_device_check(&camera, &firefly, &subnet));
     subnet.kernel[1] = 5;
     assert_refused(camera_device_check(&camera, &firefly, &subnet), ERR_CONFIG,
-                   "does not run block 2 of the sub-network: a depthwise convolution of 5x5");
-    assert_refused(camera_device_check(&camera, &mbv3, &subnet), ERR_CONFIG, "squeeze-excite");
+                   "layer block2_depthwise is a depthwise convolution of 5x5");
 }
 
 static void a_device_file_is_checked_like_any_other(void **state)
@@ -128,7 +182,8 @@ static void a_device_file_is_checked_like_any_other(void **state)
     (void)state;
     char path[] = "/tmp/gw-device-XXXXXX.yaml";
     struct camera_device device;
-    const char *text = "device: own\nlatency: {fixed: 3, per_mmac_ms: -1}\nkernel: [3]\n";
+    const char *text = "device: own\nlatency: {fixed: 3, per_mmac_ms: -1}\nkernel: [3]\n"
+                       "rules: {a: {bais: inferred, cure: none}}\n";
     int file = mkstemps(path, 5);
     assert_true(file >= 0);
     assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
@@ -138,8 +193,9 @@ static void a_device_file_is_checked_like_any_other(void **state)
     assert_int_equal(err, ERR_CONFIG);
     static const char *const expected[] = {
         ":2:11: key 'latency.fixed': unknown; did you mean 'latency.fixed_ms'?",
-        "key 'latency.fixed_ms': is missing", "key 'latency.per_mmac_ms': -1 is out of range",
-        ":3:1: key 'kernel': unknown; did you mean 'kernels'?"};
+        "key 'latency.per_mmac_ms': -1 is out of range", ":3:1: key 'kernel': unknown",
+        ":4:13: key 'rules.a.bais': unknown; did you mean 'rules.a.basis'?",
+        "key 'rules.a.source': is missing"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!strstr(err_text(), expected[i]))
             fail_msg("not listed: %s\nin:\n%s", expected[i], err_text());
@@ -153,7 +209,9 @@ int main(void)
         cmocka_unit_test(the_cameras_latency_is_the_published_line),
         cmocka_unit_test(the_camera_leaves_only_kernel_3),
         cmocka_unit_test(what_the_camera_cannot_run_is_refused_with_the_reason),
-        cmocka_unit_test(expansions_that_break_the_multiple_are_dropped),
+        cmocka_unit_test(expansions_that_break_a_rule_are_dropped),
+        cmocka_unit_test(every_rule_of_the_camera_can_be_broken),
+        cmocka_unit_test(a_device_says_which_images_it_takes),
         cmocka_unit_test(a_target_says_which_bound_is_broken),
         cmocka_unit_test(a_target_that_nothing_of_the_open_choices_fits_is_refused),
         cmocka_unit_test(a_sub_network_the_device_does_not_run_names_the_block),

@@ -12,7 +12,8 @@
 #define ROUNDS 12000
 
 static const char *const files[] = {"configs/quickstart.yaml", "configs/fashion.yaml",
-                                    "configs/spaces/mbv3.yaml", "configs/devices/firefly-dl.yaml"};
+                                    "configs/spaces/mbv3.yaml",
+                                    "configs/devices/firefly-dl-mono.yaml"};
 
 /* Reads and walks the bytes; returns whether they were taken. */
 static bool try_bytes(const char *bytes, size_t size, struct campaign *into, uint64_t round)

@@ -1,7 +1,7 @@
 #include "trainer/evaluate/calibrate.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "trainer/spec/conv_walk.h"
+#include "trainer/spec/layer_walk.h"
 #include "trainer/supernet/param_table.h"
 
 /* Draws of the calibration images' augmentation: an epoch that training never reaches. */
@@ -104,30 +104,31 @@ void calibrate_destroy(struct calibrate **pointer)
     *pointer = NULL;
 }
 
-/* The norm behind a convolution. */
-static int norm_of(const struct param_table *table, const struct walked_conv *conv)
+/* The norm behind a layer; -1: it has none. */
+static int norm_of(const struct param_table *table, const struct layer_shape *layer)
 {
-    const struct block_slot *block = &table->blocks[conv->block];
-    switch (conv->place) {
-    case CONV_STEM:
+    switch (layer->part) {
+    case PART_STEM:
         return table->stem.norm;
-    case CONV_EXPAND:
-        return block->expand.norm;
-    case CONV_DEPTHWISE:
-        return block->depthwise.norm;
-    case CONV_PROJECT:
-        return block->project.norm;
-    case CONV_HEAD:
-        break;
+    case PART_EXPAND:
+        return table->blocks[layer->block].expand.norm;
+    case PART_DEPTHWISE:
+        return table->blocks[layer->block].depthwise.norm;
+    case PART_PROJECT:
+        return table->blocks[layer->block].project.norm;
+    case PART_HEAD:
+        return table->expand.norm;
+    default:
+        return -1;
     }
-    return table->expand.norm;
 }
 
-static void take_extent(void *own, const struct walked_conv *conv)
+static void take_extent(void *own, const struct layer_shape *layer)
 {
     struct calibrate *calibrate = own;
-    calibrate->extents[norm_of(calibrate->cfg.net->param_table, conv)] =
-        (struct extent){(double)conv->side * conv->side, conv->K};
+    int norm = norm_of(calibrate->cfg.net->param_table, layer);
+    if (norm >= 0)
+        calibrate->extents[norm] = (struct extent){(double)layer->side * layer->side, layer->K};
 }
 
 /* The map's area and the active width of every batch norm; nothing for layers that are skipped. */
@@ -136,7 +137,7 @@ static void find_extents(struct calibrate *calibrate, const struct subnet *subne
     const struct supernet *net = calibrate->cfg.net;
     for (int i = 0; i < net->norm_count; i++)
         calibrate->extents[i] = (struct extent){0};
-    conv_walk(net->space, subnet, take_extent, calibrate);
+    layer_walk(net->space, subnet, take_extent, calibrate);
 }
 
 struct visit {

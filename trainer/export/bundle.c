@@ -16,6 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct fold_cfg bundle_fold(const struct camera_device *device, const struct space *space)
+{
+    return (struct fold_cfg){.outputs = device_outputs(&device->rules, space->classes),
+                             .is_bgr = camera_device_format(device, space->channels) == PIXEL_BGR8};
+}
+
 /* The bundle while it is being written. */
 struct bundle {
     const struct bundle_cfg *cfg;
@@ -95,15 +101,15 @@ static enum err check_onnx(struct bundle *bundle, const struct bytes *bytes)
 {
     enum err err = ERR_OK;
     const struct bundle_cfg *cfg = bundle->cfg;
-    int classes = cfg->folded->classes, side = cfg->folded->side;
+    int classes = cfg->folded->classes, outputs = cfg->folded->outputs, side = cfg->folded->side;
     struct onnx_net *net = NULL;
     float *image = mem_array((size_t)(side * side * cfg->folded->channels), sizeof *image);
-    float *logits = mem_array(2 * (size_t)classes, sizeof *logits);
+    float *logits = mem_array(2 * (size_t)outputs, sizeof *logits);
     TRY(onnx_open(bytes->data, bytes->size, &net));
     for (int i = 0; i < cfg->sample_count; i++) {
         double largest = 0, difference = 0;
-        bundle_normalise(cfg->dataset, &cfg->samples[i].image, image);
-        TRY(onnx_run(net, image, logits, logits + classes));
+        bundle_normalise(cfg->dataset, &cfg->samples[i].image, cfg->folded->is_bgr, image);
+        TRY(onnx_run(net, image, logits, logits + outputs));
         for (int k = 0; k < classes; k++) {
             largest = fmax(largest, fabs(cfg->samples[i].logits[k]));
             difference = fmax(difference, fabs(cfg->samples[i].logits[k] - logits[k]));
@@ -142,18 +148,29 @@ static enum err add_labels(struct bundle *bundle)
     text_init(&labels);
     for (int k = 0; k < bundle->cfg->dataset->classes; k++)
         text_add(&labels, "%s\n", bundle->cfg->dataset->class_names[k]);
+    for (int k = bundle->cfg->dataset->classes; k < bundle->cfg->folded->outputs; k++)
+        text_add(&labels, "(unused %d)\n", k);
     enum err err =
         add_file(bundle, "labels.txt", "class names, one a line", text_get(&labels), labels.size);
     text_fini(&labels);
     return err;
 }
 
-static json_t *channel_values(const double *values, int channels)
+/* One of each channel, in the order the network takes them. */
+static json_t *channel_values(const struct folded *folded, const double *values)
 {
     json_t *array = json_array();
-    for (int c = 0; c < channels; c++)
-        json_array_append_new(array, json_real(values[c]));
+    for (int c = 0; c < folded->channels; c++)
+        json_array_append_new(array,
+                              json_real(values[folded->is_bgr ? folded->channels - 1 - c : c]));
     return array;
+}
+
+static const char *format_name(const struct folded *folded)
+{
+    return pixel_format_name(folded->channels == 1 ? PIXEL_MONO8
+                             : folded->is_bgr      ? PIXEL_BGR8
+                                                   : PIXEL_RGB8);
 }
 
 /* {"tensorflow": ..., "caffe": ...}: a node's name in each format that was written. */
@@ -167,21 +184,14 @@ static json_t *node_names(const struct bundle *bundle, const char *tensorflow, c
     return names;
 }
 
-/* The camera's nodes. Which entries the pixel format has is not known for every firmware. */
+/* The camera's nodes. */
 static json_t *camera_nodes(const struct bundle_cfg *cfg)
 {
-    bool is_grey = cfg->folded->channels == 1;
-    json_t *nodes = json_pack(
+    return json_pack(
         "{s:s, s:b, s:s, s:o, s:o}", "InferenceNetworkTypeSelector", "Classification",
-        "InferenceEnable", 1, "InferencePreprocessBppSelector", is_grey ? "Mono8" : "RGB8",
-        "InferencePreprocessChannelMean", channel_values(cfg->dataset->mean, cfg->folded->channels),
-        "InferencePreprocessChannelScalar",
-        channel_values(cfg->dataset->deviation, cfg->folded->channels));
-    if (!is_grey)
-        json_object_set_new(nodes, "check",
-                            json_string("never tried on a camera: the network wants RGB; where the "
-                                        "camera offers BGR8 only, red and blue arrive exchanged"));
-    return nodes;
+        "InferenceEnable", 1, "InferencePreprocessBppSelector", format_name(cfg->folded),
+        "InferencePreprocessChannelMean", channel_values(cfg->folded, cfg->dataset->mean),
+        "InferencePreprocessChannelScalar", channel_values(cfg->folded, cfg->dataset->deviation));
 }
 
 /* What has to be set on the camera, under its GenICam names where they are known. */
@@ -191,18 +201,17 @@ static enum err add_camera(struct bundle *bundle)
     const struct folded *folded = cfg->folded;
     double latency = camera_device_latency_ms(cfg->device, (double)cfg->macs);
     json_t *latency_ms = camera_device_has_latency(cfg->device) ? json_real(latency) : NULL;
-    json_t *input = json_pack("{s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "width", folded->side,
-                              "height", folded->side, "channels", folded->channels, "pixel_format",
-                              folded->channels == 1 ? "Mono8" : "RGB8", "mean",
-                              channel_values(cfg->dataset->mean, folded->channels), "scale",
-                              channel_values(cfg->dataset->deviation, folded->channels), "formula",
-                              "(pixel - mean) / scale");
-    json_t *camera =
-        json_pack("{s:s, s:s, s:o, s:i, s:s, s:o, s:o, s:o*, s:o}", "device", cfg->device->name,
-                  "network_type", "Classification", "input", input, "classes", folded->classes,
-                  "labels", "labels.txt", "input_node", node_names(bundle, "input", "data"),
-                  "output_node", node_names(bundle, "probabilities", "probabilities"),
-                  "predicted_latency_ms", latency_ms, "genicam", camera_nodes(cfg));
+    json_t *input = json_pack(
+        "{s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "width", folded->side, "height", folded->side,
+        "channels", folded->channels, "pixel_format", format_name(folded), "mean",
+        channel_values(folded, cfg->dataset->mean), "scale",
+        channel_values(folded, cfg->dataset->deviation), "formula", "(pixel - mean) / scale");
+    json_t *camera = json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:o, s:o, s:o*, s:o}", "device",
+                               cfg->device->name, "network_type", "Classification", "input", input,
+                               "classes", folded->classes, "outputs", folded->outputs, "labels",
+                               "labels.txt", "input_node", node_names(bundle, "input", "data"),
+                               "output_node", node_names(bundle, "probabilities", "probabilities"),
+                               "predicted_latency_ms", latency_ms, "genicam", camera_nodes(cfg));
     enum err err = add_json(bundle, "camera.json", "camera settings", camera);
     json_decref(camera);
     return err;

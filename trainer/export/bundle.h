@@ -36,12 +36,17 @@ struct bundle_cfg {     /* all borrowed */
     const char *checkpoint;  /* content hash, hex */
 };
 
-/* image (R,R,C) of 8 bits as the network sees it: (pixel - mean) / deviation per channel. */
-void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values);
+/* image (R,R,C) of 8 bits, RGB, as the network sees it: (pixel - mean) / deviation per channel;
+ * with is_bgr the channels in that order. */
+void bundle_normalise(const struct dataset_info *dataset, const struct image *image, bool is_bgr,
+                      float *values);
 
 /* Any image as the network takes it: grey or colour made to fit, evaluation transform, 8 bits. `to`
  * grows as needed. */
 void bundle_fit_image(const struct image *from, int side, int channels, struct image *to);
+
+/* How a network is folded for a device: see there. */
+struct fold_cfg bundle_fold(const struct camera_device *device, const struct space *space);
 
 /* A format that cannot hold this network is left out and its reason listed in bundle.json. A bundle
  * in cfg->folder is replaced; ERR_CONFIG, and nothing touched, when something else is there.

@@ -6,12 +6,13 @@
 #include "trainer/export/bundle.h"
 #include <math.h>
 
-void bundle_normalise(const struct dataset_info *dataset, const struct image *image, float *values)
+void bundle_normalise(const struct dataset_info *dataset, const struct image *image, bool is_bgr,
+                      float *values)
 {
     int count = image->H * image->W * image->C;
     for (int i = 0; i < count; i++) {
-        int c = i % image->C;
-        values[i] = (float)((image->pixels[i] - dataset->mean[c]) / dataset->deviation[c]);
+        int c = i % image->C, to = is_bgr ? image->C - 1 - c : c;
+        values[i - c + to] = (float)((image->pixels[i] - dataset->mean[c]) / dataset->deviation[c]);
     }
 }
 

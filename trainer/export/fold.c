@@ -178,6 +178,18 @@ static void fold_se(struct fold *fold, int number, const char *block)
         }
 }
 
+/* Blue, green, red instead of red, green, blue. */
+static void turn_channels(struct folded_layer *stem)
+{
+    int taps = stem->R * stem->R;
+    for (int k = 0; k < stem->K; k++)
+        for (int t = 0; t < taps; t++) {
+            float *red = stem->w + k * stem->C * taps + t, *blue = red + 2 * taps, kept = *red;
+            *red = *blue;
+            *blue = kept;
+        }
+}
+
 /* stem: conv 3x3, then the block without expansion. */
 static void fold_stem(struct fold *fold)
 {
@@ -186,6 +198,8 @@ static void fold_stem(struct fold *fold)
     stem->K = space->stem_width, stem->R = 3, stem->S = space->stem_stride,
     stem->act = space->stem_act;
     fold_conv(fold, stem, "first_conv.conv", "first_conv.bn");
+    if (fold->out->is_bgr)
+        turn_channels(stem);
     int before = fold->last;
     struct folded_layer *dw = add_layer(fold, FOLDED_CONV, 0, "depthwise");
     dw->K = dw->groups = dw->C, dw->R = 3, dw->S = space->first_stride, dw->act = space->first_act;
@@ -232,19 +246,36 @@ static void fold_block(struct fold *fold, int b)
     }
 }
 
-static void fold_linear(struct fold *fold, const char *layer_name, const char *prefix, int K,
-                        enum act act)
+static void copy_param(struct fold *fold, const char *prefix, const char *suffix, float *to)
+{
+    const struct param *param = NULL;
+    const float *host = get_param(fold, prefix, suffix, &param);
+    memcpy(to, host, param->count * sizeof *to);
+}
+
+/* Its first outputs; what is more than the parameters have stays zero. */
+static struct folded_layer *fold_linear(struct fold *fold, const char *layer_name,
+                                        const char *prefix, int K, enum act act)
 {
     struct folded_layer *layer = add_layer(fold, FOLDED_LINEAR, NO_BLOCK, layer_name);
-    char bias[128];
     layer->K = K, layer->act = act;
     alloc_weights(fold, layer);
-    memcpy(layer->w, get_param(fold, prefix, ".weight", NULL),
-           (size_t)K * (size_t)layer->C * sizeof(float));
+    copy_param(fold, prefix, ".weight", layer->w);
+    char bias[128];
     snprintf(bias, sizeof bias, "%s.bias", prefix);
     if (supernet_find(fold->net, bias))
-        memcpy(layer->b, get_param(fold, prefix, ".bias", NULL), (size_t)K * sizeof(float));
+        copy_param(fold, prefix, ".bias", layer->b);
     advance(fold, layer);
+    return layer;
+}
+
+/* Weights of outputs that no class has are zero as they were made. */
+static void fold_logits(struct fold *fold)
+{
+    const struct folded_layer *logits =
+        fold_linear(fold, "logits", "classifier.linear", fold->out->outputs, ACT_NONE);
+    for (int k = fold->out->classes; k < logits->K; k++)
+        logits->b[k] = FOLD_UNUSED_BIAS;
 }
 
 static void fold_head(struct fold *fold)
@@ -260,11 +291,12 @@ static void fold_head(struct fold *fold)
     }
     advance(fold, add_layer(fold, FOLDED_POOL, NO_BLOCK, "pool"));
     if (space->mix_width)
-        fold_linear(fold, "mix", "feature_mix_layer.conv", space->mix_width, space->mix_act);
-    fold_linear(fold, "logits", "classifier.linear", space->classes, ACT_NONE);
+        (void)fold_linear(fold, "mix", "feature_mix_layer.conv", space->mix_width, space->mix_act);
+    fold_logits(fold);
 }
 
-enum err fold_subnet(const struct supernet *net, const struct subnet *subnet, struct folded *folded)
+enum err fold_subnet(const struct supernet *net, const struct subnet *subnet,
+                     const struct fold_cfg *cfg, struct folded *folded)
 {
     enum err err = ERR_OK;
     const struct space *space = net->space;
@@ -276,7 +308,7 @@ enum err fold_subnet(const struct supernet *net, const struct subnet *subnet, st
                               "sub-network before it is compiled"));
     folded->arena = arena_create();
     folded->side = subnet->resolution, folded->channels = space->channels,
-    folded->classes = space->classes;
+    folded->classes = space->classes, folded->outputs = cfg->outputs, folded->is_bgr = cfg->is_bgr;
     folded->layers =
         arena_alloc(folded->arena, (size_t)(5 * space->block_count + 10) * sizeof *folded->layers);
     fold.scratch = arena_create();

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pad.h"
+#include <stdbool.h>
 
 #define FOLDED_INPUT (-1) /* a layer that reads the image */
 #define FOLDED_NAME  48
@@ -37,6 +38,8 @@ struct folded_layer {
 
 struct folded {
     int side, channels, classes; /* the input is side x side */
+    int outputs;                 /* logits: those of the classes, then some that never win */
+    bool is_bgr;                 /* the input's channels are blue, green, red */
     int count;
     struct folded_layer *layers; /* the last one gives the logits */
     struct arena *arena;         /* everything above lives here */

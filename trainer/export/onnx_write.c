@@ -282,7 +282,7 @@ static void pack_model(struct model *model, const struct folded *folded, const c
     Onnx__GraphProto graph;
     Onnx__ModelProto message;
     Onnx__OperatorSetIdProto opset;
-    int in[4] = {1, folded->channels, folded->side, folded->side}, result[2] = {1, folded->classes};
+    int in[4] = {1, folded->channels, folded->side, folded->side}, result[2] = {1, folded->outputs};
     Onnx__ValueInfoProto *inputs[1] = {value_new(model, "input", 4, in)};
     Onnx__ValueInfoProto *outputs[2] = {value_new(model, "logits", 2, result),
                                         value_new(model, "probabilities", 2, result)};

@@ -194,7 +194,7 @@ static void add_pool(struct graph *graph, const struct folded_layer *layer)
 
 static void add_tail(struct graph *graph, const struct folded *folded)
 {
-    int32_t shape[2] = {1, folded->classes};
+    int32_t shape[2] = {1, folded->outputs};
     add_const(graph, "logits/shape", DT_INT32, 1, (int[]){2}, shape, sizeof shape);
     Tf__Node *node = add_node(graph, "logits", "Reshape", graph->name, "logits/shape");
     add_type(graph, node, "T", DT_FLOAT);

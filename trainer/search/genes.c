@@ -107,9 +107,15 @@ static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *dra
     }
 }
 
+bool genes_fit(const struct gene_pool *pool, const struct subnet *subnet)
+{
+    return target_fits(pool->target, (double)cost_of(pool->space, subnet).macs) &&
+           camera_device_runs(&pool->target->device, pool->space, subnet);
+}
+
 void genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
 {
-    while (!target_fits(pool->target, (double)cost_of(pool->space, subnet).macs))
+    while (!genes_fit(pool, subnet))
         shrink_one_gene(pool, draws, subnet);
     subnet_canonical(pool->space, subnet);
 }

@@ -23,8 +23,10 @@ void genes_mutate(const struct gene_pool *pool, struct gene_draws *draws, double
                   struct subnet *subnet);
 void genes_cross(const struct gene_pool *pool, struct gene_draws *draws, const struct subnet *left,
                  const struct subnet *right, struct subnet *child);
+/* Whether a sub-network is within the target's bounds, and its device runs it at its resolution. */
+bool genes_fit(const struct gene_pool *pool, const struct subnet *subnet);
 /* Makes random genes smaller, one step at a time, until it fits the target; the pool's smallest
- * sub-network has to (target_check()). */
+ * sub-network has to (target_check(), camera_device_narrow()). */
 void genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet);
 
 #endif

@@ -51,7 +51,7 @@ static bool is_known(const struct search *search, const struct candidate *more, 
 static bool is_in_pool(const struct gene_pool *pool, const struct candidate *candidate)
 {
     return subnet_find_closed(pool->space, &candidate->subnet, &pool->open) < 0 &&
-           target_fits(pool->target, (double)candidate->macs);
+           genes_fit(pool, &candidate->subnet);
 }
 
 /* Indices of what fits, the most accurate first; returns how many. */
@@ -133,7 +133,7 @@ static int draw_generation(struct search *search, const struct gene_pool *pool, 
         else
             draw_child(search, pool, order, fitting, &draws, &candidate->subnet);
         candidate->macs = cost_of(pool->space, &candidate->subnet).macs;
-        if (!target_fits(pool->target, (double)candidate->macs)) {
+        if (!genes_fit(pool, &candidate->subnet)) {
             if (search->cfg->is_random)
                 continue;
             genes_shrink(pool, &draws, &candidate->subnet);

@@ -14,6 +14,7 @@ static enum err check_target(const struct space *space, const struct schedule *s
     enum err err = ERR_OK;
     struct open_choices open;
     *field = "device";
+    TRY(camera_device_check_images(&target->device, space->channels));
     TRY(campaign_target_choices(target, space, schedule, &open));
     *field =
         target_broken_bound(target, (double)cost_least_macs(space, &open, space->resolutions[0]));

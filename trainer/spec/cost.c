@@ -1,12 +1,11 @@
 /* Counting a sub-network layer by layer (reference: the MAC model of OFA's latency tables, sec. 5.2
  * of the notes: output side (h - 1) / s + 1). */
 #include "trainer/spec/cost.h"
-#include "trainer/spec/conv_walk.h"
+#include "trainer/spec/layer_walk.h"
 
-static void add_conv(void *own, const struct walked_conv *conv)
+static void add_conv(struct cost *cost, const struct layer_shape *conv)
 {
-    struct cost *cost = own;
-    int64_t weights = (int64_t)conv->R * conv->R * conv->C * conv->K;
+    int64_t weights = (int64_t)conv->R * conv->R * (conv->C / conv->groups) * conv->K;
     int64_t pixels = (int64_t)conv->side * conv->side;
     cost->macs += weights * pixels;
     cost->parameters += weights + 2 * (int64_t)conv->K;
@@ -20,28 +19,31 @@ static void add_linear(struct cost *cost, int64_t C, int64_t K, int64_t bias)
     cost->parameters += C * K + bias;
 }
 
-static void add_excite(struct cost *cost, const struct space *space, int middle)
+static void add_layer(void *own, const struct layer_shape *layer)
 {
-    int hidden = space_hidden(space, middle);
-    add_linear(cost, middle, hidden, hidden);
-    add_linear(cost, hidden, middle, middle);
+    struct cost *cost = own;
+    switch (layer->op) {
+    case LAYER_CONV:
+    case LAYER_DEPTHWISE:
+        add_conv(cost, layer);
+        break;
+    case LAYER_LINEAR:
+        add_linear(cost, layer->C, layer->K, layer->part == PART_MIX ? 0 : layer->K);
+        break;
+    case LAYER_SE:
+        add_linear(cost, layer->C, layer->hidden, layer->hidden);
+        add_linear(cost, layer->hidden, layer->C, layer->C);
+        break;
+    case LAYER_ADD:
+    case LAYER_POOL:
+        break;
+    }
 }
 
 struct cost cost_of(const struct space *space, const struct subnet *subnet)
 {
     struct cost cost = {0};
-    conv_walk(space, subnet, add_conv, &cost);
-    for (int i = 0; i < space->block_count; i++)
-        if (subnet_has_block(space, subnet, i) && space->blocks[i].has_se)
-            add_excite(&cost, space, space_middle(&space->blocks[i], subnet->expansion[i]));
-    int width = space->stages[space->stage_count - 1].width;
-    if (space->expand_width > 0)
-        width = space->expand_width;
-    if (space->mix_width > 0) {
-        add_linear(&cost, width, space->mix_width, 0);
-        width = space->mix_width;
-    }
-    add_linear(&cost, width, space->classes, space->classes);
+    layer_walk(space, subnet, add_layer, &cost);
     return cost;
 }
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* Finds a file. A path ("configs/spaces/own.yaml") is tried as it is, then beside the file that
- * names it, then in the program's data folder; a bare name ("firefly-dl") likewise as
+ * names it, then in the program's data folder; a bare name ("firefly-dl-mono") likewise as
  * configs/<kind>/<name>.yaml, and as <name>.yaml beside. kind: "spaces", "devices", "sites".
  * beside: the naming file, or NULL. The data folder is $GLOWWORM_DATA, or share/glowworm beside the
  * bin/ that the program was installed in, or the nearest folder above the program that has

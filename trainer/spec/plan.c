@@ -142,11 +142,10 @@ static void add_target(const struct target *target, struct text *lines)
         text_add(lines, "%s ", names[i]);
         text_add_real(lines, reals[i]);
     }
-    text_add(lines, " se %d hswish %d of %d", device->allows_se, device->allows_hswish,
-             device->channel_multiple);
-    for (int i = 0; i < device->kernels.count; i++)
-        text_add(lines, "%s%d", i ? "," : " kernels ", device->kernels.value[i]);
+    for (int i = 0; i < PIXEL_FORMAT_COUNT; i++)
+        text_add(lines, "%s%d", i ? "" : " takes ", device->takes[i]);
     text_add(lines, "\n");
+    device_rules_lines(&device->rules, lines);
 }
 
 void campaign_stage_inputs(const struct campaign *campaign, const struct space *space,

@@ -6,20 +6,47 @@
 #include "trainer/spec/lookup.h"
 #include <string.h>
 
+#define RULE(field)      KNOB_FIELD(device_rule, field)
+#define RULE_LIST(field) KNOB_LIST(device_rule, field.value, field.count)
+#define OPS              "convolution|depthwise|linear|add|average-pool|squeeze-excite"
+
+static const struct knob rule_knobs[] = {
+    {"of", KNOB_WORDS, RULE(of), .fallback = "[]", .words = OPS,
+     .help = "the layers it is about; empty: all"},
+    {"refuses", KNOB_WORDS, RULE(refuses), .fallback = "[]", .words = OPS "|relu|relu6|h-swish",
+     .help = "layers and activations it does not take"},
+    {"kernels", KNOB_INTS, RULE_LIST(kernels), .fallback = "[]", .low = 1, .high = 15,
+     .help = "kernel sides of convolutions it takes; empty: all"},
+    {"strides", KNOB_INTS, RULE_LIST(strides), .fallback = "[]", .low = 1, .high = 8,
+     .help = "strides of convolutions it takes; empty: all"},
+    {"channel_multiple", KNOB_INT, RULE(channel_multiple), .fallback = "1", .low = 1, .high = 1024,
+     .help = "a layer's channels must divide by it"},
+    {"least_channels", KNOB_INT, RULE(least_channels), .fallback = "1", .low = 1, .high = 1024,
+     .help = "a layer's channels must be as many; missing classes are filled up"},
+    {"most_groups", KNOB_INT, RULE(most_groups), .fallback = "0", .low = 0, .high = 1 << 20,
+     .help = "groups a convolution may have; 0: any"},
+    {"most_map", KNOB_REAL, RULE(most_map_bytes), .fallback = "0", .low = 0, .high = 1e15,
+     .unit = UNIT_BYTES, .help = "bytes of a layer's output in fp16; 0: any"},
+    {"most_weights", KNOB_REAL, RULE(most_weight_bytes), .fallback = "0", .low = 0, .high = 1e15,
+     .unit = UNIT_BYTES, .help = "bytes of all weights in fp16; 0: any"},
+    {"basis", KNOB_ENUM, RULE(basis), .words = "documented|inferred",
+     .help = "whether the maker says so, or others found it"},
+    {"source", KNOB_TEXT, RULE(source), .help = "who says so"},
+    {"cure", KNOB_TEXT, RULE(cure), .help = "what to do about it, as half a sentence"},
+};
+static const struct schema rule_schema = {rule_knobs, sizeof rule_knobs / sizeof *rule_knobs,
+                                          sizeof(struct device_rule)};
 static const struct knob device_knobs[] = {
     {"device", KNOB_TEXT, KNOB_FIELD(camera_device, name), .help = "name of the device"},
-    {"latency.fixed_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_fixed_ms), .low = 0,
-     .high = 1e6, .unit = UNIT_MS, .help = "time of a network of no size"},
-    {"latency.per_mmac_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_ms_per_mmac), .low = 0,
-     .high = 1e6, .unit = UNIT_MS, .help = "time added by a million MACs"},
-    {"kernels", KNOB_INTS, KNOB_LIST(camera_device, kernels.value, kernels.count), .fallback = "[]",
-     .low = 3, .high = 7, .help = "depthwise kernel sides it runs; empty: all"},
-    {"squeeze_excite", KNOB_BOOL, KNOB_FIELD(camera_device, allows_se), .fallback = "yes",
-     .help = "its converter takes squeeze-excite"},
-    {"hswish", KNOB_BOOL, KNOB_FIELD(camera_device, allows_hswish), .fallback = "yes",
-     .help = "its converter takes h-swish"},
-    {"channel_multiple", KNOB_INT, KNOB_FIELD(camera_device, channel_multiple), .fallback = "1",
-     .low = 1, .high = 1024, .help = "every number of channels must divide by it"},
+    {"latency.fixed_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_fixed_ms), .fallback = "0",
+     .low = 0, .high = 1e6, .unit = UNIT_MS, .help = "time of a network of no size"},
+    {"latency.per_mmac_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_ms_per_mmac),
+     .fallback = "0", .low = 0, .high = 1e6, .unit = UNIT_MS,
+     .help = "time added by a million MACs"},
+    {"takes", KNOB_WORDS, KNOB_FIELD(camera_device, takes), .fallback = "[Mono8, RGB8]",
+     .words = "Mono8|BGR8|RGB8", .help = "pixel formats its networks are given"},
+    {"rules", KNOB_NAMED, KNOB_LIST(camera_device, rules.rule, rules.count), .fallback = "{}",
+     .rows = &rule_schema, .help = "what it runs"},
 };
 static const struct schema device_schema = {
     device_knobs, sizeof device_knobs / sizeof *device_knobs, sizeof(struct camera_device)};
@@ -44,8 +71,23 @@ out:
 
 void camera_device_any(struct camera_device *device)
 {
-    *device = (struct camera_device){
-        .name = "any", .allows_se = true, .allows_hswish = true, .channel_multiple = 1};
+    *device =
+        (struct camera_device){.name = "any", .takes = {[PIXEL_MONO8] = true, [PIXEL_RGB8] = true}};
+}
+
+enum pixel_format camera_device_format(const struct camera_device *device, int channels)
+{
+    if (channels == 1)
+        return device->takes[PIXEL_MONO8] ? PIXEL_MONO8 : PIXEL_FORMAT_COUNT;
+    return device->takes[PIXEL_RGB8]   ? PIXEL_RGB8
+           : device->takes[PIXEL_BGR8] ? PIXEL_BGR8
+                                       : PIXEL_FORMAT_COUNT;
+}
+
+const char *pixel_format_name(enum pixel_format format)
+{
+    static const char *const names[] = {"Mono8", "BGR8", "RGB8", "none"};
+    return names[format];
 }
 
 bool camera_device_has_latency(const struct camera_device *device)
@@ -68,92 +110,82 @@ static void keep_choices(struct choices *choices, const bool *keep)
     choices->count = count;
 }
 
-/* The first width outside the blocks' middles that does not divide, or 0. */
-static int find_odd_width(const struct space *space, int multiple)
+enum err camera_device_check_images(const struct camera_device *device, int channels)
 {
-    const int widths[] = {space->stem_width, space->first_width, space->expand_width,
-                          space->mix_width};
-    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
-        if (widths[i] % multiple != 0)
-            return widths[i];
-    for (int i = 0; i < space->stage_count; i++)
-        if (space->stages[i].width % multiple != 0)
-            return space->stages[i].width;
-    return 0;
+    static const char *const kind[] = {"grey", "colour"};
+    bool is_colour = channels > 1;
+    if (camera_device_format(device, channels) != PIXEL_FORMAT_COUNT)
+        return ERR_OK;
+    return err_set(ERR_CONFIG,
+                   "device %s takes no %s images: import the pictures in %s, or name the device's "
+                   "%s model",
+                   device->name, kind[is_colour], kind[!is_colour],
+                   is_colour ? "colour" : "monochrome");
 }
 
-static enum err check_fixed_parts(const struct camera_device *device, const struct space *space)
+static enum err refuse(const struct camera_device *device, const struct device_rule *rule,
+                       const struct layer_shape *layer)
 {
-    for (int i = 0; i < space->stage_count; i++)
-        if (space->stages[i].has_se && !device->allows_se)
-            return err_set(
-                ERR_CONFIG,
-                "device %s does not take squeeze-excite, which stage %d of space %s has; "
-                "use a space without it, such as firefly",
-                device->name, i + 1, space->name);
-    if (space_acts(space) & 1u << ACT_HSWISH && !device->allows_hswish)
-        return err_set(ERR_CONFIG,
-                       "device %s does not take h-swish, which space %s uses; use a space of relu "
-                       "or relu6, such as firefly",
-                       device->name, space->name);
-    int odd = find_odd_width(space, device->channel_multiple);
-    if (odd)
-        return err_set(ERR_CONFIG,
-                       "device %s needs channels in multiples of %d; space %s has a layer of %d",
-                       device->name, device->channel_multiple, space->name, odd);
-    return ERR_OK;
+    struct text why;
+    text_init(&why);
+    device_rule_explain(rule, layer, &why);
+    enum err err = err_set(ERR_CONFIG, "device %s: %s", device->name, text_get(&why));
+    text_fini(&why);
+    return err;
 }
 
-static bool expansion_divides(const struct space *space, int expansion, int multiple)
+/* Every block at its deepest with this kernel and expansion, at the smallest resolution. */
+static const struct device_rule *find_broken(const struct camera_device *device,
+                                             const struct space *space, int kernel, int expansion,
+                                             struct layer_shape *layer)
 {
-    for (int i = 0; i < space->block_count; i++)
-        if (space_middle(&space->blocks[i], expansion) % multiple != 0)
-            return false;
-    return true;
+    struct subnet uniform;
+    subnet_uniform(space, kernel, expansion, choices_max(&space->depths), space->resolutions[0],
+                   &uniform);
+    return device_rules_broken(&device->rules, space, &uniform, layer);
 }
 
 enum err camera_device_narrow(const struct camera_device *device, const struct space *space,
                               struct open_choices *open)
 {
-    enum err err = ERR_OK;
-    struct open_choices narrow = *open;
-    bool keep[SPACE_MAX_CHOICES];
-    TRY(check_fixed_parts(device, space));
-    for (int i = 0; i < narrow.kernels.count; i++)
-        keep[i] = device->kernels.count == 0 ||
-                  choices_find(&device->kernels, narrow.kernels.value[i]) >= 0;
-    keep_choices(&narrow.kernels, keep);
-    if (narrow.kernels.count == 0)
-        TRY(err_set(ERR_CONFIG,
-                    "device %s runs depthwise kernels of %d, none of which space %s offers; add it "
-                    "to choices.kernels",
-                    device->name, choices_min(&device->kernels), space->name));
-    for (int i = 0; i < narrow.expansions.count; i++)
-        keep[i] = expansion_divides(space, narrow.expansions.value[i], device->channel_multiple);
-    keep_choices(&narrow.expansions, keep);
-    if (narrow.expansions.count == 0)
-        TRY(err_set(ERR_CONFIG,
-                    "device %s needs channels in multiples of %d, which no expansion of space %s "
-                    "gives in every block",
-                    device->name, device->channel_multiple, space->name));
-    *open = narrow;
-out:
-    return err;
+    const struct device_rule *broken = NULL;
+    struct layer_shape layer;
+    bool keeps_kernel[SPACE_MAX_CHOICES] = {false}, keeps_expansion[SPACE_MAX_CHOICES] = {false};
+    bool keeps_any = false;
+    for (int k = open->kernels.count - 1; k >= 0; k--)
+        for (int e = open->expansions.count - 1; e >= 0; e--) {
+            struct layer_shape at;
+            const struct device_rule *found =
+                find_broken(device, space, open->kernels.value[k], open->expansions.value[e], &at);
+            if (found)
+                broken = found, layer = at;
+            keeps_kernel[k] = keeps_kernel[k] || !found;
+            keeps_expansion[e] = keeps_expansion[e] || !found;
+            keeps_any = keeps_any || !found;
+        }
+    if (!keeps_any && broken)
+        return refuse(device, broken, &layer);
+    keep_choices(&open->kernels, keeps_kernel);
+    keep_choices(&open->expansions, keeps_expansion);
+    return ERR_OK;
+}
+
+bool camera_device_runs(const struct camera_device *device, const struct space *space,
+                        const struct subnet *subnet)
+{
+    struct layer_shape layer;
+    return !device_rules_broken(&device->rules, space, subnet, &layer);
 }
 
 enum err camera_device_check(const struct camera_device *device, const struct space *space,
                              const struct subnet *subnet)
 {
     enum err err = ERR_OK;
-    struct open_choices open = {space->kernels, space->expansions, space->depths};
-    TRY(camera_device_narrow(device, space, &open));
-    int b = subnet_find_closed(space, subnet, &open);
-    if (b >= 0)
-        TRY(err_set(ERR_CONFIG,
-                    "device %s does not run block %d of the sub-network: a depthwise convolution "
-                    "of %dx%d over %d channels; see kernels and channel_multiple of its file",
-                    device->name, b + 1, subnet->kernel[b], subnet->kernel[b],
-                    space_middle(&space->blocks[b], subnet->expansion[b])));
+    struct layer_shape layer;
+    TRY(camera_device_check_images(device, space->channels));
+    const struct device_rule *broken = device_rules_broken(&device->rules, space, subnet, &layer);
+    if (broken)
+        TRY(refuse(device, broken, &layer));
 out:
     return err;
 }

@@ -1,35 +1,47 @@
-/* A device sub-networks are searched for (configs/devices/<name>.yaml): its latency model and what
- * its converter takes; and a target, a device with a budget. Whether one of them takes a
- * sub-network is asked here and nowhere else. Plain data. Firefly DL: reference figures published
- * by the maker, replaced by measured ones later. */
+/* A device sub-networks are searched for (configs/devices/<name>.yaml): its latency model, the
+ * images it takes, and rules of what it runs; and a target, a device with a budget. Whether one of
+ * them takes a sub-network is asked here and nowhere else. Plain data. */
 #ifndef TRAINER_SPEC_TARGET_H
 #define TRAINER_SPEC_TARGET_H
 
+#include "trainer/spec/device_rules.h"
 #include "trainer/spec/subnet.h"
+
+enum pixel_format { PIXEL_MONO8, PIXEL_BGR8, PIXEL_RGB8, PIXEL_FORMAT_COUNT };
 
 struct camera_device {
     char name[32];
-    double latency_fixed_ms;    /* 19.3 */
-    double latency_ms_per_mmac; /* 0.105 */
-    struct choices kernels;     /* what it can run; count 0: anything */
-    bool allows_se, allows_hswish;
-    int channel_multiple; /* every channel count must divide by it; 1: anything */
+    double latency_fixed_ms;        /* 19.3 */
+    double latency_ms_per_mmac;     /* 0.105 */
+    bool takes[PIXEL_FORMAT_COUNT]; /* by enum pixel_format */
+    struct device_rules rules;
 };
+
+/* In what order of channels the device hands its images to a network with so many; what the export
+ * writes the network for. PIXEL_FORMAT_COUNT: none. */
+enum pixel_format camera_device_format(const struct camera_device *device, int channels);
+const char *pixel_format_name(enum pixel_format format); /* as GenICam calls it */
 
 /* A path to a .yaml file, or a name looked up as configs/devices/<name>.yaml from here or in the
  * program's data folder (trainer/spec/lookup.h). ERR_CONFIG, ERR_NOT_FOUND. */
 MUST_CHECK enum err camera_device_load(const char *name_or_path, struct camera_device *device);
-/* A device that runs everything, with no latency model: what a target without a device means. */
+/* A device that runs everything, in RGB, with no latency model: what a target without a device
+ * means. */
 void camera_device_any(struct camera_device *device);
 /* Whether a latency can be predicted at all. */
 bool camera_device_has_latency(const struct camera_device *device);
 double camera_device_latency_ms(const struct camera_device *device, double macs);
-/* Narrows `open` to what the device runs. ERR_CONFIG with the reason when nothing is left
- * (squeeze-excite, ...). */
+/* Narrows `open` to what the device runs: a kernel or an expansion that breaks a rule in one of the
+ * space's blocks is left out of all. ERR_CONFIG with the layer, the rule and the cure when nothing
+ * is left (squeeze-excite, ...). */
 MUST_CHECK enum err camera_device_narrow(const struct camera_device *device,
                                          const struct space *space, struct open_choices *open);
-/* ERR_CONFIG when the device does not run this sub-network, one of the space's: which block, or
- * what of the space. */
+/* ERR_CONFIG when the device gives its networks no images of so many channels, 1 or 3. */
+MUST_CHECK enum err camera_device_check_images(const struct camera_device *device, int channels);
+/* Whether the device runs this sub-network, one of the space's, at its resolution. */
+bool camera_device_runs(const struct camera_device *device, const struct space *space,
+                        const struct subnet *subnet);
+/* ERR_CONFIG when it does not, or gives no such images: the layer, the rule and the cure. */
 MUST_CHECK enum err camera_device_check(const struct camera_device *device,
                                         const struct space *space, const struct subnet *subnet);
 
