@@ -39,6 +39,9 @@ enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *ope
     camera = json_loadb(bytes, size, 0, NULL);
     const json_t *input = json_object_get(camera, "input");
     const char *format = json_string_value(json_object_get(input, "pixel_format"));
+    json_int_t classes = json_integer_value(json_object_get(camera, "classes"));
+    opened->classes =
+        classes > 0 && classes <= opened->shape.classes ? (int)classes : opened->shape.classes;
     opened->is_bgr = channels == 3 && format && strcmp(format, "BGR8") == 0;
     for (int c = 0; c < channels && c < 3; c++) {
         const json_t *mean = json_array_get(json_object_get(input, "mean"), (size_t)c);

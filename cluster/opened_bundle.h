@@ -11,9 +11,10 @@ struct opened_bundle { /* owned; starts zeroed */
     struct onnx_shape shape;
     struct dataset_info dataset; /* mean and deviation only, of red, green, blue */
     bool is_bgr;                 /* the network takes blue, green, red */
+    int classes;                 /* the first of shape.classes outputs: the others stand for none */
     char *labels_text;
-    char **labels;                          /* (classes), into labels_text */
-    float *values, *logits, *probabilities; /* (C,H,W), (classes), (classes) */
+    char **labels;                          /* (shape.classes), into labels_text */
+    float *values, *logits, *probabilities; /* (C,H,W), (shape.classes), (shape.classes) */
 };
 
 /* ERR_NOT_FOUND: a file of it is missing; ERR_DATA names the one that is damaged; ERR_IO. */

@@ -43,12 +43,13 @@ static enum err run_samples(struct bundle_check *check, struct check_format *for
     enum err err = ERR_OK;
     struct emulation emulation = {0};
     struct emulator *emulator = emulator_create(&format->net, ARITHMETIC_FP32);
-    int classes = check->bundle.shape.classes;
+    int classes = check->bundle.classes;
     TRY(emulation_init(&format->net, &emulation));
     for (int i = 0; i < check->images.sample_count; i++) {
         const struct check_sample *sample = &check->images.samples[i];
         float *expected = first + (size_t)i * (size_t)classes;
-        bundle_normalise(&check->bundle.dataset, &sample->image, check->bundle.values);
+        bundle_normalise(&check->bundle.dataset, &sample->image, check->bundle.is_bgr,
+                         check->bundle.values);
         emulator_run(emulator, check->bundle.values, &emulation);
         const float *logits = emulation.maps[format->net.logits];
         if (format == check->checked)
@@ -68,7 +69,7 @@ static enum err compare_formats(struct bundle_check *check)
 {
     enum err err = ERR_OK;
     float *first = mem_array((size_t)check->images.sample_count,
-                             (size_t)check->bundle.shape.classes * sizeof *first);
+                             (size_t)check->bundle.classes * sizeof *first);
     TRY(run_samples(check, check->checked, first));
     for (int f = 0; f < CHECK_FORMATS; f++)
         if (check->formats[f].is_there && &check->formats[f] != check->checked)
@@ -84,7 +85,7 @@ static enum err give_image(int index, float *values, int *label, void *own)
     const struct bundle_check *check = own;
     struct image image = {0};
     TRY(check_images_read(&check->images, index, &image));
-    bundle_normalise(&check->bundle.dataset, &image, values);
+    bundle_normalise(&check->bundle.dataset, &image, check->bundle.is_bgr, values);
     *label = image.label;
 out:
     mem_free(image.pixels);
@@ -122,8 +123,9 @@ enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_chec
     TRY(check_formats_read(cfg->bundle, &check->bundle.shape, check->formats));
     check->checked = check_formats_first(check->formats);
     find_device(check);
-    TRY(check_images_open(cfg->bundle, cfg->run, cfg->images, &check->bundle.shape,
-                          &check->images));
+    struct onnx_shape answers = check->bundle.shape;
+    answers.classes = check->bundle.classes;
+    TRY(check_images_open(cfg->bundle, cfg->run, cfg->images, &answers, &check->images));
     TRY(compare_formats(check));
     TRY(compare_arithmetics(check));
     check_judge(check);

@@ -58,16 +58,33 @@ static void close_rig(struct rig *rig)
     folded_fini(&rig->folded);
 }
 
+enum { OUTPUTS = 8 }; /* of a network that was filled up */
+
+/* As fold_subnet() does for a colour camera. */
+static void fill_up(struct folded *folded)
+{
+    struct folded_layer *logits = &folded->layers[TINY_LOGITS];
+    float *w = arena_alloc(folded->arena, (size_t)(OUTPUTS * logits->C) * sizeof *w),
+          *b = arena_alloc(folded->arena, OUTPUTS * sizeof *b);
+    memcpy(w, logits->w, (size_t)(TINY_CLASSES * logits->C) * sizeof *w);
+    memcpy(b, logits->b, TINY_CLASSES * sizeof *b);
+    for (int k = TINY_CLASSES; k < OUTPUTS; k++)
+        b[k] = FOLD_UNUSED_BIAS;
+    logits->w = w, logits->b = b, logits->K = folded->outputs = OUTPUTS;
+    folded->is_bgr = true;
+}
+
 /* What the network answers, as the supernet would; its label is that answer. */
 static void answer(const struct rig *rig, struct bundle_sample *sample, float *logits)
 {
     struct bytes onnx = {0};
     struct onnx_net *net = NULL;
-    float values[TINY_SIDE * TINY_SIDE * TINY_CHANNELS], probabilities[TINY_CLASSES];
+    float values[TINY_SIDE * TINY_SIDE * TINY_CHANNELS], answers[OUTPUTS], probabilities[OUTPUTS];
     CHECK(onnx_write(&rig->folded, "tiny", &onnx));
     CHECK(onnx_open(onnx.data, onnx.size, &net));
-    bundle_normalise(&rig->dataset, &sample->image, values);
-    CHECK(onnx_run(net, values, logits, probabilities));
+    bundle_normalise(&rig->dataset, &sample->image, rig->folded.is_bgr, values);
+    CHECK(onnx_run(net, values, answers, probabilities));
+    memcpy(logits, answers, TINY_CLASSES * sizeof *logits);
     sample->logits = logits;
     sample->image.label = 0;
     for (int k = 1; k < TINY_CLASSES; k++)
@@ -89,7 +106,7 @@ static void write_bundle(struct rig *rig)
 {
     struct bundle_sample samples[SAMPLES];
     float logits[SAMPLES * TINY_CLASSES];
-    struct camera_device device = {.name = "firefly-dl"};
+    struct camera_device device = {.name = "firefly-dl-mono"};
     memset(samples, 0, sizeof samples);
     for (int s = 0; s < SAMPLES; s++) {
         draw(&samples[s].image, (uint64_t)s);
@@ -116,6 +133,24 @@ static enum err check(const struct rig *rig, struct bundle_check *found)
     struct bundle_check_cfg cfg = {
         .bundle = rig->bundle, .images = 500, .threads = 2, .loss_max = 1};
     return bundle_check_run(&cfg, found);
+}
+
+static void outputs_of_no_class_and_bgr_are_known(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    fill_up(&rig.folded);
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    assert_int_equal(json_array_size(found.failures), 0);
+    assert_int_equal(found.bundle.classes, TINY_CLASSES);
+    assert_int_equal(found.bundle.shape.classes, OUTPUTS);
+    assert_true(found.checked->supernet_difference < 1e-5);
+    assert_true(check_accuracy(&found, ARITHMETIC_FP16) == 1);
+    bundle_check_fini(&found);
+    close_rig(&rig);
 }
 
 static void a_sound_bundle_passes(void **state)
@@ -397,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_bundle_passes),
+        cmocka_unit_test(outputs_of_no_class_and_bgr_are_known),
         cmocka_unit_test(time_and_bytes_of_a_layer_follow_from_its_shape),
         cmocka_unit_test(a_layer_that_overflows_is_named),
         cmocka_unit_test(lost_accuracy_fails_with_the_layer_that_loses_it),

@@ -44,7 +44,8 @@ static void begin(struct folded *folded)
 {
     memset(folded, 0, sizeof *folded);
     folded->arena = arena_create();
-    folded->side = TINY_SIDE, folded->channels = TINY_CHANNELS, folded->classes = TINY_CLASSES;
+    folded->side = TINY_SIDE, folded->channels = TINY_CHANNELS, folded->classes = TINY_CLASSES,
+    folded->outputs = TINY_CLASSES;
     folded->layers = arena_alloc(folded->arena, 16 * sizeof *folded->layers);
 }
 

@@ -300,7 +300,7 @@ static void compare_layer(void *own, const struct layer_shape *layer)
         [LAYER_ADD] = FOLDED_ADD,   [LAYER_POOL] = FOLDED_POOL,      [LAYER_SE] = FOLDED_SE};
     struct comparison *comparison = own;
     char name[LAYER_NAME];
-    layer_name(layer, name);
+    layer_shape_name(layer, name);
     assert_true(comparison->next < comparison->folded->count);
     const struct folded_layer *folded = &comparison->folded->layers[comparison->next++];
     assert_string_equal(folded->name, name);

@@ -161,7 +161,7 @@ void device_rule_explain(const struct device_rule *rule, const struct layer_shap
                          struct text *text)
 {
     char name[LAYER_NAME];
-    layer_name(layer, name);
+    layer_shape_name(layer, name);
     text_add(text, "layer %s ", name);
     add_breach(rule, layer, text);
     text_add(text, ": rule %s, %s (%s); %s", rule->name,

@@ -27,7 +27,7 @@ static const struct {
     [PART_LOGITS] = {LAYER_LINEAR, "logits"},
 };
 
-void layer_name(const struct layer_shape *layer, char name[LAYER_NAME])
+void layer_shape_name(const struct layer_shape *layer, char name[LAYER_NAME])
 {
     const char *part = parts[layer->part].name;
     if (layer->block == NO_BLOCK)

@@ -44,7 +44,7 @@ struct layer_shape {
 #define LAYER_NAME 48
 
 /* "stem", "block3_depthwise", ..., "logits". */
-void layer_name(const struct layer_shape *layer, char name[LAYER_NAME]);
+void layer_shape_name(const struct layer_shape *layer, char name[LAYER_NAME]);
 
 /* Blocks that the sub-network leaves out are left out. */
 void layer_walk(const struct space *space, const struct subnet *subnet,
