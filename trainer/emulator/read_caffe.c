@@ -250,7 +250,7 @@ static enum err read_layer(struct caffe *caffe, const struct prototxt *message)
 {
     enum err err = ERR_OK;
     const struct caffe_type *type = NULL;
-    int input;
+    int input = EXPORTED_INPUT;
     const struct prototxt *bottom = prototxt_find(message->first, "bottom");
     const struct prototxt *top = prototxt_find(message->first, "top");
     TRY(find_type(message, &type));
