@@ -35,7 +35,7 @@ static bool read_line(const char *line, const char *uuid, struct queued *queued)
     at = take_field(at, queued->state, sizeof queued->state);
     at = take_field(at, queued->reason, sizeof queued->reason);
     at = take_field(at, queued->nodes, sizeof queued->nodes);
-    if (!at)
+    if (!at || !queued->job[0] || !queued->state[0])
         return false;
     if (strcmp(queued->reason, "None") == 0)
         queued->reason[0] = '\0';

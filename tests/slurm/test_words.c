@@ -65,6 +65,8 @@ static void of_jobs_with_a_uuid_the_one_that_has_not_ended_is_found(void **state
     assert_false(found.is_there);
     queue_find_in("8|CANCELLED|None||u\n", "u", &found);
     assert_true(found.is_there && found.has_ended);
+    queue_find_in("|RUNNING|None|n1|u\n8||None|n1|u\n", "u", &found);
+    assert_false(found.is_there);
 }
 
 static void what_does_not_answer_in_time_is_unknown(void **state)
