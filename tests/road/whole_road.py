@@ -60,6 +60,16 @@ def check_predict(glowworm, bundle):
         file.write(whole)
 
 
+def check_check(glowworm, bundle, holdout):
+    """In the camera's arithmetic, on what the run held out."""
+    found = json.loads(run(glowworm, "check", bundle, "--json").stdout)
+    assert found["passed"] and (found["images"], found["images_from"]) == (holdout, "hold-out"), found
+    assert {files["format"] for files in found["formats"]} == {"tensorflow", "caffe", "onnx"}, found["formats"]
+    assert max(files["difference"] for files in found["formats"]) <= 1e-5, found["formats"]
+    assert found["arithmetics"]["fp16/fp32"]["same_answer"] >= 0.98 * holdout, found["arithmetics"]
+    assert os.path.exists(os.path.join(bundle, "check.html"))
+
+
 def results(folder, stage):
     with open(os.path.join(folder, "results", f"{stage}.json")) as file:
         return json.load(file)
@@ -128,6 +138,8 @@ def main():
         print(run(READER, "--expect", "onnx,tensorflow,caffe", "--samples", "32", *bundles).stdout)
         check_holdout(bundles)
         check_predict(glowworm, bundles[0])
+        for bundle in bundles:
+            check_check(glowworm, bundle, 400)
 
         before = {name: os.path.getmtime(os.path.join(folder, name)) for name in ("report.html", "results/search.json")}
         run(glowworm, "run", campaign, "--run-folder", folder)
