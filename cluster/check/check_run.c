@@ -104,6 +104,7 @@ static enum err compare_arithmetics(struct bundle_check *check)
     struct divergence_cfg cfg = {.net = &check->checked->net,
                                  .images = check->images.count,
                                  .threads = check->cfg.threads,
+                                 .classes = check->bundle.classes,
                                  .image = give_image,
                                  .progress = tell_progress,
                                  .own = check};

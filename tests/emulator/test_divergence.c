@@ -128,6 +128,26 @@ static void the_layer_to_blame_is_named(void **state)
     exported_fini(&net);
 }
 
+/* The error of the logits is of the largest one of a class, not of the others' -100. */
+static void outputs_of_no_class_hide_no_error(void **state)
+{
+    struct exported net;
+    struct divergence divergences[2];
+    (void)state;
+    read_net(&net);
+    net.layers[TINY_LOGITS].b[2] = -100;
+    for (int classes = 2; classes <= 3; classes++) {
+        struct divergence_cfg cfg = {
+            .net = &net, .images = IMAGES, .threads = 2, .classes = classes, .image = give_image};
+        CHECK(divergence_run(&cfg, &divergences[classes - 2]));
+    }
+    assert_true(divergences[0].of[ARITHMETIC_FP16].layers[TINY_LOGITS].worst_error >
+                divergences[1].of[ARITHMETIC_FP16].layers[TINY_LOGITS].worst_error);
+    for (int d = 0; d < 2; d++)
+        divergence_fini(&divergences[d]);
+    exported_fini(&net);
+}
+
 static void the_first_bad_image_ends_it(void **state)
 {
     struct exported net;
@@ -164,6 +184,7 @@ int main(void)
         cmocka_unit_test(threads_decide_nothing),
         cmocka_unit_test(fp32_agrees_with_itself_and_fp16_nearly),
         cmocka_unit_test(the_layer_to_blame_is_named),
+        cmocka_unit_test(outputs_of_no_class_hide_no_error),
         cmocka_unit_test(the_first_bad_image_ends_it),
         cmocka_unit_test(the_four_figures_are_those_of_the_converter_s_check),
     };

@@ -51,12 +51,20 @@ static void add_error(struct compared_layer *to, double error, int image)
     to->worst_image = image;
 }
 
-static void add_answers(const struct lane *lane, enum arithmetic arithmetic, int label,
-                        struct divergence *to)
+/* Of a layer's values those that count. */
+static int count_values(const struct divergence_cfg *cfg, int layer)
+{
+    bool is_answer = layer == cfg->net->logits || layer == cfg->net->count - 1;
+    return is_answer && cfg->classes ? cfg->classes
+                                     : (int)exported_values(&cfg->net->layers[layer].out);
+}
+
+static void add_answers(const struct divergence_cfg *cfg, const struct lane *lane,
+                        enum arithmetic arithmetic, int label, struct divergence *to)
 {
     const struct exported *net = to->net;
     struct compared *compared = &to->of[arithmetic];
-    int classes = net->layers[net->count - 1].out.C;
+    int classes = count_values(cfg, net->count - 1);
     const float *expected = lane->emulations[ARITHMETIC_FP32].maps[net->count - 1];
     const float *found = lane->emulations[arithmetic].maps[net->count - 1];
     double margin, ignored;
@@ -71,12 +79,12 @@ static void add_answers(const struct lane *lane, enum arithmetic arithmetic, int
     to->clear += arithmetic == ARITHMETIC_FP32 && margin > DIVERGENCE_MARGIN;
 }
 
-static double layer_error(const struct lane *lane, enum arithmetic arithmetic,
-                          const struct exported *net, int layer)
+static double layer_error(const struct divergence_cfg *cfg, const struct lane *lane,
+                          enum arithmetic arithmetic, int layer)
 {
-    struct error_figures figures = error_figures(lane->emulations[ARITHMETIC_FP32].maps[layer],
-                                                 lane->emulations[arithmetic].maps[layer],
-                                                 (int)exported_values(&net->layers[layer].out));
+    struct error_figures figures =
+        error_figures(lane->emulations[ARITHMETIC_FP32].maps[layer],
+                      lane->emulations[arithmetic].maps[layer], count_values(cfg, layer));
     return figures.largest / 100;
 }
 
@@ -86,14 +94,14 @@ static void add_image(struct lane *lane, int image, int label, struct shared *sh
     for (enum arithmetic a = 0; a < ARITHMETICS; a++) {
         const struct emulation *emulation = &lane->emulations[a];
         for (int l = 0; l < to->net->count; l++)
-            lane->errors[l] = layer_error(lane, a, to->net, l);
+            lane->errors[l] = layer_error(shared->cfg, lane, a, l);
         pthread_mutex_lock(&shared->lock);
         add_counts(&to->of[a].of_input, &emulation->of_input);
         for (int l = 0; l < to->net->count; l++) {
             add_counts(&to->of[a].layers[l].counts, &emulation->layers[l]);
             add_error(&to->of[a].layers[l], lane->errors[l], image);
         }
-        add_answers(lane, a, label, to);
+        add_answers(shared->cfg, lane, a, label, to);
         pthread_mutex_unlock(&shared->lock);
     }
     pthread_mutex_lock(&shared->lock);

@@ -39,6 +39,7 @@ struct divergence {
 struct divergence_cfg { /* all borrowed */
     const struct exported *net;
     int images, threads;
+    int classes; /* the first outputs; those behind them are of no class, and far off. 0: all */
     /* Image `index`, normalised (H,W,C), and its class; -1: unknown. Any thread, any order. */
     enum err (*image)(int index, float *values, int *label, void *own);
     void (*progress)(int done, void *own); /* NULL: nobody; one call at a time */
