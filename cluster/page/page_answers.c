@@ -26,16 +26,17 @@ static json_t *trouble(void)
     return json;
 }
 
-/* Of a run that has not begun: where it waits in Slurm that is said. */
-static json_t *no_status(const char *run_folder)
+/* Of one that has not begun it is said where it waits in Slurm. */
+static json_t *no_status(const char *run_folder, enum err why)
 {
     struct job_news news;
     char text[JOB_NEWS_TEXT];
-    if (!job_news_read(run_folder, &news))
-        return trouble();
+    json_t *json = trouble();
+    if (why != ERR_NOT_FOUND || !job_news_read(run_folder, &news))
+        return json;
     job_news_text(&news, text);
-    err_set(ERR_NOT_FOUND, "the run has not begun: %s", text);
-    return trouble();
+    json_object_set_new(json, "trouble", json_sprintf("the run has not begun: %s", text));
+    return json;
 }
 
 static json_t *number_or_null(double value)
@@ -55,7 +56,8 @@ static json_t *running_json(const struct run_status *status)
 static json_t *line_json(struct page_runs *runs, int run)
 {
     const struct run_status *status = &runs->found->status;
-    json_t *json = page_status(runs, run) == ERR_OK ? json_object() : no_status(runs->folders[run]);
+    enum err err = page_status(runs, run);
+    json_t *json = err == ERR_OK ? json_object() : no_status(runs->folders[run], err);
     json_object_set_new(json, "folder", json_name(runs->folders[run]));
     if (json_object_get(json, "trouble"))
         return json;
@@ -82,8 +84,9 @@ json_t *page_runs_json(struct page_runs *runs)
 
 json_t *page_status_json(struct page_runs *runs, int run)
 {
-    return page_status(runs, run) == ERR_OK ? status_json(runs->found, runs->folders[run])
-                                            : no_status(runs->folders[run]);
+    enum err err = page_status(runs, run);
+    return err == ERR_OK ? status_json(runs->found, runs->folders[run])
+                         : no_status(runs->folders[run], err);
 }
 
 /* Names become paths: only those of the run's own training stages, and none that leaves the folder.
