@@ -62,6 +62,7 @@ static void a_file_that_is_nowhere_is_said_with_the_places_tried(void **state)
                    ERR_NOT_FOUND,
                    "'none' is not there; looked for configs/spaces/none.yaml, "
                    "../campaigns/configs/spaces/none.yaml, ../campaigns/none.yaml, ");
+    assert_non_null(strstr(err_text(), "data/configs/spaces/none.yaml; there are far, own"));
     assert_refused(lookup_find("/none.yaml", "spaces", NULL, found, sizeof found), ERR_NOT_FOUND,
                    "'/none.yaml' is not there; looked for /none.yaml");
     assert_string_equal(found, "kept");

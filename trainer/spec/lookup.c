@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/program.h"
 #include "base/text.h"
+#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -75,6 +76,27 @@ static bool try_place(const char *folder, const char *name, char *found, size_t 
     return false;
 }
 
+static int is_yaml(const struct dirent *entry)
+{
+    size_t size = strlen(entry->d_name);
+    return size > 5 && strcmp(entry->d_name + size - 5, ".yaml") == 0;
+}
+
+/* What could have been named instead: the files of this kind that come with the program. */
+static void add_known(const char *data, const char *kind, struct text *text)
+{
+    char folder[PATH_MAX + 64];
+    struct dirent **entries = NULL;
+    snprintf(folder, sizeof folder, "%sconfigs/%s", data, kind);
+    int count = scandir(folder, &entries, is_yaml, alphasort);
+    for (int i = 0; i < count; i++) {
+        size_t size = strlen(entries[i]->d_name) - 5;
+        text_add(text, "%s%.*s", i ? ", " : "; there are ", (int)size, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
 enum err lookup_find(const char *name, const char *kind, const char *beside, char *found,
                      size_t room)
 {
@@ -98,6 +120,8 @@ enum err lookup_find(const char *name, const char *kind, const char *beside, cha
         if (i == 1 && !is_path && folders[1][0] && try_place(folders[1], bare, found, room, &tried))
             goto out;
     }
+    if (!is_path)
+        add_known(folders[2], kind, &tried);
     err = err_set(ERR_NOT_FOUND, "'%s' is not there; looked for %s", name, text_get(&tried));
 out:
     text_fini(&tried);
