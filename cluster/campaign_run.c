@@ -130,6 +130,7 @@ static enum err read_dataset(struct campaign_run *run)
     TRY(err);
     const struct dataset_info *info = dataset_info(dataset);
     run->dataset = info->content;
+    TRY(campaign_check_images(&run->campaign, info->channels));
     TRY(campaign_space(&run->campaign, info->classes, info->channels, &run->space));
     TRY(dataset_split(dataset, SPLIT_TRAIN, run->campaign.dataset.holdout, &records,
                       &run->train_images));

@@ -96,7 +96,10 @@ static void the_shipped_campaigns_load(void **state)
         struct campaign campaign;
         struct space space;
         assert_ok(campaign_load(names[i], NULL, 0, &campaign));
-        assert_ok(campaign_space(&campaign, 10, i == 2 ? 3 : 1, &space)); /* parts are in colour */
+        assert_ok(campaign_check_images(&campaign, i == 2 ? 3 : 1)); /* parts are in colour */
+        assert_refused(campaign_check_images(&campaign, i == 2 ? 1 : 3), ERR_CONFIG,
+                       "key 'search.targets[1].device': target '");
+        assert_ok(campaign_space(&campaign, 10, 1, &space));
         assert_true(campaign.target_count >= 2);
         assert_int_equal(strncmp(campaign.targets[0].device.name, "firefly-dl-", 11), 0);
     }

@@ -6,6 +6,7 @@ enum err blueprint_make(const struct campaign *campaign, int classes, int channe
 {
     enum err err = ERR_OK;
     blueprint->campaign = campaign;
+    TRY(campaign_check_images(campaign, channels));
     TRY(campaign_space(campaign, classes, channels, &blueprint->space));
     campaign_schedule(campaign, &blueprint->space, &blueprint->schedule);
     campaign_expand(campaign, &blueprint->schedule, &blueprint->plan);

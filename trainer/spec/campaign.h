@@ -143,6 +143,9 @@ struct schema;
 const struct schema *campaign_schema(void);
 void campaign_help(struct text *text);
 
+/* Every target whose device gives its networks no images of so many channels, in one text:
+ * ERR_CONFIG. */
+MUST_CHECK enum err campaign_check_images(const struct campaign *campaign, int channels);
 /* The space with this campaign's width, for a dataset of so many classes and channels; narrowed to
  * its resolutions. ERR_CONFIG. Also checks what needs both (camera targets need choices the space
  * has, ...): every target that cannot be met, in one text. */

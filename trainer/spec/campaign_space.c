@@ -14,12 +14,34 @@ static enum err check_target(const struct space *space, const struct schedule *s
     enum err err = ERR_OK;
     struct open_choices open;
     *field = "device";
-    TRY(camera_device_check_images(&target->device, space->channels));
     TRY(campaign_target_choices(target, space, schedule, &open));
     *field =
         target_broken_bound(target, (double)cost_least_macs(space, &open, space->resolutions[0]));
     TRY(target_check(target, space, &open));
 out:
+    return err;
+}
+
+/* err_text() of target number i, whose key is to blame. */
+static void complain(struct yaml_errors *errors, const struct campaign *campaign, int i,
+                     const char *key)
+{
+    const struct target *target = &campaign->targets[i];
+    struct yaml_node place = {
+        .source = campaign->path, .line = target->line, .column = target->column};
+    char path[64];
+    snprintf(path, sizeof path, "search.targets[%d].%s", i, key);
+    yaml_complain(errors, &place, path, "target '%s': %s", target->name, err_text());
+}
+
+enum err campaign_check_images(const struct campaign *campaign, int channels)
+{
+    struct yaml_errors *errors = yaml_errors_create();
+    for (int i = 0; i < campaign->target_count; i++)
+        if (camera_device_check_images(&campaign->targets[i].device, channels) != ERR_OK)
+            complain(errors, campaign, i, "device");
+    enum err err = yaml_errors_end(errors);
+    yaml_errors_destroy(errors);
     return err;
 }
 
@@ -34,11 +56,7 @@ static enum err check_targets(const struct campaign *campaign, const struct spac
         const char *field = NULL;
         if (check_target(space, &schedule, target, &field) == ERR_OK)
             continue;
-        struct yaml_node place = {
-            .source = campaign->path, .line = target->line, .column = target->column};
-        char path[64];
-        snprintf(path, sizeof path, "search.targets[%d].%s", i, field);
-        yaml_complain(errors, &place, path, "target '%s': %s", target->name, err_text());
+        complain(errors, campaign, i, field);
     }
     enum err err = yaml_errors_end(errors);
     yaml_errors_destroy(errors);
