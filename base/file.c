@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PART ".part-" /* then process and serial number: a name beside, until the file is whole */
+/* Then process and serial number, and maybe a mark: a name beside, until the file is whole. */
+#define PART ".part-"
 
 /* ERR_IO, or ERR_FULL when the disk is, with the sentence for errno. */
 static enum err failed(const char *verb, const char *path)
@@ -183,14 +184,15 @@ struct file_update {
 
 /* A name beside is this process's own: what lies there is of a dead one of its number, and may be
  * open to others. */
-static enum err begin_update(const char *path, mode_t mode, struct file_update **begun)
+static enum err begin_update(const char *path, mode_t mode, const char *mark,
+                             struct file_update **begun)
 {
     enum err err = ERR_OK;
     static atomic_uint serial; /* two threads may write files of the same name */
     char beside[4096];
     struct file_update *update = NULL;
-    int length = snprintf(beside, sizeof beside, "%s" PART "%ld-%u", path, (long)getpid(),
-                          atomic_fetch_add(&serial, 1));
+    int length = snprintf(beside, sizeof beside, "%s" PART "%ld-%u%s", path, (long)getpid(),
+                          atomic_fetch_add(&serial, 1), mark);
     if (length >= (int)sizeof beside)
         TRY(err_set(ERR_IO, "a path of %d characters is too long", length));
     if (mode == 0600)
@@ -208,7 +210,12 @@ out:
 
 enum err file_begin(const char *path, struct file_update **begun)
 {
-    return begin_update(path, 0666, begun);
+    return begin_update(path, 0666, "", begun);
+}
+
+enum err file_begin_marked(const char *path, const char *mark, struct file_update **begun)
+{
+    return begin_update(path, 0666, mark, begun);
 }
 
 enum err file_append(struct file_update *update, const void *bytes, size_t size_bytes)
@@ -274,7 +281,7 @@ static enum err write_whole(const char *path, mode_t mode, const void *bytes, si
 {
     enum err err = ERR_OK;
     struct file_update *update = NULL;
-    TRY(begin_update(path, mode, &update));
+    TRY(begin_update(path, mode, "", &update));
     TRY(file_append(update, bytes, size_bytes));
     TRY(file_commit(&update, FILE_REPLACE));
 out:
@@ -303,7 +310,8 @@ static bool is_abandoned(const char *name)
         at = next;
     if (!at || sscanf(at + strlen(PART), "%ld-%u%n", &process, &serial, &size) != 2)
         return false;
-    return at[strlen(PART) + (size_t)size] == '\0' && process > 0 && kill((pid_t)process, 0) != 0 &&
+    char behind = at[strlen(PART) + (size_t)size];
+    return (behind == '\0' || behind == '-') && process > 0 && kill((pid_t)process, 0) != 0 &&
            errno == ESRCH;
 }
 

@@ -42,6 +42,9 @@ struct file_update;
 enum file_existing { FILE_REPLACE, FILE_KEEP };
 /* Returns owned. Errors as file_write(). */
 MUST_CHECK enum err file_begin(const char *path, struct file_update **update);
+/* The same; its name beside ends with the mark (base/fence.h), "" for none. */
+MUST_CHECK enum err file_begin_marked(const char *path, const char *mark,
+                                      struct file_update **update);
 MUST_CHECK enum err file_append(struct file_update *update, const void *bytes, size_t size_bytes);
 /* Takes the update, succeed or fail. FILE_KEEP: ERR_CONFIG, nothing changed, where the path is
  * taken, by whoever came first. */

@@ -60,6 +60,8 @@ enum err folder_replace(const char *made, const char *place)
     enum err err = ERR_OK;
     char *old = old_of(made);
     file_sync_folder(made);
+    if (!file_exists(made)) /* nothing is moved for it */
+        TRY(err_set(ERR_IO, "%s is not there any more", made));
     if (!file_exists(place)) {
         TRY(move(made, place));
     } else if (renameat2(AT_FDCWD, made, AT_FDCWD, place, RENAME_EXCHANGE) == 0) {

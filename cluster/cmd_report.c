@@ -28,8 +28,8 @@ enum err cmd_report(int argc, char **argv)
     report_write(&results, &html);
     if (!path)
         path = file_join(argv[optind], "report.html");
-    TRY(fence_check(&(struct fence){argv[optind], fence_given_claim()}));
-    TRY(file_write(path, text_get(&html), html.size));
+    TRY(fence_write(&(struct fence){argv[optind], fence_given_claim()}, path, text_get(&html),
+                    html.size));
     printf("%s\n", path);
 out:
     mem_free(path);

@@ -56,8 +56,7 @@ static enum err write_resolved(const struct campaign_run *run, uint64_t claim)
     text_init(&yaml);
     campaign_write(&run->campaign, &yaml);
     TRY(FAULT("run.surveyed"));
-    TRY(fence_check(&fence));
-    TRY(file_write(run->resolved, text_get(&yaml), yaml.size));
+    TRY(fence_write(&fence, run->resolved, text_get(&yaml), yaml.size));
 out:
     text_fini(&yaml);
     return err;

@@ -1,5 +1,4 @@
 #include "trainer/compile.h"
-#include "base/fence.h"
 #include "base/mem.h"
 #include "kernels/memory.h"
 #include "trainer/export/bundle.h"
@@ -135,8 +134,8 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .sample_count = sample_count,
                              .sample_split =
                                  bench->splits.holdout_count ? SPLIT_HOLDOUT : SPLIT_TRAIN,
-                             .checkpoint = content};
-    TRY(fence_check(&(struct fence){bench->folder, bench->cfg.claim}));
+                             .checkpoint = content,
+                             .fence = {bench->folder, bench->cfg.claim}};
     TRY(bundle_write(&cfg));
 out:
     text_fini(&subnet);

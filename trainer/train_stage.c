@@ -129,6 +129,7 @@ static enum err open_events(struct training *training)
                                 .is_resume = training->resume.has_begun,
                                 .step = training->resume.step,
                                 .tensorboard = tensorboard,
+                                .fence = {training->record.folder, training->record.claim},
                                 .tensorboard_offset = training->lr_schedule.first_step};
     TRY(event_log_open(&cfg, &training->events));
     event_log_begin(training->events, "start", training->resume.step);

@@ -250,6 +250,7 @@ enum err claim_take(const struct claim_cfg *cfg, struct claim **taken)
     TRY(beat_start(claim->run_folder, claim->number, cfg->beat_s, &claim->beat));
     if (claim->number > 1)
         forget_beat(claim->run_folder, claim->number - 1);
+    fence_sweep(claim->run_folder, claim->number);
     *taken = claim;
     claim = NULL;
 out:

@@ -45,10 +45,11 @@ struct claim_cfg { /* borrowed */
 };
 
 struct claim;
-/* Owns the run from now on. At once where nobody owned it, where the last owner ended in good
- * order, was this job before it was queued again, or was a process of this machine that is gone;
- * not while it is one that lives, if only paused; otherwise after watching its beat. ERR_AGAIN: it
- * lives, and where; ERR_INTERRUPTED, ERR_IO, ERR_FULL. Returns owned. */
+/* Owns the run from now on, and what earlier owners have begun is gone (fence_sweep()). At once
+ * where nobody owned it, where the last owner ended in good order, was this job before it was
+ * queued again, or was a process of this machine that is gone; not while it is one that lives, if
+ * only paused; otherwise after watching its beat. ERR_AGAIN: it lives, and where; ERR_INTERRUPTED,
+ * ERR_IO, ERR_FULL. Returns owned. */
 MUST_CHECK enum err claim_take(const struct claim_cfg *cfg, struct claim **claim);
 uint64_t claim_number(const struct claim *claim);
 /* What the thread saw last, within seconds: ERR_AGAIN when there is a higher claim. Never waits. */

@@ -204,15 +204,20 @@ void run_scratch_unlock(struct run_scratch *scratch)
 static enum err link_store(const struct run_scratch *scratch, const char *store)
 {
     enum err err = ERR_OK;
-    char name[64];
-    snprintf(name, sizeof name, ".%s-%ld", store, (long)getpid());
+    const struct fence fence = {scratch->run_folder, claim_number(scratch->claim)};
+    char name[128], mark[FENCE_MARK];
+    fence_mark(&fence, mark);
+    snprintf(name, sizeof name, ".%s-%ld%s", store, (long)getpid(), mark);
     char *target = file_join(scratch->stores, store);
     char *link = file_join(scratch->run_folder, store);
     char *beside = file_join(scratch->run_folder, name);
-    TRY(check_fence(scratch));
     unlink(beside);
-    if (symlink(target, beside) != 0 || rename(beside, link) != 0)
-        TRY(err_set(ERR_IO, "cannot make the link %s: %s", link, strerror(errno)));
+    if (symlink(target, beside) != 0)
+        TRY(err_set(ERR_IO, "cannot make the link %s: %s", beside, strerror(errno)));
+    TRY(fence_check(&fence));
+    if (rename(beside, link) != 0)
+        TRY(fence_judge(&fence,
+                        err_set(ERR_IO, "cannot make the link %s: %s", link, strerror(errno))));
 out:
     mem_free(beside);
     mem_free(link);

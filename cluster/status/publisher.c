@@ -44,21 +44,27 @@ out:
 enum err publisher_write(const char *run_folder, uint64_t claim, const char *text)
 {
     enum err err = ERR_OK;
+    const struct fence fence = {run_folder, claim};
+    char name[64], mark[FENCE_MARK];
+    fence_mark(&fence, mark);
+    snprintf(name, sizeof name, ".status.json%s", mark);
     char *folder = file_join(run_folder, "published");
-    char *path = file_join(folder, "status.json"), *beside = file_join(folder, ".status.json");
+    char *path = file_join(folder, "status.json"), *beside = file_join(folder, name);
     int file = -1;
     TRY(file_make_folders(folder));
-    TRY(fence_check(&(struct fence){run_folder, claim}));
     unlink(beside); /* of a runner that died */
     file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0)
         TRY(err_set(ERR_IO, "cannot create %s: %s", beside, strerror(errno)));
     TRY(write_all(file, beside, text));
+    TRY(fence_check(&fence));
     if (rename(beside, path) != 0)
-        TRY(err_set(ERR_IO, "cannot rename %s: %s", beside, strerror(errno)));
+        TRY(fence_judge(&fence, err_set(ERR_IO, "cannot rename %s: %s", beside, strerror(errno))));
 out:
     if (file >= 0)
         close(file);
+    if (err != ERR_OK)
+        unlink(beside);
     mem_free(beside);
     mem_free(path);
     mem_free(folder);

@@ -1,6 +1,7 @@
 /* Folding and writing: networks of every space, random weights with calibrated statistics, answered
  * by our own reader of the ONNX file (inside bundle_write) and by OpenCV
  * (tests/export/read_bundle.py) within 1e-4 of the largest logit. */
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -12,12 +13,14 @@
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,6 +35,7 @@ struct rig { /* a supernet with something in it */
     struct camera_device device_file; /* what bundles are for */
     char *names[CLASSES];
     char folder[64];
+    uint64_t claim; /* that it writes bundles under; 0: none */
 };
 
 #define CHECK(call)                                                                                \
@@ -175,7 +179,8 @@ static enum err try_bundle(struct rig *rig, const char *text, const char *name)
                              .formats = {true, true, true},
                              .samples = samples,
                              .sample_count = SAMPLES,
-                             .checkpoint = ""};
+                             .checkpoint = "",
+                             .fence = {rig->folder, rig->claim}};
     enum err err = bundle_write(&cfg);
     for (int s = 0; s < SAMPLES; s++)
         mem_free(samples[s].image.pixels);
@@ -552,9 +557,69 @@ static void a_damaged_onnx_file_is_refused_or_answered_but_never_believed(void *
     close_rig(&rig);
 }
 
+static void open_rig_in(struct rig *rig, const char *folder, uint64_t claim)
+{
+    open_rig(rig, "configs/spaces/firefly-tiny.yaml", 1);
+    assert_int_equal(rmdir(rig->folder), 0);
+    snprintf(rig->folder, sizeof rig->folder, "%s", folder);
+    rig->claim = claim;
+}
+
+/* The first owner of a run, which stands still when its bundle is whole and nobody had the run. */
+static pid_t start_bundle(const char *folder)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct rig rig;
+        open_rig_in(&rig, folder, 1);
+        setenv("GLOWWORM_FAULT", "fence.looked:1:stop", 1);
+        fault_reset();
+        _exit(try_bundle(&rig, "r=20 k=3 e=2 d=1", "bundles/out"));
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    return child;
+}
+
+static void expect_subnet(const char *folder, const char *subnet)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/bundles/out/bundle.json", folder);
+    json_t *list = json_load_file(path, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(list, "subnet")), subnet);
+    json_decref(list);
+}
+
+static void an_owner_that_was_replaced_does_not_replace_a_bundle(void **state)
+{
+    (void)state;
+    struct rig rig;
+    int status = 0;
+    char folder[] = "/tmp/glowworm-export-XXXXXX", path[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/published", folder);
+    CHECK(file_make_folders(path));
+    pid_t child = start_bundle(folder);
+    snprintf(path, sizeof path, "%s/published/claim-2", folder);
+    CHECK(file_write(path, "", 0));
+    fence_sweep(folder, 2);
+    open_rig_in(&rig, folder, 2);
+    write_bundle(&rig, "r=24 k=3 e=2 d=1", "bundles/out");
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == ERR_AGAIN);
+    expect_subnet(folder, "r=24 k=3 e=2 d=1");
+    assert_false(has_file(&rig, "bundles/out.compiling-of-claim-1"));
+    assert_false(has_file(&rig, "bundles/out.compiling-of-claim-1.old"));
+    close_rig(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* first: it forks, which libraries with threads of their own do not bear */
+        cmocka_unit_test(an_owner_that_was_replaced_does_not_replace_a_bundle),
         cmocka_unit_test(relu_networks_go_out_in_every_format),
         cmocka_unit_test(few_classes_are_filled_up_for_the_camera),
         cmocka_unit_test(a_colour_camera_gets_a_network_of_bgr),

@@ -337,15 +337,18 @@ enum err bundle_write(const struct bundle_cfg *cfg)
     struct bundle bundle = {.cfg = cfg, .files = json_array(), .refused = json_array()};
     char *folder = file_without_slash(cfg->folder);
     struct text aside;
+    char mark[FENCE_MARK];
+    fence_mark(&cfg->fence, mark);
     text_init(&aside);
-    text_add(&aside, "%s.compiling", folder);
+    text_add(&aside, "%s.compiling%s", folder, mark);
     bundle.aside = mem_string(text_get(&aside));
     TRY(folder_recover(bundle.aside, folder)); /* two things one that was killed may have left */
     TRY(check_folder(folder));
     TRY(file_remove_folder(bundle.aside));
     TRY(file_make_folders(bundle.aside));
     TRY(add_everything(&bundle));
-    TRY(folder_replace(bundle.aside, folder));
+    TRY(fence_check(&cfg->fence));
+    TRY(fence_judge(&cfg->fence, folder_replace(bundle.aside, folder)));
 out:
     mem_free(folder);
     mem_free(bundle.aside);

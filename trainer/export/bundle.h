@@ -7,6 +7,7 @@
 #ifndef TRAINER_EXPORT_BUNDLE_H
 #define TRAINER_EXPORT_BUNDLE_H
 
+#include "base/fence.h"
 #include "trainer/data/dataset.h"
 #include "trainer/export/fold.h"
 #include "trainer/spec/target.h"
@@ -34,6 +35,7 @@ struct bundle_cfg {     /* all borrowed */
     int sample_count;
     enum split sample_split; /* SPLIT_TRAIN where nothing is held out */
     const char *checkpoint;  /* content hash, hex */
+    struct fence fence;      /* of the run that it is of; zeroes: none */
 };
 
 /* image (R,R,C) of 8 bits, RGB, as the network sees it: (pixel - mean) / deviation per channel;
@@ -50,7 +52,8 @@ struct fold_cfg bundle_fold(const struct camera_device *device, const struct spa
 
 /* A format that cannot hold this network is left out and its reason listed in bundle.json. A bundle
  * in cfg->folder is replaced; ERR_CONFIG, and nothing touched, when something else is there.
- * ERR_FAILED when what was written answers differently from the supernet; ERR_IO, ERR_FULL. */
+ * ERR_FAILED when what was written answers differently from the supernet; ERR_AGAIN: another runner
+ * has taken the run over; ERR_IO, ERR_FULL. */
 MUST_CHECK enum err bundle_write(const struct bundle_cfg *cfg);
 
 #endif

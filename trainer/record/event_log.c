@@ -60,10 +60,11 @@ static enum err open_lines(struct event_log *events, const struct event_log_cfg 
         TRY(file_read(cfg->path, LIMIT_BYTES, &old, &old_bytes));
         keep_lines(&events->kept, old, cfg->step);
     }
-    TRY(file_write(cfg->path, text_get(&events->kept), events->kept.size));
+    TRY(fence_write(&cfg->fence, cfg->path, text_get(&events->kept), events->kept.size));
     events->file = fopen(cfg->path, "ae");
     if (!events->file)
         TRY(err_set(ERR_IO, "cannot open %s: %s", cfg->path, strerror(errno)));
+    TRY(fence_check(&cfg->fence)); /* what was opened is ours */
 out:
     mem_free(old);
     return err;

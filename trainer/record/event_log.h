@@ -5,7 +5,7 @@
 #ifndef TRAINER_RECORD_EVENT_LOG_H
 #define TRAINER_RECORD_EVENT_LOG_H
 
-#include "base/err.h"
+#include "base/fence.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,11 +15,13 @@ struct event_log_cfg {
     bool is_resume;              /* keeps the lines of steps <= `step` of an older file... */
     uint64_t step;               /* ...else 0, and an empty one is begun */
     const char *tensorboard;     /* folder of the stage's event files; NULL: none. Borrowed */
+    struct fence fence;          /* of the run whose log it is; zeroes: none */
     uint64_t tensorboard_offset; /* steps of the stages before: there, curves follow each other */
 };
 
 struct event_log;
-/* ERR_IO, ERR_FULL; that there can be no event file is a warning. Returns owned. */
+/* ERR_IO, ERR_FULL; ERR_AGAIN: another runner has taken the run over; that there can be no event
+ * file is a warning. Returns owned. */
 MUST_CHECK enum err event_log_open(const struct event_log_cfg *cfg, struct event_log **events);
 void event_log_close(struct event_log **events); /* accepts NULL */
 

@@ -1,6 +1,5 @@
 #include "trainer/record/results.h"
 #include "base/fence.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "trainer/record/json_name.h"
 #include "trainer/spec/cost.h"
@@ -50,8 +49,7 @@ enum err results_write(const struct run_record *record, const char *name, json_t
     if (!bytes)
         BUG("results of %s cannot be written as JSON", name);
     TRY(run_record_path(record, "results", name, ".json", &path));
-    TRY(fence_check(&(struct fence){record->folder, record->claim}));
-    TRY(file_write(path, bytes, strlen(bytes)));
+    TRY(fence_write(&(struct fence){record->folder, record->claim}, path, bytes, strlen(bytes)));
 out:
     mem_free(path);
     free(bytes);
