@@ -40,6 +40,14 @@ class Moving(kills.Scene):
     def published(self, folder):
         return [os.path.basename(path) for path in glob.glob(self.place(folder, "published", "state-*-*"))]
 
+    def newest_copy(self, folder):
+        """Its number; 0: there is none."""
+        return max((int(name.rsplit("-", 1)[1]) for name in self.published(folder)), default=0)
+
+    def counted(self, folder):
+        """Steps of all stages that the journal counts on; without the stores, that of the newest copy."""
+        return sum(stage["step"] for stage in self.ask(*self.words("plan", folder))["stages"])
+
     def steps(self, folder, stage="teacher"):
         path = self.place(folder, "metrics", stage + ".jsonl")
         if not os.path.exists(path):
@@ -119,12 +127,24 @@ class Moves(unittest.TestCase):
         self.expect_whole()  # of what was published
         self.assertLessEqual(len(self.scene.published(self.folder)), 2)
 
+    @staticmethod
+    def least(counted, newest):
+        """What the newest copy must hold: what counted before the copy before it was there, since which one interval has
+        passed. A copy begins when the one before it is whole."""
+        return max((steps for copy, steps in counted.items() if copy <= newest - 2), default=0)
+
     def test_killed_and_its_scratch_gone_it_goes_on_from_what_was_published(self):
         runner = self.scene.start_on(self.folder, self.a, "--set", "checkpoint.publish=0.5s")
-        await_that(lambda: self.scene.steps(self.folder) > 40 and len(self.scene.published(self.folder)) == 2,
-                   lambda: self.scene.log(self.folder))
+        await_that(lambda: self.scene.newest_copy(self.folder), lambda: self.scene.log(self.folder))
+        counted = {}  # by the newest copy there was when this had been counted
+        while self.least(counted, self.scene.newest_copy(self.folder)) == 0:
+            steps = self.scene.counted(self.folder)
+            counted[self.scene.newest_copy(self.folder)] = steps
+            self.assertIsNone(runner.poll(), self.scene.log(self.folder))
         self.kill_all(runner)
+        least = self.least(counted, self.scene.newest_copy(self.folder))
         shutil.rmtree(self.a)
+        self.assertGreaterEqual(self.scene.counted(self.folder), least, counted)
         self.expect_end(self.scene.start_on(self.folder, self.b), 0)
         self.assertIn("is done again", self.scene.log(self.folder))
         self.expect_whole()
