@@ -73,12 +73,11 @@ static enum err kill_gang(const char *socket_folder, const struct process_sessio
     return ERR_OK;
 }
 
-/* By its boot: its name may have changed since, as a laptop's does with the network. */
 bool leftover_is_here(const struct attempt_record *record)
 {
     char place[JOURNAL_PATH];
     process_place(place, sizeof place);
-    return record->socket_folder[0] && strncmp(place, record->host, strcspn(place, " ") + 1) == 0;
+    return record->socket_folder[0] && process_place_is_same(place, record->host);
 }
 
 /* The attempt's gang and socket, unless its runner lives: then this journal is a copy of its. */

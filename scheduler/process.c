@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -423,11 +424,21 @@ uint64_t process_started_ticks(int64_t pid)
 
 void process_place(char *place, int room)
 {
-    char *boot = NULL, host[128] = "";
+    char *boot = NULL, host[128] = "", space[32] = "";
     size_t size = 0;
+    struct stat numbers;
     if (file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &size) == ERR_OK)
         boot[strcspn(boot, "\n")] = '\0';
+    if (stat("/proc/self/ns/pid", &numbers) == 0)
+        snprintf(space, sizeof space, "/%llu", (unsigned long long)numbers.st_ino);
     gethostname(host, sizeof host - 1);
-    snprintf(place, (size_t)room, "%s %s", boot ? boot : "", host);
+    snprintf(place, (size_t)room, "%s%s %s", boot ? boot : "", boot ? space : "", host);
     mem_free(boot);
+}
+
+bool process_place_is_same(const char *left, const char *right)
+{
+    size_t size = strcspn(left, " ");
+    bool has_space = memchr(left, '/', size) != NULL;
+    return strcmp(left, right) == 0 || (has_space && strncmp(left, right, size + 1) == 0);
 }

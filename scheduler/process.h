@@ -83,7 +83,11 @@ int process_list_marked(const char *mark, const struct process_sessions *spared,
  * 0: there is none of this number. */
 uint64_t process_started_ticks(int64_t pid);
 
-/* This machine since its last start: "<boot id> <host name>". */
+/* Where a number is a process's: this machine since its last start, and in it, since containers
+ * share that, the namespace of numbers. "<boot id>/<namespace> <host name>". */
 void process_place(char *place, int room);
+/* Whatever the machine is called meanwhile. A place of an earlier version has no namespace, and is
+ * the same under the same name alone. */
+bool process_place_is_same(const char *left, const char *right);
 
 #endif

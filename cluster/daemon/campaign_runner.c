@@ -55,17 +55,11 @@ out:
     return err;
 }
 
-/* Places of one boot of one machine, whose name may have changed in between. */
-static bool is_one_boot(const char *left, const char *right)
-{
-    return strncmp(left, right, strcspn(left, " ") + 1) == 0;
-}
-
 static bool is_of_this_start(const struct submitted *campaign)
 {
     char place[192];
     process_place(place, sizeof place);
-    return is_one_boot(place, campaign->place);
+    return process_place_is_same(place, campaign->place);
 }
 
 void campaign_runner_adopt(const struct submitted *campaign, struct campaign_runner *runner)
@@ -89,7 +83,7 @@ static bool is_by(const struct run_status *status, const struct submitted *campa
 {
     return status->pid == campaign->pid &&
            status->started_ticks == (int64_t)campaign->started_ticks &&
-           is_one_boot(status->place, campaign->place);
+           process_place_is_same(status->place, campaign->place);
 }
 
 static bool leave_stop_file(const struct submitted *campaign)

@@ -162,7 +162,7 @@ enum claim_end claim_ending(const char *run_folder, uint64_t number)
 
 static bool is_here(const struct claim_cfg *cfg, const struct claim_info *last)
 {
-    return strcmp(cfg->us->place, last->place) == 0;
+    return process_place_is_same(cfg->us->place, last->place);
 }
 
 static bool lives_here(const struct claim_cfg *cfg, const struct claim_info *last)

@@ -20,7 +20,7 @@ static enum runner_state judge(const struct run_status *status, double age_s)
     if (run_state_is_end(status->state))
         return RUNNER_ENDED;
     const char *theirs = strrchr(status->place, ' '), *ours = strrchr(place, ' ');
-    bool is_here = strcmp(status->place, place) == 0;
+    bool is_here = process_place_is_same(status->place, place);
     bool is_restarted = !is_here && theirs && ours && strcmp(theirs, ours) == 0;
     bool is_gone = is_here && (int64_t)process_started_ticks(status->pid) != status->started_ticks;
     if ((is_gone && fabs(age_s) > GONE_S) || (is_restarted && fabs(age_s) > STATUS_STALE_S))

@@ -169,6 +169,41 @@ static void a_process_of_this_machine_is_asked_of_the_machine(void **state)
     end_owner(owner);
 }
 
+/* A laptop is called otherwise in another network. */
+static void this_machine_is_known_by_another_name(void **state)
+{
+    const struct rig *rig = *state;
+    struct claim *claim = NULL;
+    struct claim_info us, renamed;
+    claim_info_of_us(&us);
+    renamed = us;
+    snprintf(strrchr(renamed.place, ' '), 16, " another-name");
+    pid_t owner = start_owner(rig, &renamed);
+    assert_int_equal(kill(owner, SIGSTOP), 0);
+    assert_int_equal(take_within(rig, &us, CLAIM_IF_FREE, 1, &claim), ERR_AGAIN);
+    end_owner(owner);
+    renamed.started_ticks = us.started_ticks + 1;
+    owner = start_owner(rig, &renamed);
+    must(take(rig, &us, CLAIM_IF_FREE, &claim));
+    claim_close(&claim, CLAIM_LOST);
+    end_owner(owner);
+}
+
+/* Its numbers are other processes' here. */
+static void a_container_of_this_machine_is_watched(void **state)
+{
+    const struct rig *rig = *state;
+    struct claim *claim = NULL;
+    struct claim_info us, inside;
+    claim_info_of_us(&us);
+    inside = us;
+    inside.started_ticks = us.started_ticks + 1;
+    snprintf(inside.place + strcspn(us.place, "/"), 32, "/7 container");
+    pid_t owner = start_owner(rig, &inside);
+    assert_int_equal(take(rig, &us, CLAIM_IF_FREE, &claim), ERR_AGAIN); /* its beat is there */
+    end_owner(owner);
+}
+
 /* Ctrl-Z, or a debugger: its beat stands still, and it will go on. */
 static void one_of_this_machine_that_only_pauses_is_not_replaced(void **state)
 {
@@ -326,6 +361,8 @@ int main(void)
         A_TEST(one_that_fell_silent_is_followed),
         A_TEST(a_job_that_was_queued_again_follows_itself_at_once),
         A_TEST(a_process_of_this_machine_is_asked_of_the_machine),
+        A_TEST(this_machine_is_known_by_another_name),
+        A_TEST(a_container_of_this_machine_is_watched),
         A_TEST(one_of_this_machine_that_only_pauses_is_not_replaced),
         A_TEST(who_ended_in_good_order_is_followed_at_once),
         A_TEST(an_owner_that_was_replaced_learns_it_and_leaves_no_word),

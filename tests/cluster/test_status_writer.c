@@ -331,8 +331,10 @@ static void a_runner_that_was_killed_is_seen_to_be_gone(void **unused)
     mem_free(found);
 }
 
-/* As another runner would have written it, so long ago. */
-static enum runner_state judged(const char *place, enum run_state state, double age_s)
+/* As another runner would have written it, so long ago: one of our number, begun when we were plus
+ * so many ticks. */
+static enum runner_state judged_of(const char *place, enum run_state state, double age_s,
+                                   int64_t ticks)
 {
     struct found_status *found = mem_alloc(sizeof *found);
     struct run_status *status = mem_alloc(sizeof *status);
@@ -340,7 +342,7 @@ static enum runner_state judged(const char *place, enum run_state state, double 
     snprintf(status->place, sizeof status->place, "%s", place);
     status->state = (int)state;
     status->pid = getpid();
-    status->started_ticks = (int64_t)process_started_ticks(getpid());
+    status->started_ticks = (int64_t)process_started_ticks(getpid()) + ticks;
     status->written_ms = clock_wall_ms() - (int64_t)(1000 * age_s);
     json_t *json = run_status_json(status);
     char *text = json_dumps(json, 0);
@@ -354,11 +356,19 @@ static enum runner_state judged(const char *place, enum run_state state, double 
     return runner;
 }
 
+static enum runner_state judged(const char *place, enum run_state state, double age_s)
+{
+    return judged_of(place, state, age_s, 0);
+}
+
 static void an_old_status_says_nothing_of_now(void **unused)
 {
     (void)unused;
-    char here[192], restarted[192];
+    char here[192], restarted[192], renamed[256], contained[256];
     process_place(here, sizeof here);
+    int named = (int)(strrchr(here, ' ') - here), boot = (int)strcspn(here, "/");
+    snprintf(renamed, sizeof renamed, "%.*s another-name", named, here);
+    snprintf(contained, sizeof contained, "%.*s/7 another-name", boot, here);
     snprintf(restarted, sizeof restarted, "another-boot%s", strrchr(here, ' '));
     assert_int_equal(judged("boot elsewhere", RUN_STATE_RUNNING, 1), RUNNER_THERE);
     assert_int_equal(judged("boot elsewhere", RUN_STATE_RUNNING, 60), RUNNER_SILENT);
@@ -367,6 +377,9 @@ static void an_old_status_says_nothing_of_now(void **unused)
     assert_int_equal(judged(here, RUN_STATE_RUNNING, 60), RUNNER_SILENT); /* we live: a hung disk */
     assert_int_equal(judged(restarted, RUN_STATE_RUNNING, 60), RUNNER_GONE);
     assert_int_equal(judged(restarted, RUN_STATE_RUNNING, 1), RUNNER_THERE);
+    assert_int_equal(judged(renamed, RUN_STATE_RUNNING, 60), RUNNER_SILENT);
+    assert_int_equal(judged_of(renamed, RUN_STATE_RUNNING, 60, 7), RUNNER_GONE);
+    assert_int_equal(judged_of(contained, RUN_STATE_RUNNING, 60, 7), RUNNER_SILENT);
 }
 
 static void put(const char *name, const char *text)

@@ -422,6 +422,21 @@ static void sessions_that_are_spared_live_on(void **state)
     assert_int_equal(await(&spared).signal, SIGKILL);
 }
 
+static void a_place_is_known_by_its_start_and_its_numbers(void **state)
+{
+    char here[192];
+    (void)state;
+    process_place(here, sizeof here);
+    assert_true(process_place_is_same(here, here));
+    assert_true(process_place_is_same("boot/1 one", "boot/1 two"));
+    assert_false(process_place_is_same("boot/1 one", "boot/2 one"));
+    assert_false(process_place_is_same("boot/1 one", "boot/11 one"));
+    assert_false(process_place_is_same("boot/1 one", "boot one"));
+    assert_true(process_place_is_same("boot one", "boot one")); /* of an earlier version */
+    assert_false(process_place_is_same("boot one", "boot two"));
+    assert_non_null(strchr(here, '/'));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -444,6 +459,7 @@ int main(void)
         TEST(a_child_that_may_outlive_its_parent_is_watched_by_another),
         TEST(what_nobody_waits_for_has_ended),
         TEST(a_later_process_of_the_same_number_does_not_live_for_it),
+        TEST(a_place_is_known_by_its_start_and_its_numbers),
         TEST(sessions_that_are_spared_live_on),
         TEST(who_carries_the_mark_of_a_spared_session_lives_on),
     };
