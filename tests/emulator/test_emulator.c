@@ -211,7 +211,7 @@ static void in_fp16_every_value_is_the_defined_one(void **state)
 /* A classifier of two classes on a 1x1 map of C channels, all weights and biases alike. */
 static void make_classifier(int C, float w, float b, double clip_high, struct exported *net)
 {
-    CHECK(exported_begin(net, (struct exported_map){1, 1, C}));
+    CHECK(exported_begin(net, (struct exported_map){1, 1, C}, 0));
     struct exported_layer layer = exported_layer(EXPORTED_CONV, EXPORTED_INPUT);
     snprintf(layer.name, sizeof layer.name, "logits");
     layer.K = 2, layer.clip_high = clip_high;

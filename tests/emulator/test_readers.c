@@ -227,6 +227,36 @@ static void write_over(char *word, const char *with)
     memcpy(word, with, strlen(with));
 }
 
+static void pad_rows(Tf__Graph *graph, int32_t above, int32_t below)
+{
+    uint8_t *paddings = value_of(graph, "stem/paddings", "value")->tensor->content.data;
+    memcpy(paddings + 2 * sizeof above, &above, sizeof above);
+    memcpy(paddings + 3 * sizeof below, &below, sizeof below);
+}
+
+enum { COPIES = 100 };
+
+/* The stem's convolution again and again, a node of fewer bytes than the filter that all read. */
+static void read_filter_often(Tf__Graph *graph)
+{
+    static Tf__Node copies[COPIES], *nodes[COPIES + 64];
+    static char names[COPIES][16];
+    size_t before = 0;
+    while (strcmp(graph->node[before]->name, "stem/conv") != 0)
+        before++;
+    for (size_t i = 0; i < COPIES; i++) {
+        copies[i] = *graph->node[before];
+        snprintf(names[i], sizeof names[i], "again%zu", i);
+        copies[i].name = names[i];
+        nodes[before + i] = &copies[i];
+    }
+    assert_in_range(graph->n_node, 1, 64);
+    memcpy(nodes, graph->node, before * sizeof *nodes);
+    memcpy(nodes + before + COPIES, graph->node + before, (graph->n_node - before) * sizeof *nodes);
+    graph->node = nodes;
+    graph->n_node += COPIES;
+}
+
 #define GRAPH_CASES                                                                                \
     CASE(unknown_op, write_over(node_of(g, "stem/act")->op, "Selu"),                               \
          "node stem/act: an operation")                                                            \
@@ -266,9 +296,13 @@ static void write_over(char *word, const char *with)
     CASE(padded_channels,                                                                          \
          ((int32_t *)(void *)value_of(g, "stem/paddings", "value")->tensor->content.data)[6] = 1,  \
          "node stem/pad pads images or channels")                                                  \
-    CASE(padded_backwards,                                                                         \
-         ((int32_t *)(void *)value_of(g, "stem/paddings", "value")->tensor->content.data)[2] = -1, \
-         "a kernel of 3")                                                                          \
+    CASE(padded_backwards, pad_rows(g, -1, -1), "a kernel of 3")                                   \
+    CASE(padded_without_bound, pad_rows(g, INT32_MAX, INT32_MAX), "a kernel of 3")                 \
+    CASE(padded_unevenly, pad_rows(g, 0, 1), "node stem/pad pads 0 and 1 rows, 1 and 1 columns")   \
+    CASE(clip_of_an_earlier_layer, write_over(node_of(g, "head/act")->input[0], "stem"),           \
+         "node head/act: the camera's converter would clip the layer read last")                   \
+    CASE(one_filter_for_many, read_filter_often(g),                                                \
+         "the filters of all layers are larger than the file")                                     \
     CASE(no_node_behind, g->n_node = 1, "a network without layers")                                \
     CASE(no_softmax, g->n_node -= 1, "the last layer of a network is its only softmax")            \
     CASE(no_input_first, memmove(g->node, g->node + 1, (g->n_node -= 1) * sizeof *g->node),        \

@@ -28,11 +28,12 @@ static bool is_sound_map(const struct exported_map *map)
            exported_values(map) <= EXPORTED_MAX_MAP_BYTES / sizeof(float);
 }
 
-enum err exported_begin(struct exported *net, struct exported_map input)
+enum err exported_begin(struct exported *net, struct exported_map input, size_t file_bytes)
 {
     memset(net, 0, sizeof *net);
     net->arena = arena_create();
     net->input = input;
+    net->weights_left = file_bytes / sizeof(float);
     return is_sound_map(&input)
                ? ERR_OK
                : err_set(ERR_DATA, "an input of %d x %d and %d channels is out of range", input.H,
@@ -76,26 +77,41 @@ const struct exported_map *exported_output(const struct exported *net, int layer
     return layer == EXPORTED_INPUT ? &net->input : &net->layers[layer].out;
 }
 
-float *exported_weights(struct exported *net, const float *w, int K, int inner, int R)
+enum err exported_reserve(struct exported *net, struct exported_layer *layer, int inner)
 {
-    size_t taps = (size_t)(R * R), columns = (size_t)inner, rows = (size_t)K;
-    float *copy = arena_alloc(net->arena, taps * columns * rows * sizeof *copy);
+    size_t count = (size_t)layer->R * (size_t)layer->R * (size_t)inner * (size_t)layer->K;
+    if (count > net->weights_left)
+        return err_set(ERR_DATA,
+                       "%s: the filters of all layers are larger than the file: several share one, "
+                       "which glowworm does not read; give each its own",
+                       layer->name);
+    net->weights_left -= count;
+    layer->w = arena_alloc(net->arena, count * sizeof *layer->w);
+    layer->b = arena_alloc(net->arena, (size_t)layer->K * sizeof *layer->b);
+    return ERR_OK;
+}
+
+void exported_fill(struct exported_layer *layer, const float *w, int inner)
+{
+    size_t taps = (size_t)(layer->R * layer->R), columns = (size_t)inner, rows = (size_t)layer->K;
     for (size_t k = 0; k < rows; k++)
         for (size_t c = 0; c < columns; c++)
             for (size_t t = 0; t < taps; t++)
-                copy[(t * columns + c) * rows + k] = w[(k * columns + c) * taps + t];
-    return copy;
+                layer->w[(t * columns + c) * rows + k] = w[(k * columns + c) * taps + t];
 }
 
 static enum err shape_conv(struct exported_layer *layer)
 {
-    int padded[2] = {layer->in.H + layer->pads[0] + layer->pads[2],
-                     layer->in.W + layer->pads[1] + layer->pads[3]};
+    int padded[2] = {0, 0}; /* height, width */
     bool is_sound = layer->R >= 1 && layer->R <= EXPORTED_MAX_KERNEL && layer->S >= 1 &&
                     layer->S <= EXPORTED_MAX_STRIDE && layer->K >= 1 && layer->groups >= 1 &&
                     layer->in.C % layer->groups == 0 && layer->K % layer->groups == 0;
     for (int i = 0; i < 4; i++)
         is_sound = is_sound && layer->pads[i] >= 0 && layer->pads[i] < layer->R;
+    if (is_sound) {
+        padded[0] = layer->in.H + layer->pads[0] + layer->pads[2];
+        padded[1] = layer->in.W + layer->pads[1] + layer->pads[3];
+    }
     if (!is_sound || padded[0] < layer->R || padded[1] < layer->R)
         return err_set(ERR_DATA,
                        "%s: a kernel of %d, stride %d, %d groups and %d outputs does not fit a map "

@@ -55,13 +55,15 @@ struct exported {
     struct exported_layer *layers; /* the last one gives the probabilities */
     int logits;                    /* the layer it reads */
     size_t map_values;             /* of all layers' outputs */
+    size_t weights_left;           /* that the file still has room for */
     struct arena *arena;           /* weights live here, and what a reader needs beside */
     int room;
 };
 
-/* The caller calls exported_fini() whatever happens. ERR_DATA for a side or number of channels
- * beyond the limits. */
-MUST_CHECK enum err exported_begin(struct exported *net, struct exported_map input);
+/* file_bytes: of the file that holds the weights. The caller calls exported_fini() whatever
+ * happens. ERR_DATA for a side or number of channels beyond the limits. */
+MUST_CHECK enum err exported_begin(struct exported *net, struct exported_map input,
+                                   size_t file_bytes);
 void exported_fini(struct exported *net); /* accepts a zeroed one */
 
 /* A layer without name, clip and weights, of one input. */
@@ -73,9 +75,12 @@ MUST_CHECK enum err exported_name(const char *what, const char *name);
 /* Appends a copy of the layer, works out `in` and `out`. ERR_DATA, with the layer's name, when its
  * shapes do not fit, or the maps take too much; w and b must be of the shapes above. */
 MUST_CHECK enum err exported_add(struct exported *net, const struct exported_layer *layer);
-/* (K, C / groups, R, R) as most formats have it; the copy lives in the arena: (R,R,C / groups,K).
- */
-float *exported_weights(struct exported *net, const float *w, int K, int inner, int R);
+/* Room for w and b, zeroed, of a convolution that has its name, K and R; inner: C / groups.
+ * ERR_DATA when the filters of all layers are more than the file holds: layers that share one have
+ * a copy each, and a small file must not grow without bound. */
+MUST_CHECK enum err exported_reserve(struct exported *net, struct exported_layer *layer, int inner);
+/* Fills that room from w (K, C / groups, R, R), as most formats have it. */
+void exported_fill(struct exported_layer *layer, const float *w, int inner);
 /* The map a layer puts out, or the input. */
 const struct exported_map *exported_output(const struct exported *net, int layer);
 /* Joins clips with the layers they follow, and checks the end: every layer is read, the last one is

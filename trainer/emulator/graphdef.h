@@ -21,7 +21,8 @@ struct graphdef_value {         /* what a node puts out */
 };
 
 struct graphdef {
-    struct exported *net;          /* borrowed */
+    struct exported *net; /* borrowed */
+    size_t file_bytes;
     struct graphdef_value *values; /* (count) */
     int count;
 };

@@ -20,6 +20,7 @@ struct caffe {
     struct exported *net;
     struct arena *arena; /* of the text */
     const Caffe__Net *weights;
+    size_t model_bytes;
     size_t weights_read;
     struct blob *blobs; /* (count) */
     int count;
@@ -108,23 +109,25 @@ static bool has_shape(const Caffe__Blob *blob, size_t rank, const int *dims)
 /* Two blobs, (K, C / groups, R, R) and (K), unless the layer has no bias. */
 static enum err set_weights(struct caffe *caffe, struct exported_layer *layer, bool has_bias)
 {
+    enum err err = ERR_OK;
     const Caffe__Layer *found = find_weights(caffe, layer->name);
     int C = exported_output(caffe->net, layer->input)->C;
     int dims[4] = {layer->K, C / layer->groups, layer->R, layer->R};
     size_t blobs = has_bias ? 2 : 1;
     if (!found || found->n_blobs != blobs || !has_shape(found->blobs[0], 4, dims) ||
         (has_bias && !has_shape(found->blobs[1], 1, dims)))
-        return err_set(ERR_DATA,
-                       "caffemodel: layer %s has no %zu blobs of %d x %d x %d x %d weights and %d "
-                       "biases, as the prototxt says: the two files belong to different networks",
-                       layer->name, blobs, dims[0], dims[1], dims[2], dims[3],
-                       has_bias ? layer->K : 0);
+        TRY(err_set(ERR_DATA,
+                    "caffemodel: layer %s has no %zu blobs of %d x %d x %d x %d weights and %d "
+                    "biases, as the prototxt says: the two files belong to different networks",
+                    layer->name, blobs, dims[0], dims[1], dims[2], dims[3],
+                    has_bias ? layer->K : 0));
     caffe->weights_read++;
-    layer->w = exported_weights(caffe->net, found->blobs[0]->data, layer->K, dims[1], layer->R);
-    layer->b = arena_alloc(caffe->net->arena, (size_t)layer->K * sizeof(float));
+    TRY(exported_reserve(caffe->net, layer, dims[1]));
+    exported_fill(layer, found->blobs[0]->data, dims[1]);
     if (has_bias)
         memcpy(layer->b, found->blobs[1]->data, (size_t)layer->K * sizeof(float));
-    return ERR_OK;
+out:
+    return err;
 }
 
 static enum err read_conv(struct caffe *caffe, const struct prototxt *message,
@@ -289,7 +292,8 @@ static enum err read_input(struct caffe *caffe, const struct prototxt *first)
     if (count != 4 || dims[0] != 1)
         TRY(err_set(ERR_DATA, "prototxt: line %d: input_shape is not 1, channels, height, width",
                     shape->line));
-    TRY(exported_begin(caffe->net, (struct exported_map){dims[2], dims[3], dims[1]}));
+    TRY(exported_begin(caffe->net, (struct exported_map){dims[2], dims[3], dims[1]},
+                       caffe->model_bytes));
     caffe->blobs[caffe->count++] = (struct blob){name->text, EXPORTED_INPUT};
 out:
     return err;
@@ -332,7 +336,7 @@ enum err caffe_read(const void *prototxt, size_t prototxt_bytes, const void *mod
     enum err err = ERR_OK;
     struct unpacked unpacked = {0};
     struct prototxt *first = NULL;
-    struct caffe caffe = {.net = net, .arena = arena_create()};
+    struct caffe caffe = {.net = net, .arena = arena_create(), .model_bytes = model_bytes};
     memset(net, 0, sizeof *net);
     TRY(unpack(&caffe__net__descriptor, "caffemodel", model, model_bytes, &unpacked));
     caffe.weights = (const Caffe__Net *)unpacked.message;

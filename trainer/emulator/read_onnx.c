@@ -36,8 +36,9 @@ static enum err fill_conv(struct reading *reading, const Onnx__NodeProto *node,
     TRY(onnx_get_window(&reading->file, node, (int[]){x->C, x->H, x->W}, &window));
     layer->K = window.K, layer->R = window.R, layer->S = window.S, layer->groups = window.groups;
     memcpy(layer->pads, window.pads, sizeof layer->pads);
-    layer->w = exported_weights(reading->net, window.w, window.K, window.inner, window.R);
-    layer->b = exported_weights(reading->net, window.b, window.K, 1, 1);
+    TRY(exported_reserve(reading->net, layer, window.inner));
+    exported_fill(layer, window.w, window.inner);
+    memcpy(layer->b, window.b, (size_t)window.K * sizeof *layer->b);
 out:
     return err;
 }
@@ -119,7 +120,8 @@ enum err onnx_read(const void *bytes, size_t size_bytes, struct exported *net)
     TRY(onnx_file_open(bytes, size_bytes, &reading.file));
     const Onnx__GraphProto *graph = reading.file.graph;
     struct onnx_shape shape = reading.file.shape;
-    TRY(exported_begin(net, (struct exported_map){shape.height, shape.width, shape.channels}));
+    TRY(exported_begin(net, (struct exported_map){shape.height, shape.width, shape.channels},
+                       size_bytes));
     reading.names = arena_alloc(net->arena, (graph->n_node + 1) * sizeof *reading.names);
     reading.layers = arena_alloc(net->arena, (graph->n_node + 1) * sizeof *reading.layers);
     add_value(&reading, graph->input[0]->name, EXPORTED_INPUT);

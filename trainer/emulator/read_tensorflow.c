@@ -42,7 +42,8 @@ static enum err read_input(struct graphdef *graph, const Tf__Node *node,
         dims[i] = size < 1 || size > EXPORTED_MAX_CHANNELS ? 0 : (int)size;
     }
     value->layer = EXPORTED_INPUT;
-    return exported_begin(graph->net, (struct exported_map){dims[1], dims[2], dims[3]});
+    return exported_begin(graph->net, (struct exported_map){dims[1], dims[2], dims[3]},
+                          graph->file_bytes);
 }
 
 static enum err read_const(struct graphdef *graph, const Tf__Node *node,
@@ -68,6 +69,11 @@ static enum err read_pad(struct graphdef *graph, const Tf__Node *node, struct gr
     memcpy(amounts, content, sizeof amounts);
     if (amounts[0] || amounts[1] || amounts[6] || amounts[7])
         TRY(err_set(ERR_DATA, "GraphDef: node %s pads images or channels", node->name));
+    if (amounts[2] != amounts[3] || amounts[4] != amounts[5])
+        TRY(err_set(ERR_DATA,
+                    "GraphDef: node %s pads %d and %d rows, %d and %d columns: the camera's "
+                    "converter would take the first of each for both sides; pad both alike",
+                    node->name, amounts[2], amounts[3], amounts[4], amounts[5]));
     *value = (struct graphdef_value){.name = node->name, .layer = layer, .is_padded = true};
     const int order[4] = {2, 4, 3, 5}; /* above, on the left, below, on the right */
     for (int i = 0; i < 4; i++)
@@ -117,10 +123,9 @@ static enum err set_filter(struct graphdef *graph, const Tf__Node *node,
     layer->R = dims[0];
     layer->K = is_depthwise ? C : dims[3];
     layer->groups = is_depthwise ? C : 1;
-    size_t size = (size_t)(dims[0] * dims[1]) * (size_t)dims[2] * (size_t)dims[3] * sizeof(float);
-    layer->w = arena_alloc(graph->net->arena, size);
-    memcpy(layer->w, content, size);
-    layer->b = arena_alloc(graph->net->arena, (size_t)layer->K * sizeof(float));
+    TRY(exported_reserve(graph->net, layer, is_depthwise ? 1 : C));
+    memcpy(layer->w, content,
+           (size_t)dims[0] * (size_t)dims[1] * (size_t)dims[2] * (size_t)dims[3] * sizeof(float));
 out:
     return err;
 }
@@ -178,6 +183,11 @@ static enum err read_relu(struct graphdef *graph, const Tf__Node *node,
     enum err err = ERR_OK;
     int input;
     TRY(graphdef_map(graph, node, 0, &input));
+    if (input != graph->net->count - 1)
+        TRY(err_set(ERR_DATA,
+                    "GraphDef: node %s: the camera's converter would clip the layer read last, not "
+                    "the one that this node reads; write it behind that one",
+                    node->name));
     struct exported_layer layer = named_layer(node, EXPORTED_ACT, input);
     layer.clip_low = 0;
     layer.clip_high = strcmp(node->op, "Relu6") == 0 ? 6 : INFINITY;
@@ -325,7 +335,7 @@ enum err tensorflow_read(const void *bytes, size_t size_bytes, struct exported *
 {
     enum err err = ERR_OK;
     struct unpacked unpacked = {0};
-    struct graphdef graph = {.net = net};
+    struct graphdef graph = {.net = net, .file_bytes = size_bytes};
     memset(net, 0, sizeof *net);
     TRY(unpack(&tf__graph__descriptor, "GraphDef", bytes, size_bytes, &unpacked));
     const Tf__Graph *message = (const Tf__Graph *)unpacked.message;
