@@ -128,6 +128,43 @@ static void the_layer_to_blame_is_named(void **state)
     exported_fini(&net);
 }
 
+/* The camera takes the best of all outputs. */
+static void an_output_of_no_class_that_wins_is_wrong(void **state)
+{
+    struct exported net;
+    struct divergence divergence;
+    (void)state;
+    read_net(&net);
+    net.layers[TINY_LOGITS].b[2] = 100;
+    struct divergence_cfg cfg = {
+        .net = &net, .images = IMAGES, .threads = 2, .classes = 2, .image = give_image};
+    CHECK(divergence_run(&cfg, &divergence));
+    for (int a = 0; a < ARITHMETICS; a++) {
+        assert_int_equal(divergence.of[a].strays, IMAGES);
+        assert_int_equal(divergence.of[a].agree, 0);
+        assert_int_equal(divergence.of[a].agree_clear, 0);
+        assert_int_equal(divergence.of[a].correct, 0);
+    }
+    divergence_fini(&divergence);
+    exported_fini(&net);
+}
+
+/* Logits of which one is infinite: their softmax is no number. */
+static void a_confidence_that_is_no_number_is_as_far_off_as_any(void **state)
+{
+    struct exported net;
+    struct divergence divergence;
+    (void)state;
+    read_net(&net);
+    for (int k = 0; k < TINY_CLASSES; k++)
+        net.layers[TINY_LOGITS].b[k] = 1e6f;
+    CHECK(compare(&net, 2, NULL, &divergence));
+    assert_true(divergence.of[ARITHMETIC_FP16].largest_confidence_difference == 1);
+    assert_true(isinf(divergence.of[ARITHMETIC_FP16].figures.largest));
+    divergence_fini(&divergence);
+    exported_fini(&net);
+}
+
 /* The error of the logits is of the largest one of a class, not of the others' -100. */
 static void outputs_of_no_class_hide_no_error(void **state)
 {
@@ -176,6 +213,12 @@ static void the_four_figures_are_those_of_the_converter_s_check(void **state)
     const float lost[4] = {0.5f, NAN, -1, 0.25f};
     figures = error_figures(expected, lost, 4);
     assert_false(error_figures_pass(&figures));
+    const float endless[4] = {0.5f, INFINITY, -1, 0.25f};
+    for (int i = 0; i < 2; i++) {
+        figures = error_figures(endless, i ? endless : expected, 4);
+        assert_true(isinf(figures.largest) && isinf(figures.mean) && isinf(figures.l2));
+        assert_float_equal(figures.far, 100, 1e-9);
+    }
 }
 
 int main(void)
@@ -185,6 +228,8 @@ int main(void)
         cmocka_unit_test(fp32_agrees_with_itself_and_fp16_nearly),
         cmocka_unit_test(the_layer_to_blame_is_named),
         cmocka_unit_test(outputs_of_no_class_hide_no_error),
+        cmocka_unit_test(an_output_of_no_class_that_wins_is_wrong),
+        cmocka_unit_test(a_confidence_that_is_no_number_is_as_far_off_as_any),
         cmocka_unit_test(the_first_bad_image_ends_it),
         cmocka_unit_test(the_four_figures_are_those_of_the_converter_s_check),
     };

@@ -59,6 +59,13 @@ static int count_values(const struct divergence_cfg *cfg, int layer)
                                      : (int)exported_values(&cfg->net->layers[layer].out);
 }
 
+/* One that is no number is as far off as any can be. */
+static double confidence_difference(double expected, double found)
+{
+    double off = fabs(expected - found);
+    return isfinite(off) ? off : 1;
+}
+
 static void add_answers(const struct divergence_cfg *cfg, const struct lane *lane,
                         enum arithmetic arithmetic, int label, struct divergence *to)
 {
@@ -67,13 +74,17 @@ static void add_answers(const struct divergence_cfg *cfg, const struct lane *lan
     int classes = count_values(cfg, net->count - 1);
     const float *expected = lane->emulations[ARITHMETIC_FP32].maps[net->count - 1];
     const float *found = lane->emulations[arithmetic].maps[net->count - 1];
+    int outputs = (int)exported_values(&net->layers[net->count - 1].out);
     double margin, ignored;
-    int right = find_best(expected, classes, &margin), best = find_best(found, classes, &ignored);
-    compared->agree += best == right;
-    compared->agree_clear += best == right && margin > DIVERGENCE_MARGIN;
-    compared->correct += label >= 0 && best == label;
+    int right = find_best(expected, outputs, &margin), best = find_best(found, outputs, &ignored);
+    bool agrees = best == right && best < classes;
+    compared->agree += agrees;
+    compared->agree_clear += agrees && margin > DIVERGENCE_MARGIN;
+    compared->correct += best < classes && best == label;
+    compared->strays += best >= classes;
     compared->largest_confidence_difference =
-        fmax(compared->largest_confidence_difference, fabs((double)expected[right] - found[right]));
+        fmax(compared->largest_confidence_difference,
+             confidence_difference((double)expected[right], (double)found[right]));
     compared->figures =
         error_figures_worst(compared->figures, error_figures(expected, found, classes));
     to->clear += arithmetic == ARITHMETIC_FP32 && margin > DIVERGENCE_MARGIN;
@@ -135,7 +146,6 @@ static enum err run_images(struct shared *shared, struct lane *lane)
 {
     enum err err = ERR_OK;
     const struct divergence_cfg *cfg = shared->cfg;
-    TRY(open_lane(cfg->net, lane));
     for (int i; (i = atomic_fetch_add(&shared->next, 1)) < cfg->images;) {
         int label = -1;
         TRY(cfg->image(i, lane->image, &label, cfg->own));
@@ -148,14 +158,11 @@ out:
 }
 
 /* The first error ends all threads; its text is this thread's, so it is kept. */
-static void *run_thread(void *own)
+static void run_lane(struct shared *shared, struct lane *lane)
 {
-    struct shared *shared = own;
-    struct lane lane = {0};
-    enum err err = run_images(shared, &lane);
-    close_lane(&lane);
+    enum err err = run_images(shared, lane);
     if (err == ERR_OK)
-        return NULL;
+        return;
     atomic_store(&shared->next, shared->cfg->images);
     pthread_mutex_lock(&shared->lock);
     if (shared->err == ERR_OK) {
@@ -163,19 +170,40 @@ static void *run_thread(void *own)
         shared->err_text = mem_string(err_text());
     }
     pthread_mutex_unlock(&shared->lock);
+}
+
+/* One without memory for its maps leaves the images to the others. */
+static void *run_thread(void *own)
+{
+    struct shared *shared = own;
+    struct lane lane = {0};
+    if (open_lane(shared->cfg->net, &lane) == ERR_OK)
+        run_lane(shared, &lane);
+    close_lane(&lane);
     return NULL;
 }
 
-static void run_threads(struct shared *shared)
+/* One of them is this one, whatever could be started; its maps come first. */
+static enum err run_threads(struct shared *shared)
 {
-    int count = shared->cfg->threads, started = 0;
-    pthread_t *threads = mem_array((size_t)count, sizeof *threads);
+    enum err err = ERR_OK;
+    struct lane lane = {0};
+    const struct divergence_cfg *cfg = shared->cfg;
+    int count = cfg->threads < cfg->images ? cfg->threads : cfg->images, started = 0;
+    pthread_t *threads = mem_array((size_t)count + 1, sizeof *threads);
+    TRY(open_lane(cfg->net, &lane));
     while (started < count - 1 && pthread_create(&threads[started], NULL, run_thread, shared) == 0)
         started++;
-    run_thread(shared); /* one of them is this one, whatever could be started */
+    run_lane(shared, &lane);
     for (int t = 0; t < started; t++)
         pthread_join(threads[t], NULL);
+    if (shared->err != ERR_OK)
+        err = err_set(shared->err, "%s", shared->err_text);
+out:
+    close_lane(&lane);
     mem_free(threads);
+    mem_free(shared->err_text);
+    return err;
 }
 
 enum err divergence_run(const struct divergence_cfg *cfg, struct divergence *divergence)
@@ -192,15 +220,12 @@ enum err divergence_run(const struct divergence_cfg *cfg, struct divergence *div
             divergence->of[a].layers[l].worst_image = cfg->images;
         }
     }
-    run_threads(&shared);
+    enum err err = run_threads(&shared);
     divergence->correct = divergence->of[ARITHMETIC_FP32].correct;
     for (int a = 0; a < ARITHMETICS; a++)
         emulator_destroy(&shared.emulators[a]);
     pthread_mutex_destroy(&shared.lock);
-    if (shared.err != ERR_OK)
-        err_set(shared.err, "%s", shared.err_text);
-    mem_free(shared.err_text);
-    return shared.err;
+    return err;
 }
 
 void divergence_fini(struct divergence *divergence)

@@ -25,6 +25,7 @@ struct compared {                   /* an arithmetic with fp32 */
     struct error_figures figures;   /* of the probabilities: the worst image's, each */
     int agree, agree_clear;         /* images whose class is that of fp32; of the clear ones */
     int correct;                    /* whose class is the label */
+    int strays;                     /* whose best output is of no class */
     double largest_confidence_difference;
 };
 
@@ -39,7 +40,8 @@ struct divergence {
 struct divergence_cfg { /* all borrowed */
     const struct exported *net;
     int images, threads;
-    int classes; /* the first outputs; those behind them are of no class, and far off. 0: all */
+    int classes; /* the first outputs; those behind them are of no class: an image of which one is
+                    best is wrong, and agrees with nothing. 0: all */
     /* Image `index`, normalised (H,W,C), and its class; -1: unknown. Any thread, any order. */
     enum err (*image)(int index, float *values, int *label, void *own);
     void (*progress)(int done, void *own); /* NULL: nobody; one call at a time */

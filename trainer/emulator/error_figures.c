@@ -18,6 +18,8 @@ struct error_figures error_figures(const float *expected, const float *found, in
     scale = scale > 0 ? scale : 1;
     for (int i = 0; i < count; i++) {
         double off = difference(expected[i], found[i]);
+        if (!isfinite(off) || !isfinite(scale))
+            return (struct error_figures){INFINITY, INFINITY, 100, INFINITY};
         figures.largest = fmax(figures.largest, off);
         figures.mean += off / count;
         squares += off * off / count;

@@ -18,7 +18,7 @@ struct error_figures {
     double l2;  /* root of the mean square */
 };
 
-/* expected, found (count). */
+/* expected, found (count). One that is not finite among them: all are infinite, `far` 100. */
 struct error_figures error_figures(const float *expected, const float *found, int count);
 /* The larger one of each. */
 struct error_figures error_figures_worst(struct error_figures left, struct error_figures right);
