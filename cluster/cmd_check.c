@@ -68,6 +68,7 @@ static enum err parse_options(int argc, char **argv, struct check_options *optio
                                   .threads = processors_allowed(),
                                   .loss_max = 1,
                                   .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
+    optind = 0; /* from the start, whoever parsed before */
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
         TRY(take_option(option, optarg, options));
     if (argc - optind != 1)
@@ -85,8 +86,9 @@ static enum err write_part(const char *bundle, const char *name, const char *byt
     return err;
 }
 
-/* check.json and check.html of the bundle; the first on standard output too where it was asked. */
-static enum err write_check(const struct bundle_check *check, bool is_json)
+/* On standard output first, where nothing hinders it; then check.json and check.html of the bundle.
+ */
+static enum err tell_check(const struct bundle_check *check, bool is_json)
 {
     enum err err = ERR_OK;
     struct text html;
@@ -96,12 +98,15 @@ static enum err write_check(const struct bundle_check *check, bool is_json)
     if (!text)
         BUG("a check without its JSON");
     check_page(check, &html);
+    if (is_json)
+        printf("%s\n", text);
+    else
+        check_print(check);
+    fflush(stdout);
     if (check->images.run)
         TRY(fence_check(&(struct fence){check->images.run, fence_given_claim()}));
     TRY(write_part(check->cfg.bundle, "check.json", text, strlen(text)));
     TRY(write_part(check->cfg.bundle, "check.html", text_get(&html), html.size));
-    if (is_json)
-        printf("%s\n", text);
 out:
     text_fini(&html);
     free(text);
@@ -116,9 +121,7 @@ enum err cmd_check(int argc, char **argv)
     struct bundle_check *check = mem_alloc(sizeof *check);
     TRY(parse_options(argc, argv, &options));
     TRY(bundle_check_run(&options.cfg, check));
-    TRY(write_check(check, options.is_json));
-    if (!options.is_json)
-        check_print(check);
+    TRY(tell_check(check, options.is_json));
     if (json_array_size(check->failures) > 0)
         TRY(err_set(ERR_FAILED, "%s does not pass: %s", options.cfg.bundle,
                     json_string_value(json_array_get(check->failures, 0))));

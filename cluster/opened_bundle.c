@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_FILE = 1 << 30 };
 
@@ -17,10 +18,16 @@ void opened_bundle_fini(struct opened_bundle *opened)
     mem_free(opened->probabilities);
 }
 
+/* The folder may be anybody's: a regular file, or none is waited for. */
 static enum err read_part(const char *bundle, const char *name, char **bytes, size_t *size)
 {
+    int file = -1;
     char *path = file_join(bundle, name);
-    enum err err = file_read(path, MAX_FILE, bytes, size);
+    enum err err = file_open_regular(path, &file);
+    if (err == ERR_OK) {
+        err = file_read_from(file, path, MAX_FILE, bytes, size);
+        close(file);
+    }
     if (err == ERR_NOT_FOUND)
         err = err_set(ERR_NOT_FOUND, "%s is not a bundle: it has no %s", bundle, name);
     mem_free(path);

@@ -21,6 +21,7 @@ struct check_format {         /* the network in one of the bundle's formats */
     struct exported net;
     double difference;          /* of its fp32 logits to those of the checked format's, and ... */
     double supernet_difference; /* ... to samples.json; both of the largest logit */
+    int strays;                 /* samples whose best output is of no class */
 };
 
 struct bundle_check_cfg { /* borrowed */

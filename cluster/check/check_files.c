@@ -52,6 +52,38 @@ out:
     return err;
 }
 
+static bool is_listed(const json_t *list, const char *name)
+{
+    size_t i = 0;
+    json_t *row = NULL;
+    json_array_foreach(json_object_get(list, "files"), i, row)
+    {
+        const char *listed = json_string_value(json_object_get(row, "name"));
+        if (listed && strcmp(listed, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of the files that are read, none is believed without a hash. */
+static enum err check_listed(const char *bundle, const json_t *list)
+{
+    static const char *const read[] = {"network.pb",   "network.prototxt", "network.caffemodel",
+                                       "network.onnx", "camera.json",      "labels.txt",
+                                       "samples.json"};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+        char *path = file_join(bundle, read[i]);
+        bool is_there = file_exists(path);
+        mem_free(path);
+        if (is_there && !is_listed(list, read[i]))
+            return err_set(ERR_DATA,
+                           "%s/bundle.json does not list %s, which lies beside it: remove that "
+                           "file, or compile the bundle anew",
+                           bundle, read[i]);
+    }
+    return ERR_OK;
+}
+
 enum err check_hashes(const char *bundle, const json_t *list)
 {
     enum err err = ERR_OK;
@@ -60,6 +92,7 @@ enum err check_hashes(const char *bundle, const json_t *list)
     json_array_foreach(json_object_get(list, "files"), i, row) TRY(check_hash(bundle, row));
     if (i == 0)
         TRY(err_set(ERR_DATA, "%s/bundle.json lists no files: compile the bundle anew", bundle));
+    TRY(check_listed(bundle, list));
 out:
     return err;
 }

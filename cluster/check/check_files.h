@@ -5,7 +5,8 @@
 
 #include "cluster/check/check.h"
 
-/* Every file of bundle.json has its hash: ERR_DATA names the first that has not, or is missing. */
+/* Every file of bundle.json has its hash, and every file that a check reads is listed there:
+ * ERR_DATA names the first that has not, is missing, or is not listed. */
 MUST_CHECK enum err check_hashes(const char *bundle, const json_t *list);
 
 /* The formats that are there: formats (CHECK_FORMATS), in the order the converter is given them.

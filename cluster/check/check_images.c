@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { MAX_SAMPLES = 4096, MAX_JSON = 64 << 20 };
+#define MAX_SAMPLE_BYTES ((size_t)1 << 30) /* of all samples' pixels: they are kept */
 
 /* RUN/bundles/TARGET: returns owned; NULL where the folder lies in no run. */
 static char *find_run(const char *bundle)
@@ -73,6 +74,20 @@ out:
     return err;
 }
 
+static enum err check_count(const char *path, size_t count, const struct onnx_shape *shape)
+{
+    size_t bytes = (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels;
+    if (count == 0 || count > MAX_SAMPLES)
+        return err_set(ERR_DATA, "%s: 1 to %d samples are read, not %zu", path, MAX_SAMPLES, count);
+    return bytes <= MAX_SAMPLE_BYTES / count
+               ? ERR_OK
+               : err_set(ERR_DATA,
+                         "%s: %zu samples of %d x %d x %d take more than %zu MiB: compile the "
+                         "bundle anew with fewer",
+                         path, count, shape->height, shape->width, shape->channels,
+                         MAX_SAMPLE_BYTES >> 20);
+}
+
 static enum err read_samples(const char *bundle, struct check_images *images)
 {
     enum err err = ERR_OK;
@@ -80,8 +95,7 @@ static enum err read_samples(const char *bundle, struct check_images *images)
     char *path = file_join(bundle, "samples.json");
     TRY(json_file_read(path, MAX_JSON, &rows));
     size_t count = json_array_size(rows);
-    if (count == 0 || count > MAX_SAMPLES)
-        TRY(err_set(ERR_DATA, "%s: 1 to %d samples are read, not %zu", path, MAX_SAMPLES, count));
+    TRY(check_count(path, count, &images->shape));
     images->samples = mem_array(count, sizeof *images->samples);
     images->sample_count = (int)count;
     for (size_t i = 0; i < count; i++)
@@ -114,7 +128,7 @@ out:
     return err;
 }
 
-/* A run that was not asked for and whose images are away is as good as none. */
+/* A run that was not asked for and whose images are away is as good as none; why is kept. */
 static enum err open_run(const char *bundle, const char *run, struct check_images *images)
 {
     images->run = run ? mem_string(run) : find_run(bundle);
@@ -123,6 +137,7 @@ static enum err open_run(const char *bundle, const char *run, struct check_image
     enum err err = open_split(images);
     if (err == ERR_OK || run)
         return err;
+    images->why_not = mem_string(err_text());
     images->records = NULL;
     return ERR_OK;
 }
@@ -154,6 +169,7 @@ void check_images_close(struct check_images *images)
     splits_close(&images->splits);
     mem_free(images->campaign);
     mem_free(images->run);
+    mem_free(images->why_not);
     memset(images, 0, sizeof *images);
 }
 

@@ -15,6 +15,7 @@ struct check_sample {
 struct check_images {
     const char *from;             /* "hold-out", "training" (nothing is held out), "sample" */
     char *run;                    /* the folder; NULL: no run was found */
+    char *why_not;                /* its images are not read; NULL: they are, or there is no run */
     int count;                    /* of the images to check on */
     struct check_sample *samples; /* (sample_count) */
     int sample_count;

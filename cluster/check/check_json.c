@@ -70,18 +70,19 @@ static json_t *arithmetic_json(const struct bundle_check *check, enum arithmetic
 {
     const struct divergence *divergence = &check->divergence;
     const struct compared *of = &divergence->of[arithmetic];
-    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "accuracy",
-                     real(check_accuracy(check, arithmetic)), "correct", of->correct, "same_answer",
-                     of->agree, "clear", divergence->clear, "same_answer_of_clear", of->agree_clear,
-                     "largest_confidence_difference", real(of->largest_confidence_difference),
-                     "figures", figures_json(&of->figures), "input", counts_json(&of->of_input));
+    return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "accuracy",
+                     real(check_accuracy(check, arithmetic)), "correct", of->correct, "of_no_class",
+                     of->strays, "same_answer", of->agree, "clear", divergence->clear,
+                     "same_answer_of_clear", of->agree_clear, "largest_confidence_difference",
+                     real(of->largest_confidence_difference), "figures", figures_json(&of->figures),
+                     "input", counts_json(&of->of_input));
 }
 
 static json_t *format_json(const struct check_format *format)
 {
-    return json_pack("{s:s, s:s, s:o, s:o}", "format", format->name, "files", format->files,
+    return json_pack("{s:s, s:s, s:o, s:o, s:i}", "format", format->name, "files", format->files,
                      "difference", real(format->difference), "supernet_difference",
-                     real(format->supernet_difference));
+                     real(format->supernet_difference), "of_no_class", format->strays);
 }
 
 json_t *check_json(const struct bundle_check *check)

@@ -36,6 +36,18 @@ static double relative_difference(const float *expected, const float *found, int
     return error_figures(expected, found, classes).largest / 100;
 }
 
+/* Is one of the outputs behind those of the classes the largest? */
+static bool strays(const float *logits, int classes, int outputs)
+{
+    float best = logits[0];
+    for (int k = 1; k < classes; k++)
+        best = fmaxf(best, logits[k]);
+    for (int k = classes; k < outputs; k++)
+        if (!(logits[k] <= best))
+            return true;
+    return false;
+}
+
 /* Runs a format in fp32 over the samples: its logits are compared with the supernet's, and with
  * those of the checked format, `first` (samples, classes), which it writes when it is that one. */
 static enum err run_samples(struct bundle_check *check, struct check_format *format, float *first)
@@ -54,6 +66,7 @@ static enum err run_samples(struct bundle_check *check, struct check_format *for
         const float *logits = emulation.maps[format->net.logits];
         if (format == check->checked)
             memcpy(expected, logits, (size_t)classes * sizeof *logits);
+        format->strays += strays(logits, classes, check->bundle.shape.classes);
         format->difference =
             fmax(format->difference, relative_difference(expected, logits, classes));
         format->supernet_difference =

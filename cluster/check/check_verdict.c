@@ -8,7 +8,7 @@ static void say(json_t *sentences, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void say(json_t *sentences, const char *format, ...)
 {
-    char sentence[512];
+    char sentence[2048];
     va_list values;
     va_start(values, format);
     vsnprintf(sentence, sizeof sentence, format, values);
@@ -38,6 +38,11 @@ static void judge_formats(struct bundle_check *check)
                 "%s answers differently from the supernet, by %.2g of the largest logit: compile "
                 "the bundle anew",
                 format->files, format->supernet_difference);
+        if (format->strays > 0)
+            say(check->failures,
+                "%s answers %d of %d samples with an output of no class, which the camera would "
+                "take: compile the bundle anew",
+                format->files, format->strays, check->images.sample_count);
     }
 }
 
@@ -74,6 +79,17 @@ static void judge_accuracy(struct bundle_check *check, enum arithmetic arithmeti
         divergence->of[arithmetic].layers[layer].worst_error);
 }
 
+/* Sums of the other kind are not known to be the camera's, as above. */
+static void judge_strays(struct bundle_check *check, enum arithmetic arithmetic)
+{
+    int strays = check->divergence.of[arithmetic].strays;
+    if (strays > 0)
+        say(arithmetic == ARITHMETIC_FP16 ? check->warnings : check->failures,
+            "%d of %d images are answered in %s with an output of no class, which the camera would "
+            "take: compile the bundle anew",
+            strays, check->images.count, arithmetic_names[arithmetic]);
+}
+
 static void judge_figures(struct bundle_check *check, enum arithmetic arithmetic)
 {
     const struct error_figures *figures = &check->divergence.of[arithmetic].figures;
@@ -88,15 +104,20 @@ static void judge_figures(struct bundle_check *check, enum arithmetic arithmetic
 void check_judge(struct bundle_check *check)
 {
     judge_formats(check);
+    judge_strays(check, ARITHMETIC_FP32);
     for (int a = ARITHMETIC_FP16_SUM32; a < ARITHMETICS; a++) {
         judge_overflow(check, (enum arithmetic)a);
+        judge_strays(check, (enum arithmetic)a);
         judge_accuracy(check, (enum arithmetic)a);
         judge_figures(check, (enum arithmetic)a);
     }
-    if (!check->images.records)
+    if (check->images.why_not)
+        say(check->warnings,
+            "checked on the bundle's own %d samples, for those of its run cannot be read: %s",
+            check->images.count, check->images.why_not);
+    else if (!check->images.records)
         say(check->warnings,
             "checked on the bundle's own %d samples: a bundle in its run's folder, or --run RUN, "
-            "is "
-            "checked on the hold-out images",
+            "is checked on the hold-out images",
             check->images.count);
 }

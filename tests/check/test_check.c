@@ -61,7 +61,7 @@ static void close_rig(struct rig *rig)
 enum { OUTPUTS = 8 }; /* of a network that was filled up */
 
 /* As fold_subnet() does for a colour camera. */
-static void fill_up(struct folded *folded)
+static void fill_up(struct folded *folded, float unused_bias)
 {
     struct folded_layer *logits = &folded->layers[TINY_LOGITS];
     float *w = arena_alloc(folded->arena, (size_t)(OUTPUTS * logits->C) * sizeof *w),
@@ -69,7 +69,7 @@ static void fill_up(struct folded *folded)
     memcpy(w, logits->w, (size_t)(TINY_CLASSES * logits->C) * sizeof *w);
     memcpy(b, logits->b, TINY_CLASSES * sizeof *b);
     for (int k = TINY_CLASSES; k < OUTPUTS; k++)
-        b[k] = FOLD_UNUSED_BIAS;
+        b[k] = unused_bias;
     logits->w = w, logits->b = b, logits->K = folded->outputs = OUTPUTS;
     folded->is_bgr = true;
 }
@@ -141,7 +141,7 @@ static void outputs_of_no_class_and_bgr_are_known(void **state)
     struct bundle_check found;
     (void)state;
     open_rig(&rig, ACT_RELU);
-    fill_up(&rig.folded);
+    fill_up(&rig.folded, FOLD_UNUSED_BIAS);
     write_bundle(&rig);
     CHECK(check(&rig, &found));
     assert_int_equal(json_array_size(found.failures), 0);
@@ -221,6 +221,27 @@ static void a_layer_that_overflows_is_named(void **state)
     CHECK(check(&rig, &found));
     check_says(found.failures, "layer block1_project overflows in fp16/fp32");
     check_says(found.warnings, "layer block1_project overflows in fp16/fp16");
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+/* The camera takes the best of all outputs. */
+static void outputs_of_no_class_that_win_fail(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    fill_up(&rig.folded, 100);
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    check_says(found.failures, "network.pb answers 6 of 6 samples with an output of no class");
+    check_says(found.failures, "network.onnx answers 6 of 6 samples with an output of no class");
+    check_says(found.failures,
+               "6 of 6 images are answered in fp16/fp32 with an output of no class");
+    check_says(found.warnings,
+               "6 of 6 images are answered in fp16/fp16 with an output of no class");
+    assert_true(check_accuracy(&found, ARITHMETIC_FP32) == 0);
     bundle_check_fini(&found);
     close_rig(&rig);
 }
@@ -390,6 +411,117 @@ static void a_fifo_in_a_bundle_is_not_waited_for(void **state)
     close_rig(&rig);
 }
 
+/* Of bundle.json: the row of a file goes. */
+static void take_off_list(const struct rig *rig, const char *name)
+{
+    char *list = path_of(rig, "bundle.json");
+    size_t i = 0, found = SIZE_MAX;
+    json_t *json = json_load_file(list, 0, NULL), *row = NULL;
+    json_array_foreach(json_object_get(json, "files"), i, row)
+    {
+        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+            found = i;
+    }
+    assert_int_equal(json_array_remove(json_object_get(json, "files"), found), 0);
+    assert_int_equal(json_dump_file(json, list, 0), 0);
+    json_decref(json);
+    mem_free(list);
+}
+
+static void a_file_that_is_not_listed_is_not_believed(void **state)
+{
+    static const char *const names[] = {"network.pb",   "network.prototxt", "network.caffemodel",
+                                        "network.onnx", "camera.json",      "labels.txt",
+                                        "samples.json"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct rig rig;
+        struct bundle_check found;
+        char words[64];
+        open_rig(&rig, ACT_RELU);
+        write_bundle(&rig);
+        take_off_list(&rig, names[i]);
+        snprintf(words, sizeof words, "bundle.json does not list %s,", names[i]);
+        assert_int_equal(check(&rig, &found), ERR_DATA);
+        assert_non_null(strstr(err_text(), words));
+        bundle_check_fini(&found);
+        close_rig(&rig);
+    }
+}
+
+/* Also where nothing was checked before, as predict reads one. */
+static void a_fifo_is_waited_for_by_nobody_who_opens_a_bundle(void **state)
+{
+    static const char *const names[] = {"network.onnx", "camera.json", "labels.txt"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct rig rig;
+        struct opened_bundle opened = {0};
+        open_rig(&rig, ACT_RELU);
+        write_bundle(&rig);
+        char *path = path_of(&rig, names[i]);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(opened_bundle_load(rig.bundle, &opened), ERR_DATA);
+        assert_non_null(strstr(err_text(), names[i]));
+        opened_bundle_fini(&opened);
+        mem_free(path);
+        close_rig(&rig);
+    }
+}
+
+/* 4096 of them would take 48 GiB. */
+static void samples_beyond_memory_are_refused_unread(void **state)
+{
+    struct rig rig;
+    struct check_images images = {0};
+    struct onnx_shape shape = {.channels = 3, .height = 2048, .width = 2048, .classes = 3};
+    json_t *rows = json_array();
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    for (int i = 0; i < 4096; i++)
+        json_array_append_new(rows, json_object());
+    char *path = path_of(&rig, "samples.json");
+    assert_int_equal(json_dump_file(rows, path, 0), 0);
+    assert_int_equal(check_images_open(rig.bundle, NULL, 8, &shape, &images), ERR_DATA);
+    assert_non_null(strstr(err_text(), "4096 samples of 2048 x 2048 x 3 take more than 1024 MiB"));
+    check_images_close(&images);
+    json_decref(rows);
+    mem_free(path);
+    close_rig(&rig);
+}
+
+/* The bundle moves to where its run would have it. */
+static void move_into_run(struct rig *rig, const char *campaign)
+{
+    char inside[sizeof rig->bundle], *yaml = file_join(rig->folder, "campaign.yaml");
+    char *bundles = file_join(rig->folder, "bundles");
+    CHECK(file_make_folders(bundles));
+    snprintf(inside, sizeof inside, "%s/bundles/tiny", rig->folder);
+    assert_int_equal(rename(rig->bundle, inside), 0);
+    memcpy(rig->bundle, inside, sizeof inside);
+    CHECK(file_write(yaml, campaign, strlen(campaign)));
+    mem_free(bundles);
+    mem_free(yaml);
+}
+
+static void why_a_run_s_images_are_not_read_is_said(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    move_into_run(&rig, "nonsense: 1\n");
+    CHECK(check(&rig, &found));
+    check_says(found.warnings, "for those of its run cannot be read: ");
+    check_says(found.warnings, "campaign.yaml");
+    assert_false(says(found.warnings, "--run RUN"));
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
 static void what_is_no_bundle_is_said_to_be_none(void **state)
 {
     struct rig rig;
@@ -428,6 +560,34 @@ static void the_command_writes_json_and_a_page(void **state)
     close_rig(&rig);
 }
 
+/* check.json cannot be written where a folder has its name. */
+static void a_check_that_cannot_be_written_is_printed(void **state)
+{
+    struct rig rig;
+    char *printed = NULL;
+    size_t size = 0;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    char *taken = path_of(&rig, "check.json"), *to = file_join(rig.folder, "printed");
+    char *arguments[] = {"check", rig.bundle, "--json", "--threads", "1", NULL};
+    assert_int_equal(mkdir(taken, 0700), 0);
+    fflush(stdout);
+    int standard = dup(STDOUT_FILENO);
+    assert_non_null(freopen(to, "w", stdout));
+    enum err err = cmd_check(5, arguments);
+    fflush(stdout);
+    assert_int_equal(dup2(standard, STDOUT_FILENO), STDOUT_FILENO);
+    close(standard);
+    assert_int_equal(err, ERR_IO);
+    CHECK(file_read(to, 1 << 24, &printed, &size));
+    assert_non_null(strstr(printed, "\"passed\": true"));
+    mem_free(printed);
+    mem_free(taken);
+    mem_free(to);
+    close_rig(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +600,12 @@ int main(void)
         cmocka_unit_test(formats_of_different_networks_fail),
         cmocka_unit_test(bundles_with_parts_missing_or_hostile_are_refused),
         cmocka_unit_test(a_fifo_in_a_bundle_is_not_waited_for),
+        cmocka_unit_test(a_fifo_is_waited_for_by_nobody_who_opens_a_bundle),
+        cmocka_unit_test(a_file_that_is_not_listed_is_not_believed),
+        cmocka_unit_test(samples_beyond_memory_are_refused_unread),
+        cmocka_unit_test(outputs_of_no_class_that_win_fail),
+        cmocka_unit_test(why_a_run_s_images_are_not_read_is_said),
+        cmocka_unit_test(a_check_that_cannot_be_written_is_printed),
         cmocka_unit_test(what_is_no_bundle_is_said_to_be_none),
         cmocka_unit_test(the_command_writes_json_and_a_page),
     };
