@@ -25,6 +25,8 @@ static enum err add_assignment(struct campaign_options *options, char *text)
         return err_set(ERR_USAGE, "--set takes KEY=VALUE, e.g. --set teacher.epochs=5, not \"%s\"",
                        text);
     *equals = '\0';
+    if (strcmp(text, "run_folder") == 0) /* the last one counts */
+        options->folder = NULL;
     return add_override(options, text, equals + 1);
 }
 
@@ -32,6 +34,7 @@ static enum err add_assignment(struct campaign_options *options, char *text)
 static enum err add_run_folder(struct campaign_options *options, const char *folder)
 {
     int room = (int)sizeof options->run_folder, at = 0;
+    options->folder = folder;
     char *quoted = options->run_folder;
     at += snprintf(quoted, (size_t)room, "\"");
     for (const char *c = folder; *c && at < room - 8; c++) {

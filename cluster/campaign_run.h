@@ -14,6 +14,7 @@ struct campaign_options { /* the command line of both; borrowed from argv */
     struct campaign_override overrides[CAMPAIGN_RUN_MAX_OVERRIDES];
     int override_count;
     char run_folder[2 * CAMPAIGN_TEXT]; /* of an override: quoted, since a name is no YAML */
+    const char *folder;                 /* it says; NULL: --run-folder was not given */
     const char *site;                   /* of Slurm; NULL: not named */
     bool wants_json, takes_over;
     bool wants_page;       /* of `run` */

@@ -22,14 +22,21 @@ struct request { /* what both verbs are given */
     struct job_cfg job;
 };
 
-static enum err read_request(int argc, char **argv, struct request *request)
+static enum err read_options(int argc, char **argv, struct campaign_options *options)
 {
     enum err err = ERR_OK;
-    struct campaign_options *options = &request->options;
     TRY(campaign_options_read(argc, argv, options));
     if (options->key && !intent_is_key(options->key))
         TRY(err_set(ERR_USAGE, "--once takes a name of letters, digits and _.-, not \"%s\"",
                     options->key));
+out:
+    return err;
+}
+
+static enum err load_request(struct request *request)
+{
+    enum err err = ERR_OK;
+    struct campaign_options *options = &request->options;
     TRY(campaign_load(options->path, options->overrides, options->override_count,
                       &request->campaign));
     request->job = (struct job_cfg){.campaign = &request->campaign,
@@ -56,7 +63,8 @@ enum err cmd_slurm_script(int argc, char **argv)
     enum err err = ERR_OK;
     struct job job = {0};
     struct request *request = mem_alloc(sizeof *request);
-    TRY(read_request(argc, argv, request));
+    TRY(read_options(argc, argv, &request->options));
+    TRY(load_request(request));
     TRY(submission_describe(request->job, "UUID", &job));
     print_job(&job);
 out:
@@ -104,8 +112,10 @@ static bool was_submitted(const struct request *request)
            submission_was_made(request->campaign.run_folder, request->options.key);
 }
 
+/* By whatever signal: nobody ended what goes on. */
 static bool is_left(void)
 {
+    interrupt_take_as_term();
     return *interrupt_count() > 0;
 }
 
@@ -121,8 +131,9 @@ static void pause_try(void)
 static enum err give_up(const struct request *request)
 {
     struct intent intent;
+    const char *key = request->options.key ? request->options.key : "";
     intent_read(request->campaign.run_folder, &intent);
-    if (intent.uuid[0] && !is_left())
+    if (intent.uuid[0] && strcmp(intent.key, key) == 0 && !is_left())
         return ERR_OK;
     return err_set(ERR_INTERRUPTED, "not submitted, and not waited for any more");
 }
@@ -145,18 +156,32 @@ static enum err submit_surely(struct request *request)
     return err;
 }
 
-static enum err submit_and_wait(struct request *request)
+static enum err await_end(const char *run_folder)
 {
     enum err err = ERR_OK;
-    const struct job_wait_cfg wait = {.run_folder = request->campaign.run_folder,
-                                      .is_stop_asked = interrupt_requested,
-                                      .is_left = is_left};
-    TRY(submit_surely(request));
-    fflush(stdout);
+    const struct job_wait_cfg wait = {
+        .run_folder = run_folder, .is_stop_asked = interrupt_requested, .is_left = is_left};
     TRY(job_wait(&wait));
     fprintf(stderr, "the campaign is finished\n");
 out:
     return err;
+}
+
+static enum err submit_and_wait(struct request *request)
+{
+    enum err err = ERR_OK;
+    TRY(submit_surely(request));
+    fflush(stdout);
+    TRY(await_end(request->campaign.run_folder));
+out:
+    return err;
+}
+
+/* Its folder is all that waiting needs: the campaign's file may have gone meanwhile. */
+static bool only_waits(const struct campaign_options *options)
+{
+    return options->waits && options->key && options->folder &&
+           submission_was_made(options->folder, options->key);
 }
 
 enum err cmd_slurm_submit(int argc, char **argv)
@@ -164,9 +189,14 @@ enum err cmd_slurm_submit(int argc, char **argv)
     enum err err = ERR_OK;
     struct request *request = mem_alloc(sizeof *request);
     interrupt_watch_request(); /* a request that comes before anything was done is kept */
-    TRY(read_request(argc, argv, request));
+    TRY(read_options(argc, argv, &request->options));
     if (request->options.waits)
         interrupt_watch();
+    if (only_waits(&request->options)) {
+        TRY(await_end(request->options.folder));
+        goto out;
+    }
+    TRY(load_request(request));
     if (request->options.waits)
         TRY(submit_and_wait(request));
     else if (!was_submitted(request))

@@ -80,6 +80,12 @@ void interrupt_first(void)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+void interrupt_take_as_term(void)
+{
+    if (count > 0) /* the handler writes it no more */
+        first = SIGTERM;
+}
+
 const volatile sig_atomic_t *interrupt_count(void)
 {
     return &count;

@@ -22,9 +22,11 @@ bool interrupt_requested(void);
 void interrupt_in(int64_t seconds);
 /* As if the first had come, from elsewhere than a signal (a stop file); nothing where one has. */
 void interrupt_first(void);
+/* Whichever came, it counts as TERM: what it ended goes on elsewhere. */
+void interrupt_take_as_term(void);
 /* How many came; the address is good for ever. */
 const volatile sig_atomic_t *interrupt_count(void);
-/* The first that came, 0: none. */
+/* The first that came, 0: none; SIGTERM behind interrupt_take_as_term(). */
 int interrupt_signal(void);
 
 #endif

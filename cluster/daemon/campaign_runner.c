@@ -10,14 +10,22 @@
 #include <signal.h>
 #include <string.h>
 
-#define MOST_WORDS_BEFORE 8
+#define MOST_WORDS_BEFORE 10
 #define KEY_ROOM          64
 #define PATIENCE_S        5.0 /* for a status that names it, and room for a stop file */
 
 /* "ID-SUBMITTED-JOBS": of one submission to Slurm of one scheduler's campaign. */
 static int add_slurm(const struct submitted *campaign, char key[KEY_ROOM], const char **argv)
 {
-    const char *words[] = {"slurm", "submit", "--wait", "--once", key, "--site", campaign->site};
+    const char *words[] = {"slurm",
+                           "submit",
+                           "--wait",
+                           "--once",
+                           key,
+                           "--site",
+                           campaign->site,
+                           "--run-folder",
+                           campaign->run_folder};
     snprintf(key, KEY_ROOM, "%llu-%lld-%d", (unsigned long long)campaign->id,
              (long long)campaign->submitted_ms, campaign->jobs + !campaign->may_have_job);
     memcpy(argv, words, sizeof words);

@@ -154,7 +154,8 @@ static void judge_lost(struct submitted *campaign, const struct runner_seen *see
 /* Nobody has seen the end of its job. */
 static bool may_have_job(const struct submitted *campaign, enum end_kind kind)
 {
-    return campaign->may_have_job && (kind == END_LOST || kind == END_TERMINATED);
+    return campaign->may_have_job &&
+           (kind == END_LOST || kind == END_TERMINATED || kind == END_FULL);
 }
 
 /* We asked it to stop, and it did not fail of itself meanwhile. */

@@ -46,6 +46,8 @@ static enum err spawn(struct asking *asking, const char *const *argv)
     posix_spawn_file_actions_destroy(&actions);
     for (int i = 0; i < 2; i++)
         close_end(&asking->pipes[i][1]);
+    if (code == EAGAIN || code == ENOMEM)
+        return err_set(ERR_AGAIN, "%s cannot be started now: %s", argv[0], strerror(code));
     if (code != 0)
         return err_set(ERR_UNAVAILABLE,
                        "%s cannot be started: %s; is this a machine of the cluster?", argv[0],

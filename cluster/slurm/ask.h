@@ -17,7 +17,8 @@ struct answer {
 void answer_fini(struct answer *answer); /* accepts zeroes */
 
 /* argv: NULL at the end. A code other than 0 is an answer too. ERR_UNAVAILABLE: there is no such
- * program. ERR_AGAIN: it did not answer in time; nobody knows what it has done. ERR_IO. */
+ * program. ERR_AGAIN: it did not answer in time, and nobody knows what it has done; or this machine
+ * has no room for a process now. ERR_IO. */
 MUST_CHECK enum err ask(const char *const *argv, double seconds, struct answer *answer);
 
 /* The same; a code other than 0 is ERR_AGAIN with what it said, since "unknown" is not "no". */

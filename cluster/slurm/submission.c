@@ -242,6 +242,15 @@ static enum err lock_folder(const char *folder, double wait_s, int *lock)
     return err;
 }
 
+/* Whoever asks last is who it was submitted for. */
+static enum err take_key(const char *run_folder, const char *key, struct intent *intent)
+{
+    if (!key || !key[0])
+        return ERR_OK;
+    snprintf(intent->key, sizeof intent->key, "%s", key);
+    return intent_write(run_folder, intent);
+}
+
 enum err submission_make(struct job_cfg cfg, const char *key, struct submission *made)
 {
     enum err err = ERR_OK;
@@ -254,6 +263,8 @@ enum err submission_make(struct job_cfg cfg, const char *key, struct submission 
     TRY(lock_folder(cfg.run_folder, cfg.after_job ? STILL_LOOKS_S : 0, &lock));
     if (!cfg.after_job) /* else the one that is there is who submits */
         TRY(look_before(cfg.run_folder, made));
+    if (made->was_there)
+        TRY(take_key(cfg.run_folder, key, &made->intent));
     if (made->was_there && made->intent.is_settled)
         goto out;
     if (!made->was_there)

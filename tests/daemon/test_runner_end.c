@@ -203,27 +203,39 @@ struct slurm_row {
     int code, signal;
     enum submitted_state becomes;
     bool may_have_job, pauses, is_loss;
+    bool has_no_room;
 };
 
 /* The runner is who waits for its job. */
 static const struct slurm_row slurm_rows[] = {
-    {"done", R, 0, 0, 0, SUBMITTED_DONE, false, false, false},
-    {"failed", R, 0, 1, 0, SUBMITTED_FAILED, false, false, false},
-    {"no sbatch", R, 0, 69, 0, SUBMITTED_FAILED, false, false, false},
-    {"cancelled, by glowworm or by scancel", R, 0, 130, 0, SUBMITTED_CANCELLED, false, false,
+    {"done", R, 0, 0, 0, SUBMITTED_DONE, false, false, false, false},
+    {"failed", R, 0, 1, 0, SUBMITTED_FAILED, false, false, false, false},
+    {"no sbatch", R, 0, 69, 0, SUBMITTED_FAILED, false, false, false, false},
+    {"cancelled, by glowworm or by scancel", R, 0, 130, 0, SUBMITTED_CANCELLED, false, false, false,
      false},
-    {"its job ended too early: another one", R, 0, 85, 0, SUBMITTED_WAITING, false, true, true},
-    {"something had its folder: another job", R, 0, 75, 0, SUBMITTED_WAITING, false, true, true},
-    {"stopped", S, SUBMITTED_HELD, 130, 0, SUBMITTED_HELD, false, false, false},
-    {"taken out", S, SUBMITTED_REMOVED, 130, 0, SUBMITTED_REMOVED, false, false, false},
+    {"its job ended too early: another one", R, 0, 85, 0, SUBMITTED_WAITING, false, true, true,
+     false},
+    {"something had its folder: another job", R, 0, 75, 0, SUBMITTED_WAITING, false, true, true,
+     false},
+    {"stopped", S, SUBMITTED_HELD, 130, 0, SUBMITTED_HELD, false, false, false, false},
+    {"taken out", S, SUBMITTED_REMOVED, 130, 0, SUBMITTED_REMOVED, false, false, false, false},
     {"killed: its job goes on", R, SUBMITTED_HELD, -1, SIGKILL, SUBMITTED_WAITING, true, true,
-     false},
-    {"ended, and nobody heard it", R, 0, -1, 0, SUBMITTED_WAITING, true, true, false},
-    {"the machine goes down", R, 0, 143, 0, SUBMITTED_WAITING, true, true, false},
+     false, false},
+    {"ended, and nobody heard it", R, 0, -1, 0, SUBMITTED_WAITING, true, true, false, false},
+    {"the machine goes down", R, 0, 143, 0, SUBMITTED_WAITING, true, true, false, false},
     {"killed while its job was to stop: that is owed", S, SUBMITTED_REMOVED, -1, SIGKILL,
-     SUBMITTED_WAITING, true, true, false},
+     SUBMITTED_WAITING, true, true, false, false},
     {"the same, of one asked too early to know the sign", S, SUBMITTED_HELD, -1, SIGUSR1,
-     SUBMITTED_WAITING, true, true, false}};
+     SUBMITTED_WAITING, true, true, false, false},
+    {"left while its job was to stop", S, SUBMITTED_REMOVED, 143, 0, SUBMITTED_WAITING, true, true,
+     false, false},
+    {"its terminal went before it could leave", R, 0, -1, SIGHUP, SUBMITTED_WAITING, true, true,
+     false, false},
+    {"ended on a full disk, and nobody heard it", R, 0, -1, 0, SUBMITTED_WAITING, true, true, false,
+     true},
+    {"ended by a full disk", R, 0, 74, 0, SUBMITTED_WAITING, true, true, false, true},
+    {"the same, while its job was to stop", S, SUBMITTED_HELD, 74, 0, SUBMITTED_WAITING, true, true,
+     false, true}};
 
 static void who_waits_for_a_job_may_be_lost_and_the_job_is_not(void **unused)
 {
@@ -232,8 +244,10 @@ static void who_waits_for_a_job_may_be_lost_and_the_job_is_not(void **unused)
         const struct slurm_row *row = &slurm_rows[i];
         struct submitted one = {
             .state = row->state, .then = row->then, .site = "mine", .may_have_job = true};
-        const struct runner_seen seen = {
-            .code = row->code, .signal = row->signal, .last_words = "last words"};
+        const struct runner_seen seen = {.code = row->code,
+                                         .signal = row->signal,
+                                         .last_words = "last words",
+                                         .has_no_room = row->has_no_room};
         runner_end_judge(&one, &seen, NOW);
         bool owes = row->may_have_job && row->state == S;
         if (one.state != row->becomes || one.may_have_job != row->may_have_job ||

@@ -229,7 +229,9 @@ class Hands(unittest.TestCase):
         running = self.submit("running", "--site", self.scene.write_site(), *LONG)
         self.await_row(running, "running on n1")
         await_that(self.scene.ranks, self.log)
-        os.kill(self.listed(running)["pid"], signal.SIGKILL)  # who waits for it; it is found again, to be stopped
+        waiter = self.listed(running)["pid"]
+        self.assertGreater(waiter, 1)
+        os.kill(waiter, signal.SIGKILL)  # it is found again, to be stopped
         self.assertEqual(self.ask("queue remove", str(running)).returncode, 0)
         self.await_state(running, "removed")
         self.assertEqual(self.listed(running)["jobs"], 1)
