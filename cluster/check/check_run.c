@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/check/check_files.h"
+#include "cluster/check/check_rules.h"
 #include "cluster/check/check_verdict.h"
 #include "cluster/json_file.h"
 #include "trainer/export/bundle.h"
@@ -143,6 +144,7 @@ enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_chec
     TRY(compare_formats(check));
     TRY(compare_arithmetics(check));
     check_judge(check);
+    check_rules(check);
 out:
     return err;
 }

@@ -34,6 +34,7 @@ struct rig {
     struct folded folded;
     struct dataset_info dataset;
     char folder[64], bundle[96];
+    const char *device; /* NULL: any */
 };
 
 static char *class_names[TINY_CLASSES] = {"cat", "dog", "<ox>"};
@@ -106,7 +107,9 @@ static void write_bundle(struct rig *rig)
 {
     struct bundle_sample samples[SAMPLES];
     float logits[SAMPLES * TINY_CLASSES];
-    struct camera_device device = {.name = "firefly-dl-mono"};
+    struct camera_device device = {.name = "any"};
+    if (rig->device)
+        snprintf(device.name, sizeof device.name, "%s", rig->device);
     memset(samples, 0, sizeof samples);
     for (int s = 0; s < SAMPLES; s++) {
         draw(&samples[s].image, (uint64_t)s);
@@ -142,6 +145,7 @@ static void outputs_of_no_class_and_bgr_are_known(void **state)
     (void)state;
     open_rig(&rig, ACT_RELU);
     fill_up(&rig.folded, FOLD_UNUSED_BIAS);
+    rig.device = "firefly-dl-mono";
     write_bundle(&rig);
     CHECK(check(&rig, &found));
     assert_int_equal(json_array_size(found.failures), 0);
@@ -182,6 +186,7 @@ static void time_and_bytes_of_a_layer_follow_from_its_shape(void **state)
     struct bundle_check found;
     (void)state;
     open_rig(&rig, ACT_RELU);
+    rig.device = "firefly-dl-mono";
     write_bundle(&rig);
     CHECK(check(&rig, &found));
     assert_float_equal(check_layer_ms(&found, 0), 0.105 * 8 * 4 * 4 * 27 / 1e6, 1e-12);
@@ -207,6 +212,46 @@ static void check_says(const json_t *sentences, const char *words)
 {
     if (!says(sentences, words))
         fail_msg("none of %zu sentences says \"%s\"", json_array_size(sentences), words);
+}
+
+/* Each rule once, by the first layer that breaks it. */
+static void a_layer_that_breaks_a_rule_of_the_device_is_named(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    rig.device = "firefly-dl-mono";
+    rig.folded.layers[TINY_HEAD].K = 12;
+    rig.folded.layers[TINY_POOL].C = rig.folded.layers[TINY_POOL].K = 12;
+    rig.folded.layers[TINY_LOGITS].C = 12;
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    assert_int_equal(json_array_size(found.failures), 2);
+    check_says(found.failures,
+               "firefly-dl-mono: layer head puts out 12 channels, no multiple of 8: "
+               "rule channels, inferred (");
+    check_says(found.failures, "layer logits/map puts out 3 channels, fewer than 8: rule outputs");
+    check_says(found.failures, "use layers of 8 channels or more");
+    bundle_check_fini(&found);
+    close_rig(&rig);
+}
+
+/* Squeeze-excite and h-swish, which ONNX alone has, are found in what they are written as. */
+static void gates_and_h_swish_are_known_by_what_they_are_written_as(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    folded_fini(&rig.folded);
+    tiny_gated(&rig.folded);
+    rig.device = "firefly-dl-mono";
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    check_says(found.failures, "has h-swish: rule operations");
+    bundle_check_fini(&found);
+    close_rig(&rig);
 }
 
 static void a_layer_that_overflows_is_named(void **state)
@@ -594,6 +639,8 @@ int main(void)
         cmocka_unit_test(a_sound_bundle_passes),
         cmocka_unit_test(outputs_of_no_class_and_bgr_are_known),
         cmocka_unit_test(time_and_bytes_of_a_layer_follow_from_its_shape),
+        cmocka_unit_test(a_layer_that_breaks_a_rule_of_the_device_is_named),
+        cmocka_unit_test(gates_and_h_swish_are_known_by_what_they_are_written_as),
         cmocka_unit_test(a_layer_that_overflows_is_named),
         cmocka_unit_test(lost_accuracy_fails_with_the_layer_that_loses_it),
         cmocka_unit_test(a_file_that_was_changed_is_refused),

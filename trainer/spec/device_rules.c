@@ -162,6 +162,18 @@ void device_rule_explain(const struct device_rule *rule, const struct layer_shap
 {
     char name[LAYER_NAME];
     layer_shape_name(layer, name);
+    device_rule_explain_as(rule, name, layer, text);
+}
+
+bool device_rule_is_broken(const struct device_rule *rule, const struct layer_shape *layer,
+                           double weight_bytes)
+{
+    return find_breach(rule, layer, weight_bytes) != BREACH_NONE;
+}
+
+void device_rule_explain_as(const struct device_rule *rule, const char *name,
+                            const struct layer_shape *layer, struct text *text)
+{
     text_add(text, "layer %s ", name);
     add_breach(rule, layer, text);
     text_add(text, ": rule %s, %s (%s); %s", rule->name,

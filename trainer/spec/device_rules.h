@@ -41,6 +41,13 @@ const struct device_rule *device_rules_broken(const struct device_rules *rules,
 /* One sentence: the layer, what of it breaks the rule, where the rule is from, and the cure. */
 void device_rule_explain(const struct device_rule *rule, const struct layer_shape *layer,
                          struct text *text);
+/* Whether one layer breaks a rule; weight_bytes: of its network in fp16, up to this layer and with
+ * it. Of a layer that came from elsewhere than a space `part` and `block` mean nothing. */
+bool device_rule_is_broken(const struct device_rule *rule, const struct layer_shape *layer,
+                           double weight_bytes);
+/* The same sentence for a layer with a name of its own. */
+void device_rule_explain_as(const struct device_rule *rule, const char *name,
+                            const struct layer_shape *layer, struct text *text);
 /* Outputs of a network of so many classes on this device: more, where a rule wants that many. */
 int device_outputs(const struct device_rules *rules, int classes);
 /* Everything results depend on. */
