@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -143,11 +144,24 @@ enum err ask_surely(const char *const *argv, struct answer *answer)
     return ERR_AGAIN;
 }
 
+/* It does not know yet, or there is room for it later. */
+static bool may_be_taken(const struct answer *answer)
+{
+    static const char *const words[] = {"Unable to contact", "timed out", "Socket",    "Zero Bytes",
+                                        "temporarily",       "standby",   "MaxSubmit", "GrpSubmit"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(answer->error, words[i]))
+            return true;
+    return answer->code < 0;
+}
+
 enum err ask_sbatch(const char *const *argv, const char *cure, char job[ASK_JOB])
 {
     enum err err = ERR_OK;
     struct answer answer = {0};
     TRY(ask(argv, ASK_SECONDS, &answer));
+    if (answer.code != 0 && may_be_taken(&answer))
+        TRY(err_set(ERR_AGAIN, "Slurm does not take the job now: %.1000s", answer.error));
     if (answer.code != 0)
         TRY(err_set(ERR_FAILED, "Slurm refuses the job: %.1000s; %s", answer.error, cure));
     snprintf(job, ASK_JOB, "%.*s", (int)strcspn(answer.output, ";\n"), answer.output);

@@ -25,7 +25,8 @@ MUST_CHECK enum err ask(const char *const *argv, double seconds, struct answer *
 MUST_CHECK enum err ask_surely(const char *const *argv, struct answer *answer);
 
 /* Submits the job that argv, beginning with sbatch and "--parsable", asks for; job: its number.
- * ERR_FAILED: Slurm refuses it; the text says why, and then `cure`. Others as ask(). */
+ * ERR_FAILED: Slurm refuses it; the text says why, and then `cure`. ERR_AGAIN: it may have it all
+ * the same, or take it later. Others as ask(). */
 MUST_CHECK enum err ask_sbatch(const char *const *argv, const char *cure, char job[ASK_JOB]);
 
 #endif

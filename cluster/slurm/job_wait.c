@@ -71,6 +71,9 @@ static enum err end_unbegun(const struct job_seen *seen)
     if (is_taken(seen))
         return err_set(ERR_REQUEUE, "job %s ended (%s) before the run began", queued->job,
                        queued->state);
+    if (!queued->is_there && seen->is_stop_asked)
+        return err_set(ERR_INTERRUPTED,
+                       "stopped before the run began; Slurm does not have its job");
     if (!queued->is_there)
         return err_set(ERR_FAILED,
                        "Slurm does not have the job any more, and the run never began: it was "
@@ -147,6 +150,7 @@ struct waiting {
     double ask_s, pause_s;           /* when Slurm is asked, and how long not again then */
     double stop_s;                   /* no stop is asked for before */
     double over_s;                   /* since when it may be over; 0: it is not */
+    double answered_s;               /* when Slurm was asked what it answered last */
 };
 
 static void ask_soon(struct waiting *waiting)
@@ -199,6 +203,8 @@ static void look_at_job(struct waiting *waiting)
 {
     struct queued queued;
     double now_s = clock_seconds();
+    if (!waiting->intent.uuid[0]) /* there is nothing to ask for */
+        waiting->answered_s = now_s;
     if (now_s < waiting->ask_s || !waiting->intent.uuid[0])
         return;
     waiting->seen.is_known = queue_find(waiting->intent.uuid, &queued) == ERR_OK;
@@ -206,6 +212,7 @@ static void look_at_job(struct waiting *waiting)
     waiting->pause_s = waiting->pause_s < SELDOM_S / 2 ? 2 * waiting->pause_s : SELDOM_S;
     if (!waiting->seen.is_known)
         return;
+    waiting->answered_s = now_s;
     if (!queued.job[0])
         snprintf(queued.job, sizeof queued.job, "%s", waiting->intent.job);
     waiting->seen.queued = queued;
@@ -270,9 +277,12 @@ static bool is_over(struct waiting *waiting)
         waiting->over_s = 0;
         return verdict == JOB_IS_OVER;
     }
-    waiting->over_s = waiting->over_s > 0 ? waiting->over_s : now_s;
+    if (waiting->over_s == 0) {
+        waiting->over_s = now_s;
+        ask_soon(waiting);
+    }
     waiting->pause_s = SOONEST_S;
-    return now_s - waiting->over_s > LAST_S;
+    return waiting->answered_s - waiting->over_s > LAST_S;
 }
 
 static enum err end(struct waiting *waiting)
@@ -280,6 +290,7 @@ static enum err end(struct waiting *waiting)
     char *log = file_join(waiting->cfg->run_folder, SUBMISSION_LOG);
     log_file_last_line(log, waiting->last_words, sizeof waiting->last_words);
     waiting->seen.last_words = waiting->last_words;
+    waiting->seen.is_stop_asked = waiting->cfg->is_stop_asked();
     enum err err = job_wait_end(&waiting->seen);
     mem_free(log);
     return err;

@@ -8,7 +8,8 @@
 #include "cluster/status/run_status.h"
 
 struct job_seen {
-    bool is_known; /* Slurm answers */
+    bool is_known;      /* Slurm answers */
+    bool is_stop_asked; /* of us */
     struct queued queued;
     const struct run_status *status; /* written by a runner of this submission; NULL: none began */
     const char *last_words;          /* of the job's log; "": none */

@@ -1,23 +1,29 @@
 #include "cluster/slurm/submission.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/program.h"
 #include "cluster/slurm/ask.h"
+#include "cluster/slurm/job_news.h"
+#include "cluster/slurm/left_jobs.h"
 #include "cluster/status/status_reader.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SETTLED_S       6.0  /* Slurm writes down what it has every 5 s */
-#define FORGOTTEN_S     10.0 /* missing so long, it is */
-#define UNKNOWN_S       60.0 /* so long an answer is waited for */
+#define SETTLED_S       6.0   /* Slurm writes down what it has every 5 s */
+#define FORGOTTEN_S     10.0  /* missing so long, it is */
+#define ON_WAY_S        120.0 /* so long what was asked for may still arrive */
+#define UNKNOWN_S       60.0  /* so long an answer is waited for */
 #define NAP_S           1
 #define STILL_LOOKS_S   12.0 /* so long it is waited for */
 #define MAX_SUBMISSIONS 5
@@ -26,6 +32,31 @@ static void take_state(struct submission *submission, const struct queued *queue
 {
     snprintf(submission->intent.job, sizeof submission->intent.job, "%s", queued->job);
     snprintf(submission->state, sizeof submission->state, "%s", queued->state);
+}
+
+/* Since it was written down. */
+static double age_of_intent(const char *folder)
+{
+    struct stat file;
+    char *path = file_join(folder, INTENT_NAME);
+    bool is_there = stat(path, &file) == 0;
+    mem_free(path);
+    return is_there ? fabs(difftime(time(NULL), file.st_mtime)) : HUGE_VAL;
+}
+
+/* Slurm does not list it. It takes what it was asked for late, though whoever asked has gone. */
+static enum err give_up_before(const char *folder, const struct intent *before)
+{
+    double wait_s = (before->job[0] ? FORGOTTEN_S : ON_WAY_S) - age_of_intent(folder);
+    if (before->is_settled)
+        return ERR_OK;
+    if (wait_s > 0)
+        return err_set(ERR_AGAIN,
+                       "Slurm may still come to have the job that it was asked for; the same "
+                       "command finds out in %.0f s",
+                       ceil(wait_s));
+    left_jobs_note(folder, before->uuid);
+    return ERR_OK;
 }
 
 /* An earlier submission that is queued or runs is what was made. */
@@ -43,6 +74,8 @@ static enum err look_before(const char *folder, struct submission *made)
         made->was_there = true;
         take_state(made, &queued);
     }
+    if (!queued.is_there)
+        TRY(give_up_before(folder, &before));
 out:
     return err;
 }
@@ -76,24 +109,69 @@ static const char refusal_cure[] = "correct the site's file or the campaign's re
                                    "(\"glowworm slurm script\" prints what was "
                                    "asked for)";
 
+/* sbatch failed, and Slurm may have the job for all that. The text is kept. */
+static enum err look_behind(enum err why, struct submission *made)
+{
+    struct queued queued;
+    char *text = mem_string(err_text());
+    enum err err = queue_find(made->intent.uuid, &queued);
+    if (err != ERR_OK)
+        why = err_set(ERR_AGAIN, "whether Slurm has the job is not known: %s", text);
+    else if (queued.is_there)
+        take_state(made, &queued);
+    else
+        err_set(why, "%s", text);
+    mem_free(text);
+    return err == ERR_OK && queued.is_there ? ERR_OK : why;
+}
+
 /* sbatch keeps the folder's lock too: whoever comes after us, if we are killed, waits for its end,
  * behind which Slurm lists the job. */
 static enum err ask_locked(const struct job *job, int lock, struct submission *made)
 {
     if (made->submissions == MAX_SUBMISSIONS)
-        return err_set(ERR_UNAVAILABLE,
+        return err_set(ERR_AGAIN,
                        "Slurm has forgotten the job %d times: its controller may be starting "
                        "anew, and the same command tries again later",
                        made->submissions);
     fcntl(lock, F_SETFD, 0);
     enum err err = ask_sbatch((const char *const *)job->words, refusal_cure, made->intent.job);
     fcntl(lock, F_SETFD, FD_CLOEXEC);
+    if (err == ERR_FAILED || err == ERR_AGAIN)
+        err = look_behind(err, made);
     made->submissions += err == ERR_OK;
     return err;
 }
 
+/* Surely not submitted: what lay there before counts again. The text is kept. */
+static enum err take_back(const char *folder, const struct intent *earlier, enum err why)
+{
+    char *text = mem_string(err_text());
+    if (intent_write(folder, earlier) != ERR_OK)
+        log_warn("what was not submitted is still written down: %s", err_text());
+    err_set(why, "%s", text);
+    mem_free(text);
+    return why;
+}
+
+static enum err ask_for(const struct job_cfg *cfg, const struct job *job, int lock,
+                        const struct intent *earlier, struct submission *made)
+{
+    enum err err = ERR_OK;
+    made->intent.job[0] = '\0';
+    TRY(intent_write(cfg->run_folder, &made->intent));
+    err = ask_locked(job, lock, made);
+    if (err == ERR_FAILED || err == ERR_UNAVAILABLE)
+        TRY(take_back(cfg->run_folder, earlier, err));
+    TRY(err);
+    TRY(intent_write(cfg->run_folder, &made->intent));
+out:
+    return err;
+}
+
 /* The one that is there may still be too young to be sure of. */
-static enum err submit(const struct job_cfg *cfg, int lock, struct submission *made)
+static enum err submit(const struct job_cfg *cfg, int lock, const struct intent *earlier,
+                       struct submission *made)
 {
     enum err err = ERR_OK;
     struct job job = {0};
@@ -102,11 +180,8 @@ static enum err submit(const struct job_cfg *cfg, int lock, struct submission *m
     mine.uuid = intent->uuid;
     TRY(job_make(&mine, &job));
     for (bool is_there = made->was_there; !intent->is_settled; is_there = false) {
-        if (!is_there) {
-            TRY(intent_write(cfg->run_folder, intent));
-            TRY(ask_locked(&job, lock, made));
-            TRY(intent_write(cfg->run_folder, intent));
-        }
+        if (!is_there)
+            TRY(ask_for(cfg, &job, lock, earlier, made));
         TRY(await_settled(made, &intent->is_settled));
     }
     TRY(intent_write(cfg->run_folder, intent));
@@ -251,10 +326,19 @@ static enum err take_key(const char *run_folder, const char *key, struct intent 
     return intent_write(run_folder, intent);
 }
 
+/* They are of a job that is over. */
+static void remove_news(const char *run_folder)
+{
+    char *path = file_join(run_folder, JOB_NEWS_NAME);
+    unlink(path);
+    mem_free(path);
+}
+
 enum err submission_make(struct job_cfg cfg, const char *key, struct submission *made)
 {
     enum err err = ERR_OK;
     struct places places = {0};
+    struct intent earlier = {0};
     int lock = -1;
     *made = (struct submission){0};
     TRY(find_places(&cfg, &places));
@@ -267,10 +351,14 @@ enum err submission_make(struct job_cfg cfg, const char *key, struct submission 
         TRY(take_key(cfg.run_folder, key, &made->intent));
     if (made->was_there && made->intent.is_settled)
         goto out;
+    if (cfg.after_job)
+        intent_read(cfg.run_folder, &earlier);
+    else if (!made->was_there)
+        remove_news(cfg.run_folder);
     if (!made->was_there)
         TRY(begin_intent(&cfg, key, &made->intent));
     TRY(file_write(cfg.script_path, job_script, strlen(job_script)));
-    TRY(submit(&cfg, lock, made));
+    TRY(submit(&cfg, lock, &earlier, made));
 out:
     if (lock >= 0)
         close(lock);

@@ -20,7 +20,7 @@ struct submission {
 /* Fills in what cfg says of paths and UUID, but for its campaign, options, site and after_job. The
  * run's folder is made. key: kept with it (struct intent); NULL: that of the job before goes on.
  * ERR_AGAIN: it is not known whether Slurm has it, the same call finds out; or another one is at
- * it. ERR_CONFIG, ERR_FAILED: Slurm refuses it, in its words. */
+ * it; or Slurm has no room for it yet. ERR_CONFIG, ERR_FAILED: Slurm refuses it, in its words. */
 MUST_CHECK enum err submission_make(struct job_cfg cfg, const char *key, struct submission *made);
 
 /* It was submitted under this key, and either cannot be forgotten or has begun: it is never to be

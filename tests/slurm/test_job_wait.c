@@ -96,6 +96,17 @@ static void what_became_of_a_run_follows_from_its_last_word_and_slurms(void **st
     mem_free(status);
 }
 
+static void a_stop_that_was_asked_is_no_failure_of_a_job_that_slurm_does_not_have(void **state)
+{
+    (void)state;
+    struct job_seen seen = {.is_known = true, .last_words = ""};
+    assert_int_equal(job_wait_end(&seen), ERR_FAILED);
+    seen.is_stop_asked = true;
+    assert_int_equal(job_wait_end(&seen), ERR_INTERRUPTED);
+    seen.queued = (struct queued){.is_there = true, .has_ended = true, .state = "FAILED"};
+    assert_int_equal(job_wait_end(&seen), ERR_FAILED);
+}
+
 static void what_is_told_of_a_job_is_read_as_it_was_written(void **state)
 {
     struct job_news news = {.queued = {.is_there = true,
@@ -193,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_became_of_a_run_follows_from_its_last_word_and_slurms),
+        cmocka_unit_test(a_stop_that_was_asked_is_no_failure_of_a_job_that_slurm_does_not_have),
         TEST(what_is_told_of_a_job_is_read_as_it_was_written),
         TEST(a_key_is_submitted_once),
         TEST(a_run_that_has_begun_was_submitted_though_slurm_may_have_forgotten),

@@ -116,6 +116,40 @@ class Once(unittest.TestCase):
             self.assertEqual(process.returncode, TERMINATED, said)
             self.assertIn("goes on in Slurm (job 3)", said)
 
+    def test_what_slurm_cannot_say_yet_is_no_refusal_and_a_refusal_leaves_nothing(self):
+        self.pretend("drops", "")
+        self.pretend("says", "sbatch: error: QOSMaxSubmitJobPerUserLimit\n")
+        code, said = self.submit("--once", "new")
+        self.assertEqual(code, AGAIN, said)
+        os.remove(os.path.join(self.run_folder, "slurm.json"))
+        self.pretend("says", "sbatch: error: invalid partition specified: x\n")
+        for _ in range(2):
+            code, said = self.submit("--once", "new")
+            self.assertEqual((code, "Slurm refuses the job" in said), (1, True), said)
+        self.assertEqual(len(self.lines("asked")), 3)
+
+    def test_a_submission_that_may_still_arrive_is_not_made_again_nor_one_that_slurm_took_and_said_no_to(self):
+        self.pretend("says", "sbatch: error: Socket timed out on send/recv operation\n")
+        self.intent(key="new", job="", settled=False)
+        code, said = self.submit("--once", "new")
+        self.assertEqual((code, self.lines("asked")), (AGAIN, []), said)
+        hour = time.time() - 3600
+        os.utime(os.path.join(self.run_folder, "slurm.json"), (hour, hour))
+        with open(os.path.join(self.run_folder, "slurm-news.json"), "w") as file:
+            file.write("{}")
+        code, said = self.submit("--once", "new")
+        self.assertEqual((code, "as job 7" in said, len(self.lines("asked"))), (0, True, 1), said)
+        self.assertEqual(os.listdir(os.path.join(self.run_folder, "left-jobs")), ["glowworm-old"])
+        self.assertFalse(os.path.exists(os.path.join(self.run_folder, "slurm-news.json")))
+
+    def test_asked_to_stop_what_slurm_does_not_have_it_has_stopped(self):
+        self.intent(key="new")
+        process = self.start("--wait", "--once", "new")
+        self.await_looks(process, 1)
+        process.send_signal(signal.SIGUSR1)
+        said = process.communicate(timeout=MOST_S)[0]
+        self.assertEqual(process.returncode, INTERRUPTED, said)
+
     def test_asked_to_stop_the_job_of_another_name_is_left_alone(self):
         self.intent(key="other", settled=False)
         self.pretend("jobs", "3|RUNNING|None|n1|glowworm-old\n")

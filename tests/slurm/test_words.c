@@ -108,6 +108,29 @@ static void a_submission_is_a_number_or_why_not_and_what_to_do(void **state)
     assert_string_equal(job, "7");
 }
 
+static void what_slurm_may_take_all_the_same_is_no_refusal(void **state)
+{
+    (void)state;
+    char job[ASK_JOB] = "";
+    static const char *const said[] = {
+        "Unable to contact slurm controller (connect failure)",
+        "Socket timed out on send/recv operation",
+        "Zero Bytes were transmitted or received",
+        "Slurm temporarily unable to accept job, sleeping and retrying",
+        "QOSMaxSubmitJobPerUserLimit",
+        "AssocGrpSubmitJobsLimit"};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        const char *argv[] = {"sh", "-c", "echo \"sbatch: error: $0\" >&2; exit 1", said[i], NULL};
+        assert_int_equal(ask_sbatch(argv, "", job), ERR_AGAIN);
+        assert_non_null(strstr(err_text(), said[i]));
+    }
+    const char *killed[] = {"sh", "-c", "kill -9 $$", NULL};
+    const char *never[] = {"sh", "-c", "echo 'Requested time limit is invalid' >&2; exit 1", NULL};
+    assert_int_equal(ask_sbatch(killed, "", job), ERR_AGAIN);
+    assert_int_equal(ask_sbatch(never, "", job), ERR_FAILED);
+    assert_string_equal(job, "");
+}
+
 static void the_site_of_defaults_and_the_example_are_the_same(void **state)
 {
     (void)state;
@@ -127,6 +150,7 @@ int main(void)
         cmocka_unit_test(what_does_not_answer_in_time_is_unknown),
         cmocka_unit_test(what_is_said_is_whole_and_a_failure_is_no_answer),
         cmocka_unit_test(a_submission_is_a_number_or_why_not_and_what_to_do),
+        cmocka_unit_test(what_slurm_may_take_all_the_same_is_no_refusal),
         cmocka_unit_test(the_site_of_defaults_and_the_example_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
