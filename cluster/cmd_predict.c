@@ -12,7 +12,7 @@
 
 static void print_answer(const struct opened_bundle *opened, const char *path, int top)
 {
-    int classes = opened->shape.classes;
+    int classes = opened->classes;
     bool *is_shown = mem_array((size_t)classes, sizeof *is_shown);
     printf("%s:", path);
     for (int n = 0; n < top && n < classes; n++) {
@@ -31,7 +31,7 @@ static void print_answer(const struct opened_bundle *opened, const char *path, i
 
 static json_t *answer_json(const struct opened_bundle *opened, const char *path)
 {
-    int classes = opened->shape.classes, best = 0;
+    int classes = opened->classes, best = 0;
     json_t *logits = json_array(), *probabilities = json_array();
     for (int k = 0; k < classes; k++) {
         best = opened->probabilities[k] > opened->probabilities[best] ? k : best;

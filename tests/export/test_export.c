@@ -274,6 +274,21 @@ static void few_classes_are_filled_up_for_the_camera(void **state)
     close_rig(&rig);
 }
 
+static void answers_that_outputs_of_no_class_could_beat_are_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig_of(&rig, "configs/spaces/firefly-tiny.yaml", 1, 2);
+    CHECK(camera_device_load("firefly-dl-mono", &rig.device_file));
+    const struct param *bias = supernet_find(rig.net, "classifier.linear.bias");
+    for (size_t k = 0; k < bias->count; k++)
+        rig.net->weights[bias->offset + k] = -95;
+    assert_int_equal(try_bundle(&rig, "r=28 k=3 e=2 d=1", "low"), ERR_FAILED);
+    assert_non_null(strstr(err_text(), "which stands for no class"));
+    assert_false(has_file(&rig, "low"));
+    close_rig(&rig);
+}
+
 /* Read with OpenCV, whose pictures are blue, green, red. */
 static void a_colour_camera_gets_a_network_of_bgr(void **state)
 {
@@ -622,6 +637,7 @@ int main(void)
         cmocka_unit_test(an_owner_that_was_replaced_does_not_replace_a_bundle),
         cmocka_unit_test(relu_networks_go_out_in_every_format),
         cmocka_unit_test(few_classes_are_filled_up_for_the_camera),
+        cmocka_unit_test(answers_that_outputs_of_no_class_could_beat_are_refused),
         cmocka_unit_test(a_colour_camera_gets_a_network_of_bgr),
         cmocka_unit_test(the_layers_are_those_a_device_was_asked_about),
         cmocka_unit_test(relu6_networks_go_out_without_caffe),

@@ -304,6 +304,29 @@ static void a_device_without_the_smallest_expansion_finds_shallow_networks(void 
     space = kept;
 }
 
+/* A rule that only the smallest resolution obeys. */
+static void a_resolution_that_a_device_does_not_run_costs_no_other_gene(void **state)
+{
+    (void)state;
+    struct target target = make_target("small maps", 1e12, 0);
+    int side = (space.resolutions[0] - 1) / space.stem_stride + 1;
+    add_rule(&target,
+             (struct device_rule){.of[LAYER_ADD] = true, /* the first block has one */
+                                  .most_map_bytes = 2.0 * side * side * space.first_width});
+    struct gene_pool pool = {&space, {space.kernels, space.expansions, space.depths}, &target};
+    for (uint64_t i = 0; i < 20; i++) {
+        struct gene_draws draws = {1, 0, i, 0};
+        struct subnet drawn, shrunk;
+        genes_random(&pool, &draws, &drawn);
+        drawn.resolution = space.resolutions[space.resolution_count - 1];
+        shrunk = drawn;
+        genes_shrink(&pool, &draws, &shrunk);
+        assert_int_equal(shrunk.resolution, space.resolutions[0]);
+        drawn.resolution = shrunk.resolution;
+        assert_true(subnet_equal(&space, &drawn, &shrunk));
+    }
+}
+
 /* The first target draws expansion 3 (middles of 72), which the second's device cannot run. */
 static void what_another_device_runs_wins_no_target(void **state)
 {
@@ -424,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_bound_that_only_the_smallest_meets_is_met),
         cmocka_unit_test(a_camera_of_3x3_kernels_is_offered_nothing_else),
         cmocka_unit_test(a_device_without_the_smallest_expansion_finds_shallow_networks),
+        cmocka_unit_test(a_resolution_that_a_device_does_not_run_costs_no_other_gene),
         cmocka_unit_test(what_another_device_runs_wins_no_target),
         cmocka_unit_test(only_what_was_trained_is_drawn),
         cmocka_unit_test(the_same_seed_measures_the_same_candidates),

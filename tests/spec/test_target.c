@@ -80,6 +80,25 @@ static void expansions_that_break_a_rule_are_dropped(void **state)
     assert_int_equal(open.expansions.count, 2);
 }
 
+/* A bound on all weights counts for the shallowest network: deeper ones are refused one by one. */
+static void a_bound_of_the_whole_network_leaves_the_shallow_ones(void **state)
+{
+    (void)state;
+    struct camera_device device = camera;
+    struct open_choices open = all_of(&firefly);
+    struct subnet shallow, deep;
+    subnet_uniform(&firefly, 3, 3, 2, 96, &shallow);
+    subnet_uniform(&firefly, 3, 3, 4, 96, &deep);
+    double least = 2.0 * (double)cost_of(&firefly, &shallow).parameters,
+           most = 2.0 * (double)cost_of(&firefly, &deep).parameters;
+    device.rules.rule[device.rules.count++] = (struct device_rule){
+        .name = "light", .channel_multiple = 1, .most_weight_bytes = (least + most) / 2};
+    assert_ok(camera_device_narrow(&device, &firefly, &open));
+    assert_int_equal(open.expansions.value[0], 3);
+    assert_true(camera_device_runs(&device, &firefly, &shallow));
+    assert_false(camera_device_runs(&device, &firefly, &deep));
+}
+
 static void check_broken(const struct space *space, const struct subnet *subnet, const char *words)
 {
     assert_refused(camera_device_check(&camera, space, subnet), ERR_CONFIG, words);
@@ -210,6 +229,7 @@ int main(void)
         cmocka_unit_test(the_camera_leaves_only_kernel_3),
         cmocka_unit_test(what_the_camera_cannot_run_is_refused_with_the_reason),
         cmocka_unit_test(expansions_that_break_a_rule_are_dropped),
+        cmocka_unit_test(a_bound_of_the_whole_network_leaves_the_shallow_ones),
         cmocka_unit_test(every_rule_of_the_camera_can_be_broken),
         cmocka_unit_test(a_device_says_which_images_it_takes),
         cmocka_unit_test(a_target_says_which_bound_is_broken),

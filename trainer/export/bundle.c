@@ -96,6 +96,25 @@ static enum err add_caffe(struct bundle *bundle)
     return err;
 }
 
+/* Outputs of no class are far below the winner: e^-20 is 2e-9. */
+static enum err check_unused(const struct bundle *bundle, const struct bundle_sample *sample,
+                             const float *logits)
+{
+    const struct folded *folded = bundle->cfg->folded;
+    double best = -INFINITY;
+    for (int k = 0; k < folded->classes; k++)
+        best = fmax(best, logits[k]);
+    for (int k = folded->classes; k < folded->outputs; k++)
+        if (!(logits[k] < best - 20))
+            return err_set(
+                ERR_FAILED,
+                "bundle %s: output %d, which stands for no class, answers %.3g on image "
+                "%u, where the best class answers %.3g: answers so far below 0 cannot be "
+                "told from those that fill up; train with weight decay",
+                bundle->cfg->target, k, (double)logits[k], sample->record, best);
+    return ERR_OK;
+}
+
 /* Runs the written ONNX over the samples and compares with the supernet. */
 static enum err check_onnx(struct bundle *bundle, const struct bytes *bytes)
 {
@@ -114,6 +133,7 @@ static enum err check_onnx(struct bundle *bundle, const struct bytes *bytes)
             largest = fmax(largest, fabs(cfg->samples[i].logits[k]));
             difference = fmax(difference, fabs(cfg->samples[i].logits[k] - logits[k]));
         }
+        TRY(check_unused(bundle, &cfg->samples[i], logits));
         double relative = difference / fmax(largest, 1e-30);
         bundle->worst_difference = fmax(bundle->worst_difference, relative);
         if (!(relative <= BUNDLE_TOLERANCE))

@@ -84,6 +84,15 @@ static int8_t smaller(const struct choices *choices, int8_t value)
     return position > 0 ? (int8_t)choices->value[position - 1] : value;
 }
 
+static void shrink_resolution(const struct space *space, struct subnet *subnet)
+{
+    for (int i = space->resolution_count - 1; i > 0; i--)
+        if (space->resolutions[i] == subnet->resolution) {
+            subnet->resolution = space->resolutions[i - 1];
+            return;
+        }
+}
+
 static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *draws,
                             struct subnet *subnet)
 {
@@ -99,11 +108,7 @@ static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *dra
         gene -= 2 * space->block_count;
         subnet->depth[gene] = smaller(&pool->open.depths, subnet->depth[gene]);
     } else {
-        for (int i = space->resolution_count - 1; i > 0; i--)
-            if (space->resolutions[i] == subnet->resolution) {
-                subnet->resolution = space->resolutions[i - 1];
-                break;
-            }
+        shrink_resolution(space, subnet);
     }
 }
 
@@ -113,8 +118,20 @@ bool genes_fit(const struct gene_pool *pool, const struct subnet *subnet)
            camera_device_runs(&pool->target->device, pool->space, subnet);
 }
 
+/* The device does not run this sub-network here, but does at the smallest resolution. */
+static bool is_too_large_a_map(const struct gene_pool *pool, const struct subnet *subnet)
+{
+    const struct camera_device *device = &pool->target->device;
+    struct subnet smallest = *subnet;
+    smallest.resolution = pool->space->resolutions[0];
+    return !camera_device_runs(device, pool->space, subnet) &&
+           camera_device_runs(device, pool->space, &smallest);
+}
+
 void genes_shrink(const struct gene_pool *pool, struct gene_draws *draws, struct subnet *subnet)
 {
+    while (is_too_large_a_map(pool, subnet))
+        shrink_resolution(pool->space, subnet);
     while (!genes_fit(pool, subnet))
         shrink_one_gene(pool, draws, subnet);
     subnet_canonical(pool->space, subnet);

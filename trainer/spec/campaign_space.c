@@ -167,21 +167,31 @@ static void hint_choices(const char *name, const struct choices *trained, const 
     text_fini(&values);
 }
 
+/* Whether a target's device runs its smallest sub-network at this resolution, within its bounds. */
+static bool serves(const struct target *target, const struct space *space,
+                   const struct open_choices *open, int resolution)
+{
+    struct subnet smallest;
+    subnet_smallest_open(space, open, resolution, &smallest);
+    return target_fits(target, (double)cost_of(space, &smallest).macs) &&
+           camera_device_runs(&target->device, space, &smallest);
+}
+
 static void hint_resolutions(const struct campaign *campaign, const struct space *space,
                              const struct open_choices *opens, struct text *lines)
 {
     for (int r = 0; r < space->resolution_count; r++) {
         bool is_used = false;
         for (int i = 0; i < campaign->target_count; i++)
-            is_used = is_used ||
-                      target_fits(&campaign->targets[i],
-                                  (double)cost_least_macs(space, &opens[i], space->resolutions[r]));
+            is_used =
+                is_used || serves(&campaign->targets[i], space, &opens[i], space->resolutions[r]);
         if (!is_used) {
             text_add(lines,
                      "resolutions from %d px: trained, but even the smallest sub-network there is "
-                     "over every target's budget; leave them out of resolutions\n",
+                     "over every target's budget, or breaks a rule of its device; leave them out "
+                     "of resolutions\n",
                      space->resolutions[r]);
-            return; /* cost grows with resolution */
+            return; /* cost grows with resolution, and so do maps */
         }
     }
 }

@@ -88,6 +88,7 @@ static enum breach find_breach(const struct device_rule *rule, const struct laye
 
 struct look { /* for the first rule that is broken */
     const struct device_rules *rules;
+    bool weighs; /* the whole network, too */
     double weights;
     const struct device_rule *broken;
     struct layer_shape layer;
@@ -101,7 +102,7 @@ static void look_at(void *own, const struct layer_shape *layer)
         return;
     if (layer->part == PART_LOGITS)
         exported.K = device_outputs(look->rules, layer->K);
-    look->weights += weight_bytes(&exported);
+    look->weights += look->weighs ? weight_bytes(&exported) : 0;
     for (int i = 0; i < look->rules->count && !look->broken; i++)
         if (find_breach(&look->rules->rule[i], &exported, look->weights) != BREACH_NONE) {
             look->broken = &look->rules->rule[i];
@@ -109,15 +110,30 @@ static void look_at(void *own, const struct layer_shape *layer)
         }
 }
 
+static const struct device_rule *find(const struct device_rules *rules, bool weighs,
+                                      const struct space *space, const struct subnet *subnet,
+                                      struct layer_shape *layer)
+{
+    struct look look = {.rules = rules, .weighs = weighs};
+    layer_walk(space, subnet, look_at, &look);
+    *layer = look.layer;
+    return look.broken;
+}
+
 const struct device_rule *device_rules_broken(const struct device_rules *rules,
                                               const struct space *space,
                                               const struct subnet *subnet,
                                               struct layer_shape *layer)
 {
-    struct look look = {.rules = rules};
-    layer_walk(space, subnet, look_at, &look);
-    *layer = look.layer;
-    return look.broken;
+    return find(rules, true, space, subnet, layer);
+}
+
+const struct device_rule *device_rules_broken_by_layer(const struct device_rules *rules,
+                                                       const struct space *space,
+                                                       const struct subnet *subnet,
+                                                       struct layer_shape *layer)
+{
+    return find(rules, false, space, subnet, layer);
 }
 
 static void add_breach(const struct device_rule *rule, const struct layer_shape *layer,

@@ -38,6 +38,11 @@ const struct device_rule *device_rules_broken(const struct device_rules *rules,
                                               const struct space *space,
                                               const struct subnet *subnet,
                                               struct layer_shape *layer);
+/* The same of each layer for itself: bounds of the whole network are left out. */
+const struct device_rule *device_rules_broken_by_layer(const struct device_rules *rules,
+                                                       const struct space *space,
+                                                       const struct subnet *subnet,
+                                                       struct layer_shape *layer);
 /* One sentence: the layer, what of it breaks the rule, where the rule is from, and the cure. */
 void device_rule_explain(const struct device_rule *rule, const struct layer_shape *layer,
                          struct text *text);

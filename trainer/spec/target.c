@@ -134,14 +134,21 @@ static enum err refuse(const struct camera_device *device, const struct device_r
     return err;
 }
 
-/* Every block at its deepest with this kernel and expansion, at the smallest resolution. */
+/* What is broken with this kernel and expansion everywhere, at the smallest resolution: by a layer
+ * of any block, or by the whole of the shallowest network. */
 static const struct device_rule *find_broken(const struct camera_device *device,
-                                             const struct space *space, int kernel, int expansion,
-                                             struct layer_shape *layer)
+                                             const struct space *space,
+                                             const struct choices *depths, int kernel,
+                                             int expansion, struct layer_shape *layer)
 {
     struct subnet uniform;
     subnet_uniform(space, kernel, expansion, choices_max(&space->depths), space->resolutions[0],
                    &uniform);
+    const struct device_rule *broken =
+        device_rules_broken_by_layer(&device->rules, space, &uniform, layer);
+    if (broken)
+        return broken;
+    subnet_uniform(space, kernel, expansion, choices_min(depths), space->resolutions[0], &uniform);
     return device_rules_broken(&device->rules, space, &uniform, layer);
 }
 
@@ -156,7 +163,8 @@ enum err camera_device_narrow(const struct camera_device *device, const struct s
         for (int e = open->expansions.count - 1; e >= 0; e--) {
             struct layer_shape at;
             const struct device_rule *found =
-                find_broken(device, space, open->kernels.value[k], open->expansions.value[e], &at);
+                find_broken(device, space, &open->depths, open->kernels.value[k],
+                            open->expansions.value[e], &at);
             if (found)
                 broken = found, layer = at;
             keeps_kernel[k] = keeps_kernel[k] || !found;
