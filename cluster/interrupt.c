@@ -52,9 +52,13 @@ static void note_request(int signal)
 
 void interrupt_watch_request(void)
 {
+    sigset_t held; /* by who started us: process_cfg.holds_requests */
     struct sigaction action = {.sa_handler = note_request};
     sigemptyset(&action.sa_mask);
     sigaction(SIGUSR1, &action, NULL);
+    sigemptyset(&held);
+    sigaddset(&held, SIGUSR1);
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
 }
 
 bool interrupt_requested(void)

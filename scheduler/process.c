@@ -90,9 +90,11 @@ static void await_word(struct pipes *pipes)
 static _Noreturn void become(const struct process_cfg *cfg, char **environment, int log,
                              struct pipes *pipes, pid_t parent)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigset_t held;
+    sigemptyset(&held);
+    if (cfg->holds_requests)
+        sigaddset(&held, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &held, NULL);
     signal(SIGPIPE, SIG_DFL);
     setsid();
     if (!cfg->may_outlive_us)

@@ -26,7 +26,9 @@ struct process_cfg {
     const char *const *environment; /* "NAME=value" set over ours, NULL at the end */
     const char *log_path;           /* appended to */
     bool may_outlive_us;            /* else it gets SIGTERM when we die */
-    const char *work_folder;        /* where it begins; NULL: where we are */
+    bool holds_requests; /* SIGUSR1 waits until the program takes it from its mask, once it can hear
+                          */
+    const char *work_folder; /* where it begins; NULL: where we are */
     /* Called when the process is there and is not its program yet: with an error, or when we die
      * before it returns, it never becomes that. NULL: there is nothing to be noted first. */
     enum err (*note)(void *own, const struct process *process);

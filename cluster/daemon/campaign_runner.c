@@ -44,6 +44,7 @@ enum err campaign_runner_start(const struct campaign_runner_cfg *cfg,
     struct process_cfg process = {.argv = argv,
                                   .log_path = cfg->log_path,
                                   .may_outlive_us = true,
+                                  .holds_requests = submitted_is_for_slurm(campaign),
                                   .work_folder = campaign->work_folder,
                                   .note = cfg->note,
                                   .own = cfg->own};

@@ -160,7 +160,11 @@ int main(int argc, char **argv)
         return 1;
     bool waits_for_job = strcmp(argv[1], "slurm") == 0;
     signal(SIGTERM, count);
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGUSR1);
     signal(SIGUSR1, count);
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
     printf("%s in %s\n", argv[2], run);
     fflush(stdout);
     struct run_status *status = begin(run);
