@@ -15,7 +15,9 @@
 #include "cluster/daemon/daemon_folder.h"
 #include "tests/scratch.h"
 #include "tests/wire/raw_peer.h"
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,20 +62,38 @@ static int tear_down(void **state)
     return err == ERR_OK ? 0 : -1;
 }
 
-/* A client in a process of its own: its exit code. */
-static int ask_beside(struct stand *stand, enum err (*ask)(struct control_client *client))
+struct asker { /* a client on a thread of its own */
+    struct control_client_cfg cfg;
+    enum err (*ask)(struct control_client *client);
+    enum err err;
+    atomic_bool is_done;
+};
+
+/* Not a forked process: ZeroMQ's threads are in the server's, and a sanitizer's allocator does not
+ * survive their being forked away from under its locks. */
+static void *ask_once(void *own)
 {
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        struct control_client_cfg cfg = {.folder = stand->folder};
-        struct control_client *client = NULL;
-        enum err err = control_client_open(&cfg, &client);
-        _exit((int)(err == ERR_OK ? ask(client) : err));
+    struct asker *asker = own;
+    struct control_client *client = NULL;
+    asker->err = control_client_open(&asker->cfg, &client);
+    if (asker->err == ERR_OK) {
+        asker->err = asker->ask(client);
+        control_client_close(&client);
     }
-    while (waitpid(child, &status, WNOHANG) == 0)
+    atomic_store(&asker->is_done, true);
+    return NULL;
+}
+
+/* What the client comes to while the server takes its turns. */
+static enum err ask_beside(struct stand *stand, enum err (*ask)(struct control_client *client))
+{
+    pthread_t thread;
+    struct asker asker = {.cfg = {.folder = stand->folder}, .ask = ask};
+    assert_int_equal(pthread_create(&thread, NULL, ask_once, &asker), 0);
+    while (!atomic_load(&asker.is_done))
         control_server_turn(stand->server, 10);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    pthread_join(thread, NULL);
+    return asker.err;
 }
 
 static enum err ask_change(struct control_client *client)
@@ -182,36 +202,46 @@ static void a_peer_that_misbehaves_keeps_nobody_from_asking(void **state)
     close(loud);
 }
 
-static void a_turn_ends_however_many_ask(void **state)
+struct crowd { /* who asks without an end */
+    const struct stand *stand;
+    atomic_bool is_over;
+};
+
+static void *ask_endlessly(void *own)
 {
-    struct stand *stand = *state;
+    struct crowd *crowd = own;
     struct wire *wire = NULL;
     struct wire_cfg cfg = {.role = WIRE_CLIENT,
-                           .endpoint = stand->endpoint,
+                           .endpoint = crowd->stand->endpoint,
                            .format = CONTROL_FORMAT,
                            .max_payload_bytes = CONTROL_MAX_BYTES,
                            .wake_fd = -1};
-    assert_int_equal(wire_open(&cfg, &wire), ERR_OK);
-    pid_t child = fork(); /* a wire is not used across fork: the child makes its own */
-    if (child == 0) {
-        struct wire *endless = NULL;
-        Gwd__Request request = GWD__REQUEST__INIT;
-        Gwd__List list = GWD__LIST__INIT;
-        uint8_t packed[64];
-        request.body_case = GWD__REQUEST__BODY_LIST;
-        request.list = &list;
-        size_t size = gwd__request__pack(&request, packed);
-        if (wire_open(&cfg, &endless) == ERR_OK)
-            for (enum err err = ERR_OK; err == ERR_OK || err == ERR_AGAIN;)
-                err = wire_send(endless, NULL, packed, size);
-        _exit(0);
-    }
+    Gwd__Request request = GWD__REQUEST__INIT;
+    Gwd__List list = GWD__LIST__INIT;
+    uint8_t packed[64];
+    request.body_case = GWD__REQUEST__BODY_LIST;
+    request.list = &list;
+    size_t size = gwd__request__pack(&request, packed);
+    if (wire_open(&cfg, &wire) != ERR_OK)
+        return NULL;
+    for (enum err err = ERR_OK;
+         !atomic_load(&crowd->is_over) && (err == ERR_OK || err == ERR_AGAIN);)
+        err = wire_send(wire, NULL, packed, size);
+    wire_close(&wire);
+    return NULL;
+}
+
+static void a_turn_ends_however_many_ask(void **state)
+{
+    struct stand *stand = *state;
+    pthread_t thread;
+    struct crowd crowd = {.stand = stand};
+    assert_int_equal(pthread_create(&thread, NULL, ask_endlessly, &crowd), 0);
     for (double end_s = clock_seconds() + WAIT_S; stand->asked < 1000 && clock_seconds() < end_s;)
         control_server_turn(stand->server, 50); /* each of them comes back */
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
+    atomic_store(&crowd.is_over, true);
+    pthread_join(thread, NULL);
     assert_true(stand->asked >= 1000);
-    wire_close(&wire);
 }
 
 static void write_text(const char *folder, const char *name, const char *text)
@@ -263,17 +293,17 @@ static void a_key_of_the_list_is_let_in_and_no_other(void **state)
     make_person(stand, "stranger", address, server.public_key);
     snprintf(stand->folder, sizeof stand->folder, "%.900s/friend", folder);
     write_text(stand->folder, DAEMON_ADDRESS, address);
-    pid_t stranger = fork();
-    if (stranger == 0) {
-        struct control_client *client = NULL;
-        char *theirs = file_join(folder, "stranger");
-        struct control_client_cfg cfg = {.folder = theirs};
-        _exit(control_client_open(&cfg, &client) == ERR_OK ? (int)ask_change(client) : 1);
-    }
+    pthread_t thread;
+    char *theirs = file_join(folder, "stranger");
+    struct asker stranger = {.cfg = {.folder = theirs, .answer_s = 2}, .ask = ask_change};
+    assert_int_equal(pthread_create(&thread, NULL, ask_once, &stranger), 0);
     assert_int_equal(ask_beside(stand, ask_change), ERR_OK);
     assert_int_equal(ask_beside(stand, ask_change), ERR_OK);
-    kill(stranger, SIGKILL);
-    waitpid(stranger, NULL, 0);
+    while (!atomic_load(&stranger.is_done))
+        control_server_turn(stand->server, 10);
+    pthread_join(thread, NULL);
+    mem_free(theirs);
+    assert_int_equal(stranger.err, ERR_PEER);
     assert_int_equal(stand->asked, 2 * 49);
     snprintf(stand->folder, sizeof stand->folder, "%s", folder);
 }

@@ -129,7 +129,8 @@ static void want(struct exchange *exchange, enum exchange_aim aim,
         known->score.subnet = known->subnet;
         known->is_told = known->is_dealt = false;
     }
-    hub->aim = aim;
+    if (count > 0) /* a helper wants nothing, whatever the asking gang is at */
+        hub->aim = aim;
     pthread_mutex_unlock(&hub->lock);
 }
 
