@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Compiles everything, tests and benchmarks too, with warnings as errors: by gcc as the tests run it, by gcc for release,
-# by clang for debugging. usage: tests/builds.sh
+# Compiles everything, tests and benchmarks too, with warnings as errors: by gcc as the tests run it, by clang for debugging;
+# by gcc for release what is installed. usage: tests/builds.sh
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 cluster/setup.sh --tests || exit
 passed=0 failed=0
-try() { # NAME FOLDER CMAKE_OPTION...
+try() { # NAME OPTION OF build.sh...
     local started=$SECONDS
-    if cluster/build.sh --tests "${@:2}"; then
+    if cluster/build.sh "${@:2}"; then
         passed=$((passed + 1))
         echo "$1: built without a warning in $((SECONDS - started)) s"
     else
@@ -16,8 +16,8 @@ try() { # NAME FOLDER CMAKE_OPTION...
         echo "$1: does not build"
     fi
 }
-try "gcc RelWithDebInfo" build
-try "gcc Release" build-release -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
-try "clang Debug" build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
+try "gcc RelWithDebInfo" --tests build
+try "gcc Release" build-release -DGLOWWORM_WERROR=ON -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
+try "clang Debug" --tests build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

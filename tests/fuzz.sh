@@ -30,31 +30,45 @@ tell_find() { # HARNESS FILE
     base64 -w 120 "$2"
     echo END
 }
-passed=0 failed=0
-while read -r name inputs; do
-    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-    found=$folder/found/$name new=$folder/new/$name
-    mkdir -p "$found" "$new"
-    # shellcheck disable=SC2086  # folders of inputs
-    folders=() && for input in $inputs; do
+fuzz() { # HARNESS INPUTS
+    local name=$1 found=$folder/found/$1 new=$folder/new/$1 input folders=() runs covered
+    mkdir -p "$new"
+    for input in $2; do
         if [ -d "$input" ]; then folders+=("$input"); else cp "$input" "$new/"; fi
     done
-    if "$folder/bin/fuzz_$name" "${limits[@]}" -max_total_time="$seconds" -artifact_prefix="$found/" -print_final_stats=1 \
+    if ! "$folder/bin/fuzz_$name" "${limits[@]}" -max_total_time="$seconds" -artifact_prefix="$found/" -print_final_stats=1 \
         "$new" "${folders[@]}" >"$found/log" 2>&1; then
-        passed=$((passed + 1))
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$found/log")
-        covered=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$found/log" | tail -n 1)
-        echo "$name: $runs inputs in $seconds s, $covered branches reached, none crashed it"
-    else
-        failed=$((failed + 1))
         tail -n 40 "$found/log"
         tell_find "$name" "$(sed -n 's/.*Test unit written to //p' "$found/log" | tail -n 1)"
+        return 1
     fi
-    if [ $keep -eq 1 ]; then
-        mkdir -p "tests/fuzz/corpus/$name" "$folder/merged/$name"
-        "$folder/bin/fuzz_$name" "${limits[@]}" -use_counters=0 -set_cover_merge=1 "$folder/merged/$name" "tests/fuzz/corpus/$name" "$new" >"$found/merge" 2>&1
-        cp -n "$folder/merged/$name"/* "tests/fuzz/corpus/$name/"
-    fi
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$found/log")
+    covered=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$found/log" | tail -n 1)
+    echo "$name: $runs inputs in $seconds s, $covered branches reached, none crashed it"
+}
+keep_new() { # HARNESS
+    mkdir -p "tests/fuzz/corpus/$1" "$folder/merged/$1"
+    "$folder/bin/fuzz_$1" "${limits[@]}" -use_counters=0 -set_cover_merge=1 "$folder/merged/$1" "tests/fuzz/corpus/$1" "$folder/new/$1" \
+        >"$folder/found/$1/merge" 2>&1
+    cp -n "$folder/merged/$1"/* "tests/fuzz/corpus/$1/"
+}
+# As many at a time as there are processors; what each has to say is said in one piece.
+running=0 names=()
+while read -r name inputs; do
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    names+=("$name")
+    mkdir -p "$folder/found/$name"
+    rm -f "$folder/found/$name/passed"
+    { fuzz "$name" "$inputs" && touch "$folder/found/$name/passed"; } >"$folder/found/$name/said" 2>&1 </dev/null &
+    running=$((running + 1))
+    [ $running -lt "$(nproc)" ] || { wait -n; running=$((running - 1)); }
 done <$folder/tests/fuzz/fuzzers
+wait
+passed=0 failed=0
+for name in "${names[@]}"; do
+    cat "$folder/found/$name/said"
+    if [ -f "$folder/found/$name/passed" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    [ $keep -eq 0 ] || keep_new "$name"
+done
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed -eq 0 ]

@@ -36,9 +36,9 @@ mkdir "$work/reports"
 common=log_path=$work/reports/report:print_stacktrace=1:allocator_may_return_null=1
 
 # Warnings are tests/builds.sh's: gcc warns of what a sanitizer put there, too.
-build() { # FOLDER SANITIZERS
+build() { # FOLDER SANITIZERS [OPTION OF build.sh]...
     local started=$SECONDS
-    if cluster/build.sh --tests "$1" -DGLOWWORM_SANITIZE="$2" -DGLOWWORM_WERROR=OFF; then
+    if cluster/build.sh --tests "${@:3}" "$1" -DGLOWWORM_SANITIZE="$2" -DGLOWWORM_WERROR=OFF; then
         echo "$2: built in $((SECONDS - started)) s"
     else
         echo "0 passed, 1 failed" >>"$work/counts"
@@ -57,7 +57,7 @@ check() { # FOLDER TEST...
         echo "sanitize.sh names what is no test: $(comm -23 <(printf '%s\n' "${@:2}" | sort) <(tests_of "$1" | sort) | xargs)"
         echo "0 passed, 1 failed" >>"$work/counts"
     fi
-    ctest --test-dir "$1" --output-on-failure -j "$(nproc)" --no-tests=error -O "$work/log" -R "$wanted"
+    ctest --test-dir "$1" --output-on-failure -j $(($(nproc) + 1)) --no-tests=error -O "$work/log" -R "$wanted"
     cat "$work/log" >>"$work/counts"
     for report in $(grep -lE 'ERROR: |runtime error: |WARNING: ThreadSanitizer' "$work"/reports/* 2>/dev/null); do
         cat "$report"
@@ -71,8 +71,10 @@ address() {
     build build-address address,undefined || return
     export UBSAN_OPTIONS=$common LSAN_OPTIONS=suppressions=$lists/leaks.txt:print_suppressions=0
     export ASAN_OPTIONS=$common:detect_stack_use_after_return=1
-    check build-address $(tests_of build-address -L quick -E "$mpi|$again") "${long[@]}"
-    local options=$ASAN_OPTIONS
+    # What also runs on the device that is late runs on no other: that one wraps the CPU's.
+    local options=$ASAN_OPTIONS late
+    late="^($(tests_of build-address -L quick -R '_late$' | sed 's/_late$//' | paste -sd'|'))\$"
+    check build-address $(tests_of build-address -L quick -E "$mpi|$again|$late") "${long[@]}"
     ASAN_OPTIONS=$options:detect_leaks=0
     check build-address $(tests_of build-address -L quick -R "$mpi" -E "$mpi_leaks|$again")
     # Open MPI's leaks are told from ours by whole stacks, which makes an allocation cost 10 times as much.
@@ -80,7 +82,9 @@ address() {
     check build-address $(tests_of build-address -L quick -R "$mpi_leaks") "${mpi_leaks_long[@]}"
 }
 thread() {
-    build build-thread thread || return
+    local name targets=()
+    for name in "${threads[@]}"; do targets+=(--target "test_${name%_late}"); done
+    build build-thread thread "${targets[@]}" || return
     export TSAN_OPTIONS=$common:suppressions=$lists/races.txt
     check build-thread "${threads[@]}"
 }
