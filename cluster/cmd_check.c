@@ -12,10 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_IMAGES = 500 };
+enum { DEFAULT_IMAGES = 500, DEFAULT_LOSS = 1 }; /* as the campaign's */
 
 struct check_options {
     struct bundle_check_cfg cfg;
+    const char *target; /* of the run that is named instead of a bundle; NULL: none */
+    char *bundle;       /* of that target; owned */
     bool is_json;
 };
 
@@ -44,6 +46,11 @@ static enum err take_option(int option, const char *value, struct check_options 
     case 'r':
         options->cfg.run = value;
         return ERR_OK;
+    case 'T':
+        options->target = value;
+        return file_is_name(value)
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--target %s: use letters, digits, - and _", value);
     case 'j':
         options->is_json = true;
         return ERR_OK;
@@ -58,23 +65,51 @@ static enum err take_option(int option, const char *value, struct check_options 
 
 static enum err parse_options(int argc, char **argv, struct check_options *options)
 {
-    static const struct option known[] = {
-        {"images", required_argument, NULL, 'i'}, {"threads", required_argument, NULL, 't'},
-        {"run", required_argument, NULL, 'r'},    {"loss", required_argument, NULL, 'l'},
-        {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"images", required_argument, NULL, 'i'},
+                                          {"threads", required_argument, NULL, 't'},
+                                          {"run", required_argument, NULL, 'r'},
+                                          {"loss", required_argument, NULL, 'l'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"target", required_argument, NULL, 'T'},
+                                          {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
-    options->cfg =
-        (struct bundle_check_cfg){.images = DEFAULT_IMAGES,
-                                  .threads = processors_allowed(),
-                                  .loss_max = 1,
-                                  .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
+    options->cfg = (struct bundle_check_cfg){
+        .loss_max = -1, .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
     optind = 0; /* from the start, whoever parsed before */
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
         TRY(take_option(option, optarg, options));
     if (argc - optind != 1)
-        TRY(err_set(ERR_USAGE, "name one bundle's folder"));
+        TRY(err_set(ERR_USAGE, "name one bundle's folder, or a run's and --target NAME"));
     options->cfg.bundle = argv[optind];
 out:
+    return err;
+}
+
+/* What was not given. */
+static void set_defaults(int images, int threads, double loss_max, struct bundle_check_cfg *cfg)
+{
+    cfg->images = cfg->images ? cfg->images : images;
+    cfg->threads = cfg->threads ? cfg->threads : threads;
+    cfg->loss_max = cfg->loss_max >= 0 ? cfg->loss_max : loss_max;
+}
+
+/* As the stage of the campaign does it. */
+static enum err take_campaign(struct check_options *options)
+{
+    enum err err = ERR_OK;
+    const char *run = options->cfg.bundle;
+    char *path = file_join(run, "campaign.yaml"), *bundles = file_join(run, "bundles");
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    TRY(campaign_load(path, NULL, 0, campaign));
+    set_defaults(campaign->check.images, campaign->resources.threads, campaign->check.loss_max,
+                 &options->cfg);
+    options->bundle = file_join(bundles, options->target);
+    options->cfg.bundle = options->bundle;
+    options->cfg.run = run;
+out:
+    mem_free(campaign);
+    mem_free(bundles);
+    mem_free(path);
     return err;
 }
 
@@ -120,6 +155,9 @@ enum err cmd_check(int argc, char **argv)
     struct check_options options = {0};
     struct bundle_check *check = mem_alloc(sizeof *check);
     TRY(parse_options(argc, argv, &options));
+    if (options.target)
+        TRY(take_campaign(&options));
+    set_defaults(DEFAULT_IMAGES, processors_allowed(), DEFAULT_LOSS, &options.cfg);
     TRY(bundle_check_run(&options.cfg, check));
     TRY(tell_check(check, options.is_json));
     if (json_array_size(check->failures) > 0)
@@ -128,5 +166,6 @@ enum err cmd_check(int argc, char **argv)
 out:
     bundle_check_fini(check);
     mem_free(check);
+    mem_free(options.bundle);
     return err;
 }

@@ -100,6 +100,7 @@ static enum err estimate_stage(const struct campaign_run *run, int stage, int ph
         estimate->macs = search_macs(run, &trained);
         return ERR_OK;
     case STAGE_COMPILE:
+    case STAGE_CHECK:
     case STAGE_REPORT:
         break;
     }

@@ -25,6 +25,7 @@ struct run_results { /* what the page is made of; every pointer may be NULL */
     json_t *evaluate; /* results/evaluate.json */
     json_t *search;   /* results/search.json */
     json_t *bundles;  /* array of bundle.json objects */
+    json_t *checked;  /* array of the targets whose bundles the campaign checks */
     char *campaign;   /* campaign.yaml as text */
 };
 

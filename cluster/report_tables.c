@@ -97,14 +97,32 @@ static void add_start(struct text *html, const char *hash)
     html_add(html, start);
 }
 
+/* Of a bundle without a verdict: one that the campaign checks should have one. */
+static void add_missing_check(const struct run_results *results, const char *target,
+                              struct text *html)
+{
+    size_t i = 0;
+    json_t *name = NULL;
+    json_array_foreach(results->checked, i, name)
+    {
+        if (strcmp(json_string_value(name), target) != 0)
+            continue;
+        text_add(html, "<p class=\"missing\">Not checked in the camera's arithmetic: stage check-");
+        html_add(html, target);
+        text_add(html, " has come to no verdict; its log says why.</p>\n");
+    }
+}
+
 /* What `glowworm check` wrote into the bundle, once it did. */
-static void add_check(const json_t *bundle, struct text *html)
+static void add_check(const struct run_results *results, const json_t *bundle, struct text *html)
 {
     const json_t *check = json_object_get(bundle, "check"), *sentence = NULL;
     const json_t *fp16 = json_object_get(json_object_get(check, "arithmetics"), "fp16/fp32");
     size_t i = 0;
-    if (!check)
+    if (!check) {
+        add_missing_check(results, report_string(bundle, "target"), html);
         return;
+    }
     text_add(html, "<p>Checked in the camera's arithmetic on %.0f images: %s; accuracy in fp16 ",
              report_number(check, "images", 0),
              json_is_true(json_object_get(check, "passed")) ? "passed" : "does not pass");
@@ -141,7 +159,7 @@ void report_bundles(const struct run_results *results, struct text *html)
             "Not yet validated on a camera.</p>",
             report_number(bundle, "worst_difference", NAN), report_number(bundle, "samples", 0),
             strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training" : "hold-out");
-        add_check(bundle, html);
+        add_check(results, bundle, html);
         text_add(html, "<div class=\"scroll\"><table><tr><th>file</th><th>what</th>"
                        "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n");
         json_array_foreach(json_object_get(bundle, "files"), j, file)

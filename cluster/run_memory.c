@@ -1,10 +1,14 @@
 #include "cluster/run_memory.h"
 #include "base/mem.h"
+#include "cluster/check/check.h"
 #include "kernels/device.h"
 #include "trainer/compile.h"
+#include "trainer/spec/cost.h"
 #include <string.h>
 
 #define GB 1e9
+/* A check of a network of hardly any size, one thread; measured and rounded up. */
+#define CHECK_PROGRAM_BYTES ((size_t)32 << 20)
 
 static int ranks_of(const struct campaign *campaign, const struct graph_stage *stage)
 {
@@ -30,6 +34,27 @@ static struct footprint stage_footprint(const struct campaign_run *run,
     return footprint;
 }
 
+static void count_map(void *own, const struct layer_shape *layer)
+{
+    size_t *values = own;
+    *values += (size_t)layer->K * (size_t)layer->side * (size_t)layer->side;
+}
+
+/* A bundle's networks read back, each weight in fp32 and rounded, and every map of an image kept in
+ * each arithmetic by each thread; of the largest sub-network, whichever is chosen. */
+static size_t check_bytes(const struct campaign_run *run)
+{
+    const struct space *space = &run->space;
+    struct subnet biggest;
+    size_t map_values = 0;
+    subnet_biggest(space, space->resolutions[space->resolution_count - 1], &biggest);
+    layer_walk(space, &biggest, count_map, &map_values);
+    size_t weights = (size_t)cost_of(space, &biggest).parameters;
+    size_t lanes = (size_t)run->campaign.resources.threads * ARITHMETICS;
+    return CHECK_PROGRAM_BYTES +
+           sizeof(float) * (lanes * map_values + (size_t)(CHECK_FORMATS + ARITHMETICS) * weights);
+}
+
 static void count_stage(const struct campaign_run *run, const struct campaign *campaign, int stage,
                         const struct phase *phase, struct run_memory *memory)
 {
@@ -47,7 +72,9 @@ void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_
         return;
     for (int i = 0; i < run->graph.count; i++) {
         enum stage_kind kind = run->graph.stages[i].kind;
-        if (kind != STAGE_REPORT)
+        if (kind == STAGE_CHECK)
+            bytes[i] = check_bytes(run);
+        else if (kind != STAGE_REPORT)
             bytes[i] = stage_footprint(run, &run->campaign, i, kind == STAGE_TRAIN ? phase : NULL)
                            .gang_bytes;
         phase += kind == STAGE_TRAIN;
@@ -64,7 +91,7 @@ static void count_run(const struct campaign_run *run, const struct campaign *cam
         return;
     for (int i = 0; i < run->graph.count; i++) {
         enum stage_kind kind = run->graph.stages[i].kind;
-        if (!done[i] && kind != STAGE_REPORT)
+        if (!done[i] && kind != STAGE_REPORT && kind != STAGE_CHECK)
             count_stage(run, campaign, i, kind == STAGE_TRAIN ? phase : NULL, memory);
         phase += kind == STAGE_TRAIN;
     }

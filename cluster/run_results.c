@@ -66,6 +66,14 @@ out:
     return err;
 }
 
+static void note_checked(const struct campaign *campaign, struct run_results *results)
+{
+    results->checked = json_array();
+    for (int t = 0; t < campaign->target_count; t++)
+        if (campaign->targets[t].device.arithmetic != DEVICE_ARITHMETIC_UNKNOWN)
+            json_array_append_new(results->checked, json_string(campaign->targets[t].name));
+}
+
 /* The training stages are the campaign's own, in its order. */
 static enum err load_stages(struct run_results *results, const char *campaign_path)
 {
@@ -87,6 +95,7 @@ static enum err load_stages(struct run_results *results, const char *campaign_pa
         TRY(load_steps(results->folder, stage));
     }
     results->target_count = campaign->target_count;
+    note_checked(campaign, results);
 out:
     mem_free(schedule);
     mem_free(space);
@@ -125,6 +134,7 @@ void run_results_fini(struct run_results *results)
     json_decref(results->evaluate);
     json_decref(results->search);
     json_decref(results->bundles);
+    json_decref(results->checked);
     mem_free(results->campaign);
     mem_free(results->folder);
     memset(results, 0, sizeof *results);

@@ -10,10 +10,10 @@ struct graph_stage {
     enum stage_kind kind;
     bool is_host; /* a `glowworm VERB` process; otherwise a gang of workers */
     int dependency_count;
-    int dependencies[CAMPAIGN_MAX_TARGETS + 4];
+    int dependencies[PLAN_MAX_DEPENDENCIES];
     int start_stage;   /* whose final checkpoint it starts from; -1: none (or teacher.from) */
     int teacher_stage; /* whose final checkpoint it is distilled from; -1: none */
-    int target;        /* index in the campaign's targets, STAGE_COMPILE */
+    int target;        /* index in the campaign's targets; -1: of none */
     struct hash key;
     char *inputs; /* "knob=value" lines; owned: graph_fini */
 };

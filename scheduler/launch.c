@@ -83,10 +83,12 @@ static void add_gang(const struct launch_cfg *cfg, const struct launch *launch, 
 
 static void add_host(const struct launch_cfg *cfg, const struct launch *launch, struct words *argv)
 {
+    static const char *const verbs[] = {
+        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check", [STAGE_REPORT] = "report"};
     words_add(argv, "%s", cfg->glowworm);
-    words_add(argv, launch->stage->kind == STAGE_COMPILE ? "compile" : "report");
+    words_add(argv, "%s", verbs[launch->stage->kind]);
     words_add(argv, "%s", cfg->run_folder);
-    if (launch->stage->kind == STAGE_COMPILE) {
+    if (launch->target[0]) {
         words_add(argv, "--target");
         words_add(argv, "%s", launch->target);
     }
@@ -193,8 +195,9 @@ out:
 
 void launch_host_result(const struct graph_stage *stage, const char *target, char *path, int room)
 {
-    if (stage->kind == STAGE_COMPILE)
-        snprintf(path, (size_t)room, "bundles/%s/bundle.json", target);
-    else
+    if (stage->kind == STAGE_REPORT)
         snprintf(path, (size_t)room, "report.html");
+    else
+        snprintf(path, (size_t)room, "bundles/%s/%s.json", target,
+                 stage->kind == STAGE_CHECK ? "check" : "bundle");
 }

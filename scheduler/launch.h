@@ -44,7 +44,7 @@ static inline bool launch_has_mpi(const struct launch_cfg *cfg)
 
 struct launch { /* of one attempt; borrowed */
     const struct graph_stage *stage;
-    const char *target;   /* its name, STAGE_COMPILE */
+    const char *target;   /* its name; "": of none */
     const char *endpoint; /* the runner's socket, or, where there is a port, only its name */
     int port;             /* where gangs leave our node: they find us by it instead */
     bool is_away;         /* with an allocation: on another node of it than ours... */

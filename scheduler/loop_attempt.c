@@ -22,7 +22,7 @@
 static const char *target_name(const struct loop *loop, int stage)
 {
     const struct graph_stage *node = &loop->cfg->graph->stages[stage];
-    return node->kind == STAGE_COMPILE ? loop->cfg->campaign->targets[node->target].name : "";
+    return node->target >= 0 ? loop->cfg->campaign->targets[node->target].name : "";
 }
 
 /* What a later runner needs to find the processes of this attempt, should we die. */
@@ -355,12 +355,26 @@ struct gang_end attempt_judge_exit(struct loop *loop, struct gang *gang,
     return why;
 }
 
+/* A host stage says on its last line what was wrong. */
+static void add_last_word(const struct loop *loop, const struct gang *gang, char *text, int room)
+{
+    char *tail = read_tail(loop, gang);
+    size_t end = strlen(tail), size = strlen(text);
+    while (end > 0 && tail[end - 1] == '\n')
+        tail[--end] = '\0';
+    const char *line = strrchr(tail, '\n');
+    line = line ? line + 1 : tail;
+    if (line[0])
+        snprintf(text + size, (size_t)room - size, ": %s", line);
+    mem_free(tail);
+}
+
 /* The outcome of a process that ended without a word: a host stage's exit code says it all. */
 static enum err conclude(struct loop *loop, struct attempt *attempt, const struct process_end *end)
 {
     struct gang *gang = &attempt->gang;
     const struct graph_stage *stage = &loop->cfg->graph->stages[gang->stage];
-    char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[512] = "";
+    char results[JOURNAL_PATH] = "", hash[HASH_HEX_BYTES] = "", text[JOURNAL_TEXT] = "";
     struct stage_outcome outcome = {.content = "",
                                     .results = results,
                                     .results_hash = hash,
@@ -375,6 +389,8 @@ static enum err conclude(struct loop *loop, struct attempt *attempt, const struc
     } else {
         struct gang_end why = attempt_judge_exit(loop, gang, end, text, sizeof text);
         nodes_blame_end(loop, gang, &why, text, sizeof text);
+        if (gang->is_host && end->code > 0)
+            add_last_word(loop, gang, text, sizeof text);
         outcome.error = why.error;
         outcome.cause = why.cause;
         outcome.node = gang->node;

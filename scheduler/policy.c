@@ -32,6 +32,13 @@ static void find_whole(const struct policy_state *state, bool *whole)
     }
 }
 
+/* Whether a stage that waits for `stage` may begin: a check that failed is told of. */
+static bool is_settled(const struct policy_state *state, const bool *whole, int stage)
+{
+    return whole[stage] || (state->graph->stages[stage].kind == STAGE_CHECK &&
+                            state->stages[stage].status == POLICY_FAILED);
+}
+
 static bool is_being_read(const struct policy_state *state, int stage)
 {
     for (int i = stage + 1; i < state->graph->count; i++)
@@ -46,7 +53,7 @@ static bool is_ready(const struct policy_state *state, const bool *whole, int st
     if (state->stages[stage].status != POLICY_PENDING)
         return false;
     for (int i = 0; i < node->dependency_count; i++)
-        if (!whole[node->dependencies[i]])
+        if (!is_settled(state, whole, node->dependencies[i]))
             return false;
     return !is_being_read(state, stage);
 }

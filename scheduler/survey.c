@@ -209,6 +209,17 @@ out:
     return err;
 }
 
+static void set_behind(struct survey_stage *stage, enum survey_verdict verdict, const char *before)
+{
+    struct text why;
+    text_init(&why);
+    text_add(&why, "%s runs again", before);
+    mem_free(stage->why);
+    stage->why = mem_string(text_get(&why));
+    stage->verdict = verdict;
+    text_fini(&why);
+}
+
 /* New stages behind one that changed are not new to the person: say which stage they follow. */
 static void find_followers(const struct survey_cfg *cfg, struct survey *survey)
 {
@@ -219,13 +230,29 @@ static void find_followers(const struct survey_cfg *cfg, struct survey *survey)
             enum survey_verdict before = survey->stages[node->dependencies[j]].verdict;
             if (before != SURVEY_CHANGED && before != SURVEY_FOLLOWS)
                 continue;
-            struct text why;
-            text_init(&why);
-            text_add(&why, "%s runs again", cfg->graph->stages[node->dependencies[j]].name);
-            mem_free(mine->why);
-            mine->why = mem_string(text_get(&why));
-            mine->verdict = SURVEY_FOLLOWS;
-            text_fini(&why);
+            set_behind(mine, SURVEY_FOLLOWS, cfg->graph->stages[node->dependencies[j]].name);
+        }
+    }
+}
+
+/* A check lies in the bundle that it is of, and what tells of a check waited for it, not for it to
+ * pass: neither is whole where the other runs again. */
+static bool is_outdated_by(const struct graph *graph, int stage, int before)
+{
+    return graph->stages[stage].kind == STAGE_CHECK || graph->stages[before].kind == STAGE_CHECK;
+}
+
+static void find_outdated(const struct survey_cfg *cfg, struct survey *survey)
+{
+    for (int i = 0; i < cfg->graph->count; i++) {
+        const struct graph_stage *node = &cfg->graph->stages[i];
+        struct survey_stage *mine = &survey->stages[i];
+        for (int j = 0; mine->verdict == SURVEY_DONE && j < node->dependency_count; j++) {
+            int before = node->dependencies[j];
+            if (survey->stages[before].verdict == SURVEY_DONE ||
+                !is_outdated_by(cfg->graph, i, before))
+                continue;
+            set_behind(mine, SURVEY_LOST, cfg->graph->stages[before].name);
         }
     }
 }
@@ -239,6 +266,7 @@ enum err survey_take(const struct survey_cfg *cfg, struct survey *survey)
         survey->count++;
     }
     TRY(find_losses(cfg, survey));
+    find_outdated(cfg, survey);
     find_followers(cfg, survey);
     for (int i = 0; i < survey->count; i++)
         survey->to_do += survey->stages[i].verdict != SURVEY_DONE;

@@ -17,7 +17,9 @@ enum survey_verdict {
                      */
     SURVEY_CHANGED, /* was asked for with other inputs: `why` has a line for each that differs */
     SURVEY_FOLLOWS, /* a stage before it runs again: `why` names it */
-    SURVEY_LOST     /* was done, but what it made is gone, damaged or altered: `why` says what */
+    /* was done, but what it made is gone, damaged, altered, or of a check that runs again: `why`
+     * says what */
+    SURVEY_LOST
 };
 
 struct survey_stage {

@@ -337,11 +337,9 @@ bool run_state_is_end(int state)
 
 const char *run_status_kind(enum stage_kind kind)
 {
-    static const char *const names[] = {[STAGE_TRAIN] = "train",
-                                        [STAGE_EVALUATE] = "evaluate",
-                                        [STAGE_SEARCH] = "search",
-                                        [STAGE_COMPILE] = "compile",
-                                        [STAGE_REPORT] = "report"};
+    static const char *const names[] = {
+        [STAGE_TRAIN] = "train",     [STAGE_EVALUATE] = "evaluate", [STAGE_SEARCH] = "search",
+        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check",       [STAGE_REPORT] = "report"};
     return names[kind];
 }
 

@@ -115,7 +115,9 @@ static void set_wait(struct status_writer *writer, int stage)
     row->needs[0] = '\0';
     for (int i = 0; i < node->dependency_count; i++) {
         const struct stage_status *other = &status->stages[node->dependencies[i]];
-        if (other->state == STAGE_STATE_DONE)
+        bool is_told_of = writer->cfg.graph->stages[node->dependencies[i]].kind == STAGE_CHECK &&
+                          other->state == STAGE_STATE_FAILED;
+        if (other->state == STAGE_STATE_DONE || is_told_of)
             continue;
         snprintf(row->needs, sizeof row->needs, "%s", other->name);
         snprintf(row->why, sizeof row->why, "needs %s%s", other->name,

@@ -241,13 +241,17 @@ static void a_bundle_that_was_checked_says_what_came_of_it(void **state)
     results.bundles = parsed(
         "[{\"target\":\"small\",\"files\":[],\"check\":{\"passed\":false,\"images\":500,"
         "\"failures\":[\"layer <b> overflows\"],\"arithmetics\":{\"fp16/fp32\":{\"accuracy\":0.5,"
-        "\"same_answer\":450}}}}, {\"target\":\"other\",\"files\":[]}]");
+        "\"same_answer\":450}}}}, {\"target\":\"other\",\"files\":[]}, "
+        "{\"target\":\"late\",\"files\":[]}]");
+    results.checked = parsed("[\"small\", \"late\"]");
     text_init(&html);
     report_write(&results, &html);
     expect(&html, "on 500 images: does not pass; accuracy in fp16 50.00 %, the same answer as fp32 "
                   "for 450 (<a href=\"bundles/small/check.html\">");
     expect(&html, "<p class=\"missing\">layer &lt;b&gt; overflows</p>");
     assert_int_equal(count_of(&html, "Checked in the camera"), 1);
+    expect(&html, "stage check-late has come to no verdict");
+    assert_int_equal(count_of(&html, "has come to no verdict"), 1);
     text_fini(&html);
     run_results_fini(&results);
 }

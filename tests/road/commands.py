@@ -259,7 +259,7 @@ class Commands(unittest.TestCase):
         campaign = edited(self.campaign, "width-2: {epochs: 1, warmup: 0, rate: 0.03}",
                           "width-2: {epochs: 1, warmup: 0, rate: 0.04}")
         found = states(campaign, folder)
-        again = {"width-2", "evaluate", "search", "compile-small", "compile-best", "report"}
+        again = {"width-2", "evaluate", "search", "compile-small", "compile-best", "check-small", "check-best", "report"}
         self.assertEqual({name for name, state in found.items() if state != "done"}, again)
         done = run(GLOWWORM, "run", campaign, "--run-folder", folder)
         self.assertIn("width-2: phase.rate 0.03 -> 0.04", done.stderr)
@@ -273,7 +273,7 @@ class Commands(unittest.TestCase):
         campaign = edited(self.campaign, "formats: [tensorflow, caffe, onnx]", "formats: [onnx]")
         found = states(campaign, self.folder)
         self.assertEqual({name for name, state in found.items() if state != "done"},
-                         {"compile-small", "compile-best", "report"})
+                         {"compile-small", "compile-best", "check-small", "check-best", "report"})
 
     def test_settings_that_change_no_result_rerun_nothing(self):
         found = states(self.campaign, self.folder, "--set", "checkpoint.every=60", "--set", "resources.ranks=1",

@@ -25,7 +25,7 @@ GLOWWORM = ""
 FAILED, USAGE, DATA_ERROR, NOT_THERE, IO_ERROR, CONFIG_ERROR, STOPPED = 1, 2, 65, 69, 74, 78, 130
 LONG = ("--set", "teacher.epochs=1000")
 STAGES = ["teacher", "kernel", "depth-1", "depth-2", "width-1", "width-2", "evaluate", "search", "compile-small",
-          "compile-best", "report"]
+          "compile-best", "check-small", "check-best", "report"]
 
 
 def status(folder):
@@ -110,7 +110,7 @@ class Operations(Scene):
             self.assertTrue(os.path.isfile(os.path.join(self.finished, stage["log"])), stage)
         self.assertIn("glowworm run", found["command"])
         table = run(GLOWWORM, "status", self.finished)
-        self.assertRegex(table.stdout, r"road in .*: done, 11 of 11 stages done\n")
+        self.assertRegex(table.stdout, rf"road in .*: done, {len(STAGES)} of {len(STAGES)} stages done\n")
         self.assertRegex(table.stdout, r"(?m)^width-2 +done .*took ")
         self.assertEqual(table.stderr, "", "next commands are for terminals")
         again = run(GLOWWORM, "run", self.campaign, "--run-folder", self.finished)
@@ -193,6 +193,20 @@ class Operations(Scene):
         self.assertRegex(run(GLOWWORM, "status", folder).stdout, r"road in .*: failed, ")
         self.assertIn("==>", run(GLOWWORM, "logs", folder).stderr)
 
+    def test_a_bundle_whose_check_fails_is_told_of_by_the_report_and_by_the_runs_end(self):
+        folder = self.copy()
+        bundle = os.path.join(folder, "bundles", "small")
+        with open(os.path.join(bundle, "network.pb"), "ab") as file:
+            file.write(b"?")
+        os.remove(os.path.join(bundle, "check.json"))
+        failed = run(GLOWWORM, "run", self.campaign, "--run-folder", folder, expect=DATA_ERROR)
+        self.assertRegex(failed.stderr, r"stage check-small failed: .*network.pb was changed since it was compiled")
+        found = status(folder)
+        self.assertIn("network.pb was changed", stage_of(found, "check-small")["error_text"])
+        self.assertEqual([stage["name"] for stage in found["stages"] if stage["state"] != "done"], ["check-small"])
+        with open(os.path.join(folder, "report.html")) as file:
+            self.assertIn("stage check-small has come to no verdict", file.read())
+
     def test_a_run_with_a_page_tells_its_owner_where_and_takes_it_along(self):
         folder, program = self.begin("paged", "teacher", *LONG, "--page")
         shown = run(GLOWWORM, "status", folder).stdout
@@ -271,7 +285,7 @@ class Operations(Scene):
         self.assertIn(f"{self.work} is not a run's folder", shown.stderr)
         lines = [line for line in shown.stdout.splitlines() if line.startswith(self.work)]
         self.assertEqual([line.split()[0] for line in lines], [self.finished, other])
-        self.assertEqual([line.split()[3] for line in lines], ["11/11", "11/11"])
+        self.assertEqual([line.split()[3] for line in lines], 2 * [f"{len(STAGES)}/{len(STAGES)}"])
 
     def test_a_status_that_somebody_else_wrote_does_no_harm(self):
         folder = self.copy()
@@ -307,7 +321,7 @@ class Operations(Scene):
 
     def test_top_is_one_status_where_there_is_no_terminal(self):
         shown = run(GLOWWORM, "top", self.finished).stdout
-        self.assertRegex(shown, r"road in .*: done, 11 of 11 stages done\n")
+        self.assertRegex(shown, rf"road in .*: done, {len(STAGES)} of {len(STAGES)} stages done\n")
         self.assertNotIn("\x1b", shown)
 
 
@@ -359,7 +373,7 @@ class Top(Scene):
         screen.read_until(b"q: leave")
         self.assertIn(b"\x1b[?1049h", screen.seen)
         self.assertFalse(termios.tcgetattr(screen.theirs)[3] & termios.ICANON)
-        self.assertIn(b"11 of 11 stages done", screen.seen)
+        self.assertIn(f"{len(STAGES)} of {len(STAGES)} stages done".encode(), screen.seen)
         screen.press(b"q")
         self.leave(screen, 0)
 
@@ -557,7 +571,7 @@ class Notify(Scene):
         os.remove(os.path.join(folder, "report.html"))
         _, lines = self.told(folder)
         self.assertEqual([line for line in lines if line.startswith("word=")], ["word=two words", "word=$HOME; `x`"])
-        for fact in ("CAMPAIGN=road", "STATE=done", "ERROR=", "TEXT=", "DONE=11", "STAGES=11", f"RUN={folder}"):
+        for fact in ("CAMPAIGN=road", "STATE=done", "ERROR=", "TEXT=", f"DONE={len(STAGES)}", f"STAGES={len(STAGES)}", f"RUN={folder}"):
             self.assertIn(f"GLOWWORM_{fact}", lines)
 
     def test_it_is_told_of_a_failure(self):

@@ -48,7 +48,10 @@ def check_page(folder, search, bundles, phases):
     page = Page(os.path.join(folder, "report.html"))
     targets = search["targets"]
     assert page.order == SECTIONS, page.order
-    assert page.outside == [], "the page needs something outside itself"
+    checks = [f"bundles/{target['name']}/check.html" for target in targets]
+    assert page.outside == checks, page.outside  # nothing else is outside the page, and it needs none of it
+    for check in checks:
+        assert os.path.isfile(os.path.join(folder, check)), check
     assert page.counts["curves"]["polyline"] == 2 * phases, page.counts["curves"]
     assert page.counts["phases"]["mark"] == phases, page.counts["phases"]
     front = page.counts["front"]

@@ -126,6 +126,7 @@ static void make_graph(struct stage_set *set)
         snprintf(stage->name, sizeof stage->name, "%s", names[i]);
         stage->kind = kinds[i];
         stage->is_host = kinds[i] == STAGE_COMPILE || kinds[i] == STAGE_REPORT;
+        stage->target = kinds[i] == STAGE_COMPILE ? 0 : -1;
         stage->start_stage = i == SET_TEACHER ? -1 : i == SET_KERNEL ? SET_TEACHER : SET_KERNEL;
         stage->teacher_stage = i == SET_KERNEL ? SET_TEACHER : -1;
         if (before[i] >= 0)
@@ -152,6 +153,23 @@ void set_add_target(struct stage_set *set)
     set->cfg.capacity.hosts = 2;
 }
 
+void set_add_check(struct stage_set *set)
+{
+    struct graph_stage *added = &set->graph.stages[SET_REPORT], *report = added + 1;
+    *report = *added;
+    *added = (struct graph_stage){.name = "check-best",
+                                  .kind = STAGE_CHECK,
+                                  .is_host = true,
+                                  .start_stage = SET_KERNEL,
+                                  .teacher_stage = -1,
+                                  .dependency_count = 1,
+                                  .dependencies = {SET_COMPILE},
+                                  .inputs = mem_string("")};
+    report->dependencies[report->dependency_count++] = SET_REPORT;
+    set->graph.count++;
+    set_edit(set, SET_REPORT, 1);
+}
+
 void set_script(const struct stage_set *set, const char *target, const char *script)
 {
     char path[256];
@@ -162,8 +180,8 @@ void set_script(const struct stage_set *set, const char *target, const char *scr
         assert_int_equal(unlink(path), 0);
 }
 
-/* compile RUN --target NAME and report RUN; "fail" in the run's folder makes it fail, set_script()
- * do as a test wants. */
+/* compile and check RUN --target NAME, and report RUN; "fail" in the run's folder makes it fail,
+ * set_script() do as a test wants. */
 static void make_script(struct stage_set *set)
 {
     static const char text[] =
@@ -174,8 +192,9 @@ static void make_script(struct stage_set *set)
         "[ -e \"$2/fail65\" ] && exit 65\n"
         "[ -e \"$2/fail\" ] && { echo 'the squeeze-excite cannot be written'; exit 78; }\n"
         "echo \"$1 $4\" >> \"$2/hosted\"\n"
-        "if [ \"$1\" = compile ]; then mkdir -p \"$2/bundles/$4\"; "
+        "if [ \"$1\" = compile ]; then rm -rf \"$2/bundles/$4\"; mkdir -p \"$2/bundles/$4\"; "
         "echo '{}' > \"$2/bundles/$4/bundle.json\"\n"
+        "elif [ \"$1\" = check ]; then echo '{}' > \"$2/bundles/$4/check.json\"\n"
         "else echo '<html>' > \"$2/report.html\"; fi\n";
     snprintf(set->script, sizeof set->script, "%s/glowworm", set->folder);
     assert_int_equal(file_write(set->script, text, sizeof text - 1), ERR_OK);

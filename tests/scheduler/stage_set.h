@@ -36,6 +36,8 @@ void set_edit(struct stage_set *set, enum set_stage stage, int epochs);
 /* Before the first run: another stage, compile-small, beside compile-best and for the report. It
  * takes the place of SET_REPORT; both compile at once. */
 void set_add_target(struct stage_set *set);
+/* Likewise check-best, behind compile-best and for the report. */
+void set_add_check(struct stage_set *set);
 /* The control group that the runner believes to be in has counted none so far; file: its count. */
 void set_make_group(struct stage_set *set, char file[200]);
 /* Gangs have ranks on two nodes; both are this machine. */

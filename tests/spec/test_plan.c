@@ -115,11 +115,11 @@ static void stages_depend_on_what_they_start_from(void **state)
     (void)state;
     struct made made;
     made_from(NULL, 0, &made);
-    const char *names[] = {"teacher",       "kernel",       "depth-1",  "depth-2",
-                           "width-1",       "width-2",      "evaluate", "search",
-                           "compile-small", "compile-best", "report"};
-    assert_int_equal(made.plan.stage_count, 11);
-    for (int i = 0; i < 11; i++) {
+    const char *names[] = {"teacher",       "kernel",       "depth-1",     "depth-2",
+                           "width-1",       "width-2",      "evaluate",    "search",
+                           "compile-small", "compile-best", "check-small", "report"};
+    assert_int_equal(made.plan.stage_count, 12);
+    for (int i = 0; i < 12; i++) {
         const struct stage_plan *stage = &made.plan.stages[i];
         assert_string_equal(stage->name, names[i]);
         for (int d = 0; d < stage->dependency_count; d++)
@@ -132,7 +132,10 @@ static void stages_depend_on_what_they_start_from(void **state)
     assert_int_equal(made.plan.stages[7].dependencies[0], 5);
     assert_int_equal(made.plan.stages[9].dependencies[0], 7);
     assert_int_equal(made.plan.stages[9].target, 1);
-    assert_int_equal(made.plan.stages[10].dependency_count, 4);
+    assert_int_equal(made.plan.stages[10].dependencies[0], 8); /* "best" is for any device */
+    assert_int_equal(made.plan.stages[10].target, 0);
+    assert_int_equal(made.plan.stages[11].dependency_count, 5);
+    assert_int_equal(made.plan.stages[11].target, -1);
 }
 
 static void a_given_teacher_is_not_trained(void **state)

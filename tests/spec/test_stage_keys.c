@@ -62,6 +62,8 @@ static const struct {
     {"search.targets", "[{name: small, device: firefly-dl-mono, macs: 2.9M}, {name: best}]",
      "search"},
     {"compile.formats", "[caffe]", "compile-small compile-best"},
+    {"check.images", "50", "check-small"},
+    {"check.loss", "0.5", "check-small"},
     {"resources.launcher", "slurm", ""},
     {"resources.nodes", NULL, NULL}, /* one, for now */
     {"resources.memory", "3GiB", ""},
@@ -196,7 +198,7 @@ static void finished_stages_of_earlier_programs_stay_finished(void **state)
         "width-1 ba793f1e1d28dacf",       "width-2 282906f58b9a8b29",
         "evaluate d2b3fb1676a8b094",      "search 7744f7b4fc9c9f18",
         "compile-small 0cb29c64190fe861", "compile-best 846ea3f0273a823f",
-        "report b2d774c0e9cafa4a"};
+        "check-small b21fdf4227f29c0f",   "report 907209899e7600ba"};
     struct made made;
     made_from(NULL, 0, &made);
     assert_int_equal(made.plan.stage_count, sizeof keys / sizeof *keys);

@@ -37,7 +37,8 @@ enum campaign_affects {
     AFFECTS_SEARCH = 32,
     AFFECTS_COMPILE = 64,
     AFFECTS_REPORT = 128,
-    AFFECTS_MATRICES = 256 /* training stages that train kernel matrices */
+    AFFECTS_MATRICES = 256, /* training stages that train kernel matrices */
+    AFFECTS_CHECK = 512
 };
 
 struct campaign {
@@ -98,6 +99,10 @@ struct campaign {
     struct {
         bool tensorflow, caffe, onnx;
     } compile;
+    struct {
+        int images;
+        double loss_max; /* points of accuracy */
+    } check;
     struct {
         char launcher[16];         /* "local", "slurm" */
         int nodes, gpus_per_rank;  /* that Slurm is asked for... */
@@ -181,20 +186,32 @@ MUST_CHECK enum err campaign_target_choices(const struct target *target, const s
 void campaign_hints(const struct campaign *campaign, const struct space *space,
                     const struct schedule *schedule, int image_side, struct text *lines);
 
-enum stage_kind { STAGE_TRAIN, STAGE_EVALUATE, STAGE_SEARCH, STAGE_COMPILE, STAGE_REPORT };
+enum stage_kind { /* keys have the numbers: add behind, change none */
+                  STAGE_TRAIN,
+                  STAGE_EVALUATE,
+                  STAGE_SEARCH,
+                  STAGE_COMPILE,
+                  STAGE_REPORT,
+                  STAGE_CHECK /* one that fails keeps nobody waiting: what waits for it tells of it
+                               */
+};
+
+/* The report waits for an evaluation, a search, and every target's bundle and check. */
+#define PLAN_MAX_DEPENDENCIES (2 * CAMPAIGN_MAX_TARGETS + 4)
 
 struct stage_plan { /* one stage of the graph */
-    char name[64];  /* a phase's name, "evaluate", "search", "compile-<target>", "report" */
+    /* a phase's name, "evaluate", "search", "compile-<target>", "check-<target>", "report" */
+    char name[64];
     enum stage_kind kind;
     int phase;  /* index in the schedule, STAGE_TRAIN */
-    int target; /* index in targets, STAGE_COMPILE */
+    int target; /* index in targets, STAGE_COMPILE and STAGE_CHECK; -1: of none */
     int dependency_count;
     /* indices of earlier stages; the first is the stage whose checkpoint this one starts from, a
      * distilling stage's second (if any) is the teacher */
-    int dependencies[CAMPAIGN_MAX_TARGETS + 4];
+    int dependencies[PLAN_MAX_DEPENDENCIES];
 };
 
-#define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + CAMPAIGN_MAX_TARGETS + 4)
+#define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + 2 * CAMPAIGN_MAX_TARGETS + 4)
 struct plan {
     int stage_count;
     struct stage_plan stages[PLAN_MAX_STAGES]; /* in a valid order */

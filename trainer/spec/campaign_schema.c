@@ -151,6 +151,12 @@ static const struct knob campaign_knobs[] = {
     {"compile.formats", KNOB_WORDS, KNOB_FIELD(campaign, compile), .fallback = "[tensorflow, onnx]",
      .words = "tensorflow|caffe|onnx", .affects = AFFECTS_COMPILE,
      .help = "files written for every target; caffe only for spaces of relu"},
+    {"check.images", KNOB_INT, FIELD(check.images), .fallback = "500", .low = 1, .high = 1000000,
+     .unit = UNIT_COUNT, .affects = AFFECTS_CHECK,
+     .help = "hold-out images that a bundle is run on in its device's arithmetic"},
+    {"check.loss", KNOB_REAL, FIELD(check.loss_max), .fallback = "1", .low = 0, .high = 100,
+     .affects = AFFECTS_CHECK,
+     .help = "points of accuracy that a bundle may lose to its device's arithmetic"},
     {"resources.launcher", KNOB_WORD, FIELD(resources.launcher), .fallback = "local",
      .words = "local|slurm",
      .help =

@@ -20,6 +20,27 @@ static void depend(struct stage_plan *stage, int on)
     stage->dependencies[stage->dependency_count++] = on;
 }
 
+static struct stage_plan *add_target_stage(const struct campaign *campaign, int target,
+                                           enum stage_kind kind, struct plan *plan)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s-%s", kind == STAGE_COMPILE ? "compile" : "check",
+             campaign->targets[target].name);
+    struct stage_plan *stage = add_stage(plan, name, kind);
+    stage->target = target;
+    return stage;
+}
+
+static void add_compiles(const struct campaign *campaign, struct plan *plan)
+{
+    int search = plan->stage_count - 1, first = plan->stage_count;
+    for (int t = 0; t < campaign->target_count; t++)
+        depend(add_target_stage(campaign, t, STAGE_COMPILE, plan), search);
+    for (int t = 0; t < campaign->target_count; t++)
+        if (campaign->targets[t].device.arithmetic != DEVICE_ARITHMETIC_UNKNOWN)
+            depend(add_target_stage(campaign, t, STAGE_CHECK, plan), first + t);
+}
+
 void campaign_expand(const struct campaign *campaign, const struct schedule *schedule,
                      struct plan *plan)
 {
@@ -37,18 +58,11 @@ void campaign_expand(const struct campaign *campaign, const struct schedule *sch
     struct stage_plan *evaluate = add_stage(plan, "evaluate", STAGE_EVALUATE);
     if (trained >= 0)
         depend(evaluate, trained);
-    int first_bundle = plan->stage_count + 1;
     if (campaign->target_count > 0) {
         struct stage_plan *search = add_stage(plan, "search", STAGE_SEARCH);
         if (trained >= 0)
             depend(search, trained);
-    }
-    for (int i = 0; i < campaign->target_count; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "compile-%s", campaign->targets[i].name);
-        struct stage_plan *compile = add_stage(plan, name, STAGE_COMPILE);
-        compile->target = i;
-        depend(compile, first_bundle - 1);
+        add_compiles(campaign, plan);
     }
     int report_at = plan->stage_count;
     struct stage_plan *report = add_stage(plan, "report", STAGE_REPORT);
@@ -180,6 +194,9 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
     case STAGE_COMPILE:
         add_knobs(campaign, AFFECTS_COMPILE, lines);
         add_target(&campaign->targets[row->target], lines);
+        return;
+    case STAGE_CHECK:
+        add_knobs(campaign, AFFECTS_CHECK, lines);
         return;
     case STAGE_REPORT:
         add_knobs(campaign, AFFECTS_REPORT, lines);

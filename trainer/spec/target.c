@@ -45,6 +45,9 @@ static const struct knob device_knobs[] = {
      .help = "time added by a million MACs"},
     {"takes", KNOB_WORDS, KNOB_FIELD(camera_device, takes), .fallback = "[Mono8, RGB8]",
      .words = "Mono8|BGR8|RGB8", .help = "pixel formats its networks are given"},
+    {"arithmetic", KNOB_ENUM, KNOB_FIELD(camera_device, arithmetic), .fallback = "unknown",
+     .words = "unknown|fp16",
+     .help = "what it computes in; fp16: campaigns check what they compile for it in that"},
     {"rules", KNOB_NAMED, KNOB_LIST(camera_device, rules.rule, rules.count), .fallback = "{}",
      .rows = &rule_schema, .help = "what it runs"},
 };

@@ -7,6 +7,9 @@
 #include "trainer/spec/device_rules.h"
 #include "trainer/spec/subnet.h"
 
+/* What it computes in, where that is known: the rules of trainer/emulator. */
+enum device_arithmetic { DEVICE_ARITHMETIC_UNKNOWN, DEVICE_ARITHMETIC_FP16 };
+
 enum pixel_format { PIXEL_MONO8, PIXEL_BGR8, PIXEL_RGB8, PIXEL_FORMAT_COUNT };
 
 struct camera_device {
@@ -14,6 +17,7 @@ struct camera_device {
     double latency_fixed_ms;        /* 19.3 */
     double latency_ms_per_mmac;     /* 0.105 */
     bool takes[PIXEL_FORMAT_COUNT]; /* by enum pixel_format */
+    int arithmetic;                 /* enum device_arithmetic */
     struct device_rules rules;
 };
 
