@@ -20,8 +20,10 @@ enum rng_stream {
     RNG_DROPOUT = 8, /* step = global step, index = element */
     RNG_HOLDOUT = 9, /* which images are held out */
     RNG_CALIBRATION = 10,
-    RNG_SEARCH = 11, /* epoch = generation, step = candidate, index = draw */
-    RNG_TEST = 100   /* tests only */
+    RNG_SEARCH = 11,         /* epoch = generation, step = candidate, index = draw */
+    RNG_CAMERA_LATENCY = 20, /* the simulated camera: step = inference, index = draw */
+    RNG_CAMERA_PACKETS = 21, /* step = packet, index = what may happen to it */
+    RNG_TEST = 100           /* tests only */
 };
 
 uint64_t rng(uint64_t seed, enum rng_stream stream, uint64_t epoch, uint64_t step, uint64_t index);

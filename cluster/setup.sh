@@ -14,7 +14,7 @@ wants_python=no
 for option in "$@"; do
     case $option in
     --tests) packages+=(libcmocka-dev clang libclang-rt-dev clang-format slurm-wlm lmdb-utils python3-numpy python3-opencv
-        python3-venv file man-db iproute2); wants_python=yes ;;
+        python3-venv file man-db iproute2 libaravis-dev aravis-tools-cli aravis-tools); wants_python=yes ;;
     --bench) packages+=(python3-torch libopenblas0-pthread) ;;
     *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;
     esac

@@ -1,6 +1,6 @@
 # What `cmake --install` and the Debian package hold: programs, spaces and devices, documentation, pages and completion.
 # Nothing installed knows its prefix: programs find each other and their data by where they lie.
-install(TARGETS glowworm glowworm-worker glowworm-scheduler RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS glowworm glowworm-worker glowworm-scheduler glowworm-camera-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/glowworm)
 install(FILES README.md LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES NOTICE RENAME copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -8,7 +8,7 @@ failures=0
 check_room() {
     local files=$1 allowed=$2
     local bad
-    bad=$(grep -nE '^#include "(base|kernels|trainer|scheduler|worker|cluster)/' $files 2>/dev/null | grep -vE "#include \"($allowed)")
+    bad=$(grep -nE '^#include "(base|kernels|trainer|scheduler|worker|camera|cluster)/' $files 2>/dev/null | grep -vE "#include \"($allowed)")
     if [ -n "$bad" ]; then
         echo "an include points the wrong way (allowed here: $allowed):"
         echo "$bad"
@@ -37,6 +37,7 @@ room emulator 'export'
 check_room "$(list trainer)" 'base/|kernels/|trainer/'
 check_room "$(list scheduler)" 'base/|trainer/spec/|scheduler/'
 check_room "$(list worker)" 'base/|kernels/|trainer/|scheduler/protocol|worker/'
+check_room "$(list camera)" 'base/|trainer/(spec|export|emulator)/|camera/'
 
 # jail LIBRARY-HEADER-REGEX PATH-REGEX
 jail() {

@@ -101,7 +101,7 @@ class Package(unittest.TestCase):
         depends = call("dpkg-deb", "-f", self.deb, "Depends").stdout
         named = {re.split(r"[ (|]", package)[0] for package in depends.strip().split(", ")}
         self.assertIn("openmpi-bin", named)
-        for program in ("glowworm", "glowworm-worker", "glowworm-scheduler"):
+        for program in ("glowworm", "glowworm-worker", "glowworm-scheduler", "glowworm-camera-sim"):
             path = os.path.join(self.usr, "bin", program)
             self.assertNotRegex(call("readelf", "-d", path).stdout, "RPATH|RUNPATH")
             needed = re.findall(r"NEEDED.*\[(.*)\]", call("readelf", "-d", path).stdout)

@@ -1,0 +1,19 @@
+/* The tiny network of the emulator's tests with one channel, as files for a monochrome camera, and
+ * what it answers. */
+#ifndef TESTS_CAMERA_SIM_TINY_MONO_H
+#define TESTS_CAMERA_SIM_TINY_MONO_H
+
+#include "camera/sim/network.h"
+#include "tests/emulator/tiny_folded.h"
+
+/* tiny_files_fini() frees it. */
+void tiny_mono(struct tiny_files *files);
+/* 8-bit pixels (TINY_SIDE, TINY_SIDE) of the `which`th image. */
+void tiny_pixels(int which, uint8_t *pixels);
+/* As an injected image, two bytes a pixel. */
+void tiny_raw(int which, uint8_t *raw);
+/* What the emulator makes of it with this mean and scale. */
+struct network_answer tiny_expected(const struct tiny_files *files, int which, double mean,
+                                    double scale);
+
+#endif
