@@ -1,6 +1,8 @@
 #include "cluster/json_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum err json_file_parse(const char *path, const char *bytes, size_t size_bytes, json_t **json)
@@ -23,5 +25,15 @@ out:
     if (file >= 0)
         close(file);
     mem_free(bytes);
+    return err;
+}
+
+enum err json_file_write(const char *path, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    enum err err = text ? file_write(path, text, strlen(text))
+                        : err_set(ERR_MEMORY, "%s: no room for its JSON", path);
+    free(text);
+    json_decref(json);
     return err;
 }

@@ -14,4 +14,8 @@ MUST_CHECK enum err json_file_read(const char *path, size_t most_bytes, json_t *
 MUST_CHECK enum err json_file_parse(const char *path, const char *bytes, size_t size_bytes,
                                     json_t **json);
 
+/* Written beside and renamed (base/file.h); takes json, which may be NULL where jansson could not
+ * make it. ERR_IO, ERR_FULL, ERR_MEMORY. */
+MUST_CHECK enum err json_file_write(const char *path, json_t *json);
+
 #endif

@@ -39,13 +39,9 @@ enum err manifest_write(const char *folder, const struct state_manifest *manifes
                   (json_int_t)manifest->name.claim, "sequence", (json_int_t)manifest->name.sequence,
                   "stores", manifest->stores, "written_ms", (json_int_t)manifest->written_ms,
                   "files", files_json(manifest));
-    char *text = json_dumps(json, JSON_INDENT(1)), *path = file_join(folder, STATE_MANIFEST);
-    if (!text)
-        BUG("a manifest that is no JSON");
-    enum err err = file_write(path, text, strlen(text));
-    free(text);
+    char *path = file_join(folder, STATE_MANIFEST);
+    enum err err = json_file_write(path, json);
     mem_free(path);
-    json_decref(json);
     return err;
 }
 

@@ -5,7 +5,6 @@
 #include "cluster/json_file.h"
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT    1
@@ -22,13 +21,8 @@ json_t *job_news_json(const struct job_news *news)
 
 enum err job_news_write(const char *run_folder, const struct job_news *news)
 {
-    json_t *json = job_news_json(news);
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     char *path = file_join(run_folder, JOB_NEWS_NAME);
-    enum err err = text ? file_write(path, text, strlen(text))
-                        : err_set(ERR_MEMORY, "no room for " JOB_NEWS_NAME);
-    free(text);
-    json_decref(json);
+    enum err err = json_file_write(path, job_news_json(news));
     mem_free(path);
     return err;
 }

@@ -1,6 +1,9 @@
 /* What Slurm says and what is said of it: a site's file, sinfo, squeue, the environment of a job,
- * the words of an srun. The first byte says which. */
+ * the words of an srun, slurm.json and slurm-news.json. The first byte says which: i, n, or a
+ * number. */
 #include "base/mem.h"
+#include "cluster/slurm/intent.h"
+#include "cluster/slurm/job_news.h"
 #include "cluster/slurm/preflight.h"
 #include "cluster/slurm/queue.h"
 #include "cluster/slurm/site.h"
@@ -79,6 +82,31 @@ static void read_srun(const char *text)
     expect_plain(blame.node);
 }
 
+/* Whatever can be read of it is written and reads back as itself. */
+static void read_intent(const char *text)
+{
+    struct intent intent, again;
+    const char *folder = fuzz_folder();
+    fuzz_put(INTENT_NAME, text, strlen(text));
+    intent_read(folder, &intent);
+    FUZZ_EXPECT(intent_write(folder, &intent) == ERR_OK);
+    intent_read(folder, &again);
+    FUZZ_EXPECT(memcmp(&intent, &again, sizeof intent) == 0);
+}
+
+static void read_news(const char *text)
+{
+    struct job_news news;
+    char said[JOB_NEWS_TEXT];
+    fuzz_put(JOB_NEWS_NAME, text, strlen(text));
+    if (!job_news_read(fuzz_folder(), &news))
+        return;
+    job_news_text(&news, said);
+    for (const char *at = said; *at; at++)
+        FUZZ_EXPECT((unsigned char)*at >= ' ');
+    FUZZ_EXPECT(job_news_write(fuzz_folder(), &news) == ERR_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static void (*const readers[])(const char *text) = {read_site, read_sinfo, read_squeue,
@@ -87,7 +115,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     char *text = mem_alloc(size);
     memcpy(text, bytes + 1, size - 1);
-    readers[bytes[0] % (sizeof readers / sizeof *readers)](text);
+    if (bytes[0] == 'i')
+        read_intent(text);
+    else if (bytes[0] == 'n')
+        read_news(text);
+    else
+        readers[bytes[0] % (sizeof readers / sizeof *readers)](text);
     mem_free(text);
     return 0;
 }
