@@ -26,13 +26,20 @@ enum err cmd_help_campaign(int argc, char **argv)
 
 enum err cmd_help_man(int argc, char **argv)
 {
-    const char *page = argc == 2 ? argv[1] : "";
-    if (argc > 2 || (page[0] && strcmp(page, "campaign") != 0 && strcmp(page, "scheduler") != 0))
-        return err_set(ERR_USAGE, "the pages are this program's and, with \"campaign\" or "
-                                  "\"scheduler\", the file's and the daemon's");
-    if (!page[0])
-        return print(man_page_program);
-    return print(strcmp(page, "campaign") == 0 ? man_page_campaign : man_page_scheduler);
+    static const struct {
+        const char *name;
+        void (*write)(struct text *text);
+    } pages[] = {{"", man_page_program},
+                 {"campaign", man_page_campaign},
+                 {"scheduler", man_page_scheduler},
+                 {"camera-sim", man_page_camera_sim}};
+    const char *name = argc == 2 ? argv[1] : "";
+    for (size_t i = 0; argc <= 2 && i < sizeof pages / sizeof pages[0]; i++)
+        if (strcmp(pages[i].name, name) == 0)
+            return print(pages[i].write);
+    return err_set(ERR_USAGE,
+                   "the pages are this program's and, with \"campaign\", \"scheduler\" or "
+                   "\"camera-sim\", the file's, the daemon's and the simulated camera's");
 }
 
 enum err cmd_help_completion(int argc, char **argv)

@@ -1,4 +1,5 @@
 #include "cluster/completion.h"
+#include "camera/sim/options.h"
 #include "cluster/command.h"
 #include "cluster/daemon/daemon_options.h"
 #include "trainer/spec/campaign.h"
@@ -108,6 +109,14 @@ static void add_scheduler(struct text *script)
     text_add(script, "\" glowworm-scheduler\n");
 }
 
+static void add_camera_sim(struct text *script)
+{
+    text_add(script, "complete -f -W \"");
+    for (const struct sim_option *option = sim_options; option->name; option++)
+        text_add(script, "--%s ", option->name);
+    text_add(script, "\" glowworm-camera-sim\n");
+}
+
 void completion_bash(struct text *script)
 {
     text_add(script,
@@ -127,4 +136,5 @@ void completion_bash(struct text *script)
     add_values(script);
     text_add(script, "    )\n%s", body);
     add_scheduler(script);
+    add_camera_sim(script);
 }

@@ -116,8 +116,9 @@ const struct command commands[] = {
      "run a sub-network of a checkpoint on images", cmd_evaluate},
     {"help", "campaign", "", "every knob of a campaign file: its default, range and meaning",
      cmd_help_campaign},
-    {"help", "man", "[campaign|scheduler]",
-     "the manual page of this program, the campaign file or glowworm-scheduler, as man reads it",
+    {"help", "man", "[campaign|scheduler|camera-sim]",
+     "the manual page of this program, the campaign file, glowworm-scheduler or "
+     "glowworm-camera-sim, as man reads it",
      cmd_help_man},
     {"help", "completion", "",
      "completion for bash of commands, options and knobs, as bash reads it", cmd_help_completion},

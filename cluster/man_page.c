@@ -1,5 +1,6 @@
 #include "cluster/man_page.h"
 #include "base/version/version.h"
+#include "camera/sim/options.h"
 #include "cluster/command.h"
 #include "cluster/daemon/daemon_options.h"
 #include "trainer/spec/campaign.h"
@@ -74,17 +75,21 @@ void man_page_program(struct text *page)
         ".BR glowworm\\-campaign (5),\n.BR glowworm\\-scheduler (1),\n.BR mpirun (1)\n");
 }
 
+static void add_option(struct text *page, const char *name, const char *help)
+{
+    text_add(page, ".TP\n\\fB");
+    add_words(page, name);
+    text_add(page, "\\fR\n");
+    add_words(page, help);
+    text_add(page, "\n");
+}
+
 static void add_daemon_options(struct text *page)
 {
     for (const struct daemon_option *option = daemon_options; option->name; option++) {
         char name[64];
         daemon_option_text(option, name);
-        text_add(page, ".TP\n\\fB");
-        add_words(page, name);
-        text_add(page, "\\fR");
-        text_add(page, "\n");
-        add_words(page, option->help);
-        text_add(page, "\n");
+        add_option(page, name, option->help);
     }
 }
 
@@ -102,6 +107,36 @@ void man_page_scheduler(struct text *page)
     text_add(page, ".SH ENVIRONMENT\n.TP\n.B GLOWWORM_SCHEDULER\n"
                    "Its folder, for the commands too, where \\-\\-folder does not name one.\n"
                    ".SH SEE ALSO\n.BR glowworm (1)\n");
+}
+
+static void add_faults(struct text *page)
+{
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        char name[64], help[256];
+        fault_row_text(&fault_rows[i], name);
+        fault_row_help(&fault_rows[i], help);
+        add_option(page, name, help);
+    }
+}
+
+void man_page_camera_sim(struct text *page)
+{
+    add_title(page, "GLOWWORM-CAMERA-SIM", 1,
+              "glowworm-camera-sim - a simulated Firefly DL on a loopback address");
+    text_add(page, ".SH SYNOPSIS\n\\fBglowworm\\-camera\\-sim\\fR [\\fIOPTIONS\\fR]\n"
+                   ".SH DESCRIPTION\n");
+    add_words(page, sim_description);
+    text_add(page, ".SH OPTIONS\n");
+    for (const struct sim_option *option = sim_options; option->name; option++) {
+        char name[64];
+        sim_option_text(option, name);
+        add_option(page, name, option->help);
+    }
+    text_add(page, ".SH FAULTS\n");
+    add_faults(page);
+    text_add(page, ".SH EXIT STATUS\n");
+    add_words(page, command_exit_codes);
+    text_add(page, ".SH SEE ALSO\n.BR glowworm (1)\n");
 }
 
 /* "key: type, range, default" and, indented by four, its help; the keys of a row begin "    - ". */

@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 
-void man_page_program(struct text *page); /* glowworm(1) */
-void man_page_campaign(struct text *page);
-/* Of glowworm-scheduler. */
-void man_page_scheduler(struct text *page); /* glowworm-campaign(5) */
+void man_page_program(struct text *page);  /* glowworm(1) */
+void man_page_campaign(struct text *page); /* glowworm-campaign(5) */
+void man_page_scheduler(struct text *page);
+void man_page_camera_sim(struct text *page);
 
 #endif

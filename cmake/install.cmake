@@ -10,18 +10,23 @@ install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 set(told ${CMAKE_BINARY_DIR}/told)
 file(MAKE_DIRECTORY ${told})
 file(CONFIGURE OUTPUT ${told}/glowworm-worker.1 CONTENT ".so man1/glowworm.1\n")
-add_custom_command(OUTPUT ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-campaign.5 ${told}/glowworm
+add_custom_command(OUTPUT ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-camera-sim.1 ${told}/glowworm-campaign.5 ${told}/glowworm
   COMMAND glowworm help man > ${told}/glowworm.1
   COMMAND glowworm help man scheduler > ${told}/glowworm-scheduler.1
+  COMMAND glowworm help man camera-sim > ${told}/glowworm-camera-sim.1
   COMMAND glowworm help man campaign > ${told}/glowworm-campaign.5
   COMMAND glowworm help completion > ${told}/glowworm
   DEPENDS glowworm VERBATIM)
-add_custom_target(told ALL DEPENDS ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-campaign.5 ${told}/glowworm)
-install(FILES ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-worker.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+add_custom_target(told ALL DEPENDS ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-camera-sim.1
+  ${told}/glowworm-campaign.5 ${told}/glowworm)
+install(FILES ${told}/glowworm.1 ${told}/glowworm-scheduler.1 ${told}/glowworm-worker.1 ${told}/glowworm-camera-sim.1
+  DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${told}/glowworm-campaign.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 set(completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${told}/glowworm DESTINATION ${completions})
-install(FILES ${told}/glowworm RENAME glowworm-scheduler DESTINATION ${completions}) # found by the program's name
+foreach(program scheduler camera-sim) # found by the program's name
+  install(FILES ${told}/glowworm RENAME glowworm-${program} DESTINATION ${completions})
+endforeach()
 
 # cpack -G DEB. Libraries are found by dpkg-shlibdeps; mpirun is a program, which it cannot see.
 set(CPACK_GENERATOR DEB)

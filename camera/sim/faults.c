@@ -34,6 +34,12 @@ void fault_row_text(const struct fault_row *row, char text[64])
         snprintf(text, 64, "%s", row->name);
 }
 
+void fault_row_help(const struct fault_row *row, char help[256])
+{
+    snprintf(help, 256, "%s%s%s", row->help, row->usual ? "; else " : "",
+             row->usual ? row->usual : "");
+}
+
 static const struct fault_row *find(const char *name, size_t size)
 {
     for (int i = 0; i < FAULT_COUNT; i++)

@@ -41,5 +41,7 @@ struct faults {
 MUST_CHECK enum err faults_add(struct faults *faults, const char *text);
 /* "lost-packets[:PERCENT]". */
 void fault_row_text(const struct fault_row *row, char text[64]);
+/* Its help, with what the argument is where none is given. */
+void fault_row_help(const struct fault_row *row, char help[256]);
 
 #endif

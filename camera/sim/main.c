@@ -34,31 +34,33 @@ static void watch_signals(void)
 static enum err tell_ready(const struct sim_words *words)
 {
     uint32_t address = words->cfg.identity.address;
-    const char *format =
-        words->wants_json ? "{\"ready\": true, \"address\": \"%u.%u.%u.%u\", \"serial\": \"%s\"}\n"
-                          : "ready %u.%u.%u.%u\n";
-    printf(format, address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255,
-           words->serial);
+    char text[16];
+    snprintf(text, sizeof text, "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
+             address >> 8 & 255, address & 255);
+    if (words->wants_json)
+        printf("{\"ready\": true, \"address\": \"%s\", \"serial\": \"%s\"}\n", text, words->serial);
+    else
+        printf("ready %s\n", text);
     return fflush(stdout) == 0 ? ERR_OK : err_set(ERR_IO, "standard output cannot be written");
 }
 
 static enum err serve(struct sim_words *words)
 {
     enum err err = ERR_OK;
-    struct device *device = NULL;
+    struct sim_camera *camera = NULL;
     struct server *server = NULL;
     char *network = NULL;
     if (words->network)
         TRY(file_read(words->network, FLASH_BYTES, &network, &words->cfg.flash_network_bytes));
     words->cfg.flash_network = (const uint8_t *)network;
     watch_signals();
-    TRY(device_create(&words->cfg, &device));
-    TRY(server_open(device, &words->cfg, &server));
+    TRY(sim_camera_create(&words->cfg, &camera));
+    TRY(server_open(camera, &words->cfg, &server));
     TRY(tell_ready(words));
     TRY(server_run(server, &stop));
 out:
     server_close(&server);
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     mem_free(network);
     return err;
 }

@@ -148,11 +148,11 @@ out:
     return err;
 }
 
-static const struct device_cfg usual = {.identity = {.address = INADDR_LOOPBACK},
-                                        .latency = {17.5, 0.112, 0.01, 0.16},
-                                        .seed = 1,
-                                        .speed = 1,
-                                        .silence_s = 5};
+static const struct sim_camera_cfg usual = {.identity = {.address = INADDR_LOOPBACK},
+                                            .latency = {17.5, 0.112, 0.01, 0.16},
+                                            .seed = 1,
+                                            .speed = 1,
+                                            .silence_s = 5};
 
 enum err sim_options_read(int argc, char **argv, struct sim_words *words)
 {
@@ -177,7 +177,8 @@ out:
 
 void sim_option_text(const struct sim_option *option, char text[64])
 {
-    snprintf(text, 64, option->argument ? "--%s %s" : "--%s", option->name, option->argument);
+    snprintf(text, 64, "--%s%s%s", option->name, option->argument ? " " : "",
+             option->argument ? option->argument : "");
 }
 
 void sim_options_help(struct text *text)
@@ -190,9 +191,9 @@ void sim_options_help(struct text *text)
     }
     text_add(text, "\nfaults:\n");
     for (int i = 0; i < FAULT_COUNT; i++) {
+        char help[256];
         fault_row_text(&fault_rows[i], name);
-        text_add(text, "  %-34s  %s%s%s\n", name, fault_rows[i].help,
-                 fault_rows[i].usual ? "; else " : "",
-                 fault_rows[i].usual ? fault_rows[i].usual : "");
+        fault_row_help(&fault_rows[i], help);
+        text_add(text, "  %-34s  %s\n", name, help);
     }
 }

@@ -4,7 +4,7 @@
 #define CAMERA_SIM_OPTIONS_H
 
 #include "base/text.h"
-#include "camera/sim/device.h"
+#include "camera/sim/sim_camera.h"
 
 struct sim_option {
     const char *name;     /* "address" */
@@ -17,7 +17,7 @@ extern const struct sim_option sim_options[];
 extern const char sim_description[];
 
 struct sim_words { /* what was typed */
-    struct device_cfg cfg;
+    struct sim_camera_cfg cfg;
     char serial[16];
     const char *network; /* of argv: a file that lies in flash; NULL: none */
     bool wants_json, wants_help, wants_version;

@@ -1,28 +1,28 @@
 #include "base/mem.h"
 #include "base/rng.h"
-#include "camera/sim/device_internal.h"
+#include "camera/sim/sim_camera_internal.h"
 #include <math.h>
 #include <string.h>
 
-static uint32_t get(const struct device *device, enum node_id id)
+static uint32_t get(const struct sim_camera *camera, enum node_id id)
 {
-    return registers_get(&device->registers, id);
+    return registers_get(&camera->registers, id);
 }
 
-static struct sensor_cfg sensor_of(const struct device *device)
+static struct sensor_cfg sensor_of(const struct sim_camera *camera)
 {
-    const struct stored_file *injected = &device->files.files[FILE_INJECTED];
-    struct sensor_cfg cfg = {.frame = device->acquisition.frame,
+    const struct stored_file *injected = &camera->files.files[FILE_INJECTED];
+    struct sensor_cfg cfg = {.frame = camera->acquisition.frame,
                              .injected = injected->bytes,
                              .injected_bytes = injected->size,
-                             .injected_W = (int)get(device, NODE_INJECTED_WIDTH),
-                             .injected_H = (int)get(device, NODE_INJECTED_HEIGHT),
-                             .is_denoised = get(device, NODE_DENOISE_ENABLE),
-                             .is_sharpened = get(device, NODE_SHARPENING_ENABLE),
-                             .has_gamma = get(device, NODE_GAMMA_ENABLE),
-                             .is_clamped = get(device, NODE_BLACK_LEVEL_CLAMPING_ENABLE)};
-    if (get(device, NODE_TEST_PATTERN_GENERATOR_SELECTOR) == GENERATOR_PIPELINE) {
-        uint32_t pattern = get(device, NODE_TEST_PATTERN);
+                             .injected_W = (int)get(camera, NODE_INJECTED_WIDTH),
+                             .injected_H = (int)get(camera, NODE_INJECTED_HEIGHT),
+                             .is_denoised = get(camera, NODE_DENOISE_ENABLE),
+                             .is_sharpened = get(camera, NODE_SHARPENING_ENABLE),
+                             .has_gamma = get(camera, NODE_GAMMA_ENABLE),
+                             .is_clamped = get(camera, NODE_BLACK_LEVEL_CLAMPING_ENABLE)};
+    if (get(camera, NODE_TEST_PATTERN_GENERATOR_SELECTOR) == GENERATOR_PIPELINE) {
+        uint32_t pattern = get(camera, NODE_TEST_PATTERN);
         cfg.source = pattern == PATTERN_INJECTED    ? SENSOR_INJECTED
                      : pattern == PATTERN_INCREMENT ? SENSOR_INCREMENT
                                                     : SENSOR_SCENE;
@@ -30,35 +30,35 @@ static struct sensor_cfg sensor_of(const struct device *device)
     return cfg;
 }
 
-void pipeline_capture(struct device *device, double now_s)
+void pipeline_capture(struct sim_camera *camera, double now_s)
 {
-    struct acquisition *acquisition = &device->acquisition;
+    struct acquisition *acquisition = &camera->acquisition;
     struct gvsp_block *block = &acquisition->block;
-    struct sensor_cfg sensor = sensor_of(device);
-    block->size = acquisition_payload(device);
+    struct sensor_cfg sensor = sensor_of(camera);
+    block->size = acquisition_payload(camera);
     acquisition->region =
-        (struct region){(int)get(device, NODE_OFFSET_X), (int)get(device, NODE_OFFSET_Y),
-                        (int)get(device, NODE_WIDTH), (int)get(device, NODE_HEIGHT)};
+        (struct region){(int)get(camera, NODE_OFFSET_X), (int)get(camera, NODE_OFFSET_Y),
+                        (int)get(camera, NODE_WIDTH), (int)get(camera, NODE_HEIGHT)};
     block->width = (uint32_t)acquisition->region.W;
     block->height = (uint32_t)acquisition->region.H;
     block->x = (uint32_t)acquisition->region.x;
     block->y = (uint32_t)acquisition->region.y;
-    block->pixel_format = get(device, NODE_PIXEL_FORMAT);
+    block->pixel_format = get(camera, NODE_PIXEL_FORMAT);
     block->ticks = (uint64_t)(now_s * 1e9);
     block->id = (uint16_t)(acquisition->frame % 65535 + 1);
-    block->has_chunks = get(device, NODE_CHUNK_MODE_ACTIVE);
+    block->has_chunks = get(camera, NODE_CHUNK_MODE_ACTIVE);
     sensor_words(&sensor, &acquisition->region, acquisition->words);
     sensor_pixels(acquisition->words, acquisition->region.W, acquisition->region.H,
-                  (enum pixel_format)block->pixel_format, block->bytes);
+                  (enum pfnc)block->pixel_format, block->bytes);
     acquisition->frame++;
 }
 
 /* What a fault makes of the inference's chunks. */
-static void spoil(const struct device *device, struct chunk_values *values)
+static void spoil(const struct sim_camera *camera, struct chunk_values *values)
 {
-    const struct faults *faults = &device->cfg.faults;
+    const struct faults *faults = &camera->cfg.faults;
     uint64_t every = (uint64_t)faults->number[FAULT_WRONG_FRAME_ID];
-    if (faults->is_on[FAULT_WRONG_FRAME_ID] && every > 0 && device->acquisition.frame % every == 0)
+    if (faults->is_on[FAULT_WRONG_FRAME_ID] && every > 0 && camera->acquisition.frame % every == 0)
         values->of[CHUNK_INFERENCE_FRAME_ID] += 1;
     if (faults->is_on[FAULT_CHUNK_GARBAGE] &&
         strcmp(faults->argument[FAULT_CHUNK_GARBAGE], "value") == 0) {
@@ -67,9 +67,9 @@ static void spoil(const struct device *device, struct chunk_values *values)
     }
 }
 
-static struct chunk_values values_of(const struct device *device)
+static struct chunk_values values_of(const struct sim_camera *camera)
 {
-    const struct acquisition *acquisition = &device->acquisition;
+    const struct acquisition *acquisition = &camera->acquisition;
     const struct gvsp_block *block = &acquisition->block;
     struct chunk_values values = {
         .of = {[CHUNK_FRAME_ID] = acquisition->frame - 1,
@@ -83,40 +83,40 @@ static struct chunk_values values_of(const struct device *device)
                [CHUNK_INFERENCE_FRAME_ID] =
                    acquisition->has_result ? acquisition->result_frame : INT64_MAX,
                [CHUNK_INFERENCE_RESULT] = (uint64_t)acquisition->result.class_index}};
-    const struct registers *registers = &device->registers;
+    const struct registers *registers = &camera->registers;
     chunk_set_float(&values, CHUNK_EXPOSURE_TIME,
                     registers_get_float(registers, NODE_EXPOSURE_TIME));
     chunk_set_float(&values, CHUNK_GAIN, registers_get_float(registers, NODE_GAIN));
     chunk_set_float(&values, CHUNK_BLACK_LEVEL, registers_get_float(registers, NODE_BLACK_LEVEL));
     chunk_set_float(&values, CHUNK_INFERENCE_CONFIDENCE, acquisition->result.confidence);
-    spoil(device, &values);
+    spoil(camera, &values);
     return values;
 }
 
-void pipeline_add_chunks(struct device *device)
+void pipeline_add_chunks(struct sim_camera *camera)
 {
-    struct gvsp_block *block = &device->acquisition.block;
+    struct gvsp_block *block = &camera->acquisition.block;
     if (!block->has_chunks)
         return;
-    struct chunk_values values = values_of(device);
-    size_t image = block->size - chunk_bytes(device->chunk_enabled);
-    chunk_write(device->chunk_enabled, &values, image, block->bytes + image);
+    struct chunk_values values = values_of(camera);
+    size_t image = block->size - chunk_bytes(camera->chunk_enabled);
+    chunk_write(camera->chunk_enabled, &values, image, block->bytes + image);
     /* the last chunk's length is what a reader begins with */
-    if (device_has(device, FAULT_CHUNK_GARBAGE) &&
-        strcmp(device->cfg.faults.argument[FAULT_CHUNK_GARBAGE], "length") == 0)
+    if (sim_camera_has(camera, FAULT_CHUNK_GARBAGE) &&
+        strcmp(camera->cfg.faults.argument[FAULT_CHUNK_GARBAGE], "length") == 0)
         memset(block->bytes + block->size - 4, 0xfe, 4);
 }
 
-bool pipeline_can_infer(const struct device *device)
+bool pipeline_can_infer(const struct sim_camera *camera)
 {
-    return get(device, NODE_INFERENCE_ENABLE) && inference_network(device->inference) &&
-           get(device, NODE_INFERENCE_NETWORK_TYPE_SELECTOR) == TYPE_CLASSIFICATION;
+    return get(camera, NODE_INFERENCE_ENABLE) && inference_network(camera->inference) &&
+           get(camera, NODE_INFERENCE_NETWORK_TYPE_SELECTOR) == TYPE_CLASSIFICATION;
 }
 
-static double draw_latency_ms(struct device *device, const struct network *network)
+static double draw_latency_ms(struct sim_camera *camera, const struct network *network)
 {
-    const struct latency *latency = &device->cfg.latency;
-    uint64_t seed = device->cfg.seed, which = device->inferences++;
+    const struct latency *latency = &camera->cfg.latency;
+    uint64_t seed = camera->cfg.seed, which = camera->inferences++;
     double normal = rng_normal(rng(seed, RNG_CAMERA_LATENCY, 0, which, 0),
                                rng(seed, RNG_CAMERA_LATENCY, 0, which, 1));
     double ms = latency->fixed_ms + latency->per_mmac_ms * network->mmacs +
@@ -125,34 +125,35 @@ static double draw_latency_ms(struct device *device, const struct network *netwo
 }
 
 /* The region as 8-bit pixels of the network's side, normalised: (H,W,C). */
-static void fill_input(const struct device *device, const struct exported_map *input, float *image)
+static void fill_input(const struct sim_camera *camera, const struct exported_map *input,
+                       float *image)
 {
-    const struct acquisition *acquisition = &device->acquisition;
+    const struct acquisition *acquisition = &camera->acquisition;
     const struct region *region = &acquisition->region;
     size_t values = exported_values(input), pixels = (size_t)region->W * (size_t)region->H;
     uint8_t *taken = mem_alloc(pixels), *scaled = mem_alloc(values);
-    sensor_pixels(acquisition->words, region->W, region->H, PIXEL_MONO8, taken);
+    sensor_pixels(acquisition->words, region->W, region->H, PFNC_MONO8, taken);
     scale_bilinear(taken, region->W, region->H, input->C, scaled, input->W, input->H);
     for (size_t i = 0; i < values; i++) {
         size_t c = i % (size_t)input->C;
-        image[i] = (float)((scaled[i] - device->mean[c]) / device->scalar[c]);
+        image[i] = (float)((scaled[i] - camera->mean[c]) / camera->scalar[c]);
     }
     mem_free(scaled);
     mem_free(taken);
 }
 
-void pipeline_start_inference(struct device *device, double now_s)
+void pipeline_start_inference(struct sim_camera *camera, double now_s)
 {
-    struct inference_job *job = &device->acquisition.job;
-    const struct network *network = inference_network(device->inference);
+    struct inference_job *job = &camera->acquisition.job;
+    const struct network *network = inference_network(camera->inference);
     float *image = mem_array(exported_values(&network->net.input), sizeof *image);
-    fill_input(device, &network->net.input, image);
-    inference_start(device->inference, image);
+    fill_input(camera, &network->net.input, image);
+    inference_start(camera->inference, image);
     mem_free(image);
-    double latency_ms = draw_latency_ms(device, network);
+    double latency_ms = draw_latency_ms(camera, network);
     *job = (struct inference_job){.is_running = true,
-                                  .frame = device->acquisition.frame - 1,
+                                  .frame = camera->acquisition.frame - 1,
                                   .started_s = now_s,
                                   .latency_ms = latency_ms,
-                                  .ready_s = now_s + latency_ms / 1e3 / device->cfg.speed};
+                                  .ready_s = now_s + latency_ms / 1e3 / camera->cfg.speed};
 }

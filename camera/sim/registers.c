@@ -60,7 +60,7 @@ static void init_nodes(struct registers *registers)
             registers_set(registers, (enum node_id)i, (uint32_t)nodes[i].initial);
     }
     if (registers->model == MODEL_COLOUR)
-        registers_set(registers, NODE_PIXEL_FORMAT, PIXEL_BAYER_RG8);
+        registers_set(registers, NODE_PIXEL_FORMAT, PFNC_BAYER_RG8);
 }
 
 #define VENDOR         "FLIR"
@@ -85,7 +85,7 @@ static const struct {
     {BOOT_STREAM_PACKET, STREAM_PACKET_USUAL},
 };
 
-static void init_bootstrap(struct registers *registers, const struct camera_identity *identity,
+static void init_bootstrap(struct registers *registers, const struct sim_identity *identity,
                            const char *model)
 {
     uint8_t *boot = registers->bootstrap;
@@ -105,7 +105,7 @@ static void init_bootstrap(struct registers *registers, const struct camera_iden
     set_text(boot + BOOT_FIRST_URL, 512, url);
 }
 
-void registers_init(struct registers *registers, const struct camera_identity *identity,
+void registers_init(struct registers *registers, const struct sim_identity *identity,
                     const char *description)
 {
     const char *model =

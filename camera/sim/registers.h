@@ -1,7 +1,7 @@
 /* The camera's memory as GigE Vision addresses it: the bootstrap registers that the standard
  * defines, the nodes' registers (node.h), the buffer of file access, and the description. Reads and
  * writes from elsewhere are checked here against bounds, alignment and access; what a write means
- * is device.h's business. Pure; one thread. */
+ * is sim_camera.h's business. Pure; one thread. */
 #ifndef CAMERA_SIM_REGISTERS_H
 #define CAMERA_SIM_REGISTERS_H
 
@@ -71,7 +71,7 @@ struct registers {
     size_t description_bytes;
 };
 
-struct camera_identity {
+struct sim_identity {
     enum camera_model model;
     const char *model_name; /* NULL: the model's own */
     const char *serial;     /* 15 characters at most */
@@ -79,7 +79,7 @@ struct camera_identity {
 };
 
 /* Everything at its initial value. Borrows the description. */
-void registers_init(struct registers *registers, const struct camera_identity *identity,
+void registers_init(struct registers *registers, const struct sim_identity *identity,
                     const char *description);
 
 uint32_t registers_get(const struct registers *registers, enum node_id id);

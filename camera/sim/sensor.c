@@ -83,12 +83,12 @@ void sensor_words(const struct sensor_cfg *cfg, const struct region *region, uin
     process(cfg, words, region->W, region->H);
 }
 
-size_t pixel_bytes(enum pixel_format format)
+size_t pixel_bytes(enum pfnc format)
 {
     return ((size_t)format >> 16 & 0xff) / 8; /* GenICam's numbers say how many bits */
 }
 
-void sensor_pixels(const uint16_t *words, int W, int H, enum pixel_format format, uint8_t *pixels)
+void sensor_pixels(const uint16_t *words, int W, int H, enum pfnc format, uint8_t *pixels)
 {
     size_t count = (size_t)W * (size_t)H;
     bool is_wide = pixel_bytes(format) == 2;

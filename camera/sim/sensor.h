@@ -28,9 +28,9 @@ enum { SENSOR_WHITE = 1023 };
 void sensor_words(const struct sensor_cfg *cfg, const struct region *region, uint16_t *words);
 
 /* Bytes of one pixel. */
-size_t pixel_bytes(enum pixel_format format);
+size_t pixel_bytes(enum pfnc format);
 /* words (H,W) as pixels of this format; 16-bit ones are little-endian, with the ten bits on top. */
-void sensor_pixels(const uint16_t *words, int W, int H, enum pixel_format format, uint8_t *pixels);
+void sensor_pixels(const uint16_t *words, int W, int H, enum pfnc format, uint8_t *pixels);
 
 /* (in_H,in_W,C) to (H,W,C), bilinear, each pixel a square whose middle counts; the same size is a
  * copy. How the camera's own scaler does it is not known. */

@@ -115,8 +115,9 @@ class Package(unittest.TestCase):
         listed = call("dpkg-deb", "-c", self.deb).stdout
         for path in ("doc/glowworm/copyright", "doc/glowworm/LICENSE", "doc/glowworm/NOTICE", "doc/glowworm/README.md",
                      "doc/glowworm/docs/campaigns.md", "glowworm/configs/quickstart.yaml", "man/man1/glowworm.1",
-                     "man/man1/glowworm-worker.1", "man/man1/glowworm-scheduler.1",
-                     "bash-completion/completions/glowworm", "bash-completion/completions/glowworm-scheduler"):
+                     "man/man1/glowworm-worker.1", "man/man1/glowworm-scheduler.1", "man/man1/glowworm-camera-sim.1",
+                     "bash-completion/completions/glowworm", "bash-completion/completions/glowworm-scheduler",
+                     "bash-completion/completions/glowworm-camera-sim"):
             self.assertIn(f"./usr/share/{path}\n", listed)
         self.assertNotIn("_test", listed)
 
@@ -138,13 +139,14 @@ class Package(unittest.TestCase):
         self.assertIn(re.sub(r"\s+", " ", helped[helped.index("0 done"):]).strip(), page)
         self.assertEqual(self.page("glowworm-worker", 1), page)
 
-    def test_the_schedulers_page_has_every_option(self):
-        page = self.page("glowworm-scheduler", 1)
-        helped = call(os.path.join(self.usr, "bin/glowworm-scheduler"), "--help").stdout
-        options = re.findall(r"^  (--\S+(?: \S+)?)  +(\S.*)$", helped, re.M)
-        self.assertGreater(len(options), 6)
-        for option, what in options:
-            self.assertIn(f"{option} {what}", page)
+    def test_the_pages_of_other_programs_have_every_option_and_fault(self):
+        for program, least in ("glowworm-scheduler", 6), ("glowworm-camera-sim", 20):
+            page = self.page(program, 1)
+            helped = call(os.path.join(self.usr, "bin", program), "--help").stdout
+            options = re.findall(r"^  (\S+(?: \S+)?)  +(\S.*)$", helped, re.M)
+            self.assertGreater(len(options), least)
+            for option, what in options:
+                self.assertIn(f"{option} {what}", page)
 
     def test_the_campaign_page_has_every_knob(self):
         page = self.page("glowworm-campaign", 5)

@@ -136,7 +136,7 @@ static void an_injected_image_passes_unchanged_where_nothing_is_switched_on(void
                              .injected_W = 4,
                              .injected_H = 3};
     sensor_words(&cfg, &(struct region){0, 0, 4, 3}, words);
-    sensor_pixels(words, 4, 3, PIXEL_MONO8, pixels);
+    sensor_pixels(words, 4, 3, PFNC_MONO8, pixels);
     for (int i = 0; i < 12; i++)
         assert_int_equal(pixels[i], i * 20);
     cfg.has_gamma = true;

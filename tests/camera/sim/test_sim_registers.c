@@ -17,7 +17,7 @@ static struct text description;
 
 static int set_up(void **state)
 {
-    struct camera_identity identity = {.serial = "S1", .address = 0x7f000007};
+    struct sim_identity identity = {.serial = "S1", .address = 0x7f000007};
     (void)state;
     text_init(&description);
     description_write(MODEL_MONO, &description);
@@ -157,13 +157,13 @@ static void every_entry_of_the_chunk_selector_is_a_chunk(void **state)
 static void the_formats_are_named_by_their_numbers(void **state)
 {
     (void)state;
-    static const uint32_t mono[] = {PIXEL_MONO8, PIXEL_MONO16};
-    static const uint32_t colour[] = {PIXEL_BAYER_RG8, PIXEL_BAYER_RG16, PIXEL_RGB8, PIXEL_BGR8};
+    static const uint32_t mono[] = {PFNC_MONO8, PFNC_MONO16};
+    static const uint32_t colour[] = {PFNC_BAYER_RG8, PFNC_BAYER_RG16, PFNC_RGB8, PFNC_BGR8};
     for (int i = 0; i < 2; i++)
         assert_true(node_has_entry(node_entries(NODE_PIXEL_FORMAT, MODEL_MONO), mono[i]));
     for (int i = 0; i < 4; i++)
         assert_true(node_has_entry(node_entries(NODE_PIXEL_FORMAT, MODEL_COLOUR), colour[i]));
-    assert_false(node_has_entry(node_entries(NODE_PIXEL_FORMAT, MODEL_MONO), PIXEL_BGR8));
+    assert_false(node_has_entry(node_entries(NODE_PIXEL_FORMAT, MODEL_MONO), PFNC_BGR8));
 }
 
 int main(void)

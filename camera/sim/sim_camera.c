@@ -1,141 +1,140 @@
 #include "base/mem.h"
 #include "camera/sim/big_endian.h"
 #include "camera/sim/description.h"
-#include "camera/sim/device_internal.h"
+#include "camera/sim/sim_camera_internal.h"
 #include <stdlib.h>
 
 enum { HEARTBEAT_LEAST_MS = 500 };
 
-static void show_all(struct device *device)
+static void show_all(struct sim_camera *camera)
 {
-    struct registers *registers = &device->registers;
-    registers_set(registers, NODE_PAYLOAD_SIZE, (uint32_t)acquisition_payload(device));
-    device_show_file(device);
+    struct registers *registers = &camera->registers;
+    registers_set(registers, NODE_PAYLOAD_SIZE, (uint32_t)acquisition_payload(camera));
+    sim_camera_show_file(camera);
 }
 
 /* Everything but files and what the transport set, as after the power was off. */
-static void reset_nodes(struct device *device)
+static void reset_nodes(struct sim_camera *camera)
 {
-    registers_init(&device->registers, &device->cfg.identity, text_get(&device->description));
-    memset(device->chunk_enabled, 0, sizeof device->chunk_enabled);
+    registers_init(&camera->registers, &camera->cfg.identity, text_get(&camera->description));
+    memset(camera->chunk_enabled, 0, sizeof camera->chunk_enabled);
     for (int c = 0; c < INFERENCE_CHANNELS; c++) {
-        device->mean[c] = nodes[NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN].initial;
-        device->scalar[c] = nodes[NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR].initial;
+        camera->mean[c] = nodes[NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN].initial;
+        camera->scalar[c] = nodes[NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR].initial;
     }
-    device_load_network(device);
-    show_all(device);
+    sim_camera_load_network(camera);
+    show_all(camera);
 }
 
-enum err device_create(const struct device_cfg *cfg, struct device **device)
+enum err sim_camera_create(const struct sim_camera_cfg *cfg, struct sim_camera **camera)
 {
     enum err err = ERR_OK;
-    struct device *made = mem_alloc(sizeof *made);
+    struct sim_camera *made = mem_alloc(sizeof *made);
     made->cfg = *cfg;
-    if (device_has(made, FAULT_OTHER_MODEL))
+    if (sim_camera_has(made, FAULT_OTHER_MODEL))
         made->cfg.identity.model_name = made->cfg.faults.argument[FAULT_OTHER_MODEL];
     const char *dropped = strchr(cfg->faults.argument[FAULT_DROPPED_CONNECTION], '=');
     made->writes_left = dropped ? (uint32_t)strtoul(dropped + 1, NULL, 10) : 1;
     description_write(cfg->identity.model, &made->description);
-    acquisition_init(made);
     TRY(inference_create(&made->inference));
     if (cfg->flash_network)
         file_preload(&made->files, FILE_NETWORK, cfg->flash_network, cfg->flash_network_bytes);
     reset_nodes(made);
-    *device = made;
+    *camera = made;
     made = NULL;
 out:
-    device_destroy(&made);
+    sim_camera_destroy(&made);
     return err;
 }
 
-void device_destroy(struct device **device)
+void sim_camera_destroy(struct sim_camera **camera)
 {
-    if (!*device)
+    if (!*camera)
         return;
-    inference_destroy(&(*device)->inference);
-    acquisition_fini(*device);
-    file_access_fini(&(*device)->files);
-    text_fini(&(*device)->description);
-    mem_free(*device);
-    *device = NULL;
+    inference_destroy(&(*camera)->inference);
+    acquisition_fini(*camera);
+    file_access_fini(&(*camera)->files);
+    text_fini(&(*camera)->description);
+    mem_free(*camera);
+    *camera = NULL;
 }
 
-struct registers *device_registers(struct device *device)
+struct registers *sim_camera_registers(struct sim_camera *camera)
 {
-    return &device->registers;
+    return &camera->registers;
 }
 
-int device_descriptor(const struct device *device)
+int sim_camera_descriptor(const struct sim_camera *camera)
 {
-    return inference_descriptor(device->inference);
+    return inference_descriptor(camera->inference);
 }
 
-double device_silence(struct device *device)
+double sim_camera_silence(struct sim_camera *camera)
 {
-    double silence_s = device->silence_s;
-    device->silence_s = 0;
+    double silence_s = camera->silence_s;
+    camera->silence_s = 0;
     return silence_s;
 }
 
 /* Files in flash stay, and nothing else. */
-static void reset(struct device *device)
+static void reset(struct sim_camera *camera)
 {
-    struct registers *registers = &device->registers;
+    struct registers *registers = &camera->registers;
     uint8_t transport[BOOT_BYTES];
     memcpy(transport, registers->bootstrap, sizeof transport);
-    acquisition_stop(device);
-    file_lose_ddr(&device->files);
-    reset_nodes(device);
+    acquisition_stop(camera);
+    file_lose_ddr(&camera->files);
+    reset_nodes(camera);
     memcpy(registers->bootstrap, transport, sizeof transport);
 }
 
 /* What a register shows of what is selected. */
-static void show_selected(struct device *device, enum node_id id)
+static void show_selected(struct sim_camera *camera, enum node_id id)
 {
-    struct registers *registers = &device->registers;
+    struct registers *registers = &camera->registers;
     uint32_t selected = registers_get(registers, id);
     if (id == NODE_CHUNK_SELECTOR) {
-        registers_set(registers, NODE_CHUNK_ENABLE, device->chunk_enabled[selected]);
+        registers_set(registers, NODE_CHUNK_ENABLE, camera->chunk_enabled[selected]);
     } else if (id == NODE_FILE_SELECTOR) {
-        device_show_file(device);
+        sim_camera_show_file(camera);
     } else if (id == NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR) {
         registers_set_float(registers, NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN,
-                            device->mean[selected]);
+                            camera->mean[selected]);
         registers_set_float(registers, NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR,
-                            device->scalar[selected]);
+                            camera->scalar[selected]);
     }
 }
 
 /* A register that belongs to what is selected was written. */
-static void take_selected(struct device *device, enum node_id id)
+static void take_selected(struct sim_camera *camera, enum node_id id)
 {
-    const struct registers *registers = &device->registers;
+    const struct registers *registers = &camera->registers;
     uint32_t channel = registers_get(registers, NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR);
     if (id == NODE_CHUNK_ENABLE)
-        device->chunk_enabled[registers_get(registers, NODE_CHUNK_SELECTOR)] =
+        camera->chunk_enabled[registers_get(registers, NODE_CHUNK_SELECTOR)] =
             registers_get(registers, id);
     else if (id == NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN)
-        device->mean[channel] = registers_get_float(registers, id);
+        camera->mean[channel] = registers_get_float(registers, id);
     else if (id == NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR)
-        device->scalar[channel] = registers_get_float(registers, id);
+        camera->scalar[channel] = registers_get_float(registers, id);
 }
 
-static enum gvcp_status do_command(struct device *device, enum node_id id, double *takes_s)
+static enum gvcp_status do_command(struct sim_camera *camera, enum node_id id, double *takes_s)
 {
     switch (id) {
     case NODE_ACQUISITION_START:
-        return acquisition_start(device);
+        return acquisition_start(camera);
     case NODE_ACQUISITION_STOP:
-        acquisition_stop(device);
+        acquisition_stop(camera);
         break;
     case NODE_TRIGGER_SOFTWARE:
-        device->acquisition.has_trigger = device->acquisition.is_on;
+        camera->acquisition.has_trigger = camera->acquisition.is_on;
         break;
     case NODE_FILE_OPERATION_EXECUTE:
-        device_execute_file(device, takes_s);
+        sim_camera_execute_file(camera, takes_s);
         break;
     case NODE_DEVICE_RESET:
-        reset(device);
+        reset(camera);
         break;
     default:
         BUG("%s is no command", nodes[id].name);
@@ -144,9 +143,10 @@ static enum gvcp_status do_command(struct device *device, enum node_id id, doubl
 }
 
 /* What depends on more than one register. */
-static enum gvcp_status check_together(const struct device *device, enum node_id id, uint32_t value)
+static enum gvcp_status check_together(const struct sim_camera *camera, enum node_id id,
+                                       uint32_t value)
 {
-    const struct registers *registers = &device->registers;
+    const struct registers *registers = &camera->registers;
     uint32_t W = registers_get(registers, NODE_WIDTH), H = registers_get(registers, NODE_HEIGHT);
     uint32_t x = registers_get(registers, NODE_OFFSET_X),
              y = registers_get(registers, NODE_OFFSET_Y);
@@ -158,46 +158,46 @@ static enum gvcp_status check_together(const struct device *device, enum node_id
         y + H > registers_get(registers, NODE_SENSOR_HEIGHT))
         return GVCP_INVALID_PARAMETER;
     if (id == NODE_FILE_WRITE_TO_FLASH &&
-        (!device->files.is_open || device->files.mode == FILE_MODE_READ))
+        (!camera->files.is_open || camera->files.mode == FILE_MODE_READ))
         return GVCP_ACCESS_DENIED;
-    bool has_inference = !device_has(device, FAULT_OTHER_MODEL);
+    bool has_inference = !sim_camera_has(camera, FAULT_OTHER_MODEL);
     return id == NODE_INFERENCE_ENABLE && !has_inference ? GVCP_ACCESS_DENIED : GVCP_SUCCESS;
 }
 
 /* The faults that a write meets. true: it is acknowledged, and nothing else. */
-static bool meets_fault(struct device *device, enum node_id id)
+static bool meets_fault(struct sim_camera *camera, enum node_id id)
 {
-    const struct faults *faults = &device->cfg.faults;
+    const struct faults *faults = &camera->cfg.faults;
     const char *dropped = faults->argument[FAULT_DROPPED_CONNECTION];
     size_t name = strlen(nodes[id].name);
     if (faults->is_on[FAULT_DROPPED_CONNECTION] && strncmp(dropped, nodes[id].name, name) == 0 &&
-        (dropped[name] == '\0' || dropped[name] == '=') && device->writes_left > 0 &&
-        --device->writes_left == 0)
-        device->silence_s = device->cfg.silence_s;
+        (dropped[name] == '\0' || dropped[name] == '=') && camera->writes_left > 0 &&
+        --camera->writes_left == 0)
+        camera->silence_s = camera->cfg.silence_s;
     return faults->is_on[FAULT_STUCK_NODE] &&
            strcmp(faults->argument[FAULT_STUCK_NODE], nodes[id].name) == 0;
 }
 
-static enum gvcp_status write_node(struct device *device, const struct register_write *write,
+static enum gvcp_status write_node(struct sim_camera *camera, const struct register_write *write,
                                    const uint8_t *bytes, double *takes_s)
 {
     enum node_id id = write->node;
     enum gvcp_status status = GVCP_SUCCESS;
-    if (nodes[id].is_locked && device->acquisition.is_on)
+    if (nodes[id].is_locked && camera->acquisition.is_on)
         return GVCP_ACCESS_DENIED;
-    status = check_together(device, id, get_be32(bytes));
-    if (status != GVCP_SUCCESS || meets_fault(device, id))
+    status = check_together(camera, id, get_be32(bytes));
+    if (status != GVCP_SUCCESS || meets_fault(camera, id))
         return status;
     if (nodes[id].kind == NODE_COMMAND)
-        return do_command(device, id, takes_s);
+        return do_command(camera, id, takes_s);
     memcpy(write->buffer, bytes, node_length(id));
-    take_selected(device, id);
-    show_selected(device, id);
+    take_selected(camera, id);
+    show_selected(camera, id);
     if (id == NODE_FILE_WRITE_TO_FLASH)
-        device->files.to_flash = registers_get(&device->registers, id);
+        camera->files.to_flash = registers_get(&camera->registers, id);
     if (id == NODE_DEVICE_USER_ID)
-        memcpy(device->registers.bootstrap + BOOT_USER_NAME, bytes, 15);
-    registers_set(&device->registers, NODE_PAYLOAD_SIZE, (uint32_t)acquisition_payload(device));
+        memcpy(camera->registers.bootstrap + BOOT_USER_NAME, bytes, 15);
+    registers_set(&camera->registers, NODE_PAYLOAD_SIZE, (uint32_t)acquisition_payload(camera));
     return status;
 }
 
@@ -220,31 +220,31 @@ static uint32_t stored_value(uint32_t address, uint32_t value)
     return (value & STREAM_UNBROKEN) | size;
 }
 
-enum gvcp_status device_write(struct device *device, uint32_t address, const uint8_t *bytes,
-                              uint32_t size, double *takes_s)
+enum gvcp_status sim_camera_write(struct sim_camera *camera, uint32_t address, const uint8_t *bytes,
+                                  uint32_t size, double *takes_s)
 {
     struct register_write write;
     enum gvcp_status status =
-        registers_find_write(&device->registers, address, bytes, size, &write);
+        registers_find_write(&camera->registers, address, bytes, size, &write);
     *takes_s = 0;
     if (status != GVCP_SUCCESS)
         return status;
     if (write.node != NODE_NONE)
-        return write_node(device, &write, bytes, takes_s);
+        return write_node(camera, &write, bytes, takes_s);
     if (write.buffer) {
         memcpy(write.buffer, bytes, size);
         return status;
     }
     status = check_transport(write.bootstrap, get_be32(bytes));
     if (status == GVCP_SUCCESS)
-        registers_set_boot(&device->registers, write.bootstrap,
+        registers_set_boot(&camera->registers, write.bootstrap,
                            stored_value(write.bootstrap, get_be32(bytes)));
     return status;
 }
 
-void device_released(struct device *device)
+void sim_camera_released(struct sim_camera *camera)
 {
-    acquisition_stop(device);
-    registers_set_boot(&device->registers, BOOT_CONTROL, 0);
-    registers_set_boot(&device->registers, BOOT_STREAM_PORT, 0);
+    acquisition_stop(camera);
+    registers_set_boot(&camera->registers, BOOT_CONTROL, 0);
+    registers_set_boot(&camera->registers, BOOT_STREAM_PORT, 0);
 }

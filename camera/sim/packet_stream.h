@@ -1,7 +1,7 @@
 /* The stream channel: the images that were handed over, on their way as packets, and the last few
  * of them kept for those that are asked for again. One thread. */
-#ifndef CAMERA_SIM_STREAM_H
-#define CAMERA_SIM_STREAM_H
+#ifndef CAMERA_SIM_PACKET_STREAM_H
+#define CAMERA_SIM_PACKET_STREAM_H
 
 #include "camera/sim/faults.h"
 #include "camera/sim/gvcp.h"
@@ -15,7 +15,7 @@ struct sent_block {
     uint32_t packet_size;
 };
 
-struct stream {
+struct packet_stream {
     int socket; /* datagrams leave from it; borrowed */
     const struct faults *faults;
     const struct registers *registers; /* where to, and in which pieces */
@@ -27,18 +27,18 @@ struct stream {
     double next_s;       /* where packets keep a distance */
 };
 
-void stream_fini(struct stream *stream);
+void packet_stream_fini(struct packet_stream *stream);
 /* Nothing is on its way: another image may be pushed. */
-bool stream_has_room(const struct stream *stream);
+bool packet_stream_has_room(const struct packet_stream *stream);
 /* Copies the image. Where no application listens, it is gone. */
-void stream_push(struct stream *stream, const struct gvsp_block *block);
+void packet_stream_push(struct packet_stream *stream, const struct gvsp_block *block);
 /* Sends some of what is on its way; a full socket buffer leaves the rest for later. */
-void stream_send(struct stream *stream, double now_s);
-/* When stream_send() should be called again; INFINITY: nothing is on its way. */
-double stream_due_s(const struct stream *stream);
-void stream_resend(struct stream *stream, const struct gvcp_request *request);
-void stream_test_packet(struct stream *stream);
+void packet_stream_send(struct packet_stream *stream, double now_s);
+/* When packet_stream_send() should be called again; INFINITY: nothing is on its way. */
+double packet_stream_due_s(const struct packet_stream *stream);
+void packet_stream_resend(struct packet_stream *stream, const struct gvcp_request *request);
+void packet_stream_test_packet(struct packet_stream *stream);
 /* What is on its way is not sent any more. */
-void stream_stop(struct stream *stream);
+void packet_stream_stop(struct packet_stream *stream);
 
 #endif

@@ -1,12 +1,12 @@
-/* The parts of the simulated camera that its own files share; device.h is the border. */
-#ifndef CAMERA_SIM_DEVICE_INTERNAL_H
-#define CAMERA_SIM_DEVICE_INTERNAL_H
+/* The parts of the simulated camera that its own files share; sim_camera.h is the border. */
+#ifndef CAMERA_SIM_SIM_CAMERA_INTERNAL_H
+#define CAMERA_SIM_SIM_CAMERA_INTERNAL_H
 
 #include "camera/sim/chunk.h"
-#include "camera/sim/device.h"
 #include "camera/sim/file_access.h"
 #include "camera/sim/inference.h"
 #include "camera/sim/sensor.h"
+#include "camera/sim/sim_camera.h"
 
 struct inference_job {
     bool is_running;
@@ -33,8 +33,8 @@ struct acquisition {
     struct gvsp_block block; /* the last image, as it is sent */
 };
 
-struct device {
-    struct device_cfg cfg;
+struct sim_camera {
+    struct sim_camera_cfg cfg;
     struct text description;
     struct registers registers;
     struct file_access files;
@@ -47,32 +47,31 @@ struct device {
     double silence_s;
 };
 
-static inline bool device_has(const struct device *device, enum fault_id fault)
+static inline bool sim_camera_has(const struct sim_camera *camera, enum fault_id fault)
 {
-    return device->cfg.faults.is_on[fault];
+    return camera->cfg.faults.is_on[fault];
 }
 
 /* files.c: what FileOperationExecute does; its status and result are in the registers. */
-void device_execute_file(struct device *device, double *takes_s);
+void sim_camera_execute_file(struct sim_camera *camera, double *takes_s);
 /* Shows the selected file's size. */
-void device_show_file(struct device *device);
+void sim_camera_show_file(struct sim_camera *camera);
 /* Reads the network's file anew, and shows what it is. */
-void device_load_network(struct device *device);
+void sim_camera_load_network(struct sim_camera *camera);
 
 /* acquisition.c */
-enum gvcp_status acquisition_start(struct device *device);
-void acquisition_stop(struct device *device);
+enum gvcp_status acquisition_start(struct sim_camera *camera);
+void acquisition_stop(struct sim_camera *camera);
 /* Bytes of an image and its chunks, as the registers are. */
-size_t acquisition_payload(const struct device *device);
-void acquisition_init(struct device *device);
-void acquisition_fini(struct device *device);
+size_t acquisition_payload(const struct sim_camera *camera);
+void acquisition_fini(struct sim_camera *camera);
 
 /* pipeline.c: an image's way from the sensor into a block, and into the network. */
-void pipeline_capture(struct device *device, double now_s);
+void pipeline_capture(struct sim_camera *camera, double now_s);
 /* The chunks go behind the pixels. */
-void pipeline_add_chunks(struct device *device);
+void pipeline_add_chunks(struct sim_camera *camera);
 /* Begins to run the network on the last image. */
-void pipeline_start_inference(struct device *device, double now_s);
-bool pipeline_can_infer(const struct device *device);
+void pipeline_start_inference(struct sim_camera *camera, double now_s);
+bool pipeline_can_infer(const struct sim_camera *camera);
 
 #endif

@@ -4,8 +4,8 @@
 #include "camera/network_file.h"
 #include "camera/sim/big_endian.h"
 #include "camera/sim/chunk.h"
-#include "camera/sim/device.h"
 #include "camera/sim/file_access.h"
+#include "camera/sim/sim_camera.h"
 #include "tests/camera/sim/tiny_mono.h"
 #include <math.h>
 #include <poll.h>
@@ -19,8 +19,8 @@
 
 enum { RAW_BYTES = TINY_SIDE * TINY_SIDE * 2 };
 static struct tiny_files files;
-static struct device_cfg cfg;
-static struct device *device;
+static struct sim_camera_cfg cfg;
+static struct sim_camera *camera;
 static double now_s; /* the camera's */
 
 static int write_files(void **state)
@@ -40,11 +40,11 @@ static int remove_files(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    cfg = (struct device_cfg){.identity = {.serial = "S1", .address = 0x7f000001},
-                              .latency = {10, 0, 0, 0},
-                              .seed = 1,
-                              .speed = 1,
-                              .silence_s = 3};
+    cfg = (struct sim_camera_cfg){.identity = {.serial = "S1", .address = 0x7f000001},
+                                  .latency = {10, 0, 0, 0},
+                                  .seed = 1,
+                                  .speed = 1,
+                                  .silence_s = 3};
     now_s = 100;
     return 0;
 }
@@ -52,7 +52,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     return 0;
 }
 
@@ -60,7 +60,7 @@ static void begin(const char *fault)
 {
     if (fault && faults_add(&cfg.faults, fault) != ERR_OK)
         fail_msg("%s", err_text());
-    if (device_create(&cfg, &device) != ERR_OK)
+    if (sim_camera_create(&cfg, &camera) != ERR_OK)
         fail_msg("%s", err_text());
 }
 
@@ -70,7 +70,7 @@ static enum gvcp_status try_write(enum node_id id, uint32_t value)
 {
     uint8_t bytes[4];
     put_be32(bytes, value);
-    return device_write(device, node_address(id), bytes, 4, &taken_s);
+    return sim_camera_write(camera, node_address(id), bytes, 4, &taken_s);
 }
 
 static void put(enum node_id id, uint32_t value)
@@ -89,7 +89,7 @@ static void put_float(enum node_id id, double value)
 
 static uint32_t get(enum node_id id)
 {
-    return registers_get(device_registers(device), id);
+    return registers_get(sim_camera_registers(camera), id);
 }
 
 static uint32_t operate(enum file_operation operation)
@@ -112,7 +112,7 @@ static uint32_t upload(enum file_id id, const uint8_t *bytes, size_t size)
         uint32_t length = size - at < 512 ? (uint32_t)(size - at) : 512;
         memset(block, 255, sizeof block);
         memcpy(block, bytes + at, length);
-        assert_int_equal(device_write(device, NODE_BUFFER, block, (length + 3) & ~3u, &taken_s),
+        assert_int_equal(sim_camera_write(camera, NODE_BUFFER, block, (length + 3) & ~3u, &taken_s),
                          GVCP_SUCCESS);
         put(NODE_FILE_ACCESS_OFFSET, (uint32_t)at);
         put(NODE_FILE_ACCESS_LENGTH, length);
@@ -173,7 +173,7 @@ static bool next_image(struct seen *seen)
     struct gvsp_block block;
     double began_s = now_s;
     for (int i = 0; i < 50; i++) {
-        if (device_step(device, now_s, true, &block)) {
+        if (sim_camera_step(camera, now_s, true, &block)) {
             const uint8_t *end = block.bytes + block.size;
             uint64_t bits = get_be64(end - 16);
             seen->frame = get_be64(end - 48);
@@ -182,8 +182,8 @@ static bool next_image(struct seen *seen)
             seen->after_s = now_s - began_s;
             return true;
         }
-        double due_s = device_due_s(device);
-        struct pollfd event = {device_descriptor(device), POLLIN, 0};
+        double due_s = sim_camera_due_s(camera);
+        struct pollfd event = {sim_camera_descriptor(camera), POLLIN, 0};
         if (isinf(due_s) && poll(&event, 1, 2000) == 0)
             return false;
         if (!isinf(due_s))
@@ -195,7 +195,7 @@ static bool next_image(struct seen *seen)
 /* Until the thread has answered; the same image is answered at once from then on. */
 static void wait_for_answer(void)
 {
-    struct pollfd event = {device_descriptor(device), POLLIN, 0};
+    struct pollfd event = {sim_camera_descriptor(camera), POLLIN, 0};
     assert_int_equal(poll(&event, 1, 10000), 1);
 }
 
@@ -285,7 +285,7 @@ static void images_come_at_the_pace_of_the_inference(void **state)
     assert_true(next_image(&seen));
     period_s = now_s - period_s;
     assert_float_equal(period_s, 0.025, 1e-6);
-    assert_float_equal(registers_get_float(device_registers(device), NODE_INFERENCE_TIME), 50,
+    assert_float_equal(registers_get_float(sim_camera_registers(camera), NODE_INFERENCE_TIME), 50,
                        1e-3);
 }
 
@@ -347,8 +347,8 @@ static void a_selector_shows_what_belongs_to_it(void **state)
     put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN, 3);
     put(NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR, 0);
     assert_float_equal(
-        registers_get_float(device_registers(device), NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN), 0,
-        0);
+        registers_get_float(sim_camera_registers(camera), NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN),
+        0, 0);
 }
 
 static void flash_takes_its_time_and_survives_a_reset(void **state)
@@ -373,29 +373,29 @@ static void faults_do_what_they_say(void **state)
     (void)state;
     begin("write-error:600");
     assert_int_equal(upload(FILE_NETWORK, files.graphdef.data, files.graphdef.size), FILE_FAILURE);
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     cfg.faults = (struct faults){0};
     begin("refused-file");
     upload_network();
     assert_int_equal(get(NODE_INFERENCE_NETWORK_STATUS), NETWORK_REFUSED);
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     cfg.faults = (struct faults){0};
     begin("stuck-node:GammaEnable");
     put(NODE_GAMMA_ENABLE, 0);
     assert_int_equal(get(NODE_GAMMA_ENABLE), 1);
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     cfg.faults = (struct faults){0};
     begin("other-model:Blackfly");
-    assert_string_equal((char *)device_registers(device)->bootstrap + BOOT_MODEL, "Blackfly");
+    assert_string_equal((char *)sim_camera_registers(camera)->bootstrap + BOOT_MODEL, "Blackfly");
     assert_int_equal(try_write(NODE_INFERENCE_ENABLE, 1), GVCP_ACCESS_DENIED);
-    device_destroy(&device);
+    sim_camera_destroy(&camera);
     cfg.faults = (struct faults){0};
     begin("dropped-connection:GammaEnable=2");
     put(NODE_GAMMA_ENABLE, 0);
-    assert_float_equal(device_silence(device), 0, 0);
+    assert_float_equal(sim_camera_silence(camera), 0, 0);
     put(NODE_GAMMA_ENABLE, 1);
-    assert_float_equal(device_silence(device), 3, 0);
-    assert_float_equal(device_silence(device), 0, 0);
+    assert_float_equal(sim_camera_silence(camera), 3, 0);
+    assert_float_equal(sim_camera_silence(camera), 0, 0);
 }
 
 static void a_fault_of_the_inference_spoils_the_chunks(void **state)
@@ -418,7 +418,7 @@ static void a_fault_of_the_inference_spoils_the_chunks(void **state)
         } else {
             assert_true(isnan(seen.confidence));
         }
-        device_destroy(&device);
+        sim_camera_destroy(&camera);
     }
 }
 
@@ -431,10 +431,10 @@ static void an_inference_that_is_never_ready_holds_its_image_back(void **state)
     settle();
     inject(0);
     put(NODE_ACQUISITION_START, 1);
-    assert_false(device_step(device, now_s, true, &block));
+    assert_false(sim_camera_step(camera, now_s, true, &block));
     wait_for_answer();
-    assert_false(device_step(device, now_s + 1000, true, &block));
-    assert_true(isinf(device_due_s(device)));
+    assert_false(sim_camera_step(camera, now_s + 1000, true, &block));
+    assert_true(isinf(sim_camera_due_s(camera)));
 }
 
 static void a_fault_that_is_none_is_refused_with_those_there_are(void **state)

@@ -1,4 +1,4 @@
-#include "camera/sim/stream.h"
+#include "camera/sim/packet_stream.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include <errno.h>
@@ -13,23 +13,23 @@ enum {
     RESEND_MOST = 512 /* packets of one request */
 };
 
-void stream_fini(struct stream *stream)
+void packet_stream_fini(struct packet_stream *stream)
 {
     for (int i = 0; i < STREAM_KEPT; i++)
         mem_free(stream->kept[i].block.bytes);
 }
 
-bool stream_has_room(const struct stream *stream)
+bool packet_stream_has_room(const struct packet_stream *stream)
 {
     return !stream->is_sending;
 }
 
-void stream_stop(struct stream *stream)
+void packet_stream_stop(struct packet_stream *stream)
 {
     stream->is_sending = false;
 }
 
-static struct sockaddr_in destination(const struct stream *stream)
+static struct sockaddr_in destination(const struct packet_stream *stream)
 {
     return (struct sockaddr_in){
         .sin_family = AF_INET,
@@ -38,7 +38,7 @@ static struct sockaddr_in destination(const struct stream *stream)
 }
 
 /* false: not now. */
-static bool put(struct stream *stream, const uint8_t *bytes, size_t size)
+static bool put(struct packet_stream *stream, const uint8_t *bytes, size_t size)
 {
     struct sockaddr_in to = destination(stream);
     if (to.sin_port == 0 || to.sin_addr.s_addr == 0)
@@ -49,12 +49,12 @@ static bool put(struct stream *stream, const uint8_t *bytes, size_t size)
            (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS);
 }
 
-static uint32_t packet_size(const struct stream *stream)
+static uint32_t packet_size(const struct packet_stream *stream)
 {
     return registers_boot(stream->registers, BOOT_STREAM_PACKET) & STREAM_SIZE_MASK;
 }
 
-void stream_push(struct stream *stream, const struct gvsp_block *block)
+void packet_stream_push(struct packet_stream *stream, const struct gvsp_block *block)
 {
     stream->newest = (stream->newest + 1) % STREAM_KEPT;
     struct sent_block *kept = &stream->kept[stream->newest];
@@ -75,21 +75,21 @@ void stream_push(struct stream *stream, const struct gvsp_block *block)
 }
 
 /* Whether this fault meets the packet that is sent now. */
-static bool meets(const struct stream *stream, enum fault_id fault)
+static bool meets(const struct packet_stream *stream, enum fault_id fault)
 {
     return stream->faults->is_on[fault] &&
            100 * rng_unit(rng(stream->seed, RNG_CAMERA_PACKETS, 0, stream->packets, fault)) <
                stream->faults->number[fault];
 }
 
-static bool put_packet(struct stream *stream, const struct sent_block *sent, uint32_t number)
+static bool put_packet(struct packet_stream *stream, const struct sent_block *sent, uint32_t number)
 {
     uint8_t packet[GVSP_MOST_BYTES];
     return put(stream, packet, gvsp_packet(&sent->block, sent->packet_size, number, packet));
 }
 
 /* One packet, or two that change places. */
-static bool send_next(struct stream *stream)
+static bool send_next(struct packet_stream *stream)
 {
     const struct sent_block *sent = &stream->kept[stream->newest];
     uint32_t number = stream->next;
@@ -105,7 +105,7 @@ static bool send_next(struct stream *stream)
     return true;
 }
 
-void stream_send(struct stream *stream, double now_s)
+void packet_stream_send(struct packet_stream *stream, double now_s)
 {
     double distance_s = registers_boot(stream->registers, BOOT_STREAM_DELAY) / 1e9;
     if (now_s < stream->next_s)
@@ -121,12 +121,12 @@ void stream_send(struct stream *stream, double now_s)
     }
 }
 
-double stream_due_s(const struct stream *stream)
+double packet_stream_due_s(const struct packet_stream *stream)
 {
     return stream->is_sending ? stream->next_s : INFINITY;
 }
 
-static const struct sent_block *find(const struct stream *stream, uint16_t block)
+static const struct sent_block *find(const struct packet_stream *stream, uint16_t block)
 {
     for (int i = 0; i < STREAM_KEPT; i++)
         if (stream->kept[i].block.bytes && stream->kept[i].block.id == block)
@@ -134,7 +134,7 @@ static const struct sent_block *find(const struct stream *stream, uint16_t block
     return NULL;
 }
 
-void stream_resend(struct stream *stream, const struct gvcp_request *request)
+void packet_stream_resend(struct packet_stream *stream, const struct gvcp_request *request)
 {
     const struct sent_block *sent = find(stream, request->block);
     uint8_t packet[GVSP_MOST_BYTES];
@@ -151,7 +151,7 @@ void stream_resend(struct stream *stream, const struct gvcp_request *request)
     }
 }
 
-void stream_test_packet(struct stream *stream)
+void packet_stream_test_packet(struct packet_stream *stream)
 {
     uint8_t packet[GVSP_MOST_BYTES];
     put(stream, packet, gvsp_test_packet(packet_size(stream), packet));
