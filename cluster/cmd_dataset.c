@@ -220,6 +220,9 @@ static enum err take_option(struct import_options *options, int option, const ch
     case 'l':
         cfg->labels_path = value;
         break;
+    case 'g':
+        cfg->is_grey = true;
+        break;
     case 'F':
         cfg->replaces = true;
         break;
@@ -241,6 +244,7 @@ static enum err parse_import(int argc, char **argv, struct import_options *optio
                                           {"threads", required_argument, NULL, 't'},
                                           {"max-pixels", required_argument, NULL, 'p'},
                                           {"labels", required_argument, NULL, 'l'},
+                                          {"grey", no_argument, NULL, 'g'},
                                           {"force", no_argument, NULL, 'F'},
                                           {"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};

@@ -74,8 +74,8 @@ const struct command commands[] = {
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
     {"report", NULL, "RUN [--output FILE]", "write a run's page, report.html", cmd_report},
     {"dataset", "import",
-     "SOURCE... DEST [--side N] [--format raw|jpeg] [--quality Q] [--labels FILE] [--max-pixels N] "
-     "[--threads N] [--force] [--json]",
+     "SOURCE... DEST [--side N] [--format raw|jpeg] [--quality Q] [--grey] [--labels FILE] "
+     "[--max-pixels N] [--threads N] [--force] [--json]",
      "make a dataset from class folders of JPEG and PNG, or from IDX files", cmd_dataset_import},
     {"dataset", "info", "PATH [--json]", "what is in a dataset", cmd_dataset_info},
     {"dataset", "verify", "PATH [--threads N] [--json]",

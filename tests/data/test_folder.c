@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -216,6 +217,29 @@ static void one_colour_image_gives_all_three_channels(void **state)
     for (int i = 0; i < 1200; i++)
         assert_int_equal(image.pixels[i], grey.pixels[i / 3]);
     mem_free(grey.pixels);
+    mem_free(image.pixels);
+    dataset_close(&dataset);
+}
+
+static void colour_becomes_grey_where_that_is_wanted(void **state)
+{
+    struct scene *scene = *state;
+    struct image image = {.room = 0}, colour = picture(20, 20, 3, 3), grey = picture(20, 20, 1, 1);
+    write_picture(scene->source, "a/1.png", 20, 20, 1, 1);
+    write_picture(scene->source, "b/1.png", 20, 20, 3, 3);
+    scene->cfg.is_grey = true;
+    struct dataset *dataset = must_import(&scene->cfg);
+    assert_int_equal(dataset_info(dataset)->channels, 1);
+    assert_int_equal(dataset_read(dataset, 0, &image), ERR_OK);
+    assert_memory_equal(image.pixels, grey.pixels, 400);
+    assert_int_equal(dataset_read(dataset, 1, &image), ERR_OK);
+    for (int i = 0; i < 400; i++) {
+        const uint8_t *rgb = colour.pixels + 3 * i;
+        double luma = (299.0 * rgb[0] + 587.0 * rgb[1] + 114.0 * rgb[2]) / 1000;
+        assert_true(fabs(image.pixels[i] - luma) <= 0.5 + 1e-9);
+    }
+    mem_free(grey.pixels);
+    mem_free(colour.pixels);
     mem_free(image.pixels);
     dataset_close(&dataset);
 }
@@ -514,6 +538,7 @@ int main(void)
         TEST(nothing_but_trouble_is_an_error_that_leaves_nothing),
         TEST(the_content_does_not_depend_on_the_order_of_creation_or_threads),
         TEST(one_colour_image_gives_all_three_channels),
+        TEST(colour_becomes_grey_where_that_is_wanted),
         TEST(grey_kept_as_colour_is_still_grey),
         TEST(big_images_are_shrunk_to_jpeg_and_small_ones_never_enlarged),
         TEST(raw_on_request_keeps_every_pixel),

@@ -14,4 +14,10 @@ struct image {
     size_t room;
 };
 
+/* Grey of a colour: the luma weights of BT.601. */
+static inline uint8_t image_luma(const uint8_t *rgb)
+{
+    return (uint8_t)(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] + 0.5);
+}
+
 #endif

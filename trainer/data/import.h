@@ -27,6 +27,7 @@ struct import_cfg {
     const char *labels_path; /* class names, one a line; NULL: folders' names, or numbers */
     int side;                /* short side; images are never enlarged; 0: IMPORT_DEFAULT_SIDE */
     enum import_format format;
+    bool is_grey;        /* colour images become grey ones */
     int quality;         /* 1..100; 0: IMPORT_QUALITY */
     uint64_t max_pixels; /* of a source image; 0: IMAGE_MAX_PIXELS */
     int threads;         /* >= 1 */

@@ -208,10 +208,12 @@ static void first_plan(struct importing *importing)
     plan->max_pixels = cfg->max_pixels ? cfg->max_pixels : IMAGE_MAX_PIXELS;
     plan->format = cfg->format == IMPORT_JPEG ? IMAGE_JPEG : IMAGE_RAW;
     plan->channels = 1;
+    plan->is_grey = cfg->is_grey;
     if (!source_is_stream(importing->source))
         return;
     int least = source_stream_side(importing->source);
-    plan->channels = source_stream_channels(importing->source);
+    if (!plan->is_grey)
+        plan->channels = source_stream_channels(importing->source);
     least = least < plan->side ? least : plan->side;
     if (cfg->format == IMPORT_AUTO && least > IMPORT_RAW_SIDE)
         plan->format = IMAGE_JPEG;

@@ -29,11 +29,12 @@ static bool has_colour(const struct image *image)
     return false;
 }
 
+/* A grey pixel keeps its value. */
 static void to_one_channel(struct image *image)
 {
     size_t count = (size_t)image->H * (size_t)image->W;
     for (size_t i = 0; i < count; i++)
-        image->pixels[i] = image->pixels[3 * i];
+        image->pixels[i] = image_luma(image->pixels + 3 * i);
     image->C = 1;
 }
 
@@ -123,7 +124,7 @@ void prepare(const struct import_plan *plan, bool widens, const struct source *s
     enum err err = image_shrink(image, plan->side);
     bool is_coloured = err == ERR_OK && has_colour(image);
     int least = image->H < image->W ? image->H : image->W;
-    prepared->needs_colour = is_coloured && plan->channels == 1;
+    prepared->needs_colour = is_coloured && plan->channels == 1 && !plan->is_grey;
     prepared->needs_jpeg = widens && plan->format == IMAGE_RAW && least > IMPORT_RAW_SIDE;
     if (err == ERR_OK && !prepared->needs_colour && !prepared->needs_jpeg) {
         if (plan->channels == 1 && image->C == 3)

@@ -9,6 +9,7 @@
 
 struct import_plan { /* how images are stored; the same for a whole dataset */
     int channels;
+    bool is_grey; /* colour is made grey: channels stay 1 */
     enum image_format format;
     int side, quality;
     uint64_t max_pixels;
