@@ -51,7 +51,8 @@ static enum err predict_file(struct opened_bundle *opened, const char *path)
     err = image_file_read(path, &limits, &read, NULL);
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s", path));
-    bundle_fit_image(&read, opened->shape.height, opened->shape.channels, &fitted);
+    bundle_fit_image(&read, opened->shape.height, opened->shape.channels, opened->geometry,
+                     &fitted);
     bundle_normalise(&opened->dataset, &fitted, opened->is_bgr, opened->values);
     err = onnx_run(opened->net, opened->values, opened->logits, opened->probabilities);
     if (err != ERR_OK)

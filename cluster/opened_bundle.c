@@ -50,6 +50,12 @@ enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *ope
     opened->classes =
         classes > 0 && classes <= opened->shape.classes ? (int)classes : opened->shape.classes;
     opened->is_bgr = channels == 3 && format && strcmp(format, "BGR8") == 0;
+    const char *geometry = json_string_value(json_object_get(input, "geometry"));
+    if (!geometry || !geometry_parse(geometry, &opened->geometry))
+        TRY(err_set(ERR_DATA,
+                    "%s/camera.json: input.geometry must be one of " GEOMETRY_WORDS
+                    ": compile it anew",
+                    bundle));
     for (int c = 0; c < channels && c < 3; c++) {
         const json_t *mean = json_array_get(json_object_get(input, "mean"), (size_t)c);
         const json_t *scale = json_array_get(json_object_get(input, "scale"), (size_t)c);

@@ -5,12 +5,14 @@
 
 #include "trainer/data/dataset_info.h"
 #include "trainer/export/onnx_run.h"
+#include "trainer/spec/geometry.h"
 
 struct opened_bundle { /* owned; starts zeroed */
     struct onnx_net *net;
     struct onnx_shape shape;
     struct dataset_info dataset; /* mean and deviation only, of red, green, blue */
     bool is_bgr;                 /* the network takes blue, green, red */
+    enum geometry geometry;      /* of the images it was trained on */
     int classes;                 /* the first of shape.classes outputs: the others stand for none */
     char *labels_text;
     char **labels;                          /* (shape.classes), into labels_text */

@@ -23,6 +23,7 @@ static enum err check_subnet(const struct workbench *bench, const struct compile
                     "was never trained: shrink.rows left it out",
                     b + 1, subnet->kernel[b], subnet->expansion[b],
                     subnet_depth(space, subnet, space->blocks[b].stage)));
+    TRY(camera_device_check_geometry(request->device, bench->splits.augment.geometry));
     TRY(camera_device_check(request->device, space, subnet));
 out:
     return err;
@@ -54,7 +55,8 @@ static enum err read_samples(const struct workbench *bench, int side, struct bun
     *count = available < COMPILE_SAMPLES ? (int)available : COMPILE_SAMPLES;
     for (int i = 0; i < *count; i++) {
         TRY(dataset_read(bench->splits.dataset, records[i], &image));
-        bundle_fit_image(&image, side, bench->blueprint.space.channels, &samples[i].image);
+        bundle_fit_image(&image, side, bench->blueprint.space.channels,
+                         bench->splits.augment.geometry, &samples[i].image);
         samples[i].record = records[i];
     }
 out:
@@ -127,6 +129,7 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .macs = cost.macs,
                              .parameters = cost.parameters,
                              .dataset = dataset_info(bench->splits.dataset),
+                             .geometry = bench->splits.augment.geometry,
                              .formats = {bench->blueprint.campaign->compile.tensorflow,
                                          bench->blueprint.campaign->compile.caffe,
                                          bench->blueprint.campaign->compile.onnx},

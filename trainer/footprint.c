@@ -1,6 +1,6 @@
 #include "trainer/footprint.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/data/augment.h"
+#include "trainer/data/splits.h"
 #include "trainer/evaluate/eval_batches.h"
 #include "trainer/evaluate/evaluate_open.h"
 #include "trainer/gang/comm.h"
@@ -45,7 +45,8 @@ static size_t loaded_bytes(const struct counting *counting, int N)
 {
     const struct footprint_cfg *cfg = counting->cfg;
     int channels = counting->net->space->channels;
-    double ratio = cfg->campaign->dataset.crop_min < 1.0 ? AUGMENT_RATIO : 0.0;
+    struct augment_cfg augment = splits_augment(cfg->campaign);
+    double ratio = augment_ratio(augment.geometry, &augment);
     size_t crop = resample_room(cfg->image_side, cfg->image_side, channels, counting->side, ratio);
     return (size_t)N * (sizeof(struct image_crop) + sizeof(int32_t) + crop);
 }

@@ -189,7 +189,8 @@ enum err check_images_read(const struct check_images *images, int index, struct 
     if (!images->records)
         return copy_sample(&images->samples[index].image, image);
     TRY(dataset_read(images->splits.dataset, images->records[index], &read));
-    bundle_fit_image(&read, images->shape.height, images->shape.channels, image);
+    bundle_fit_image(&read, images->shape.height, images->shape.channels,
+                     images->splits.augment.geometry, image);
 out:
     mem_free(read.pixels);
     return err;

@@ -2,8 +2,8 @@
 #include "trainer/data/image_file.h"
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

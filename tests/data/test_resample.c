@@ -85,24 +85,25 @@ static const struct augment_cfg everything = {.crop_min = 0.08,
 
 static void crops_have_the_area_ratio_and_place_they_should(void **state)
 {
-    const int H = 240, W = 300, draws = 20000;
+    const int side = 240, left = 30, draws = 20000;
     double area_sum = 0.0, log_ratio_sum = 0.0, centre_sum = 0.0;
     (void)state;
     for (int i = 0; i < draws; i++) {
-        struct transform t = augment_draw(&everything, 3, 1, (uint32_t)i, H, W);
-        double ratio = t.area.width / t.area.height, part = t.area.width * t.area.height / (H * W);
-        assert_true(t.area.y >= 0 && t.area.y + t.area.height <= H);
-        assert_true(t.area.x >= 0 && t.area.x + t.area.width <= W);
+        struct transform t = augment_draw(&everything, 3, 1, (uint32_t)i, side, side + 60);
+        double ratio = t.area.width / t.area.height;
+        double part = t.area.width * t.area.height / (side * side);
+        assert_true(t.area.y >= 0 && t.area.y + t.area.height <= side);
+        assert_true(t.area.x >= left && t.area.x + t.area.width <= left + side);
         assert_true(ratio > 0.73 && ratio < 1.37); /* sides are rounded to pixels */
         assert_true(part > 0.078 && part <= 1.0);
         area_sum += part;
         log_ratio_sum += log(ratio);
-        centre_sum += (t.area.x + t.area.width / 2) / W;
+        centre_sum += (t.area.x - left + t.area.width / 2) / side;
     }
-    /* The expected means are those of a simulation of the same rule written elsewhere: big areas
-     * are drawn again more often, and lying crops fit a lying image more often. */
-    assert_float_equal(area_sum / draws, 0.4553, 0.006);
-    assert_float_equal(log_ratio_sum / draws, 0.0272, 0.005);
+    /* The expected mean is that of a simulation of the same rule written elsewhere: big areas are
+     * drawn again more often. */
+    assert_float_equal(area_sum / draws, 0.4797, 0.006);
+    assert_float_equal(log_ratio_sum / draws, 0.0, 0.005);
     assert_float_equal(centre_sum / draws, 0.5, 0.004);
 }
 
@@ -133,7 +134,7 @@ static void what_is_switched_off_does_not_happen(void **state)
     (void)state;
     for (uint32_t i = 0; i < 100; i++) {
         struct transform t = augment_draw(&none, 3, 1, i, 50, 40);
-        assert_true(t.area.y == 0 && t.area.x == 0 && t.area.height == 50 && t.area.width == 40);
+        assert_true(t.area.y == 5 && t.area.x == 0 && t.area.height == 40 && t.area.width == 40);
         assert_false(t.is_mirrored);
         assert_false(t.has_colour);
     }
@@ -152,25 +153,47 @@ static void draws_differ_by_seed_epoch_and_record_and_by_nothing_else(void **sta
         assert_true(a.area.x != others[i].area.x || a.area.height != others[i].area.height);
 }
 
-/* Pinned: a change of these numbers changes every training result (raise TRAINING_VERSION). */
+static void expect_draw(enum geometry geometry, int H, int W, const char *expected)
+{
+    struct augment_cfg cfg = everything;
+    char text[160];
+    cfg.geometry = geometry;
+    struct transform t = augment_draw(&cfg, 1, 2, 3, H, W);
+    snprintf(text, sizeof text, "%g %g %g %g %d %d %.5f %.5f", t.area.y, t.area.x, t.area.height,
+             t.area.width, t.is_mirrored, t.saturation_first, t.brightness, t.saturation);
+    assert_string_equal(text, expected);
+}
+
+/* Pinned: a change of these numbers changes every training result (raise TRAINING_VERSION). The
+ * same crop of a square, wherever that lies. */
 static void the_draws_are_pinned(void **state)
 {
     (void)state;
-    struct transform t = augment_draw(&everything, 1, 2, 3, 200, 300);
-    char text[160];
-    snprintf(text, sizeof text, "%g %g %g %g %d %d %.5f %.5f", t.area.y, t.area.x, t.area.height,
-             t.area.width, t.is_mirrored, t.saturation_first, t.brightness, t.saturation);
-    assert_string_equal(text, "14 34 171 217 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_CROP, 200, 200, "29 9 139 177 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_STRETCH, 200, 200, "29 9 139 177 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_PAD, 200, 200, "29 9 139 177 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_CROP, 200, 300, "29 59 139 177 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_STRETCH, 100, 200, "15 9 69 177 1 0 1.04373 0.55836");
+    expect_draw(GEOMETRY_PAD, 100, 200, "-21 9 139 177 1 0 1.04373 0.55836");
 }
 
-static void an_image_too_long_for_any_crop_gives_its_centre(void **state)
+static void a_crop_stays_in_the_frame_of_its_geometry(void **state)
 {
+    struct augment_cfg cfg = {.crop_min = 0.01};
     (void)state;
-    struct transform t = augment_draw(&everything, 1, 1, 1, 10, 4000);
-    assert_true(t.area.height <= 10 && t.area.width <= 14);
-    assert_true(t.area.width >= 1 && t.area.x + t.area.width <= 4000);
-    t = augment_draw(&everything, 1, 1, 1, 1, 1);
-    assert_true(t.area.height == 1 && t.area.width == 1);
+    for (uint32_t i = 0; i < 30000; i++) {
+        int H = 1 + (int)(rng(1, 1, 1, i, 0) % 90), W = 1 + (int)(rng(1, 1, 1, i, 1) % 90);
+        cfg.geometry = (enum geometry)(i % GEOMETRY_COUNT);
+        struct area frame = augment_evaluate(cfg.geometry, H, W).area;
+        struct area area = augment_draw(&cfg, 1, 1, i, H, W).area;
+        bool is_whole = area.y == floor(area.y) && area.x == floor(area.x) &&
+                        area.height == floor(area.height) && area.width == floor(area.width);
+        if (!is_whole || area.height < 1 || area.width < 1 || area.y < frame.y ||
+            area.x < frame.x || area.y + area.height > frame.y + frame.height ||
+            area.x + area.width > frame.x + frame.width)
+            fail_msg("record %u, %d x %d: %g x %g at %g %g", i, H, W, area.height, area.width,
+                     area.y, area.x);
+    }
 }
 
 /* One pixel of C channels under the colours of `look`, owned. */
@@ -206,25 +229,30 @@ static void colour_changes_follow_their_formulas(void **state)
     expect_colour(&look, rgb, 3, dull);
 }
 
+static void expect_room(const struct transform *transform, int H, int W, int R, double ratio)
+{
+    struct pixels source = {.H = H, .W = W, .C = 3};
+    struct image_crop crop;
+    resample_place(&source, &transform->area, R, &crop);
+    size_t bytes = (size_t)crop.H * (size_t)crop.W * 3;
+    if (bytes > resample_room(H, W, 3, R, ratio))
+        fail_msg("%d x %d to %d, ratio %g: %d x %d", H, W, R, ratio, crop.H, crop.W);
+    assert_true(bytes <= resample_room(H + 50, W + 70, 3, R, ratio));
+    assert_true(bytes <= resample_room(H, W, 3, R + 9, ratio));
+}
+
 static void a_crop_fits_the_room_that_is_kept_for_it(void **state)
 {
-    const struct augment_cfg crops = {.crop_min = 0.05}, whole = {.crop_min = 1};
     (void)state;
     for (uint32_t i = 0; i < 20000; i++) {
         int H = 1 + (int)(rng(1, 1, 1, i, 0) % 900), W = 1 + (int)(rng(1, 1, 1, i, 1) % 900);
         int R = 1 + (int)(rng(1, 1, 1, i, 2) % 96);
-        struct pixels source = {.H = H, .W = W, .C = 3};
-        struct transform modes[] = {augment_evaluate(H, W, R), augment_draw(&crops, 1, 1, i, H, W),
-                                    augment_draw(&whole, 1, 1, i, H, W)};
-        const double ratios[] = {1, AUGMENT_RATIO, 0};
-        for (int mode = 0; mode < 3; mode++) {
-            struct image_crop crop;
-            resample_place(&source, &modes[mode].area, R, &crop);
-            size_t bytes = (size_t)crop.H * (size_t)crop.W * 3;
-            if (bytes > resample_room(H, W, 3, R, ratios[mode]))
-                fail_msg("%d x %d to %d, transform %d: %d x %d", H, W, R, mode, crop.H, crop.W);
-            assert_true(bytes <= resample_room(H + 50, W + 70, 3, R, ratios[mode]));
-            assert_true(bytes <= resample_room(H, W, 3, R + 9, ratios[mode]));
+        for (int geometry = 0; geometry < GEOMETRY_COUNT; geometry++) {
+            struct augment_cfg crops = {.geometry = (enum geometry)geometry, .crop_min = 0.05};
+            struct transform whole = augment_evaluate(crops.geometry, H, W);
+            struct transform cut = augment_draw(&crops, 1, 1, i, H, W);
+            expect_room(&whole, H, W, R, augment_ratio(crops.geometry, NULL));
+            expect_room(&cut, H, W, R, augment_ratio(crops.geometry, &crops));
         }
     }
 }
@@ -241,26 +269,33 @@ static void what_is_left_has_up_to_twice_the_wanted_pixels(void **state)
     }
 }
 
-static void evaluation_takes_the_centre(void **state)
+static void expect_frame(enum geometry geometry, int H, int W, struct area expected)
+{
+    struct transform t = augment_evaluate(geometry, H, W);
+    assert_float_equal(t.area.y, expected.y, 0);
+    assert_float_equal(t.area.x, expected.x, 0);
+    assert_float_equal(t.area.height, expected.height, 0);
+    assert_float_equal(t.area.width, expected.width, 0);
+    assert_false(t.is_mirrored || t.has_colour);
+}
+
+static void evaluation_takes_the_frame_of_its_geometry(void **state)
 {
     (void)state;
-    struct transform t = augment_evaluate(28, 28, 28);
-    assert_true(t.area.y == 0 && t.area.height == 28 && t.area.width == 28);
-    t = augment_evaluate(20, 28, 28); /* no bigger than R: whole */
-    assert_true(t.area.height == 20 && t.area.width == 28);
-    t = augment_evaluate(256, 341, 224); /* short side to 256, then 224 x 224 of 256 x 341 */
-    assert_true(t.area.y == 16 && t.area.height == 224 && t.area.width == 224);
-    assert_true(fabs(t.area.x - 58.5) <= 0.5);
-    t = augment_evaluate(28, 28, 20); /* to 23, from pixel 2 */
-    assert_float_equal(t.area.y, 2 * 28.0 / 23, 1e-9);
-    assert_float_equal(t.area.width, 20 * 28.0 / 23, 1e-9);
+    for (int geometry = 0; geometry < GEOMETRY_COUNT; geometry++)
+        expect_frame((enum geometry)geometry, 28, 28, (struct area){0, 0, 28, 28});
+    expect_frame(GEOMETRY_CROP, 1080, 1440, (struct area){0, 180, 1080, 1080});
+    expect_frame(GEOMETRY_CROP, 341, 256, (struct area){42, 0, 256, 256});
+    expect_frame(GEOMETRY_STRETCH, 256, 341, (struct area){0, 0, 256, 341});
+    expect_frame(GEOMETRY_PAD, 256, 341, (struct area){-43, 0, 341, 341});
+    expect_frame(GEOMETRY_PAD, 9, 1, (struct area){0, -4, 9, 9});
 }
 
 /* R x R of an area of a record, as the loader and a device make it; owned. */
 static float *rendered(struct renderer *renderer, const struct record *record,
-                       const struct area *area, bool is_crop, int R)
+                       const struct area *area, int R)
 {
-    struct transform transform = {.area = *area, .is_crop = is_crop};
+    struct transform transform = {.area = *area};
     struct image_crop crop;
     assert_int_equal(render_crop(renderer, record, &transform, R, &crop), ERR_OK);
     uint8_t *pixels = mem_array((size_t)crop.H * (size_t)crop.W, (size_t)record->C);
@@ -273,32 +308,118 @@ static float *rendered(struct renderer *renderer, const struct record *record,
     return out;
 }
 
+/* A record of a picture in its own format, and what renders it. */
+struct stored {
+    struct image image;
+    struct record record;
+    struct jpeg_encoder *encoder;
+    struct renderer renderer;
+};
+
+static void store(struct stored *stored, int H, int W, enum image_format format)
+{
+    const struct dataset_info info = {
+        .max_height = H, .max_width = W, .channels = 3, .format = format};
+    *stored = (struct stored){.image = picture(H, W, 3, 1),
+                              .record = {.H = H, .W = W, .C = 3, .format = format},
+                              .encoder = jpeg_encoder_create()};
+    struct pixels pixels = all_of(&stored->image);
+    size_t size_bytes = (size_t)H * (size_t)W * 3;
+    stored->record.picture = stored->image.pixels;
+    if (format == IMAGE_JPEG)
+        assert_int_equal(
+            jpeg_encode(stored->encoder, &pixels, 95, &stored->record.picture, &size_bytes), 0);
+    stored->record.picture_bytes = (uint32_t)size_bytes;
+    renderer_init(&stored->renderer, &info);
+}
+
+static void discard(struct stored *stored)
+{
+    renderer_fini(&stored->renderer);
+    mem_free(stored->image.pixels);
+    jpeg_encoder_destroy(&stored->encoder);
+}
+
 /* Halved by its decoding, a picture's crop ends in the middle of a pixel: that one belongs to it,
  * and the last column lies between it and the one before. */
 static void a_jpeg_crop_sees_the_pixels_that_it_cuts(void **state)
 {
     enum { R = 60, SIDE = 200 };
     const struct area area = {.y = 10, .x = 10, .height = 121, .width = 121};
-    const struct dataset_info info = {
-        .max_height = SIDE, .max_width = SIDE, .channels = 3, .format = IMAGE_JPEG};
-    struct jpeg_encoder *encoder = jpeg_encoder_create();
-    struct image image = picture(SIDE, SIDE, 3, 1);
-    struct pixels pixels = all_of(&image);
-    struct record record = {.H = SIDE, .W = SIDE, .C = 3, .format = IMAGE_JPEG};
-    size_t size_bytes = 0;
-    struct renderer renderer;
+    struct jpeg_decoder *decoder = jpeg_decoder_create(SIDE, SIDE, 3);
+    struct stored stored;
+    struct pixels pixels;
+    struct area part;
     (void)state;
-    renderer_init(&renderer, &info);
-    assert_int_equal(jpeg_encode(encoder, &pixels, 95, &record.picture, &size_bytes), ERR_OK);
-    record.picture_bytes = (uint32_t)size_bytes;
-    float *cut = rendered(&renderer, &record, &area, true, R);
-    float *whole = rendered(&renderer, &record, &area, false, R);
-    assert_memory_equal(cut, whole, (size_t)R * R * 3 * sizeof *cut);
-    mem_free(whole);
+    store(&stored, SIDE, SIDE, IMAGE_JPEG);
+    struct jpeg_request request = {.bytes = stored.record.picture,
+                                   .size_bytes = stored.record.picture_bytes,
+                                   .H = SIDE,
+                                   .W = SIDE,
+                                   .C = 3,
+                                   .shrink = 2,
+                                   .area = area};
+    assert_int_equal(jpeg_decode(decoder, &request, &pixels, &part), ERR_OK);
+    float *cut = rendered(&stored.renderer, &stored.record, &area, R);
+    float *expected = square_of(&pixels, &part, R, &(struct image_crop){.H = 0});
+    assert_memory_equal(cut, expected, (size_t)R * R * 3 * sizeof *cut);
+    mem_free(expected);
     mem_free(cut);
-    renderer_fini(&renderer);
-    mem_free(image.pixels);
-    jpeg_encoder_destroy(&encoder);
+    discard(&stored);
+    jpeg_decoder_destroy(&decoder);
+}
+
+/* An area of whole pixels as a picture of its own, the border's pixels where it has none; owned. */
+static struct image cut_out(const struct pixels *from, const struct area *area)
+{
+    int top = (int)area->y, left = (int)area->x;
+    struct image cut = picture((int)area->height, (int)area->width, from->C, 1);
+    for (int y = 0; y < cut.H; y++)
+        for (int x = 0; x < cut.W; x++) {
+            int row = top + y < 0 ? 0 : top + y < from->H ? top + y : from->H - 1;
+            int column = left + x < 0 ? 0 : left + x < from->W ? left + x : from->W - 1;
+            memcpy(cut.pixels + (y * cut.W + x) * from->C,
+                   from->data + (size_t)row * from->row_bytes + column * from->C, (size_t)from->C);
+        }
+    return cut;
+}
+
+/* As if the border had been there in the picture: for all of the frame, parts of it, and parts that
+ * lie outside of the picture altogether. */
+static void what_lies_beside_a_picture_is_its_border(void **state)
+{
+    enum { H = 20, W = 60, R = 48 };
+    const struct area areas[] = {
+        {-20, 0, 60, 60}, {-20, 3, 30, 40}, {10, 20, 30, 40}, {-15, 30, 9, 12}, {30, 0, 10, 10}};
+    (void)state;
+    for (int format = IMAGE_RAW; format <= IMAGE_JPEG; format++) {
+        struct stored stored;
+        struct renderer whole;
+        float tolerance =
+            format == IMAGE_JPEG ? 12.0f : 1e-3f; /* a part's chroma lacks neighbours */
+        store(&stored, H, W, (enum image_format)format);
+        renderer_init(&whole, &(struct dataset_info){.max_height = H,
+                                                     .max_width = W,
+                                                     .channels = 3,
+                                                     .format = (enum image_format)format});
+        mem_free(rendered(&whole, &stored.record, &(struct area){0, 0, H, W}, R));
+        for (size_t i = 0; i < sizeof areas / sizeof *areas; i++) {
+            struct image cut = cut_out(&whole.pixels, &areas[i]);
+            struct pixels pixels = all_of(&cut);
+            float *found = rendered(&stored.renderer, &stored.record, &areas[i], R);
+            float *expected = square_of(&pixels, &(struct area){0, 0, cut.H, cut.W}, R,
+                                        &(struct image_crop){.H = 0});
+            for (int k = 0; k < R * R * 3; k++)
+                if (fabsf(found[k] - expected[k]) > tolerance)
+                    fail_msg("format %d, area %zu, element %d: %g, expected %g", format, i, k,
+                             (double)found[k], (double)expected[k]);
+            mem_free(expected);
+            mem_free(found);
+            mem_free(cut.pixels);
+        }
+        renderer_fini(&whole);
+        discard(&stored);
+    }
 }
 
 int main(void)
@@ -312,12 +433,13 @@ int main(void)
         cmocka_unit_test(what_is_switched_off_does_not_happen),
         cmocka_unit_test(draws_differ_by_seed_epoch_and_record_and_by_nothing_else),
         cmocka_unit_test(the_draws_are_pinned),
-        cmocka_unit_test(an_image_too_long_for_any_crop_gives_its_centre),
+        cmocka_unit_test(a_crop_stays_in_the_frame_of_its_geometry),
         cmocka_unit_test(colour_changes_follow_their_formulas),
         cmocka_unit_test(a_crop_fits_the_room_that_is_kept_for_it),
         cmocka_unit_test(what_is_left_has_up_to_twice_the_wanted_pixels),
-        cmocka_unit_test(evaluation_takes_the_centre),
+        cmocka_unit_test(evaluation_takes_the_frame_of_its_geometry),
         cmocka_unit_test(a_jpeg_crop_sees_the_pixels_that_it_cuts),
+        cmocka_unit_test(what_lies_beside_a_picture_is_its_border),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

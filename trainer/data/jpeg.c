@@ -132,15 +132,20 @@ struct window { /* of the scaled picture */
     JDIMENSION top, left, height, width;
 };
 
+/* The pixels of one side that hold [start, start + length); the border's where it lies beside. */
+static void cut(double start, double length, JDIMENSION size, JDIMENSION *first, JDIMENSION *count)
+{
+    double last = fmin(ceil(start + length), size);
+    *first = (JDIMENSION)fmin(fmax(start, 0), size - 1);
+    *count = last > *first ? (JDIMENSION)last - *first : 1;
+}
+
 static struct window window_of(const struct jpeg_request *request, JDIMENSION H, JDIMENSION W)
 {
     struct area area = request->area;
-    struct window window = {.top = (JDIMENSION)(area.y / request->shrink),
-                            .left = (JDIMENSION)(area.x / request->shrink)};
-    double bottom = ceil((area.y + area.height) / request->shrink);
-    double right = ceil((area.x + area.width) / request->shrink);
-    window.height = (bottom < H ? (JDIMENSION)bottom : H) - window.top;
-    window.width = (right < W ? (JDIMENSION)right : W) - window.left;
+    struct window window;
+    cut(area.y / request->shrink, area.height / request->shrink, H, &window.top, &window.height);
+    cut(area.x / request->shrink, area.width / request->shrink, W, &window.left, &window.width);
     return window;
 }
 

@@ -22,9 +22,10 @@ void jpeg_decoder_destroy(struct jpeg_decoder **decoder);
 struct jpeg_request {
     const uint8_t *bytes; /* borrowed */
     size_t size_bytes;
-    int H, W, C;      /* what the record says; a picture of another size is ERR_DATA */
-    int shrink;       /* 1, 2, 4 or 8 */
-    struct area area; /* in full-size pixels: what is needed */
+    int H, W, C; /* what the record says; a picture of another size is ERR_DATA */
+    int shrink;  /* 1, 2, 4 or 8 */
+    struct area
+        area; /* in full-size pixels: what is needed; what lies beside the picture is left out */
 };
 /* The part of the picture that holds the area. *pixels: borrowed until the decoder's next call;
  * *area: the same area in those pixels. ERR_DATA for anything that is not a sound picture, however

@@ -80,9 +80,10 @@ static enum err fill_image(uint32_t index, const struct record *record, void *ow
     const struct loader_cfg *cfg = &loader->cfg;
     struct job *job = run->job;
     int i = run->first + (int)index, R = job->resolution;
-    struct transform transform = cfg->augment ? augment_draw(cfg->augment, cfg->seed, job->epoch,
-                                                             job->records[i], record->H, record->W)
-                                              : augment_evaluate(record->H, record->W, R);
+    struct transform transform = cfg->augment
+                                     ? augment_draw(cfg->augment, cfg->seed, job->epoch,
+                                                    job->records[i], record->H, record->W)
+                                     : augment_evaluate(cfg->geometry, record->H, record->W);
     struct image_crop crop;
     enum err err = render_crop(run->renderer, record, &transform, R, &crop);
     if (err != ERR_OK)
@@ -193,12 +194,12 @@ static void lay_out(struct loader *loader)
     const struct dataset_info *info = dataset_info(loader->cfg.dataset);
     const struct augment_cfg *augment = loader->cfg.augment;
     size_t N = (size_t)loader->cfg.max_batch;
-    double ratio = !augment ? 1.0 : augment->crop_min < 1.0 ? AUGMENT_RATIO : 0.0;
+    enum geometry geometry = augment ? augment->geometry : loader->cfg.geometry;
     loader->C = info->channels;
     loader->labels_at = aligned(N * sizeof(struct image_crop));
     loader->pixels_at = loader->labels_at + aligned(N * sizeof(int32_t));
     loader->crop_room = resample_room(info->max_height, info->max_width, info->channels,
-                                      loader->cfg.max_resolution, ratio);
+                                      loader->cfg.max_resolution, augment_ratio(geometry, augment));
 }
 
 size_t loader_batch_bytes(const struct loader *loader)

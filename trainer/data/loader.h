@@ -27,8 +27,8 @@ struct loader_cfg {
     const uint32_t *records;       /* (count) borrowed: the split */
     uint32_t count;
     uint64_t seed;
-    const struct augment_cfg *augment; /* NULL: evaluation transform (short side to ceil(R / 0.875),
-                                          centre crop; images no bigger than R are resized whole) */
+    enum geometry geometry;            /* in evaluation; augment has its own */
+    const struct augment_cfg *augment; /* NULL: evaluation */
     int threads;                       /* >= 1 */
     int max_batch, max_resolution;
 };

@@ -15,16 +15,27 @@ void renderer_fini(struct renderer *renderer)
     jpeg_decoder_destroy(&renderer->decoder);
 }
 
-/* The window of whole pixels [top, bottom) x [left, right) that holds an area, so that a crop sees
+/* The pixel an area's side starts in, or the border it lies behind. */
+static int first_in(double start, int size)
+{
+    return start <= 0 ? 0 : start >= size ? size - 1 : (int)start;
+}
+
+/* Behind the pixel that its side ends in; one pixel at least. */
+static int end_in(double end, int first, int size)
+{
+    int behind = end + 0.999 >= size ? size : (int)(end + 0.999);
+    return behind > first ? behind : first + 1;
+}
+
+/* The window of whole pixels that holds what of an area lies in the picture, so that a crop sees
  * nothing of what was cut off. */
 static struct pixels window_of(const struct pixels *pixels, struct area *area)
 {
     struct pixels window = *pixels;
-    int top = (int)area->y, left = (int)area->x;
-    int bottom = (int)(area->y + area->height + 0.999),
-        right = (int)(area->x + area->width + 0.999);
-    window.H = (bottom < pixels->H ? bottom : pixels->H) - top;
-    window.W = (right < pixels->W ? right : pixels->W) - left;
+    int top = first_in(area->y, pixels->H), left = first_in(area->x, pixels->W);
+    window.H = end_in(area->y + area->height, top, pixels->H) - top;
+    window.W = end_in(area->x + area->width, left, pixels->W) - left;
     window.data += (size_t)top * pixels->row_bytes + (size_t)left * (size_t)pixels->C;
     area->y -= top;
     area->x -= left;
@@ -60,8 +71,7 @@ enum err render_crop(struct renderer *renderer, const struct record *record,
         decode(renderer, record, &transform->area, R, &renderer->pixels, &renderer->area);
     if (err != ERR_OK)
         return err;
-    if (transform->is_crop)
-        renderer->pixels = window_of(&renderer->pixels, &renderer->area);
+    renderer->pixels = window_of(&renderer->pixels, &renderer->area);
     renderer->R = R;
     *crop = (struct image_crop){.is_mirrored = transform->is_mirrored,
                                 .has_colour = transform->has_colour,

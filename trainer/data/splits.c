@@ -3,7 +3,8 @@
 
 struct augment_cfg splits_augment(const struct campaign *campaign)
 {
-    return (struct augment_cfg){.crop_min = campaign->dataset.crop_min,
+    return (struct augment_cfg){.geometry = (enum geometry)campaign->dataset.geometry,
+                                .crop_min = campaign->dataset.crop_min,
                                 .has_flip = campaign->dataset.flip,
                                 .has_colour = campaign->dataset.colour,
                                 .brightness = 32.0 / 255.0,

@@ -35,8 +35,8 @@ void calibrate_describe(const struct calibrate_cfg *cfg, struct text *lines)
         text_add_real(lines, reals[i]);
         text_add(lines, "\n");
     }
-    text_add(lines, "calibration.flip=%d\ncalibration.colour=%d\n", augment->has_flip,
-             augment->has_colour);
+    text_add(lines, "calibration.flip=%d\ncalibration.colour=%d\ngeometry=%d\n", augment->has_flip,
+             augment->has_colour, augment->geometry);
 }
 
 static enum err choose_images(struct calibrate *calibrate)

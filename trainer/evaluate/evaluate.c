@@ -8,20 +8,21 @@ static enum err open_split(struct evaluate *evaluate, const uint32_t *records, u
     const struct calibrate_cfg *cfg = &evaluate->cfg.calibrate;
     if (count == 0)
         return ERR_OK;
-    struct eval_batches_cfg eval_batches_cfg = {.comm = cfg->comm,
-                                                .device = cfg->net->device,
-                                                .cache = cfg->cache,
-                                                .loader = {.dataset = cfg->dataset,
-                                                           .records = records,
-                                                           .count = count,
-                                                           .seed = cfg->seed,
-                                                           .augment = NULL,
-                                                           .threads = cfg->loader_threads,
-                                                           .max_batch = evaluate->cfg.micro},
-                                                .count = count,
-                                                .work = cfg->work,
-                                                .own = cfg->own,
-                                                .is_alive = cfg->is_alive};
+    struct eval_batches_cfg eval_batches_cfg = {
+        .comm = cfg->comm,
+        .device = cfg->net->device,
+        .cache = cfg->cache,
+        .loader = {.dataset = cfg->dataset,
+                   .records = records,
+                   .count = count,
+                   .seed = cfg->seed,
+                   .geometry = cfg->augment ? cfg->augment->geometry : GEOMETRY_CROP,
+                   .threads = cfg->loader_threads,
+                   .max_batch = evaluate->cfg.micro},
+        .count = count,
+        .work = cfg->work,
+        .own = cfg->own,
+        .is_alive = cfg->is_alive};
     return eval_batches_create(&eval_batches_cfg, batches);
 }
 

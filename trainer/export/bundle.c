@@ -3,6 +3,7 @@
 #include "base/folder.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "trainer/data/augment.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/image_png.h"
 #include "trainer/export/onnx_run.h"
@@ -204,14 +205,29 @@ static json_t *node_names(const struct bundle *bundle, const char *tensorflow, c
     return names;
 }
 
+/* What of its sensor the camera looks at: all, or the largest square in the middle. */
+static void add_region(const struct bundle_cfg *cfg, json_t *nodes)
+{
+    int width = cfg->device->sensor_width, height = cfg->device->sensor_height;
+    if (width == 0 || height == 0)
+        return;
+    struct transform seen = augment_evaluate(cfg->geometry, height, width);
+    json_object_set_new(nodes, "Width", json_integer((json_int_t)seen.area.width));
+    json_object_set_new(nodes, "Height", json_integer((json_int_t)seen.area.height));
+    json_object_set_new(nodes, "OffsetX", json_integer((json_int_t)seen.area.x));
+    json_object_set_new(nodes, "OffsetY", json_integer((json_int_t)seen.area.y));
+}
+
 /* The camera's nodes. */
 static json_t *camera_nodes(const struct bundle_cfg *cfg)
 {
-    return json_pack(
+    json_t *nodes = json_pack(
         "{s:s, s:b, s:s, s:o, s:o}", "InferenceNetworkTypeSelector", "Classification",
         "InferenceEnable", 1, "InferencePreprocessBppSelector", format_name(cfg->folded),
         "InferencePreprocessChannelMean", channel_values(cfg->folded, cfg->dataset->mean),
         "InferencePreprocessChannelScalar", channel_values(cfg->folded, cfg->dataset->deviation));
+    add_region(cfg, nodes);
+    return nodes;
 }
 
 /* What has to be set on the camera, under its GenICam names where they are known. */
@@ -222,9 +238,9 @@ static enum err add_camera(struct bundle *bundle)
     double latency = camera_device_latency_ms(cfg->device, (double)cfg->macs);
     json_t *latency_ms = camera_device_has_latency(cfg->device) ? json_real(latency) : NULL;
     json_t *input = json_pack(
-        "{s:i, s:i, s:i, s:s, s:o, s:o, s:s}", "width", folded->side, "height", folded->side,
-        "channels", folded->channels, "pixel_format", format_name(folded), "mean",
-        channel_values(folded, cfg->dataset->mean), "scale",
+        "{s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:s}", "width", folded->side, "height", folded->side,
+        "channels", folded->channels, "pixel_format", format_name(folded), "geometry",
+        geometry_name(cfg->geometry), "mean", channel_values(folded, cfg->dataset->mean), "scale",
         channel_values(folded, cfg->dataset->deviation), "formula", "(pixel - mean) / scale");
     json_t *camera = json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:o, s:o, s:o*, s:o}", "device",
                                cfg->device->name, "network_type", "Classification", "input", input,

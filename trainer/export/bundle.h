@@ -28,6 +28,7 @@ struct bundle_cfg {     /* all borrowed */
     const char *subnet; /* text form */
     int64_t macs, parameters;
     const struct dataset_info *dataset;
+    enum geometry geometry; /* of the images it was trained on */
     struct {
         bool tensorflow, caffe, onnx;
     } formats; /* ONNX is always written: predict and the check read it */
@@ -45,7 +46,8 @@ void bundle_normalise(const struct dataset_info *dataset, const struct image *im
 
 /* Any image as the network takes it: grey or colour made to fit, evaluation transform, 8 bits. `to`
  * grows as needed. */
-void bundle_fit_image(const struct image *from, int side, int channels, struct image *to);
+void bundle_fit_image(const struct image *from, int side, int channels, enum geometry geometry,
+                      struct image *to);
 
 /* How a network is folded for a device: see there. */
 struct fold_cfg bundle_fold(const struct camera_device *device, const struct space *space);

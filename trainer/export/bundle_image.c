@@ -16,7 +16,7 @@ void bundle_normalise(const struct dataset_info *dataset, const struct image *im
     }
 }
 
-/* Grey from colour by the luma weights of BT.601, colour from grey by copying. */
+/* Grey from colour by its luma, colour from grey by copying. */
 static uint8_t get_channel(const struct image *from, size_t pixel, int channels, int c)
 {
     const uint8_t *at = from->pixels + pixel * (size_t)from->C;
@@ -24,15 +24,15 @@ static uint8_t get_channel(const struct image *from, size_t pixel, int channels,
         return at[c];
     if (from->C == 1)
         return at[0];
-    return (uint8_t)lround(0.299 * at[0] + 0.587 * at[1] + 0.114 * at[2]);
+    return image_luma(at);
 }
 
 /* The square that evaluation would look at, as floats of 0..255: (side,side,C). */
-static void fit(const struct pixels *from, int side, float *fitted)
+static void fit(const struct pixels *from, int side, enum geometry geometry, float *fitted)
 {
     struct image_crop crop = {.H = 0};
     struct resampler resampler;
-    struct transform transform = augment_evaluate(from->H, from->W, side);
+    struct transform transform = augment_evaluate(geometry, from->H, from->W);
     resample_place(from, &transform.area, side, &crop);
     uint8_t *pixels = mem_array((size_t)crop.H * (size_t)crop.W, (size_t)from->C);
     void *scratch = mem_alloc(image_scratch_bytes(crop.W, side, from->C));
@@ -44,7 +44,8 @@ static void fit(const struct pixels *from, int side, float *fitted)
     mem_free(pixels);
 }
 
-void bundle_fit_image(const struct image *from, int side, int channels, struct image *to)
+void bundle_fit_image(const struct image *from, int side, int channels, enum geometry geometry,
+                      struct image *to)
 {
     size_t pixels = (size_t)from->H * (size_t)from->W, row = (size_t)from->W * (size_t)channels;
     uint8_t *source = mem_array(pixels, (size_t)channels);
@@ -54,7 +55,7 @@ void bundle_fit_image(const struct image *from, int side, int channels, struct i
             source[i * (size_t)channels + (size_t)c] = get_channel(from, i, channels, c);
     struct pixels view = {
         .data = source, .row_bytes = row, .H = from->H, .W = from->W, .C = channels};
-    fit(&view, side, fitted);
+    fit(&view, side, geometry, fitted);
     image_reserve(to, (size_t)(side * side * channels));
     to->H = to->W = side;
     to->C = channels;

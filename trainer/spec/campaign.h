@@ -16,7 +16,7 @@
 
 /* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
  * stage key. */
-#define TRAINING_VERSION 4
+#define TRAINING_VERSION 5
 
 struct row_override {                   /* one row of shrink.rows: what replaces the table's */
     char name[32];                      /* the phase's */
@@ -48,6 +48,7 @@ struct campaign {
     struct { /* dataset */
         char path[CAMPAIGN_TEXT];
         uint32_t holdout; /* images */
+        int geometry;     /* enum geometry */
         double crop_min;  /* augment.crop: least area, 1: off */
         bool flip, colour;
     } dataset;

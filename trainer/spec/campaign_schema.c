@@ -1,6 +1,7 @@
 /* Every knob of a campaign file, one row each. The order is that of the resolved file. */
 #include "base/yaml/schema.h"
 #include "trainer/spec/campaign.h"
+#include "trainer/spec/geometry.h"
 #include <stddef.h>
 
 #define MANY 1e12
@@ -52,6 +53,10 @@ static const struct knob campaign_knobs[] = {
     {"dataset.holdout", KNOB_UINT32, FIELD(dataset.holdout), .fallback = "5000", .low = 0,
      .high = 1e9, .unit = UNIT_COUNT, .affects = AFFECTS_TRAINING,
      .help = "training images kept for measuring sub-networks"},
+    {"dataset.geometry", KNOB_ENUM, FIELD(dataset.geometry), .fallback = "crop",
+     .words = GEOMETRY_WORDS, .affects = AFFECTS_TRAINING,
+     .help = "what of a picture is seen, in training and by the camera: the largest square in its "
+             "middle, all of it stretched, or padded to a square with its border"},
     {"dataset.augment.crop", KNOB_REAL, FIELD(dataset.crop_min), .fallback = "0.08", .low = 0.01,
      .high = 1, .words = "no=1", .affects = AFFECTS_TRAINING,
      .help = "least area of a random resized crop"},

@@ -38,7 +38,9 @@ enum err campaign_check_images(const struct campaign *campaign, int channels)
 {
     struct yaml_errors *errors = yaml_errors_create();
     for (int i = 0; i < campaign->target_count; i++)
-        if (camera_device_check_images(&campaign->targets[i].device, channels) != ERR_OK)
+        if (camera_device_check_images(&campaign->targets[i].device, channels) != ERR_OK ||
+            camera_device_check_geometry(&campaign->targets[i].device,
+                                         (enum geometry)campaign->dataset.geometry) != ERR_OK)
             complain(errors, campaign, i, "device");
     enum err err = yaml_errors_end(errors);
     yaml_errors_destroy(errors);

@@ -48,6 +48,13 @@ static const struct knob device_knobs[] = {
     {"arithmetic", KNOB_ENUM, KNOB_FIELD(camera_device, arithmetic), .fallback = "unknown",
      .words = "unknown|fp16",
      .help = "what it computes in; fp16: campaigns check what they compile for it in that"},
+    {"geometries", KNOB_WORDS, KNOB_FIELD(camera_device, geometries),
+     .fallback = "[crop, stretch, pad]", .words = GEOMETRY_WORDS,
+     .help = "how squares are made of its pictures (dataset.geometry)"},
+    {"sensor.width", KNOB_INT, KNOB_FIELD(camera_device, sensor_width), .fallback = "0", .low = 0,
+     .high = 65536, .unit = UNIT_PIXELS, .help = "of its whole picture; 0: of any size"},
+    {"sensor.height", KNOB_INT, KNOB_FIELD(camera_device, sensor_height), .fallback = "0", .low = 0,
+     .high = 65536, .unit = UNIT_PIXELS, .help = "likewise"},
     {"rules", KNOB_NAMED, KNOB_LIST(camera_device, rules.rule, rules.count), .fallback = "{}",
      .rows = &rule_schema, .help = "what it runs"},
 };
@@ -74,8 +81,9 @@ out:
 
 void camera_device_any(struct camera_device *device)
 {
-    *device =
-        (struct camera_device){.name = "any", .takes = {[PIXEL_MONO8] = true, [PIXEL_RGB8] = true}};
+    *device = (struct camera_device){.name = "any",
+                                     .takes = {[PIXEL_MONO8] = true, [PIXEL_RGB8] = true},
+                                     .geometries = {true, true, true}};
 }
 
 enum pixel_format camera_device_format(const struct camera_device *device, int channels)
@@ -119,11 +127,23 @@ enum err camera_device_check_images(const struct camera_device *device, int chan
     bool is_colour = channels > 1;
     if (camera_device_format(device, channels) != PIXEL_FORMAT_COUNT)
         return ERR_OK;
-    return err_set(ERR_CONFIG,
-                   "device %s takes no %s images: import the pictures in %s, or name the device's "
-                   "%s model",
-                   device->name, kind[is_colour], kind[!is_colour],
-                   is_colour ? "colour" : "monochrome");
+    return err_set(
+        ERR_CONFIG,
+        "device %s takes no %s images: import the pictures in %s%s, or name the device's "
+        "%s model",
+        device->name, kind[is_colour], kind[!is_colour], is_colour ? " (--grey)" : "",
+        is_colour ? "colour" : "monochrome");
+}
+
+enum err camera_device_check_geometry(const struct camera_device *device, enum geometry geometry)
+{
+    if (device->geometries[geometry])
+        return ERR_OK;
+    return err_set(
+        ERR_CONFIG,
+        "device %s scales its pictures by itself and cannot %s them: set dataset.geometry "
+        "to crop or stretch",
+        device->name, geometry_name(geometry));
 }
 
 static enum err refuse(const struct camera_device *device, const struct device_rule *rule,

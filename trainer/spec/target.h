@@ -5,6 +5,7 @@
 #define TRAINER_SPEC_TARGET_H
 
 #include "trainer/spec/device_rules.h"
+#include "trainer/spec/geometry.h"
 #include "trainer/spec/subnet.h"
 
 /* What it computes in, where that is known: the rules of trainer/emulator. */
@@ -14,10 +15,12 @@ enum pixel_format { PIXEL_MONO8, PIXEL_BGR8, PIXEL_RGB8, PIXEL_FORMAT_COUNT };
 
 struct camera_device {
     char name[32];
-    double latency_fixed_ms;        /* 19.3 */
-    double latency_ms_per_mmac;     /* 0.105 */
-    bool takes[PIXEL_FORMAT_COUNT]; /* by enum pixel_format */
-    int arithmetic;                 /* enum device_arithmetic */
+    double latency_fixed_ms;         /* 19.3 */
+    double latency_ms_per_mmac;      /* 0.105 */
+    bool takes[PIXEL_FORMAT_COUNT];  /* by enum pixel_format */
+    int arithmetic;                  /* enum device_arithmetic */
+    bool geometries[GEOMETRY_COUNT]; /* by enum geometry: what it can do with a picture by itself */
+    int sensor_width, sensor_height; /* 0: not a camera of one size */
     struct device_rules rules;
 };
 
@@ -42,6 +45,9 @@ MUST_CHECK enum err camera_device_narrow(const struct camera_device *device,
                                          const struct space *space, struct open_choices *open);
 /* ERR_CONFIG when the device gives its networks no images of so many channels, 1 or 3. */
 MUST_CHECK enum err camera_device_check_images(const struct camera_device *device, int channels);
+/* ERR_CONFIG when it does not make its networks' squares so. */
+MUST_CHECK enum err camera_device_check_geometry(const struct camera_device *device,
+                                                 enum geometry geometry);
 /* Whether the device runs this sub-network, one of the space's, at its resolution. */
 bool camera_device_runs(const struct camera_device *device, const struct space *space,
                         const struct subnet *subnet);
