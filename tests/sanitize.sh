@@ -19,7 +19,7 @@ threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_
     data_idx data_folder data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
     checkpoint checkpoint_arranged checkpoint_trouble store store_trouble base_log wire worker_pulse worker_link worker_exchange scheduler_process scheduler_loop scheduler_gang_faults
     tree_sum eval_metrics calibrate step step_arena stage reuse workbench
-    late_device step_late workbench_late)
+    sim_camera late_device step_late workbench_late)
 
 asked=${1:-address thread}
 case $asked in

@@ -33,7 +33,7 @@ static enum err check_input(const struct sim_camera *camera, const struct networ
 {
     const struct exported_map *input = &network->net.input;
     int channels = camera->cfg.identity.model == MODEL_COLOUR ? 3 : 1;
-    if (input->C != channels && input->C != 1)
+    if (input->C != channels)
         return err_set(ERR_DATA, "the network takes %d channels, this model has %d", input->C,
                        channels);
     if (input->W > 1440 || input->H > 1080)

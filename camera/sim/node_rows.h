@@ -91,10 +91,6 @@ ENUM(INFERENCE_NETWORK_TYPE_SELECTOR, INFERENCE, "InferenceNetworkTypeSelector",
      "Detection=0 Classification=1", 1, FREE, "What the network's answers are")
 FLOAT(INFERENCE_BOUNDING_BOX_THRESHOLD, INFERENCE, "InferenceBoundingBoxThreshold", RW, 0, 1, 0.25,
       "", FREE, "Of detection, which is not simulated")
-FLOAT(INFERENCE_SCALING_TIME, INFERENCE, "InferenceScalingTime", RO, 0, 1e9, 0, "ms", FREE,
-      "Of the last inference's scaler (named by us)")
-FLOAT(INFERENCE_PREPROCESSING_TIME, INFERENCE, "InferencePreprocessingTime", RO, 0, 1e9, 0, "ms",
-      FREE, "Of the last inference (named by us)")
 FLOAT(INFERENCE_TIME, INFERENCE, "InferenceTime", RO, 0, 1e9, 0, "ms", FREE,
       "Of the last inference, with its preprocessing")
 STRING(INFERENCE_NETWORK_NAME, INFERENCE, "InferenceNetworkName", RW,

@@ -14,7 +14,7 @@ const struct sim_option sim_options[] = {
     {"serial", "TEXT", "its serial number; else one made from the address"},
     {"latency", "NUMBERS",
      "\"FIXED PER_MMAC NOISE [PER_DEPTHWISE_MMAC]\": milliseconds, milliseconds a million "
-     "multiply-adds, a fraction; else \"17.5 0.112 0.01 0.16\""},
+     "multiply-adds, a fraction; else a line that it does not tell"},
     {"seed", "N", "of the noise and of the packets that are lost; else 1"},
     {"speed", "N", "so many times as quick as a camera, 0.01 to 1000; what it says of times stays"},
     {"network", "FILE", "a network's file that lies in flash from the start on"},
@@ -90,7 +90,7 @@ static enum err take_latency(struct sim_words *words)
     }
     optarg += strspn(optarg, " ");
     if (count < 3 || *optarg)
-        return err_set(ERR_USAGE, "--latency takes three or four numbers, such as \"17.5 0.112 "
+        return err_set(ERR_USAGE, "--latency takes three or four numbers, such as \"20 0.1 "
                                   "0.01\": milliseconds, milliseconds a million multiply-adds, a "
                                   "fraction of noise");
     words->cfg.latency =

@@ -109,8 +109,11 @@ void pipeline_add_chunks(struct sim_camera *camera)
 
 bool pipeline_can_infer(const struct sim_camera *camera)
 {
-    return get(camera, NODE_INFERENCE_ENABLE) && inference_network(camera->inference) &&
-           get(camera, NODE_INFERENCE_NETWORK_TYPE_SELECTOR) == TYPE_CLASSIFICATION;
+    const struct network *network = inference_network(camera->inference);
+    uint32_t format = get(camera, NODE_INFERENCE_PREPROCESS_BPP_SELECTOR);
+    return network && get(camera, NODE_INFERENCE_ENABLE) &&
+           get(camera, NODE_INFERENCE_NETWORK_TYPE_SELECTOR) == TYPE_CLASSIFICATION &&
+           (format == BPP_BGR8) == (network->net.input.C == 3);
 }
 
 static double draw_latency_ms(struct sim_camera *camera, const struct network *network)
@@ -124,15 +127,17 @@ static double draw_latency_ms(struct sim_camera *camera, const struct network *n
     return ms * fmax(0.1, 1 + latency->noise * normal);
 }
 
-/* The region as 8-bit pixels of the network's side, normalised: (H,W,C). */
+/* The region as 8-bit pixels of the network's side, normalised: (H,W,C), of a colour network blue
+ * first. */
 static void fill_input(const struct sim_camera *camera, const struct exported_map *input,
                        float *image)
 {
     const struct acquisition *acquisition = &camera->acquisition;
     const struct region *region = &acquisition->region;
     size_t values = exported_values(input), pixels = (size_t)region->W * (size_t)region->H;
-    uint8_t *taken = mem_alloc(pixels), *scaled = mem_alloc(values);
-    sensor_pixels(acquisition->words, region->W, region->H, PFNC_MONO8, taken);
+    uint8_t *taken = mem_alloc(pixels * (size_t)input->C), *scaled = mem_alloc(values);
+    sensor_pixels(acquisition->words, region->W, region->H, input->C == 3 ? PFNC_BGR8 : PFNC_MONO8,
+                  taken);
     scale_bilinear(taken, region->W, region->H, input->C, scaled, input->W, input->H);
     for (size_t i = 0; i < values; i++) {
         size_t c = i % (size_t)input->C;

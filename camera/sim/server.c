@@ -1,5 +1,6 @@
 #include "camera/sim/server.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "camera/sim/control.h"
 #include <arpa/inet.h>
@@ -38,8 +39,8 @@ static enum err open_socket(uint32_t address, uint16_t port, bool is_shared, int
         close(made);
     if (error == EADDRINUSE)
         return err_set(ERR_AGAIN,
-                       "a camera listens on %s:%u already; give this one another --address, such "
-                       "as 127.0.0.%u",
+                       "another program listens on %s:%u already; give this one another --address, "
+                       "such as 127.0.0.%u",
                        inet_ntoa(at.sin_addr), port, (address & 0xff) % 250 + 1);
     return err_set(ERR_IO, "cannot listen on %s:%u: %s", inet_ntoa(at.sin_addr), port,
                    strerror(error));
@@ -69,7 +70,10 @@ enum err server_open(struct sim_camera *camera, const struct sim_camera_cfg *cfg
     made->camera = camera;
     made->own = made->broadcast = made->data = -1;
     TRY(open_socket(cfg->identity.address, GVCP_PORT, false, &made->own));
-    TRY(open_socket(INADDR_BROADCAST, GVCP_PORT, true, &made->broadcast));
+    if (open_socket(INADDR_BROADCAST, GVCP_PORT, true, &made->broadcast) != ERR_OK)
+        log_warn("this camera is found by its address alone, not by those who look for cameras: "
+                 "another program has 255.255.255.255:%d",
+                 GVCP_PORT);
     TRY(open_socket(cfg->identity.address, 0, false, &made->data));
     setsockopt(made->data, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     getsockname(made->data, (struct sockaddr *)&at, &size);
@@ -148,7 +152,8 @@ enum err server_run(struct server *server, const volatile int *stop)
             TRY(err_set(ERR_IO, "waiting for datagrams failed: %s", strerror(errno)));
         now_s = clock_seconds();
         take_datagrams(server, server->own, CONTROL_SENT_TO_US, now_s);
-        take_datagrams(server, server->broadcast, CONTROL_BROADCAST, now_s);
+        if (server->broadcast >= 0)
+            take_datagrams(server, server->broadcast, CONTROL_BROADCAST, now_s);
         step(server, now_s);
     }
 out:

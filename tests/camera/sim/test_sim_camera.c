@@ -268,6 +268,50 @@ static void a_file_that_no_reader_takes_is_refused(void **state)
     assert_int_equal(get(NODE_INFERENCE_NETWORK_INPUT_WIDTH), 0);
 }
 
+/* A flat picture, of which the mosaic takes nothing away. */
+static void a_colour_camera_feeds_a_network_blue_green_red(void **state)
+{
+    (void)state;
+    static const int bgr[] = {30, 120, 200};
+    uint8_t raw[RAW_BYTES];
+    float image[TINY_SIDE * TINY_SIDE * 3];
+    struct tiny_files colour;
+    struct network *network = NULL;
+    struct seen seen;
+    tiny_colour(&colour);
+    cfg.identity.model = MODEL_COLOUR;
+    begin(NULL);
+    assert_int_equal(upload(FILE_NETWORK, files.graphdef.data, files.graphdef.size), FILE_SUCCESS);
+    assert_int_equal(get(NODE_INFERENCE_NETWORK_STATUS), NETWORK_REFUSED); /* one channel */
+    assert_int_equal(operate(FILE_DELETE), FILE_SUCCESS);
+    assert_int_equal(upload(FILE_NETWORK, colour.graphdef.data, colour.graphdef.size),
+                     FILE_SUCCESS);
+    assert_int_equal(get(NODE_INFERENCE_NETWORK_INPUT_CHANNELS), 3);
+    for (int i = 0; i < TINY_SIDE * TINY_SIDE; i++) {
+        int value = bgr[2 - (i % TINY_SIDE & 1) - (i / TINY_SIDE & 1)] * 4;
+        raw[2 * i] = (uint8_t)value;
+        raw[2 * i + 1] = (uint8_t)(value >> 8);
+        for (int c = 0; c < 3; c++)
+            image[3 * i + c] = (float)((bgr[c] - 127.5) / 64);
+    }
+    assert_int_equal(upload(FILE_INJECTED, raw, sizeof raw), FILE_SUCCESS);
+    settle();
+    for (uint32_t c = 0; c < 3; c++) {
+        put(NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR, c);
+        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN, 127.5);
+        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR, 64);
+    }
+    put(NODE_INFERENCE_PREPROCESS_BPP_SELECTOR, BPP_BGR8);
+    put(NODE_ACQUISITION_START, 1);
+    assert_true(next_image(&seen));
+    assert_int_equal(network_open(colour.graphdef.data, colour.graphdef.size, &network), ERR_OK);
+    struct network_answer expected = network_run(network, image);
+    assert_int_equal(seen.result, expected.class_index);
+    assert_float_equal(seen.confidence, expected.confidence, 0);
+    network_close(&network);
+    tiny_files_fini(&colour);
+}
+
 static void images_come_at_the_pace_of_the_inference(void **state)
 {
     (void)state;
@@ -458,6 +502,7 @@ int main(void)
         TEST(the_propertys_nodes_tell_of_the_network),
         TEST(caffes_files_answer_as_the_graphdef_does),
         TEST(a_file_that_no_reader_takes_is_refused),
+        TEST(a_colour_camera_feeds_a_network_blue_green_red),
         TEST(images_come_at_the_pace_of_the_inference),
         TEST(without_its_trigger_images_carry_the_newest_result),
         TEST(what_is_locked_cannot_be_set_while_images_are_taken),

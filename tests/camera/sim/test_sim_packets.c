@@ -148,6 +148,35 @@ static void an_injected_image_passes_unchanged_where_nothing_is_switched_on(void
     assert_int_equal(words[2], 0);
 }
 
+enum { MOSAIC_W = 10, MOSAIC_H = 6 };
+
+/* Of a picture whose colours are planes the mosaic gives them back: everywhere where they are flat,
+ * within the border where they rise. */
+static void a_mosaic_gives_planes_of_colour_back(void **state)
+{
+    (void)state;
+    static const int rises[][3] = {{0, 0, 0}, {4, 6, 8}};
+    for (int n = 0; n < 2; n++) {
+        uint16_t words[MOSAIC_W * MOSAIC_H];
+        uint8_t rgb[3 * MOSAIC_W * MOSAIC_H], bgr[3 * MOSAIC_W * MOSAIC_H];
+        for (int i = 0; i < MOSAIC_W * MOSAIC_H; i++) {
+            int x = i % MOSAIC_W, y = i / MOSAIC_W, c = (x & 1) + (y & 1);
+            words[i] = (uint16_t)(4 * (10 + 50 * c + rises[n][c] * (x + y)));
+        }
+        sensor_pixels(words, MOSAIC_W, MOSAIC_H, PFNC_RGB8, rgb);
+        sensor_pixels(words, MOSAIC_W, MOSAIC_H, PFNC_BGR8, bgr);
+        for (int i = 0; i < MOSAIC_W * MOSAIC_H; i++) {
+            int x = i % MOSAIC_W, y = i / MOSAIC_W, edge = n;
+            if (x < edge || y < edge || x >= MOSAIC_W - edge || y >= MOSAIC_H - edge)
+                continue;
+            for (int c = 0; c < 3; c++) {
+                assert_int_equal(rgb[3 * i + c], 10 + 50 * c + rises[n][c] * (x + y));
+                assert_int_equal(bgr[3 * i + 2 - c], rgb[3 * i + c]);
+            }
+        }
+    }
+}
+
 static void the_scaler_keeps_ramps_and_constants(void **state)
 {
     (void)state;
@@ -172,6 +201,7 @@ int main(void)
         cmocka_unit_test(an_image_comes_out_of_its_packets),
         cmocka_unit_test(chunks_are_found_from_the_end),
         cmocka_unit_test(an_injected_image_passes_unchanged_where_nothing_is_switched_on),
+        cmocka_unit_test(a_mosaic_gives_planes_of_colour_back),
         cmocka_unit_test(the_scaler_keeps_ramps_and_constants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

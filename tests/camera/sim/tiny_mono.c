@@ -14,6 +14,14 @@ void tiny_mono(struct tiny_files *files)
     folded_fini(&folded);
 }
 
+void tiny_colour(struct tiny_files *files)
+{
+    struct folded folded;
+    tiny_folded(PAD_SYMMETRIC, ACT_RELU, &folded);
+    tiny_write(&folded, files);
+    folded_fini(&folded);
+}
+
 void tiny_pixels(int which, uint8_t *pixels)
 {
     for (uint64_t i = 0; i < PIXELS; i++)

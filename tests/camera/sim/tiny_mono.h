@@ -8,6 +8,7 @@
 
 /* tiny_files_fini() frees it. */
 void tiny_mono(struct tiny_files *files);
+void tiny_colour(struct tiny_files *files); /* as it is, with three */
 /* 8-bit pixels (TINY_SIDE, TINY_SIDE) of the `which`th image. */
 void tiny_pixels(int which, uint8_t *pixels);
 /* As an injected image, two bytes a pixel. */
