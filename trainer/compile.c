@@ -1,6 +1,7 @@
 #include "trainer/compile.h"
 #include "base/mem.h"
 #include "kernels/memory.h"
+#include "trainer/emulator/expected.h"
 #include "trainer/export/bundle.h"
 #include "trainer/spec/cost.h"
 #include "trainer/supernet/dry_run.h"
@@ -110,6 +111,29 @@ out:
     return err;
 }
 
+/* For a device that pictures can be injected into: what it is to answer to each of them. Returns
+ * owned: expected (count, BUNDLE_EXPECTED, outputs); NULL where the device's arithmetic is not
+ * known. */
+static enum err expect_samples(const struct workbench *bench, const struct camera_device *device,
+                               const struct folded *folded, struct bundle_sample *samples,
+                               int count, float **expected)
+{
+    enum err err = ERR_OK;
+    struct expected *answers = NULL;
+    size_t each = (size_t)BUNDLE_EXPECTED * (size_t)folded->outputs;
+    if (device->arithmetic == DEVICE_ARITHMETIC_UNKNOWN)
+        goto out;
+    TRY(expected_open(folded, dataset_info(bench->splits.dataset), &answers));
+    *expected = mem_array((size_t)count, each * sizeof **expected);
+    for (int i = 0; i < count; i++) {
+        samples[i].expected = *expected + (size_t)i * each;
+        TRY(expected_answer(answers, &samples[i].image, *expected + (size_t)i * each));
+    }
+out:
+    expected_close(&answers);
+    return err;
+}
+
 static enum err write_bundle(struct workbench *bench, const struct compile_request *request,
                              const struct hash *weights, const struct folded *folded,
                              const struct bundle_sample *samples, int sample_count)
@@ -152,6 +176,7 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     struct folded folded = {0};
     struct hash weights;
     int count = 0;
+    float *expected = NULL;
     struct fold_cfg fold = bundle_fold(request->device, &bench->blueprint.space);
     float *logits =
         mem_array((size_t)COMPILE_SAMPLES * (size_t)bench->blueprint.space.classes, sizeof *logits);
@@ -166,11 +191,13 @@ enum err compile_subnet(struct workbench *bench, const struct compile_request *r
     TRY(answer_samples(bench, request->subnet, samples, count, logits));
     for (int i = 0; i < count; i++)
         samples[i].logits = logits + i * bench->blueprint.space.classes;
+    TRY(expect_samples(bench, request->device, &folded, samples, count, &expected));
     TRY(write_bundle(bench, request, &weights, &folded, samples, count));
 out:
     for (int i = 0; i < COMPILE_SAMPLES; i++)
         mem_free(samples[i].image.pixels);
     folded_fini(&folded);
+    mem_free(expected);
     mem_free(logits);
     return err;
 }

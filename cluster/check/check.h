@@ -14,6 +14,7 @@
 
 #define CHECK_FORMATS          3
 #define CHECK_FORMAT_TOLERANCE 1e-5 /* of the largest logit: a bundle's files with each other */
+#define CHECK_FRAME_TOLERANCE  1e-3 /* of a probability: with what samples.json expects */
 
 struct check_format {         /* the network in one of the bundle's formats */
     const char *name, *files; /* "tensorflow", "network.pb" */
@@ -41,6 +42,8 @@ struct bundle_check {
     json_t *list;                 /* bundle.json */
     struct check_images images;
     struct divergence divergence;
+    int frames;                  /* raw frames with expected outputs... */
+    double frame_difference;     /* ...and by how much the checked file's probabilities differ */
     json_t *failures, *warnings; /* sentences */
 };
 

@@ -96,11 +96,12 @@ json_t *check_json(const struct bundle_check *check)
     for (int a = 0; a < ARITHMETICS; a++)
         json_object_set_new(arithmetics, arithmetic_names[a],
                             arithmetic_json(check, (enum arithmetic)a));
-    return json_pack("{s:i, s:b, s:O, s:O, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "version",
-                     1, "passed", json_array_size(check->failures) == 0, "failures",
+    return json_pack("{s:i, s:b, s:O, s:O, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o}",
+                     "version", 1, "passed", json_array_size(check->failures) == 0, "failures",
                      check->failures, "warnings", check->warnings, "checked", check->checked->files,
                      "images", check->images.count, "labelled", check->divergence.labelled,
                      "images_from", check->images.from, "loss_max", real(check->cfg.loss_max),
                      "predicted_ms", real(check_total_ms(check)), "formats", formats, "arithmetics",
-                     arithmetics, "layers", layers);
+                     arithmetics, "layers", layers, "frames", check->frames, "frame_difference",
+                     real(check->frame_difference));
 }

@@ -90,7 +90,13 @@ static void add_formats(const struct bundle_check *check, struct text *html)
         add_number(html, "%.1e", check->formats[f].supernet_difference);
         text_add(html, "</tr>\n");
     }
-    text_add(html, "</table></div></section>\n");
+    text_add(html, "</table></div>");
+    if (check->frames > 0)
+        text_add(html,
+                 "<p>%d raw frames are answered within %.1e of the probabilities that samples.json "
+                 "expects.</p>",
+                 check->frames, check->frame_difference);
+    text_add(html, "</section>\n");
 }
 
 static void add_layer(const struct bundle_check *check, int l, struct text *html)

@@ -87,6 +87,9 @@ static void print_formats(const struct bundle_check *check)
             printf("%s: within %.1e of %s, within %.1e of the supernet\n", check->formats[f].files,
                    check->formats[f].difference, check->checked->files,
                    check->formats[f].supernet_difference);
+    if (check->frames > 0)
+        printf("%d raw frames: within %.1e of the probabilities that samples.json expects\n",
+               check->frames, check->frame_difference);
 }
 
 static void print_sentences(const char *what, const json_t *sentences)

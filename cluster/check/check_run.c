@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/check/check_files.h"
+#include "cluster/check/check_frames.h"
 #include "cluster/check/check_rules.h"
 #include "cluster/check/check_verdict.h"
 #include "cluster/json_file.h"
@@ -144,6 +145,7 @@ enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_chec
     TRY(compare_formats(check));
     TRY(compare_arithmetics(check));
     check_judge(check);
+    TRY(check_frames(check));
     check_rules(check);
 out:
     return err;

@@ -8,6 +8,7 @@
 #include "cluster/command.h"
 #include "tests/emulator/tiny_folded.h"
 #include "trainer/data/image_file.h"
+#include "trainer/emulator/expected.h"
 #include "trainer/export/bundle.h"
 #include <math.h>
 #include <setjmp.h>
@@ -35,6 +36,7 @@ struct rig {
     struct dataset_info dataset;
     char folder[64], bundle[96];
     const char *device; /* NULL: any */
+    bool has_frames;
 };
 
 static char *class_names[TINY_CLASSES] = {"cat", "dog", "<ox>"};
@@ -106,15 +108,20 @@ static void draw(struct image *image, uint64_t which)
 static void write_bundle(struct rig *rig)
 {
     struct bundle_sample samples[SAMPLES];
-    float logits[SAMPLES * TINY_CLASSES];
+    float logits[SAMPLES * TINY_CLASSES], expected[SAMPLES][BUNDLE_EXPECTED * OUTPUTS];
+    struct expected *answers = NULL;
     struct camera_device device = {.name = "any"};
+    CHECK(expected_open(&rig->folded, &rig->dataset, &answers));
     if (rig->device)
         snprintf(device.name, sizeof device.name, "%s", rig->device);
     memset(samples, 0, sizeof samples);
     for (int s = 0; s < SAMPLES; s++) {
         draw(&samples[s].image, (uint64_t)s);
         answer(rig, &samples[s], logits + s * TINY_CLASSES);
+        CHECK(expected_answer(answers, &samples[s].image, expected[s]));
+        samples[s].expected = rig->has_frames ? expected[s] : NULL;
     }
+    expected_close(&answers);
     struct bundle_cfg cfg = {.folder = rig->bundle,
                              .target = "tiny",
                              .device = &device,
@@ -367,6 +374,34 @@ static void a_file_that_was_changed_is_refused(void **state)
     close_rig(&rig);
 }
 
+static void raw_frames_are_answered_as_the_bundle_expects(void **state)
+{
+    struct rig rig;
+    struct bundle_check found;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    rig.has_frames = true;
+    write_bundle(&rig);
+    CHECK(check(&rig, &found));
+    assert_int_equal(found.frames, SAMPLES);
+    assert_true(found.frame_difference < 1e-6);
+    assert_int_equal(json_array_size(found.failures), 0);
+    bundle_check_fini(&found);
+    char *path = path_of(&rig, "samples/00.raw"), black[2 * TINY_SIDE * TINY_SIDE] = {0};
+    CHECK(file_write(path, black, sizeof black));
+    list_anew(&rig, "samples/00.raw");
+    CHECK(check(&rig, &found));
+    check_says(found.failures, "answers the raw frames otherwise than samples.json expects");
+    bundle_check_fini(&found);
+    CHECK(file_write(path, black, sizeof black - 2));
+    list_anew(&rig, "samples/00.raw");
+    assert_int_equal(check(&rig, &found), ERR_DATA);
+    assert_non_null(strstr(err_text(), "00.raw: a raw frame of 126 bytes is none of 8 x 8 words"));
+    bundle_check_fini(&found);
+    mem_free(path);
+    close_rig(&rig);
+}
+
 static void formats_of_different_networks_fail(void **state)
 {
     struct rig rig;
@@ -392,6 +427,8 @@ static void bundles_with_parts_missing_or_hostile_are_refused(void **state)
         {"samples.json", "samples/00.png", "../00.png", "a sample without a file of samples/"},
         {"samples.json", "samples/00.png", "samples/../0", "a sample without a file of samples/"},
         {"samples.json", "\"label\"", "\"lebal\"", "a sample without a file of samples/"},
+        {"samples.json", "samples/00.raw", "../00.raw", "a raw frame that is no file of samples/"},
+        {"samples.json", "\"outputs\"", "\"outfits\"", "without 3 expected outputs in fp"},
         {"bundle.json", "network.onnx", "../network.onnx", "files needs rows of name and hash"},
         {"bundle.json", "\"files\"", "\"fixes\"", "lists no files"},
         {"network.prototxt", "stride: 2", "stride: 0",
@@ -404,6 +441,7 @@ static void bundles_with_parts_missing_or_hostile_are_refused(void **state)
         struct rig rig;
         struct bundle_check found;
         open_rig(&rig, ACT_RELU);
+        rig.has_frames = true;
         write_bundle(&rig);
         edit(&rig, cases[i].name, cases[i].from, cases[i].to);
         if (strcmp(cases[i].name, "bundle.json") != 0)
@@ -667,6 +705,7 @@ int main(void)
         cmocka_unit_test(a_layer_that_overflows_is_named),
         cmocka_unit_test(lost_accuracy_fails_with_the_layer_that_loses_it),
         cmocka_unit_test(a_file_that_was_changed_is_refused),
+        cmocka_unit_test(raw_frames_are_answered_as_the_bundle_expects),
         cmocka_unit_test(formats_of_different_networks_fail),
         cmocka_unit_test(bundles_with_parts_missing_or_hostile_are_refused),
         cmocka_unit_test(a_fifo_in_a_bundle_is_not_waited_for),

@@ -157,7 +157,7 @@ static enum err try_bundle(struct rig *rig, const char *text, const char *name)
 {
     struct subnet subnet;
     struct folded folded = {0};
-    struct bundle_sample samples[SAMPLES] = {{{0}, 0, NULL}};
+    struct bundle_sample samples[SAMPLES] = {{{0}, 0, NULL, NULL}};
     float logits[SAMPLES * CLASSES];
     struct fold_cfg fold = bundle_fold(&rig->device_file, &rig->space);
     char folder[128];
@@ -230,6 +230,17 @@ static void check_refusal(const struct rig *rig, const char *name, const char *f
     json_decref(list);
 }
 
+static bool mentions(const struct rig *rig, const char *name, const char *word)
+{
+    char path[256], *text = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/%s", rig->folder, name);
+    CHECK(file_read(path, 1 << 24, &text, &size));
+    bool found = memmem(text, size, word, strlen(word)) != NULL;
+    mem_free(text);
+    return found;
+}
+
 static void relu_networks_go_out_in_every_format(void **state)
 {
     (void)state;
@@ -243,6 +254,35 @@ static void relu_networks_go_out_in_every_format(void **state)
     snprintf(path, sizeof path, "%s/mixed/convert.sh", rig.folder);
     assert_int_equal(access(path, X_OK), 0);
     read_with_opencv(&rig, "mixed small");
+    close_rig(&rig);
+}
+
+/* Its line is the command's, and its numbers are the network's. */
+static void the_readme_of_a_bundle_tells_a_stranger_what_to_do(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "A NETWORK FOR A CAMERA: grey\r\n",
+        "one grey picture of 28 x 28 pixels and\r\nsays which of 10 classes",
+        "  width, height, channels   28, 28, 1\r\n",
+        "  mean                      120\r\n",
+        "mvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph network.pb\r\n",
+        "mvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\r\n",
+        "shape=\"1,28,28,1\"",
+        "InferencePreprocessBppSelector     Mono8\r\n",
+        "Width, Height                      1080, 1080: "};
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    CHECK(camera_device_load("firefly-dl-mono", &rig.device_file));
+    write_bundle(&rig, "r=28 k=3 e=2 d=1", "grey");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!mentions(&rig, "grey/README.txt", words[i]))
+            fail_msg("README.txt does not say \"%s\"", words[i]);
+    assert_true(mentions(&rig, "grey/bundle.json", "\"README.txt\""));
+    assert_true(mentions(&rig, "grey/convert.sh",
+                         "\nmvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph "
+                         "network.pb\n"));
+    assert_false(mentions(&rig, "grey/README.txt", "samples/*.raw")); /* nobody gave expectations */
     close_rig(&rig);
 }
 
@@ -397,17 +437,6 @@ static void odd_widths_go_out_in_every_format(void **state)
     write_bundle(&rig, "r=28 k=5,3,7,3,5,5 e=2,3,3,2,4,4 d=2,1", "gated");
     read_with_opencv(&rig, "gated");
     close_rig(&rig);
-}
-
-static bool mentions(const struct rig *rig, const char *name, const char *word)
-{
-    char path[256], *text = NULL;
-    size_t size = 0;
-    snprintf(path, sizeof path, "%s/%s", rig->folder, name);
-    CHECK(file_read(path, 1 << 24, &text, &size));
-    bool found = memmem(text, size, word, strlen(word)) != NULL;
-    mem_free(text);
-    return found;
 }
 
 /* Sides of 28, 14 and 7: the odd zero stands behind the first two, and Caffe cannot say so. */
@@ -636,6 +665,7 @@ int main(void)
         /* first: it forks, which libraries with threads of their own do not bear */
         cmocka_unit_test(an_owner_that_was_replaced_does_not_replace_a_bundle),
         cmocka_unit_test(relu_networks_go_out_in_every_format),
+        cmocka_unit_test(the_readme_of_a_bundle_tells_a_stranger_what_to_do),
         cmocka_unit_test(few_classes_are_filled_up_for_the_camera),
         cmocka_unit_test(answers_that_outputs_of_no_class_could_beat_are_refused),
         cmocka_unit_test(a_colour_camera_gets_a_network_of_bgr),

@@ -6,7 +6,10 @@
 #include "trainer/data/augment.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/image_png.h"
+#include "trainer/export/bundle_readme.h"
+#include "trainer/export/convert_command.h"
 #include "trainer/export/onnx_run.h"
+#include "trainer/export/raw_frame.h"
 #include "trainer/export/writers.h"
 #include <errno.h>
 #include <jansson.h>
@@ -22,6 +25,8 @@ struct fold_cfg bundle_fold(const struct camera_device *device, const struct spa
     return (struct fold_cfg){.outputs = device_outputs(&device->rules, space->classes),
                              .is_bgr = camera_device_format(device, space->channels) == PIXEL_BGR8};
 }
+
+const char *const bundle_expected_names[BUNDLE_EXPECTED] = {"fp32", "fp16/fp32"};
 
 /* The bundle while it is being written. */
 struct bundle {
@@ -206,16 +211,25 @@ static json_t *node_names(const struct bundle *bundle, const char *tensorflow, c
 }
 
 /* What of its sensor the camera looks at: all, or the largest square in the middle. */
-static void add_region(const struct bundle_cfg *cfg, json_t *nodes)
+static struct bundle_region find_region(const struct bundle_cfg *cfg)
 {
     int width = cfg->device->sensor_width, height = cfg->device->sensor_height;
     if (width == 0 || height == 0)
-        return;
+        return (struct bundle_region){0};
     struct transform seen = augment_evaluate(cfg->geometry, height, width);
-    json_object_set_new(nodes, "Width", json_integer((json_int_t)seen.area.width));
-    json_object_set_new(nodes, "Height", json_integer((json_int_t)seen.area.height));
-    json_object_set_new(nodes, "OffsetX", json_integer((json_int_t)seen.area.x));
-    json_object_set_new(nodes, "OffsetY", json_integer((json_int_t)seen.area.y));
+    return (struct bundle_region){(int)seen.area.width, (int)seen.area.height, (int)seen.area.x,
+                                  (int)seen.area.y};
+}
+
+static void add_region(const struct bundle_cfg *cfg, json_t *nodes)
+{
+    struct bundle_region region = find_region(cfg);
+    if (region.width == 0)
+        return;
+    json_object_set_new(nodes, "Width", json_integer(region.width));
+    json_object_set_new(nodes, "Height", json_integer(region.height));
+    json_object_set_new(nodes, "OffsetX", json_integer(region.x));
+    json_object_set_new(nodes, "OffsetY", json_integer(region.y));
 }
 
 /* The camera's nodes. */
@@ -242,37 +256,28 @@ static enum err add_camera(struct bundle *bundle)
         "channels", folded->channels, "pixel_format", format_name(folded), "geometry",
         geometry_name(cfg->geometry), "mean", channel_values(folded, cfg->dataset->mean), "scale",
         channel_values(folded, cfg->dataset->deviation), "formula", "(pixel - mean) / scale");
-    json_t *camera = json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:o, s:o, s:o*, s:o}", "device",
-                               cfg->device->name, "network_type", "Classification", "input", input,
-                               "classes", folded->classes, "outputs", folded->outputs, "labels",
-                               "labels.txt", "input_node", node_names(bundle, "input", "data"),
-                               "output_node", node_names(bundle, "probabilities", "probabilities"),
-                               "predicted_latency_ms", latency_ms, "genicam", camera_nodes(cfg));
+    json_t *camera =
+        json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:o, s:o, s:o*, s:o}", "device",
+                  cfg->device->name, "network_type", "Classification", "input", input, "classes",
+                  folded->classes, "outputs", folded->outputs, "labels", "labels.txt", "input_node",
+                  node_names(bundle, CONVERT_INPUT, "data"), "output_node",
+                  node_names(bundle, CONVERT_OUTPUT, "probabilities"), "predicted_latency_ms",
+                  latency_ms, "genicam", camera_nodes(cfg));
     enum err err = add_json(bundle, "camera.json", "camera settings", camera);
     json_decref(camera);
     return err;
 }
 
-/* The converter's own command line, for a machine that has NCSDK 2.05. */
-static enum err add_convert_script(struct bundle *bundle)
+/* A file that is a command, too. */
+static enum err add_convert_script(struct bundle *bundle, const struct bundle_readme *readme)
 {
     enum err err = ERR_OK;
     struct text script;
     char *path = NULL;
-    if (!bundle->has_tensorflow && !bundle->has_caffe)
-        return ERR_OK;
     text_init(&script);
-    text_add(
-        &script,
-        "#!/bin/sh\n# Converts the network for the camera on a machine that has NCSDK 2.05.00.02.\n"
-        "set -e\ncd \"$(dirname \"$0\")\"\n");
-    if (bundle->has_tensorflow)
-        text_add(&script,
-                 "mvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph network.pb\n");
-    if (bundle->has_caffe)
-        text_add(&script,
-                 "%smvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\n",
-                 bundle->has_tensorflow ? "# or by way of Caffe: " : "");
+    if (!bundle->has_tensorflow && !bundle->has_caffe)
+        goto out;
+    bundle_convert_script(readme, &script);
     TRY(add_file(bundle, "convert.sh", "command for NCSDK", text_get(&script), script.size));
     path = file_join(bundle->aside, "convert.sh");
     if (chmod(path, 0755) != 0)
@@ -283,41 +288,110 @@ out:
     return err;
 }
 
+static enum err add_readme(struct bundle *bundle)
+{
+    enum err err = ERR_OK;
+    struct text text;
+    struct bundle_readme readme = {bundle->cfg, format_name(bundle->cfg->folded),
+                                   bundle->has_tensorflow, bundle->has_caffe,
+                                   find_region(bundle->cfg)};
+    text_init(&text);
+    TRY(add_convert_script(bundle, &readme));
+    bundle_readme_write(&readme, &text);
+    TRY(add_file(bundle, "README.txt", "what to do with it", text_get(&text), text.size));
+out:
+    text_fini(&text);
+    return err;
+}
+
+/* JSON has no infinity and no NaN: null. */
+static json_t *real(float value)
+{
+    return isfinite(value) ? json_real((double)value) : json_null();
+}
+
 static json_t *float_array(const float *values, int count)
 {
     json_t *array = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(array, json_real(values[i]));
+        json_array_append_new(array, real(values[i]));
     return array;
+}
+
+static int find_best(const float *outputs, int count)
+{
+    int best = 0;
+    for (int k = 1; k < count; k++)
+        best = outputs[k] > outputs[best] ? k : best;
+    return best;
+}
+
+static json_t *expected_json(const float *expected, int outputs)
+{
+    json_t *json = json_object();
+    for (int e = 0; e < BUNDLE_EXPECTED; e++, expected += outputs) {
+        int best = find_best(expected, outputs);
+        json_object_set_new(json, bundle_expected_names[e],
+                            json_pack("{s:i, s:o, s:o}", "class", best, "confidence",
+                                      real(expected[best]), "outputs",
+                                      float_array(expected, outputs)));
+    }
+    return json;
+}
+
+/* The picture as the camera's image injection takes it, and what must come of that. */
+static enum err add_frame(struct bundle *bundle, int index, json_t *row)
+{
+    enum err err = ERR_OK;
+    char name[64];
+    const struct bundle_sample *sample = &bundle->cfg->samples[index];
+    size_t size = raw_frame_bytes(sample->image.H, sample->image.W);
+    uint8_t *bytes = mem_alloc(size);
+    snprintf(name, sizeof name, "samples/%02d.raw", index);
+    raw_frame_write(&sample->image, bytes);
+    TRY(add_file(bundle, name, "the same as a raw frame", bytes, size));
+    json_object_set_new(row, "raw", json_string(name));
+    json_object_set_new(row, "expected",
+                        expected_json(sample->expected, bundle->cfg->folded->outputs));
+out:
+    mem_free(bytes);
+    return err;
+}
+
+static enum err add_sample(struct bundle *bundle, int index, json_t *samples)
+{
+    enum err err = ERR_OK;
+    const struct bundle_cfg *cfg = bundle->cfg;
+    const struct bundle_sample *sample = &cfg->samples[index];
+    const char *what = cfg->sample_split == SPLIT_TRAIN ? "training image" : "hold-out image";
+    char name[64];
+    uint8_t *png = NULL;
+    size_t size = 0;
+    snprintf(name, sizeof name, "samples/%02d.png", index);
+    TRY(image_png(&sample->image, &png, &size));
+    TRY(add_file(bundle, name, what, png, size));
+    json_t *row = json_pack("{s:s, s:I, s:i, s:o}", "file", name, "record",
+                            (json_int_t)sample->record, "label", (int)sample->image.label, "logits",
+                            float_array(sample->logits, cfg->folded->classes));
+    json_array_append_new(samples, row);
+    if (sample->expected)
+        TRY(add_frame(bundle, index, row));
+out:
+    mem_free(png);
+    return err;
 }
 
 static enum err add_samples(struct bundle *bundle)
 {
     enum err err = ERR_OK;
-    const struct bundle_cfg *cfg = bundle->cfg;
     json_t *samples = json_array();
-    uint8_t *png = NULL;
     char *folder = file_join(bundle->aside, "samples");
-    const char *what = cfg->sample_split == SPLIT_TRAIN ? "training image" : "hold-out image";
     TRY(file_make_folders(folder));
     TRY(image_file_start());
-    for (int i = 0; i < cfg->sample_count; i++) {
-        char name[64];
-        size_t size = 0;
-        snprintf(name, sizeof name, "samples/%02d.png", i);
-        TRY(image_png(&cfg->samples[i].image, &png, &size));
-        TRY(add_file(bundle, name, what, png, size));
-        mem_free(png);
-        png = NULL;
-        json_array_append_new(samples,
-                              json_pack("{s:s, s:I, s:i, s:o}", "file", name, "record",
-                                        (json_int_t)cfg->samples[i].record, "label",
-                                        (int)cfg->samples[i].image.label, "logits",
-                                        float_array(cfg->samples[i].logits, cfg->folded->classes)));
-    }
+    for (int i = 0; i < bundle->cfg->sample_count; i++)
+        TRY(add_sample(bundle, i, samples));
     TRY(add_json(bundle, "samples.json", "outputs the samples must give", samples));
 out:
-    mem_free(png);
     mem_free(folder);
     json_decref(samples);
     return err;
@@ -334,7 +408,7 @@ static enum err add_everything(struct bundle *bundle)
         TRY(add_caffe(bundle));
     TRY(add_labels(bundle));
     TRY(add_camera(bundle));
-    TRY(add_convert_script(bundle));
+    TRY(add_readme(bundle));
     TRY(add_samples(bundle));
     json_t *json = json_pack(
         "{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:i, s:s, s:O, s:O}", "version", 1, "target",

@@ -7,37 +7,12 @@
 #ifndef TRAINER_EXPORT_BUNDLE_H
 #define TRAINER_EXPORT_BUNDLE_H
 
-#include "base/fence.h"
-#include "trainer/data/dataset.h"
+#include "trainer/export/bundle_cfg.h"
 #include "trainer/export/fold.h"
-#include "trainer/spec/target.h"
 
 #define BUNDLE_TOLERANCE 1e-4 /* of the largest logit */
 
-struct bundle_sample {  /* one image as the network takes it */
-    struct image image; /* (R,R,C), 8 bits */
-    uint32_t record;
-    const float *logits; /* (classes) what the supernet answers */
-};
-
-struct bundle_cfg {     /* all borrowed */
-    const char *folder; /* made anew: bundles/<target>; with or without a slash behind it */
-    const char *target; /* name */
-    const struct camera_device *device;
-    const struct folded *folded;
-    const char *subnet; /* text form */
-    int64_t macs, parameters;
-    const struct dataset_info *dataset;
-    enum geometry geometry; /* of the images it was trained on */
-    struct {
-        bool tensorflow, caffe, onnx;
-    } formats; /* ONNX is always written: predict and the check read it */
-    const struct bundle_sample *samples;
-    int sample_count;
-    enum split sample_split; /* SPLIT_TRAIN where nothing is held out */
-    const char *checkpoint;  /* content hash, hex */
-    struct fence fence;      /* of the run that it is of; zeroes: none */
-};
+extern const char *const bundle_expected_names[BUNDLE_EXPECTED]; /* "fp32", "fp16/fp32" */
 
 /* image (R,R,C) of 8 bits, RGB, as the network sees it: (pixel - mean) / deviation per channel;
  * with is_bgr the channels in that order. */
