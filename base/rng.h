@@ -23,6 +23,7 @@ enum rng_stream {
     RNG_SEARCH = 11,         /* epoch = generation, step = candidate, index = draw */
     RNG_CAMERA_LATENCY = 20, /* the simulated camera: step = inference, index = draw */
     RNG_CAMERA_PACKETS = 21, /* step = packet, index = what may happen to it */
+    RNG_PROBE = 22,          /* index = weight; epoch 1 and up: pictures */
     RNG_TEST = 100           /* tests only */
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cluster/command.h"
 #include "cluster/json_file.h"
+#include "cluster/probes.h"
 #include "cluster/report.h"
 #include "scheduler/protocol.h"
 #include "trainer/compile.h"
@@ -19,26 +20,32 @@ struct compile_options {
     const char *target; /* NULL: every target of the campaign */
     const char *subnet; /* NULL: what the search chose */
     const char *device; /* of --subnet; NULL: the first target's */
-    const char *folder; /* of --subnet */
+    const char *folder; /* of --subnet or --probes */
+    const char *probes; /* a device whose rules are to be tried; NULL: none, a run is compiled */
 };
 
 static enum err parse_options(int argc, char **argv, struct compile_options *options)
 {
-    static const struct option known[] = {{"target", required_argument, NULL, 't'},
-                                          {"subnet", required_argument, NULL, 's'},
-                                          {"device", required_argument, NULL, 'd'},
-                                          {"to", required_argument, NULL, 'o'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"target", required_argument, NULL, 't'}, {"subnet", required_argument, NULL, 's'},
+        {"device", required_argument, NULL, 'd'}, {"to", required_argument, NULL, 'o'},
+        {"probes", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         const char **value = option == 't'   ? &options->target
                              : option == 's' ? &options->subnet
                              : option == 'd' ? &options->device
                              : option == 'o' ? &options->folder
+                             : option == 'p' ? &options->probes
                                              : NULL;
         if (!value)
             return err_set(ERR_USAGE, "unknown option");
         *value = optarg;
     }
+    if (options->probes)
+        return argc == optind && options->folder && !options->subnet && !options->target &&
+                       !options->device
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--probes DEVICE takes --to FOLDER, and nothing else");
     if (argc - optind != 1)
         return err_set(ERR_USAGE, "name one run's folder");
     options->run = argv[optind];
@@ -129,33 +136,52 @@ out:
     return err;
 }
 
-enum err cmd_compile(int argc, char **argv)
+/* Without a run: what the device's table says is enough. */
+static enum err write_probes(const struct compile_options *options)
 {
     enum err err = ERR_OK;
-    struct compile_options options = {0};
+    struct camera_device *device = mem_alloc(sizeof *device);
+    TRY(camera_device_load(options->probes, device));
+    TRY(probes_write(device, options->folder));
+    printf("%s\n", options->folder);
+out:
+    mem_free(device);
+    return err;
+}
+
+static enum err compile_run(const struct compile_options *options)
+{
+    enum err err = ERR_OK;
     struct campaign *campaign = mem_alloc(sizeof *campaign);
     struct comm comm;
     struct workbench *bench = NULL;
-    char *path = NULL;
+    char *path = file_join(options->run, "campaign.yaml");
     comm_alone(&comm);
-    TRY(parse_options(argc, argv, &options));
-    path = file_join(options.run, "campaign.yaml");
     TRY(campaign_load(path, NULL, 0, campaign));
     struct workbench_cfg cfg = {.campaign = campaign,
-                                .folder = options.run,
+                                .folder = options->run,
                                 .stores = getenv(PROTOCOL_STORES),
                                 .claim = fence_given_claim(),
                                 .comm = &comm,
                                 .precision = COMPILE_PRECISION,
                                 .only_reads = true};
     TRY(workbench_open(&cfg, &bench));
-    if (options.subnet)
-        TRY(compile_given(bench, &options));
+    if (options->subnet)
+        TRY(compile_given(bench, options));
     else
-        TRY(compile_targets(bench, options.target));
+        TRY(compile_targets(bench, options->target));
 out:
     workbench_close(&bench);
     mem_free(path);
     mem_free(campaign);
     return err;
+}
+
+enum err cmd_compile(int argc, char **argv)
+{
+    struct compile_options options = {0};
+    enum err err = parse_options(argc, argv, &options);
+    if (err != ERR_OK)
+        return err;
+    return options.probes ? write_probes(&options) : compile_run(&options);
 }

@@ -65,8 +65,11 @@ const struct command commands[] = {
      cmd_slurm_helper},
     {"publish", NULL, "RUN --claim N --stores FOLDER",
      "copy a run from scratch for other machines; its runner does so by itself", cmd_publish},
-    {"compile", NULL, "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME]",
-     "write camera bundles from a run's final weights", cmd_compile},
+    {"compile", NULL,
+     "RUN [--target NAME] | RUN --subnet TEXT --to FOLDER [--device NAME] | --probes DEVICE --to "
+     "FOLDER",
+     "write camera bundles from a run's final weights; or tiny networks that try a device's rules",
+     cmd_compile},
     {"check", NULL,
      "BUNDLE [--images N] [--run RUN] [--loss POINTS] [--threads N] [--json] | RUN --target NAME",
      "what a bundle loses in the camera's fp16 arithmetic, layer by layer; fails beyond --loss",

@@ -11,6 +11,8 @@
 #define DEVICE_MAX_RULES 24
 
 enum rule_basis { RULE_DOCUMENTED, RULE_INFERRED };
+/* What is known to come of a network that breaks a rule. */
+enum rule_outcome { RULE_UNTESTED, RULE_REFUSED, RULE_WRONG };
 
 struct device_rule {
     char name[32];
@@ -23,6 +25,7 @@ struct device_rule {
     double most_map_bytes;           /* of a layer's output in fp16; 0: any */
     double most_weight_bytes;        /* of the whole network in fp16; 0: any */
     int basis;                       /* enum rule_basis */
+    int outcome;                     /* enum rule_outcome */
     char source[200];
     char cure[160];
 };

@@ -31,6 +31,9 @@ static const struct knob rule_knobs[] = {
      .unit = UNIT_BYTES, .help = "bytes of all weights in fp16; 0: any"},
     {"basis", KNOB_ENUM, RULE(basis), .words = "documented|inferred",
      .help = "whether the maker says so, or others found it"},
+    {"outcome", KNOB_ENUM, RULE(outcome), .fallback = "untested", .words = "untested|refused|wrong",
+     .help =
+         "what comes of a network that breaks it: the converter refuses it, or it answers wrongly"},
     {"source", KNOB_TEXT, RULE(source), .help = "who says so"},
     {"cure", KNOB_TEXT, RULE(cure), .help = "what to do about it, as half a sentence"},
 };
