@@ -70,33 +70,43 @@ static enum err check_node(const struct fault_row *row, const char *argument)
     return ERR_OK;
 }
 
+/* *number: of a fault whose argument is one. */
+static enum err check_argument(const struct fault_row *row, const char *argument, double *number)
+{
+    enum err err = ERR_OK;
+    if (strlen(argument) >= FAULT_ARGUMENT)
+        TRY(err_set(ERR_USAGE, "fault %s: an argument has %d characters at most", row->name,
+                    FAULT_ARGUMENT - 1));
+    if (row->is_number && text_to_double(argument, 0, 1e9, number) != ERR_OK)
+        TRY(err_set(ERR_USAGE, "fault %s: %s is a number, not \"%s\"", row->name, row->argument,
+                    argument));
+    if (strncmp(row->argument, "NODE", 4) == 0)
+        TRY(check_node(row, argument));
+    if (row == &fault_rows[FAULT_CHUNK_GARBAGE] && strcmp(argument, "value") != 0 &&
+        strcmp(argument, "length") != 0)
+        TRY(err_set(ERR_USAGE, "fault chunk-garbage is of the value or of the length"));
+out:
+    return err;
+}
+
 enum err faults_add(struct faults *faults, const char *text)
 {
+    enum err err = ERR_OK;
     size_t size = strcspn(text, ":");
     const struct fault_row *row = find(text, size);
     const char *argument = text[size] ? text + size + 1 : NULL;
     if (!row)
         return refuse(text);
+    int id = (int)(row - fault_rows);
     if (argument && !row->argument)
-        return err_set(ERR_USAGE, "fault %s takes no argument", row->name);
+        TRY(err_set(ERR_USAGE, "fault %s takes no argument", row->name));
     argument = argument ? argument : row->usual;
     if (row->argument && !argument)
-        return err_set(ERR_USAGE, "fault %s takes one: %s:%s", row->name, row->name, row->argument);
-    int id = (int)(row - fault_rows);
-    if (argument && strlen(argument) >= sizeof faults->argument[id])
-        return err_set(ERR_USAGE, "fault %s: an argument has 63 characters at most", row->name);
-    if (row->is_number && text_to_double(argument, 0, 1e9, &faults->number[id]) != ERR_OK)
-        return err_set(ERR_USAGE, "fault %s: %s is a number, not \"%s\"", row->name, row->argument,
-                       argument);
-    if (row->argument && strncmp(row->argument, "NODE", 4) == 0) {
-        enum err err = check_node(row, argument);
-        if (err != ERR_OK)
-            return err;
-    }
-    if (id == FAULT_CHUNK_GARBAGE && strcmp(argument, "value") != 0 &&
-        strcmp(argument, "length") != 0)
-        return err_set(ERR_USAGE, "fault chunk-garbage is of the value or of the length");
+        TRY(err_set(ERR_USAGE, "fault %s takes one: %s:%s", row->name, row->name, row->argument));
+    if (argument)
+        TRY(check_argument(row, argument, &faults->number[id]));
     faults->is_on[id] = true;
-    snprintf(faults->argument[id], sizeof faults->argument[id], "%s", argument ? argument : "");
-    return ERR_OK;
+    snprintf(faults->argument[id], FAULT_ARGUMENT, "%s", argument ? argument : "");
+out:
+    return err;
 }

@@ -31,9 +31,11 @@ struct fault_row {
 };
 extern const struct fault_row fault_rows[FAULT_COUNT];
 
+enum { FAULT_ARGUMENT = 64 }; /* bytes with the NUL */
+
 struct faults {
     bool is_on[FAULT_COUNT];
-    char argument[FAULT_COUNT][64];
+    char argument[FAULT_COUNT][FAULT_ARGUMENT];
     double number[FAULT_COUNT]; /* the argument, where it is one */
 };
 

@@ -105,20 +105,17 @@ static bool send_next(struct packet_stream *stream)
     return true;
 }
 
+/* A burst, or one packet where the application wants a distance between them. */
 void packet_stream_send(struct packet_stream *stream, double now_s)
 {
     double distance_s = registers_boot(stream->registers, BOOT_STREAM_DELAY) / 1e9;
+    uint32_t burst = distance_s > 0 ? 1 : BURST_BYTES / packet_size(stream);
     if (now_s < stream->next_s)
         return;
-    uint32_t burst = BURST_BYTES / packet_size(stream);
-    for (uint32_t i = 0; stream->is_sending && i < burst; i++) {
+    for (uint32_t i = 0; stream->is_sending && i < burst; i++)
         if (!send_next(stream))
-            return;
-        if (distance_s > 0) {
-            stream->next_s = now_s + distance_s;
-            return;
-        }
-    }
+            break;
+    stream->next_s = now_s + (distance_s > 0 ? distance_s : PACKET_STREAM_BURST_S);
 }
 
 double packet_stream_due_s(const struct packet_stream *stream)

@@ -7,7 +7,8 @@
 #include "camera/sim/gvcp.h"
 #include "camera/sim/gvsp.h"
 
-enum { STREAM_KEPT = 8 }; /* 60 images a second: who asks within 0.1 s gets it */
+#define PACKET_STREAM_BURST_S 0.001 /* between two bursts of packets */
+enum { STREAM_KEPT = 8 };           /* 60 images a second: who asks within 0.1 s gets it */
 
 struct sent_block {
     struct gvsp_block block; /* its bytes are ours */
@@ -24,7 +25,7 @@ struct packet_stream {
     int newest;
     bool is_sending;
     uint32_t next, last; /* packets of the newest one */
-    double next_s;       /* where packets keep a distance */
+    double next_s;       /* not before */
 };
 
 void packet_stream_fini(struct packet_stream *stream);

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BURST_S     0.001 /* between two bursts of packets */
 #define SEND_BUFFER (4 << 20)
 #define DATAGRAMS   16 /* taken between two looks at the stream */
 
@@ -133,8 +132,7 @@ static void step(struct server *server, double now_s)
 static double due_s(const struct server *server, double now_s)
 {
     double due = fmin(sim_camera_due_s(server->camera), control_due_s(&server->control, now_s));
-    double packets_s = packet_stream_due_s(&server->stream);
-    return isinf(packets_s) ? due : fmin(due, fmax(packets_s, now_s + BURST_S));
+    return fmin(due, packet_stream_due_s(&server->stream));
 }
 
 enum err server_run(struct server *server, const volatile int *stop)

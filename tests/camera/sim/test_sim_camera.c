@@ -268,11 +268,32 @@ static void a_file_that_no_reader_takes_is_refused(void **state)
     assert_int_equal(get(NODE_INFERENCE_NETWORK_INPUT_WIDTH), 0);
 }
 
-/* A flat picture, of which the mosaic takes nothing away. */
+/* A flat picture, of which the mosaic takes nothing away: as a frame, and normalised. */
+static void make_flat(const int bgr[3], uint8_t *raw, float *image)
+{
+    for (int i = 0; i < TINY_SIDE * TINY_SIDE; i++) {
+        int value = bgr[2 - (i % TINY_SIDE & 1) - (i / TINY_SIDE & 1)] * 4;
+        raw[2 * i] = (uint8_t)value;
+        raw[2 * i + 1] = (uint8_t)(value >> 8);
+        for (int c = 0; c < 3; c++)
+            image[3 * i + c] = (float)((bgr[c] - 127.5) / 64);
+    }
+}
+
+static void settle_colour(void)
+{
+    settle();
+    for (uint32_t c = 0; c < 3; c++) {
+        put(NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR, c);
+        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN, 127.5);
+        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR, 64);
+    }
+    put(NODE_INFERENCE_PREPROCESS_BPP_SELECTOR, BPP_BGR8);
+}
+
 static void a_colour_camera_feeds_a_network_blue_green_red(void **state)
 {
     (void)state;
-    static const int bgr[] = {30, 120, 200};
     uint8_t raw[RAW_BYTES];
     float image[TINY_SIDE * TINY_SIDE * 3];
     struct tiny_files colour;
@@ -287,21 +308,9 @@ static void a_colour_camera_feeds_a_network_blue_green_red(void **state)
     assert_int_equal(upload(FILE_NETWORK, colour.graphdef.data, colour.graphdef.size),
                      FILE_SUCCESS);
     assert_int_equal(get(NODE_INFERENCE_NETWORK_INPUT_CHANNELS), 3);
-    for (int i = 0; i < TINY_SIDE * TINY_SIDE; i++) {
-        int value = bgr[2 - (i % TINY_SIDE & 1) - (i / TINY_SIDE & 1)] * 4;
-        raw[2 * i] = (uint8_t)value;
-        raw[2 * i + 1] = (uint8_t)(value >> 8);
-        for (int c = 0; c < 3; c++)
-            image[3 * i + c] = (float)((bgr[c] - 127.5) / 64);
-    }
+    make_flat((const int[]){30, 120, 200}, raw, image);
     assert_int_equal(upload(FILE_INJECTED, raw, sizeof raw), FILE_SUCCESS);
-    settle();
-    for (uint32_t c = 0; c < 3; c++) {
-        put(NODE_INFERENCE_PREPROCESS_CHANNEL_SELECTOR, c);
-        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_MEAN, 127.5);
-        put_float(NODE_INFERENCE_PREPROCESS_CHANNEL_SCALAR, 64);
-    }
-    put(NODE_INFERENCE_PREPROCESS_BPP_SELECTOR, BPP_BGR8);
+    settle_colour();
     put(NODE_ACQUISITION_START, 1);
     assert_true(next_image(&seen));
     assert_int_equal(network_open(colour.graphdef.data, colour.graphdef.size, &network), ERR_OK);

@@ -66,7 +66,11 @@ refuse --fault stuck-node:Wdth 'there is no node "Wdth"'
 refuse more 'it takes options only, not "more"'
 "$sim" --network "$work/nowhere" >"$work/refused" 2>&1
 [ $? = 65 ] || fail "a file that is not there: $(cat "$work/refused")"
+count=0
 for fault in $("$sim" --help | sed -n '/^faults:/,$s/^  \([a-z-]*\).*/\1/p'); do
-    grep -q "\"$fault\"" "$(dirname "$0")/../../../camera/sim/faults.c" || fail "--help lists $fault, which is none"
+    argument=$([ "$fault" != stuck-node ] || echo :Width)
+    "$sim" --fault "$fault$argument" --version >/dev/null 2>&1 || fail "--help lists $fault, which is not taken"
+    count=$((count + 1))
 done
+[ $count -ge 11 ] || fail "--help lists $count faults only"
 exit $failures
