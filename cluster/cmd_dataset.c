@@ -7,6 +7,7 @@
 #include "cluster/apart.h"
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
+#include "trainer/data/image_file.h"
 #include "trainer/data/import.h"
 #include "trainer/record/json_name.h"
 #include <getopt.h>
@@ -192,6 +193,32 @@ static enum err parse_format(const char *text, enum import_format *format)
     return ERR_OK;
 }
 
+static enum err parse_bayer(const char *text, enum bayer *bayer)
+{
+    if (!bayer_named(text, bayer))
+        return err_set(ERR_USAGE, "--bayer must be RG, GR, GB or BG, not \"%s\"", text);
+    return ERR_OK;
+}
+
+/* WIDTHxHEIGHT */
+static enum err parse_raw(const char *text, struct sample_format *samples)
+{
+    enum err err = ERR_OK;
+    long width = 0, height = 0;
+    char *sides = mem_string(text), *cross = strchr(sides, 'x');
+    if (cross)
+        *cross = '\0';
+    if (!cross || text_to_int(sides, 1, IMAGE_MAX_SIDE, &width) != ERR_OK ||
+        text_to_int(cross + 1, 1, IMAGE_MAX_SIDE, &height) != ERR_OK)
+        TRY(err_set(ERR_USAGE, "--raw must be a width and a height such as 1440x1080, not \"%s\"",
+                    text));
+    samples->raw_width = (int)width;
+    samples->raw_height = (int)height;
+out:
+    mem_free(sides);
+    return err;
+}
+
 static enum err take_option(struct import_options *options, int option, const char *value)
 {
     enum err err = ERR_OK;
@@ -223,6 +250,16 @@ static enum err take_option(struct import_options *options, int option, const ch
     case 'g':
         cfg->is_grey = true;
         break;
+    case 'b':
+        TRY(parse_number("--bits", value, 8, SAMPLE_BITS, &number));
+        cfg->samples.bits = (int)number;
+        break;
+    case 'B':
+        TRY(parse_bayer(value, &cfg->samples.bayer));
+        break;
+    case 'r':
+        TRY(parse_raw(value, &cfg->samples));
+        break;
     case 'F':
         cfg->replaces = true;
         break;
@@ -245,6 +282,9 @@ static enum err parse_import(int argc, char **argv, struct import_options *optio
                                           {"max-pixels", required_argument, NULL, 'p'},
                                           {"labels", required_argument, NULL, 'l'},
                                           {"grey", no_argument, NULL, 'g'},
+                                          {"bits", required_argument, NULL, 'b'},
+                                          {"bayer", required_argument, NULL, 'B'},
+                                          {"raw", required_argument, NULL, 'r'},
                                           {"force", no_argument, NULL, 'F'},
                                           {"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
@@ -323,6 +363,31 @@ out:
     return err;
 }
 
+/* "1440x1080": room for two numbers. */
+static const char *raw_name(const struct sample_format *samples, char name[32])
+{
+    snprintf(name, 32, "%dx%d", samples->raw_width, samples->raw_height);
+    return name;
+}
+
+static void print_imported(const struct imported *imported)
+{
+    const struct sample_format *samples = &imported->samples;
+    char raw[32];
+    if (imported->side == 0)
+        return;
+    printf("imported with --side %d", imported->side);
+    if (imported->is_grey)
+        printf(" --grey");
+    if (samples->bits != SAMPLE_BITS)
+        printf(" --bits %d", samples->bits);
+    if (samples->bayer != BAYER_NONE)
+        printf(" --bayer %s", bayer_name(samples->bayer));
+    if (samples->raw_width > 0)
+        printf(" --raw %s", raw_name(samples, raw));
+    printf("\n");
+}
+
 static void print_info(const struct look *look, const struct dataset_info *info)
 {
     char hex[HASH_HEX_BYTES];
@@ -333,6 +398,7 @@ static void print_info(const struct look *look, const struct dataset_info *info)
     printf("%d channel%s, up to %d x %d, %s, %.1f MiB\n", info->channels,
            info->channels == 1 ? "" : "s", info->max_height, info->max_width,
            format_name(info->format), (double)info->record_bytes / (1 << 20));
+    print_imported(&info->imported);
     for (int c = 0; c < info->channels; c++)
         printf("channel %d: mean %.3f, deviation %.3f\n", c, info->mean[c], info->deviation[c]);
     printf("content %s\n", hex);
@@ -341,6 +407,23 @@ static void print_info(const struct look *look, const struct dataset_info *info)
                info->test_per_class[i]);
     if (info->classes > MOST_CLASSES)
         printf("  and %d more classes (--json lists all)\n", info->classes - MOST_CLASSES);
+}
+
+static json_t *json_imported(const struct imported *imported)
+{
+    const struct sample_format *samples = &imported->samples;
+    char raw[32];
+    if (imported->side == 0)
+        return json_null();
+    json_t *json = json_object();
+    json_object_set_new(json, "side", json_integer(imported->side));
+    json_object_set_new(json, "grey", json_boolean(imported->is_grey));
+    json_object_set_new(json, "bits", json_integer(samples->bits));
+    json_object_set_new(json, "bayer",
+                        samples->bayer ? json_string(bayer_name(samples->bayer)) : json_null());
+    json_object_set_new(json, "raw",
+                        samples->raw_width ? json_string(raw_name(samples, raw)) : json_null());
+    return json;
 }
 
 static void print_info_json(const struct look *look, const struct dataset_info *info)
@@ -369,6 +452,7 @@ static void print_info_json(const struct look *look, const struct dataset_info *
     json_object_set_new(json, "max_width", json_integer(info->max_width));
     json_object_set_new(json, "format", json_string(format_name(info->format)));
     json_object_set_new(json, "record_bytes", json_integer((json_int_t)info->record_bytes));
+    json_object_set_new(json, "imported", json_imported(&info->imported));
     json_object_set_new(json, "mean", mean);
     json_object_set_new(json, "deviation", deviation);
     json_object_set_new(json, "content", json_string(hex));

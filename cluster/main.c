@@ -77,9 +77,10 @@ const struct command commands[] = {
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
     {"report", NULL, "RUN [--output FILE]", "write a run's page, report.html", cmd_report},
     {"dataset", "import",
-     "SOURCE... DEST [--side N] [--format raw|jpeg] [--quality Q] [--grey] [--labels FILE] "
-     "[--max-pixels N] [--threads N] [--force] [--json]",
-     "make a dataset from class folders of JPEG and PNG, or from IDX files", cmd_dataset_import},
+     "SOURCE... DEST [--side N] [--grey] [--bits N] [--bayer RG|GR|GB|BG] [--raw WIDTHxHEIGHT] "
+     "[--format raw|jpeg] [--quality Q] [--labels FILE] [--max-pixels N] [--threads N] [--force] "
+     "[--json]",
+     "make a dataset from class folders of image files, or from IDX files", cmd_dataset_import},
     {"dataset", "info", "PATH [--json]", "what is in a dataset", cmd_dataset_info},
     {"dataset", "verify", "PATH [--threads N] [--json]",
      "read, decode and hash every image of a dataset again", cmd_dataset_verify},

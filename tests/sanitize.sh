@@ -16,7 +16,7 @@ mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
 threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_loss kernels_pointwise supernet
-    data_idx data_folder data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
+    data_idx data_folder data_samples data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
     checkpoint checkpoint_arranged checkpoint_trouble store store_trouble base_log wire worker_pulse worker_link worker_exchange scheduler_process scheduler_loop scheduler_gang_faults
     tree_sum eval_metrics calibrate step step_arena stage reuse workbench
     sim_camera late_device step_late workbench_late)

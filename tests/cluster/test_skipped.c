@@ -70,7 +70,7 @@ static void skipped_files_are_counted_by_reason_and_all_are_listed_in_a_file(voi
     expect_words(scene, "out", "dataset.skipped.txt", 1);
     expect_words(scene, "out", "note", 0);
     expect_words(scene, "err", "\n  a/note ", SHOWN - 1);
-    expect_words(scene, "err", "  a/note 000.txt: wrong type: neither JPEG nor PNG", 1);
+    expect_words(scene, "err", "  a/note 000.txt: wrong type: neither JPEG, PNG, TIFF, PNM", 1);
     expect_words(scene, "err", "and 280 more", 1);
     expect_words(scene, "dataset.skipped.txt", "\n", SIDE_FILES);
     expect_words(scene, "dataset.skipped.txt", "a/note 299.txt\tempty\tan empty file\n", 1);

@@ -134,8 +134,8 @@ static void troublesome_files_are_named_with_their_reason_and_left_out(void **st
         enum skip_kind kind;
     } cases[] = {
         {"a/empty.jpg", "empty file", SKIP_EMPTY},
-        {"a/text.png", "neither JPEG nor PNG", SKIP_WRONG_TYPE},
-        {"a/gif.png", "neither JPEG nor PNG", SKIP_WRONG_TYPE},
+        {"a/text.png", "neither JPEG, PNG, TIFF, PNM", SKIP_WRONG_TYPE},
+        {"a/gif.png", "neither JPEG, PNG, TIFF, PNM", SKIP_WRONG_TYPE},
         {"a/huge.png", "300 x 400 pixels", SKIP_OVERSIZED},
         {"a/same.png", "a/1_good.png", SKIP_DUPLICATE},
         {"b/same.png", "another class", SKIP_CONFLICT},

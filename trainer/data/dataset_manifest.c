@@ -10,6 +10,13 @@ static bool is_side(uint32_t pixels)
     return pixels > 0 && pixels <= DATASET_MAX_SIDE;
 }
 
+static bool is_sound_import(const Glowworm__Imported *imported)
+{
+    return imported->side > 0 && imported->side <= DATASET_MAX_SIDE && imported->bits >= 8 &&
+           imported->bits <= SAMPLE_BITS && imported->bayer <= BAYER_BG &&
+           imported->raw_width <= DATASET_MAX_SIDE && imported->raw_height <= DATASET_MAX_SIDE;
+}
+
 static enum err check_manifest(const Glowworm__DatasetManifest *manifest)
 {
     if (manifest->version > MANIFEST_VERSION)
@@ -22,11 +29,22 @@ static enum err check_manifest(const Glowworm__DatasetManifest *manifest)
                     manifest->n_test_per_class == classes && manifest->train_count > 0 &&
                     manifest->content.len == HASH_BYTES && manifest->format <= IMAGE_JPEG &&
                     manifest->test_count <= UINT32_MAX - manifest->train_count &&
-                    is_side(manifest->max_height) && is_side(manifest->max_width);
+                    is_side(manifest->max_height) && is_side(manifest->max_width) &&
+                    (!manifest->imported || is_sound_import(manifest->imported));
     for (size_t c = 0; is_sound && c < channels; c++)
         is_sound = isfinite(manifest->mean[c]) && manifest->deviation[c] > 0.0 &&
                    isfinite(manifest->deviation[c]);
     return is_sound ? ERR_OK : err_set(ERR_DATA, "its manifest is damaged");
+}
+
+static struct imported take_imported(const Glowworm__Imported *imported)
+{
+    return (struct imported){.side = (int)imported->side,
+                             .is_grey = imported->grey,
+                             .samples = {.bits = (int)imported->bits,
+                                         .bayer = (enum bayer)imported->bayer,
+                                         .raw_width = (int)imported->raw_width,
+                                         .raw_height = (int)imported->raw_height}};
 }
 
 static void take_info(const Glowworm__DatasetManifest *manifest, struct dataset_info *info)
@@ -43,6 +61,8 @@ static void take_info(const Glowworm__DatasetManifest *manifest, struct dataset_
     info->train_per_class = manifest->train_per_class;
     info->test_per_class = manifest->test_per_class;
     info->record_bytes = manifest->record_bytes;
+    if (manifest->imported)
+        info->imported = take_imported(manifest->imported);
     memcpy(info->content.bytes, manifest->content.data, HASH_BYTES);
     for (size_t c = 0; c < manifest->n_mean; c++) {
         info->mean[c] = manifest->mean[c];

@@ -155,9 +155,22 @@ struct packed { /* a manifest on its way into the store */
     size_t size;
 };
 
+static Glowworm__Imported pack_imported(const struct imported *from)
+{
+    Glowworm__Imported imported = GLOWWORM__IMPORTED__INIT;
+    imported.side = (uint32_t)from->side;
+    imported.grey = from->is_grey;
+    imported.bits = (uint32_t)from->samples.bits;
+    imported.bayer = (uint32_t)from->samples.bayer;
+    imported.raw_width = (uint32_t)from->samples.raw_width;
+    imported.raw_height = (uint32_t)from->samples.raw_height;
+    return imported;
+}
+
 static struct packed pack_manifest(struct dataset_info *info)
 {
     Glowworm__DatasetManifest manifest = GLOWWORM__DATASET_MANIFEST__INIT;
+    Glowworm__Imported imported = pack_imported(&info->imported);
     manifest.version = MANIFEST_VERSION;
     manifest.source = info->source;
     manifest.channels = (uint32_t)info->channels;
@@ -175,6 +188,8 @@ static struct packed pack_manifest(struct dataset_info *info)
     manifest.train_per_class = info->train_per_class;
     manifest.test_per_class = info->test_per_class;
     manifest.record_bytes = info->record_bytes;
+    if (info->imported.side > 0)
+        manifest.imported = &imported;
     manifest.content = (ProtobufCBinaryData){HASH_BYTES, info->content.bytes};
     struct packed packed = {.size = glowworm__dataset_manifest__get_packed_size(&manifest)};
     packed.bytes = mem_alloc(packed.size);

@@ -14,6 +14,9 @@ struct image {
     size_t room;
 };
 
+/* Room for size_bytes in image->pixels; the old contents are lost. */
+void image_reserve(struct image *image, size_t size_bytes);
+
 /* Grey of a colour: the luma weights of BT.601. */
 static inline uint8_t image_luma(const uint8_t *rgb)
 {

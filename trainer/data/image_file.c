@@ -1,18 +1,18 @@
-/* The jail of libvips. Its error texts share one buffer among all threads, so reasons are told in
- * our own words. One thread per pipeline: the import is parallel over files. */
+/* From bytes to an image that libvips holds: JPEG, PNG and TIFF by its own loaders, which it calls
+ * trusted, the others by ours. Its error texts share one buffer among all threads, so reasons are
+ * told in our own words. One thread per pipeline: the import is parallel over files. */
 #include "trainer/data/image_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include <math.h>
+#include "trainer/data/image_develop.h"
+#include "trainer/data/raster.h"
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
-#include <vips/vips.h>
 
 #include <vips/vector.h> /* needs vips.h */
 
 #define FILE_LIMIT ((size_t)256 << 20)
-#define SIDE_LIMIT 65500 /* JPEG's; records count in 16 bits */
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static int start_status;
@@ -48,19 +48,15 @@ void image_file_end_thread(void)
     vips_thread_shutdown();
 }
 
-void image_reserve(struct image *image, size_t size_bytes)
-{
-    if (image->room >= size_bytes)
-        return;
-    mem_free(image->pixels);
-    image->room = size_bytes;
-    image->pixels = mem_alloc(size_bytes);
-}
+enum file_kind { KIND_NONE, KIND_JPEG, KIND_PNG, KIND_TIFF, KIND_PNM, KIND_BMP, KIND_RAW };
 
 struct reading { /* one file on its way */
     char *bytes;
     size_t size;
     const struct image_limits *limits;
+    enum file_kind kind;
+    struct raster raster; /* PNM, BMP, RAW */
+    int bits;             /* of a sample of 16 bits: what counts */
     enum image_fault fault;
 };
 
@@ -90,110 +86,140 @@ static enum err load_bytes(struct reading *reading, const char *path)
     return ERR_OK;
 }
 
-static bool starts_with(const struct reading *reading, const char *magic, size_t size)
+static const struct {
+    const char *magic;
+    size_t size;
+    enum file_kind kind;
+} magics[] = {
+    {"\xff\xd8\xff", 3, KIND_JPEG}, {"\x89PNG\r\n\x1a\n", 8, KIND_PNG},
+    {"II*\0", 4, KIND_TIFF},        {"MM\0*", 4, KIND_TIFF},
+    {"II+\0", 4, KIND_TIFF}, /* with 64-bit offsets */
+    {"MM\0+", 4, KIND_TIFF},
+};
+
+static enum file_kind kind_of(const struct reading *reading)
 {
-    return reading->size >= size && memcmp(reading->bytes, magic, size) == 0;
+    const char *bytes = reading->bytes;
+    size_t size = reading->size;
+    if (reading->limits->samples.raw_width > 0)
+        return KIND_RAW;
+    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+        if (size >= magics[i].size && memcmp(bytes, magics[i].magic, magics[i].size) == 0)
+            return magics[i].kind;
+    if (size > 2 && bytes[0] == 'P' && (bytes[1] == '5' || bytes[1] == '6') &&
+        memchr(" \t\n\v\f\r#", bytes[2], 7))
+        return KIND_PNM;
+    return bmp_is((const uint8_t *)bytes, size) ? KIND_BMP : KIND_NONE;
+}
+
+/* What the readers of rasters say of a file. */
+static enum err blame(struct reading *reading, enum err err)
+{
+    if (err == ERR_OK)
+        return ERR_OK;
+    reading->fault = err == ERR_UNAVAILABLE ? IMAGE_FAULT_WRONG_TYPE : IMAGE_FAULT_UNREADABLE;
+    return ERR_DATA; /* the text stays */
+}
+
+static enum err open_raster(struct reading *reading)
+{
+    const uint8_t *bytes = (const uint8_t *)reading->bytes;
+    const struct sample_format *samples = &reading->limits->samples;
+    struct raster *raster = &reading->raster;
+    if (reading->kind == KIND_PNM)
+        return blame(reading, pnm_open(bytes, reading->size, raster));
+    if (reading->kind == KIND_BMP)
+        return blame(reading, bmp_open(bytes, reading->size, raster));
+    return blame(reading,
+                 raw_open(bytes, reading->size, samples->raw_width, samples->raw_height, raster));
+}
+
+static int load(const struct reading *reading, int shrink, VipsImage **image)
+{
+    void *bytes = reading->bytes;
+    size_t size = reading->size;
+    if (reading->kind == KIND_JPEG)
+        return vips_jpegload_buffer(bytes, size, image, "fail_on", VIPS_FAIL_ON_ERROR, "shrink",
+                                    shrink, NULL);
+    if (reading->kind == KIND_PNG)
+        return vips_pngload_buffer(bytes, size, image, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+    return vips_tiffload_buffer(bytes, size, image, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 }
 
 /* The header only: libvips decodes when pixels are asked for. */
 static enum err open_image(struct reading *reading, VipsImage **image)
 {
-    int status;
-    if (starts_with(reading, "\xff\xd8\xff", 3))
-        status = vips_jpegload_buffer(reading->bytes, reading->size, image, "fail_on",
-                                      VIPS_FAIL_ON_ERROR, NULL);
-    else if (starts_with(reading, "\x89PNG\r\n\x1a\n", 8))
-        status = vips_pngload_buffer(reading->bytes, reading->size, image, "fail_on",
-                                     VIPS_FAIL_ON_ERROR, NULL);
-    else
-        return refuse(reading, IMAGE_FAULT_WRONG_TYPE, "neither JPEG nor PNG by its content");
-    if (status != 0) {
+    if (load(reading, 1, image) != 0) {
         vips_error_clear();
-        return refuse(reading, IMAGE_FAULT_UNREADABLE, "its header is damaged or cut short");
+        return refuse(reading, IMAGE_FAULT_UNREADABLE,
+                      reading->kind == KIND_TIFF
+                          ? "its header is damaged or cut short, or of a kind of TIFF not read"
+                          : "its header is damaged or cut short");
     }
+    VipsBandFormat format = vips_image_get_format(*image);
+    if ((format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT) ||
+        vips_image_get_coding(*image) != VIPS_CODING_NONE || vips_image_get_bands(*image) > 5)
+        return refuse(
+            reading, IMAGE_FAULT_WRONG_TYPE,
+            "samples that are not whole numbers of 8 or 16 bits, or of more than 5 bands: "
+            "save it as PNG");
     return ERR_OK;
 }
 
-static enum err check_size(struct reading *reading, const VipsImage *image)
+static enum err check_size(struct reading *reading, int64_t H, int64_t W)
 {
-    int64_t H = vips_image_get_height(image), W = vips_image_get_width(image);
     if (H <= 0 || W <= 0)
         return refuse(reading, IMAGE_FAULT_EMPTY, "an image of no pixels");
-    if (H > SIDE_LIMIT || W > SIDE_LIMIT || (uint64_t)(H * W) > reading->limits->pixels) {
+    if (H > IMAGE_MAX_SIDE || W > IMAGE_MAX_SIDE || (uint64_t)(H * W) > reading->limits->pixels) {
         reading->fault = IMAGE_FAULT_OVERSIZED;
         return err_set(ERR_DATA, "%d x %d pixels, more than the limit of %llu (or a side above %d)",
-                       (int)H, (int)W, (unsigned long long)reading->limits->pixels, SIDE_LIMIT);
+                       (int)H, (int)W, (unsigned long long)reading->limits->pixels, IMAGE_MAX_SIDE);
     }
     return ERR_OK;
 }
 
-/* *image is taken and replaced by what was made of it in *next, if `status` says it was. */
-static bool step(VipsImage **image, int status, VipsImage **next)
+/* Checks the size before anything is decoded. */
+static enum err open_file(struct reading *reading, VipsImage **image)
 {
-    if (status != 0)
-        return false;
-    g_object_unref(*image);
-    *image = *next;
-    return true;
-}
-
-/* To one or three bands of 8 bits. */
-static bool make_plain(VipsImage **image)
-{
-    VipsImage *next = NULL;
-    bool is_grey = vips_image_get_bands(*image) < 3;
-    VipsInterpretation space = is_grey ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
-    if (!step(image, vips_colourspace(*image, &next, space, NULL), &next))
-        return false;
-    if (vips_image_hasalpha(*image)) {
-        double white[3] = {255, 255, 255};
-        VipsArrayDouble *background = vips_array_double_new(white, is_grey ? 1 : 3);
-        int status = vips_flatten(*image, &next, "background", background, NULL);
-        vips_area_unref(VIPS_AREA(background));
-        if (!step(image, status, &next))
-            return false;
+    enum err err = ERR_OK;
+    const struct raster *raster = &reading->raster;
+    reading->bits = reading->limits->samples.bits;
+    reading->bits = reading->bits == 0 ? SAMPLE_BITS : reading->bits;
+    reading->kind = kind_of(reading);
+    if (reading->kind == KIND_NONE)
+        TRY(refuse(reading, IMAGE_FAULT_WRONG_TYPE,
+                   "neither JPEG, PNG, TIFF, PNM (P5, P6) nor BMP by its content"));
+    if (reading->kind < KIND_PNM) {
+        TRY(open_image(reading, image));
+        TRY(check_size(reading, vips_image_get_height(*image), vips_image_get_width(*image)));
+        goto out;
     }
-    if (!step(image, vips_cast_uchar(*image, &next, NULL), &next))
-        return false;
-    int bands = vips_image_get_bands(*image);
-    return bands == 1 || bands == 3;
-}
-
-/* Short side to `side`; the other keeps the ratio, to the nearest pixel. */
-static bool shrink(VipsImage **image, int side)
-{
-    int H = vips_image_get_height(*image), W = vips_image_get_width(*image);
-    int least = H < W ? H : W;
-    if (side == 0 || least <= side)
-        return true;
-    int height = (int)lround((double)H * side / least),
-        width = (int)lround((double)W * side / least);
-    VipsImage *next = NULL;
-    int status = vips_resize(*image, &next, (double)width / W, "vscale", (double)height / H, NULL);
-    return step(image, status, &next);
-}
-
-static bool write_pixels(VipsImage *from, struct image *image)
-{
-    size_t size = 0;
-    void *pixels = vips_image_write_to_memory(from, &size);
-    if (!pixels)
-        return false;
-    image->H = vips_image_get_height(from);
-    image->W = vips_image_get_width(from);
-    image->C = vips_image_get_bands(from);
-    image_reserve(image, size);
-    memcpy(image->pixels, pixels, size);
-    g_free(pixels);
-    return true;
+    TRY(open_raster(reading));
+    TRY(check_size(reading, raster->H, raster->W));
+    size_t bytes = (size_t)raster->H * (size_t)raster->W * (size_t)raster->C *
+                   (raster->bits > 8 ? sizeof(uint16_t) : 1);
+    void *samples = mem_alloc(bytes);
+    err = blame(reading, raster_read(raster, samples));
+    if (err != ERR_OK) {
+        mem_free(samples);
+        goto out;
+    }
+    if (raster->bits > 8 && raster->bits < reading->bits)
+        reading->bits = raster->bits; /* what a file says of itself counts, too */
+    *image = image_of_samples(samples, raster->H, raster->W, raster->C, raster->bits > 8);
+out:
+    return err;
 }
 
 /* Whole-number shrinking by the JPEG decoder itself, leaving at least twice the wanted side for the
- * better filter that follows. */
-static int shrink_on_load(const VipsImage *image, int side)
+ * better filter that follows. A mosaic does not bear it. */
+static int shrink_on_load(const struct reading *reading, const VipsImage *image)
 {
+    int side = reading->limits->side;
     int H = vips_image_get_height(image), W = vips_image_get_width(image);
     int least = H < W ? H : W, factor = 1;
+    if (reading->kind != KIND_JPEG || image_is_mosaic(image, reading->limits->samples.bayer))
+        return 1;
     while (side > 0 && factor < 8 && least >= 4 * factor * side)
         factor *= 2;
     return factor;
@@ -202,15 +228,13 @@ static int shrink_on_load(const VipsImage *image, int side)
 static bool decode(struct reading *reading, VipsImage **opened, struct image *image)
 {
     VipsImage *next = NULL;
-    int factor = shrink_on_load(*opened, reading->limits->side);
-    if (factor > 1 && starts_with(reading, "\xff\xd8\xff", 3) &&
-        !step(opened,
-              vips_jpegload_buffer(reading->bytes, reading->size, &next, "fail_on",
-                                   VIPS_FAIL_ON_ERROR, "shrink", factor, NULL),
-              &next))
+    int factor = shrink_on_load(reading, *opened);
+    if (factor > 1 && !image_step(opened, load(reading, factor, &next), &next))
         return false;
-    return step(opened, vips_autorot(*opened, &next, NULL), &next) && make_plain(opened) &&
-           shrink(opened, reading->limits->side) && write_pixels(*opened, image);
+    struct develop_cfg cfg = {.bayer = reading->limits->samples.bayer,
+                              .bits = reading->bits,
+                              .side = reading->limits->side};
+    return image_develop(opened, &cfg, image);
 }
 
 enum err image_file_read(const char *path, const struct image_limits *limits, struct image *image,
@@ -220,8 +244,7 @@ enum err image_file_read(const char *path, const struct image_limits *limits, st
     struct reading reading = {.limits = limits, .fault = IMAGE_FAULT_NONE};
     VipsImage *opened = NULL;
     TRY(load_bytes(&reading, path));
-    TRY(open_image(&reading, &opened));
-    TRY(check_size(&reading, opened));
+    TRY(open_file(&reading, &opened));
     if (!decode(&reading, &opened, image))
         TRY(refuse(&reading, IMAGE_FAULT_UNREADABLE, "its pixels are damaged or cut short"));
 out:
@@ -244,7 +267,7 @@ enum err image_shrink(struct image *image, int side)
     bool done = from != NULL;
     if (done) {
         from->Type = image->C == 1 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
-        done = shrink(&from, side) && write_pixels(from, image);
+        done = image_shrink_to(&from, side) && image_take_pixels(from, image);
         g_object_unref(from);
     }
     vips_error_clear();

@@ -6,6 +6,7 @@
 #define TRAINER_DATA_IMPORT_H
 
 #include "trainer/data/import_report.h"
+#include "trainer/data/sample_format.h"
 #include <stddef.h>
 
 enum import_format { IMPORT_AUTO, IMPORT_RAW, IMPORT_JPEG }; /* auto: raw up to 64 pixels */
@@ -27,11 +28,12 @@ struct import_cfg {
     const char *labels_path; /* class names, one a line; NULL: folders' names, or numbers */
     int side;                /* short side; images are never enlarged; 0: IMPORT_DEFAULT_SIDE */
     enum import_format format;
-    bool is_grey;        /* colour images become grey ones */
-    int quality;         /* 1..100; 0: IMPORT_QUALITY */
-    uint64_t max_pixels; /* of a source image; 0: IMAGE_MAX_PIXELS */
-    int threads;         /* >= 1 */
-    bool replaces;       /* an existing dataset at the destination */
+    bool is_grey;                 /* colour images become grey ones */
+    struct sample_format samples; /* of image files; IDX files need none */
+    int quality;                  /* 1..100; 0: IMPORT_QUALITY */
+    uint64_t max_pixels;          /* of a source image; 0: IMAGE_MAX_PIXELS */
+    int threads;                  /* >= 1 */
+    bool replaces;                /* an existing dataset at the destination */
     /* Called about ten times a second and at the end; false stops the import: ERR_INTERRUPTED. May
      * be NULL. */
     bool (*progress)(void *own, const struct import_progress *progress);
@@ -39,9 +41,9 @@ struct import_cfg {
 };
 
 /* The report is filled in any case (skips tell what was wrong when no image was left); free it with
- * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file. ERR_CONFIG: the
- * destination exists. ERR_AGAIN: another import is writing to it. ERR_IO, ERR_FULL,
- * ERR_INTERRUPTED: nothing is left behind. */
+ * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file.
+ * ERR_USAGE: cfg->samples with IDX files. ERR_CONFIG: the destination exists. ERR_AGAIN: another
+ * import is writing to it. ERR_IO, ERR_FULL, ERR_INTERRUPTED: nothing is left behind. */
 MUST_CHECK enum err dataset_import(const struct import_cfg *cfg, struct import_report *report);
 
 #endif

@@ -29,7 +29,9 @@ struct import_pool {
 static void read_image(struct import_pool *pool, uint32_t index, struct prepared *prepared)
 {
     enum image_fault fault = IMAGE_FAULT_NONE;
-    struct image_limits limits = {.pixels = pool->cfg.plan.max_pixels, .side = pool->cfg.plan.side};
+    const struct import_plan *plan = &pool->cfg.plan;
+    struct image_limits limits = {
+        .pixels = plan->max_pixels, .side = plan->side, .samples = plan->samples};
     static const enum skip_kind kinds[] = {[IMAGE_FAULT_UNREADABLE] = SKIP_UNREADABLE,
                                            [IMAGE_FAULT_EMPTY] = SKIP_EMPTY,
                                            [IMAGE_FAULT_OVERSIZED] = SKIP_OVERSIZED,

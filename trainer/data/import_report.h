@@ -9,7 +9,7 @@ enum skip_kind {
     SKIP_UNREADABLE,
     SKIP_EMPTY,
     SKIP_OVERSIZED,
-    SKIP_WRONG_TYPE, /* neither JPEG nor PNG, or no regular file */
+    SKIP_WRONG_TYPE, /* of no kind that is read, or no regular file */
     SKIP_DUPLICATE,  /* the pixels of an earlier image of the same class; the first is kept */
     SKIP_CONFLICT,   /* the pixels of an earlier image of another class; the first is kept */
     SKIP_MISPLACED,  /* in no class folder, or of a class that has no training folder */

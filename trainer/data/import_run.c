@@ -209,6 +209,7 @@ static void first_plan(struct importing *importing)
     plan->format = cfg->format == IMPORT_JPEG ? IMAGE_JPEG : IMAGE_RAW;
     plan->channels = 1;
     plan->is_grey = cfg->is_grey;
+    plan->samples = cfg->samples;
     if (!source_is_stream(importing->source))
         return;
     int least = source_stream_side(importing->source);
@@ -234,6 +235,10 @@ static enum err begin(struct importing *importing)
     info->train_per_class = mem_array((size_t)info->classes, sizeof(uint32_t));
     info->test_per_class = mem_array((size_t)info->classes, sizeof(uint32_t));
     first_plan(importing);
+    info->imported = (struct imported){
+        .side = importing->plan.side, .is_grey = cfg->is_grey, .samples = cfg->samples};
+    if (info->imported.samples.bits == 0)
+        info->imported.samples.bits = SAMPLE_BITS;
 out:
     return err;
 }

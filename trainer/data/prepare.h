@@ -13,6 +13,7 @@ struct import_plan { /* how images are stored; the same for a whole dataset */
     enum image_format format;
     int side, quality;
     uint64_t max_pixels;
+    struct sample_format samples;
 };
 
 struct prepared { /* reused for image after image */

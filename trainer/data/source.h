@@ -33,6 +33,7 @@ void source_close(struct source **source); /* accepts NULL */
 /* The two kinds, called by source_open(). */
 MUST_CHECK enum err source_open_folder(const struct import_cfg *cfg, struct import_report *report,
                                        struct source *source);
+/* ERR_USAGE with options of image files. */
 MUST_CHECK enum err source_open_idx(const struct import_cfg *cfg, struct source *source);
 /* A class name stands on a line of its own in labels.txt and in JSON: ERR_DATA for one that is not
  * UTF-8 or holds a control character, line ends among them. */

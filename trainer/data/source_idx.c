@@ -179,6 +179,9 @@ enum err source_open_idx(const struct import_cfg *cfg, struct source *source)
     char *paths[PARTS] = {NULL};
     source->images = mem_array(2, sizeof *source->images);
     TRY(find_parts(cfg, paths));
+    if (cfg->samples.bits || cfg->samples.bayer || cfg->samples.raw_width)
+        TRY(err_set(ERR_USAGE,
+                    "--bits, --bayer and --raw say how image files are read; IDX files need none"));
     TRY(open_pair(source, paths, 0));
     if (paths[TEST_IMAGES])
         TRY(open_pair(source, paths, 1));
