@@ -22,7 +22,7 @@ struct import_progress {
 };
 
 struct import_cfg {
-    const char *const *sources; /* (source_count) one folder, or IDX files */
+    const char *const *sources; /* (source_count) one folder, one list, or IDX files */
     int source_count;
     const char *destination;
     const char *labels_path; /* class names, one a line; NULL: folders' names, or numbers */
@@ -41,7 +41,7 @@ struct import_cfg {
 };
 
 /* The report is filled in any case (skips tell what was wrong when no image was left); free it with
- * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file.
+ * import_report_fini(). ERR_DATA: no image could be imported, a malformed IDX file or list.
  * ERR_USAGE: cfg->samples with IDX files. ERR_CONFIG: the destination exists. ERR_AGAIN: another
  * import is writing to it. ERR_IO, ERR_FULL, ERR_INTERRUPTED: nothing is left behind. */
 MUST_CHECK enum err dataset_import(const struct import_cfg *cfg, struct import_report *report);

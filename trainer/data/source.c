@@ -50,6 +50,31 @@ enum err source_check_class(const char *name)
     return ERR_OK;
 }
 
+void source_add_item(struct source *source, const char *name, int32_t label)
+{
+    if (source->item_count == source->item_room) {
+        size_t room = 2 * source->item_room + 1024;
+        source->items = mem_grow(source->items, source->item_room * sizeof *source->items,
+                                 room * sizeof *source->items);
+        source->item_room = room;
+    }
+    source->items[source->item_count++] =
+        (struct source_item){.name = mem_string(name), .label = label};
+}
+
+enum err source_add_class(struct source *source, const char *name)
+{
+    enum err err = ERR_OK;
+    TRY(source_check_class(name));
+    size_t count = (size_t)source->classes;
+    if ((count & (count - 1)) == 0) /* full at every power of two */
+        source->class_names = mem_grow(source->class_names, count * sizeof(char *),
+                                       (count ? 2 * count : 1) * sizeof(char *));
+    source->class_names[source->classes++] = mem_string(name);
+out:
+    return err;
+}
+
 /* Too few names are told with the first image that has none. */
 static enum err refuse_count(const struct source *source, const char *path, int count)
 {
@@ -100,9 +125,12 @@ enum err source_open(const struct import_cfg *cfg, struct import_report *report,
 {
     enum err err = ERR_OK;
     struct source *opened = mem_alloc(sizeof *opened);
-    bool is_folder = cfg->source_count == 1 && file_is_folder(cfg->sources[0]);
-    if (is_folder && !source_is_idx(cfg->sources[0]))
+    const char *first = cfg->sources[0];
+    bool is_alone = cfg->source_count == 1 && file_exists(first);
+    if (is_alone && file_is_folder(first) && !source_is_idx(first))
         TRY(source_open_folder(cfg, report, opened));
+    else if (is_alone && !file_is_folder(first) && !source_is_idx_name(first))
+        TRY(source_open_list(cfg, report, opened));
     else
         TRY(source_open_idx(cfg, opened));
     if (cfg->labels_path)
@@ -156,9 +184,13 @@ int source_stream_side(const struct source *source)
 static enum err read_file(struct source *source, uint32_t index, const struct image_limits *limits,
                           struct image *image, enum image_fault *fault)
 {
-    char *path = file_join(source->root, source->items[index].name);
+    const struct source_item *item = &source->items[index];
+    char *path =
+        item->name[0] == '/' ? mem_string(item->name) : file_join(source->root, item->name);
     enum err err = image_file_read(path, limits, image, fault);
-    image->label = source->items[index].label;
+    if (err == ERR_DATA && item->line > 0)
+        err = err_prefix(err, "line %d", item->line);
+    image->label = item->label;
     mem_free(path);
     return err == ERR_DATA ? ERR_OK : err; /* *fault and the text say why it is skipped */
 }

@@ -71,19 +71,6 @@ struct walk { /* where files go as they are found */
     int32_t label;
 };
 
-static void add_item(struct walk *walk, const char *name)
-{
-    struct source *source = walk->source;
-    if (source->item_count == source->item_room) {
-        size_t room = 2 * source->item_room + 1024;
-        source->items = mem_grow(source->items, source->item_room * sizeof *source->items,
-                                 room * sizeof *source->items);
-        source->item_room = room;
-    }
-    source->items[source->item_count++] =
-        (struct source_item){.name = mem_string(name), .label = walk->label};
-}
-
 struct above { /* the folders a walk is in, innermost first */
     const struct above *next;
     dev_t device;
@@ -149,7 +136,7 @@ static void walk_entries(struct walk *walk, const char *below, const struct list
         if (file_is_folder(path))
             walk_class(walk, name, here);
         else
-            add_item(walk, name);
+            source_add_item(walk->source, name, walk->label);
         mem_free(path);
         mem_free(name);
     }
@@ -167,17 +154,6 @@ static int32_t find_class(const struct source *source, const char *name)
         if (strcmp(source->class_names[i], name) == 0)
             return i;
     return -1;
-}
-
-static enum err add_class(struct source *source, const char *name)
-{
-    enum err err = ERR_OK;
-    TRY(source_check_class(name));
-    size_t old = (size_t)source->classes * sizeof(char *);
-    source->class_names = mem_grow(source->class_names, old, old + sizeof(char *));
-    source->class_names[source->classes++] = mem_string(name);
-out:
-    return err;
 }
 
 /* One split: `below` is "" or "train". The training split makes the classes. */
@@ -202,7 +178,7 @@ static enum err walk_split(struct walk *walk, const char *below, bool makes_clas
             continue;
         }
         if (makes_classes)
-            TRY(add_class(source, listing.names[i]));
+            TRY(source_add_class(source, listing.names[i]));
         walk->label = find_class(source, listing.names[i]);
         if (walk->label < 0)
             import_report_skip(walk->report, SKIP_MISPLACED, name,

@@ -33,6 +33,11 @@ static enum part part_of(const char *path)
                     : (is_images ? TEST_IMAGES : TEST_LABELS);
 }
 
+bool source_is_idx_name(const char *path)
+{
+    return part_of(path) != PART_NONE;
+}
+
 bool source_is_idx(const char *folder)
 {
     DIR *entries = opendir(folder);
