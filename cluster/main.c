@@ -80,7 +80,8 @@ const struct command commands[] = {
      "SOURCE... DEST [--side N] [--grey] [--bits N] [--bayer RG|GR|GB|BG] [--raw WIDTHxHEIGHT] "
      "[--format raw|jpeg] [--quality Q] [--labels FILE] [--max-pixels N] [--threads N] [--force] "
      "[--json]",
-     "make a dataset from class folders of image files, or from IDX files", cmd_dataset_import},
+     "make a dataset from class folders or a list of image files, or from IDX files",
+     cmd_dataset_import},
     {"dataset", "info", "PATH [--json]", "what is in a dataset", cmd_dataset_info},
     {"dataset", "verify", "PATH [--threads N] [--json]",
      "read, decode and hash every image of a dataset again", cmd_dataset_verify},
