@@ -1,6 +1,6 @@
 #include "trainer/export/raw_frame.h"
 #include "base/mem.h"
-#include "trainer/data/image_file.h"
+#include "trainer/data/demosaic.h"
 #include <string.h>
 
 enum { SENSOR_STEP = 4, SENSOR_LARGEST = 1023 }; /* of an 8-bit value; of 10 bits */
@@ -27,36 +27,6 @@ void raw_frame_write(const struct image *image, uint8_t *bytes)
         }
 }
 
-/* The pixel beyond the edge is the one as far inside. */
-static int mirrored(int at, int count)
-{
-    return at < 0 ? -at : at < count ? at : 2 * count - 2 - at;
-}
-
-static uint8_t interpolate(const uint8_t *values, const struct image *image, int y, int x,
-                           int colour)
-{
-    int sum = 0, count = 0;
-    if (colour_at(y, x) == colour)
-        return values[y * image->W + x];
-    for (int dy = -1; dy <= 1; dy++)
-        for (int dx = -1; dx <= 1; dx++)
-            if ((dy != 0 || dx != 0) && colour_at(y + dy + 2, x + dx + 2) == colour) {
-                sum += values[mirrored(y + dy, image->H) * image->W + mirrored(x + dx, image->W)];
-                count++;
-            }
-    return (uint8_t)((sum + count / 2) / count);
-}
-
-static void demosaic(const uint8_t *values, struct image *image)
-{
-    uint8_t *to = image->pixels;
-    for (int y = 0; y < image->H; y++)
-        for (int x = 0; x < image->W; x++)
-            for (int c = 0; c < 3; c++)
-                *to++ = interpolate(values, image, y, x, c);
-}
-
 static enum err read_words(const uint8_t *bytes, size_t count, uint8_t *values)
 {
     for (size_t i = 0; i < count; i++) {
@@ -80,7 +50,7 @@ enum err raw_frame_read(const uint8_t *bytes, size_t size_bytes, struct image *i
     TRY(read_words(bytes, count, values));
     image_reserve(image, count * (size_t)image->C);
     if (image->C == 3)
-        demosaic(values, image);
+        demosaic_u8(values, image->H, image->W, BAYER_RG, image->pixels);
     else
         memcpy(image->pixels, values, count);
 out:

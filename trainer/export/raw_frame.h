@@ -3,10 +3,8 @@
  * of 10 bits: an 8-bit value times 4. A grey picture is itself; of a colour picture each word holds
  * one colour of a Bayer mosaic, RGGB: red at even rows and columns, blue at odd ones, else green.
  *
- * Back: values are divided by 4. A pixel of a mosaic keeps its own colour; of each other colour it
- * gets the mean, rounded half up, of that colour's values among its eight neighbours (bilinear
- * interpolation), the picture being mirrored about its outermost pixels, so that colours stay where
- * they are. What the camera really does there is not documented. Pure. */
+ * Back: values are divided by 4, and a mosaic is made colour by trainer/data/demosaic.h. What the
+ * camera really does there is not documented. Pure. */
 #ifndef TRAINER_EXPORT_RAW_FRAME_H
 #define TRAINER_EXPORT_RAW_FRAME_H
 
