@@ -26,21 +26,27 @@ function(glowworm_room name)
   target_link_libraries(gw_${name} PUBLIC ${ROOM_LINK})
 endfunction()
 
-# glowworm_device(name SOURCES a.c LINK libs... [FOLDER folder]): the module glowworm-device-<name>.so
-# (kernels/device_module.h). It is installed unless a folder of its own is named, which only tests do.
-set(GLOWWORM_DEVICES_FOLDER lib/glowworm)
-function(glowworm_device name)
-  cmake_parse_arguments(DEVICE "" "FOLDER" "SOURCES;LINK" ${ARGN})
-  add_library(glowworm-device-${name} MODULE ${DEVICE_SOURCES})
-  glowworm_compile(glowworm-device-${name})
-  target_link_libraries(glowworm-device-${name} PRIVATE ${DEVICE_LINK})
-  set_target_properties(glowworm-device-${name} PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${GLOWWORM_DEVICES_FOLDER})
-  if(DEVICE_FOLDER)
-    set_target_properties(glowworm-device-${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${DEVICE_FOLDER})
+# glowworm_module(kind name SOURCES a.c LINK libs... [FOLDER folder]): the shared object glowworm-<kind>-<name>.so, which a
+# program loads (base/module.h). It is installed unless a folder of its own is named, which only tests do.
+set(GLOWWORM_MODULES_FOLDER lib/glowworm)
+function(glowworm_module kind name)
+  cmake_parse_arguments(MODULE "" "FOLDER" "SOURCES;LINK" ${ARGN})
+  set(module glowworm-${kind}-${name})
+  add_library(${module} MODULE ${MODULE_SOURCES})
+  glowworm_compile(${module})
+  target_link_libraries(${module} PRIVATE ${MODULE_LINK})
+  set_target_properties(${module} PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${GLOWWORM_MODULES_FOLDER})
+  if(MODULE_FOLDER)
+    set_target_properties(${module} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${MODULE_FOLDER})
   else()
-    install(TARGETS glowworm-device-${name} LIBRARY DESTINATION ${GLOWWORM_DEVICES_FOLDER})
+    install(TARGETS ${module} LIBRARY DESTINATION ${GLOWWORM_MODULES_FOLDER} COMPONENT ${kind})
   endif()
+endfunction()
+
+# glowworm_device(name ...): a module that is a device (kernels/device_module.h).
+function(glowworm_device name)
+  glowworm_module(device ${name} ${ARGN})
 endfunction()
 
 # glowworm_protobuf(target file.proto): generated code is compiled without our warnings.

@@ -1,55 +1,13 @@
 #include "kernels/device_module.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/program.h"
+#include "base/module.h"
 #include "base/text.h"
-#include <dlfcn.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FUNCTION "glowworm_device_module"
 
 typedef const struct device_module *module_function(void);
-
-/* The file in one folder; NULL when it is not there, and the folder is noted. Returns owned. */
-static char *try_folder(const char *folder, const char *file, struct text *tried)
-{
-    char *path = file_join(folder, file);
-    if (file_exists(path))
-        return path;
-    text_add(tried, "%s%s", tried->size ? ", " : "", folder);
-    mem_free(path);
-    return NULL;
-}
-
-/* Those of the environment, in order. */
-static char *find_named(const char *file, struct text *tried)
-{
-    const char *list = getenv("GLOWWORM_DEVICES");
-    char *copy = mem_string(list ? list : ""), *rest = NULL, *found = NULL;
-    for (char *folder = strtok_r(copy, ":", &rest); folder && !found;
-         folder = strtok_r(NULL, ":", &rest))
-        found = try_folder(folder, file, tried);
-    mem_free(copy);
-    return found;
-}
-
-/* INSTALLED_DEVICES is the way from the folder of the programs to that of the devices, wherever
- * both were put together: the build says it. */
-static char *find_installed(const char *file, struct text *tried)
-{
-    char program[PATH_MAX] = "";
-    enum err err = program_path(program, sizeof program);
-    char *slash = strrchr(program, '/');
-    if (err != ERR_OK || !slash)
-        return NULL;
-    *slash = 0;
-    char *folder = file_join(program, INSTALLED_DEVICES);
-    char *found = try_folder(folder, file, tried);
-    mem_free(folder);
-    return found;
-}
 
 static enum err find(const char *name, char **path)
 {
@@ -57,9 +15,7 @@ static enum err find(const char *name, char **path)
     text_init(&file);
     text_init(&tried);
     text_add(&file, "glowworm-device-%s.so", name);
-    char *found = find_named(text_get(&file), &tried);
-    if (!found)
-        found = find_installed(text_get(&file), &tried);
+    char *found = module_find(text_get(&file), "GLOWWORM_DEVICES", &tried);
     enum err err = ERR_OK;
     if (found)
         *path = found;
@@ -96,21 +52,19 @@ static enum err load(const char *path, const char *name, const struct device_mod
 {
     enum err err = ERR_OK;
     module_function *function = NULL;
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        return err_set(ERR_UNAVAILABLE,
-                       "device module cannot be loaded: %s; install the libraries it needs, or a "
-                       "module built with this program",
-                       dlerror());
-    *(void **)(void *)&function = dlsym(handle, FUNCTION); /* as POSIX has it */
-    if (!function)
-        TRY(err_set(ERR_UNAVAILABLE, "%s is no device module: it has no function %s; remove it",
-                    path, FUNCTION));
+    void *handle = NULL, *symbol = NULL;
+    struct module_cfg cfg = {.path = path,
+                             .what = "device",
+                             .function = FUNCTION,
+                             .libraries = "install the libraries it needs, or a module built with "
+                                          "this program"};
+    TRY(module_load(&cfg, &handle, &symbol));
+    *(void **)(void *)&function = symbol; /* as POSIX has it */
     *module = function();
     TRY(check(path, name, *module));
 out:
     if (err != ERR_OK)
-        dlclose(handle);
+        module_unload(handle);
     return err;
 }
 
