@@ -28,6 +28,7 @@ static const struct {
     [ERR_CONFIG] = {"config", 78},
     [ERR_INTERRUPTED] = {"interrupted", 130},
     [ERR_REQUEUE] = {"requeue", 85},
+    [ERR_HELD] = {"held", 86},
 };
 #define CODE_COUNT (sizeof codes / sizeof *codes)
 

@@ -25,7 +25,8 @@ enum err {
     ERR_AGAIN,       /* busy or locked: exit 75 */
     ERR_CONFIG,      /* a campaign, space, device or site file is wrong: exit 78 */
     ERR_INTERRUPTED, /* a stop that was asked for: exit 130 */
-    ERR_REQUEUE      /* all is saved, and its job asks to be queued again: exit 85 */
+    ERR_REQUEUE,     /* all is saved, and its job asks to be queued again: exit 85 */
+    ERR_HELD         /* a person has to do something first, and the text says what: exit 86 */
 };
 
 /* Records the text and returns `code`, so that `return err_set(ERR_DATA, ...)` and

@@ -21,6 +21,7 @@ const char *const cause_names[CAUSE_COUNT + 1] = {
     [CAUSE_FAILED] = "failed",
     [CAUSE_MISSING] = "missing",
     [CAUSE_FULL] = "disk full",
+    [CAUSE_HELD] = "held",
 };
 
 static const struct {
@@ -52,6 +53,7 @@ static const struct {
     [CAUSE_FAILED] = {1, CAUSE_FAILED, ""},
     [CAUSE_MISSING] = {1, CAUSE_MISSING, ""},
     [CAUSE_FULL] = {0, CAUSE_FULL, ""},
+    [CAUSE_HELD] = {1, CAUSE_HELD, ""},
 };
 
 const char *cause_name(enum cause cause)
@@ -85,6 +87,8 @@ enum cause cause_of(enum err error)
     case ERR_INTERRUPTED:
     case ERR_REQUEUE:
         return CAUSE_STOPPED;
+    case ERR_HELD:
+        return CAUSE_HELD;
     case ERR_FAILED:
     case ERR_NUMERIC:
         return CAUSE_FAILED;

@@ -25,6 +25,7 @@ enum cause {
     CAUSE_FAILED = 14,    /* the work itself failed, and would again */
     CAUSE_MISSING = 15,   /* what it needs is not there: a device, a program */
     CAUSE_FULL = 16,      /* a disk had no room: it is tried again until there is some */
+    CAUSE_HELD = 17,      /* a person has to do something first */
     CAUSE_COUNT
 };
 
