@@ -9,12 +9,12 @@ packages=(build-essential cmake pkg-config git ca-certificates
     openmpi-bin libopenmpi-dev libdnnl-dev libopenblas-dev libzmq3-dev
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libonnx-dev
     liblmdb-dev libfyaml-dev libjansson-dev libsodium-dev libmicrohttpd-dev
-    libvips-dev libjpeg62-turbo-dev zlib1g-dev dataset-fashion-mnist)
+    libvips-dev libjpeg62-turbo-dev zlib1g-dev libaravis-dev dataset-fashion-mnist)
 wants_python=no
 for option in "$@"; do
     case $option in
     --tests) packages+=(libcmocka-dev clang libclang-rt-dev clang-format slurm-wlm lmdb-utils python3-numpy python3-opencv
-        python3-venv file man-db iproute2 libaravis-dev aravis-tools-cli aravis-tools); wants_python=yes ;;
+        python3-venv file man-db iproute2 aravis-tools-cli aravis-tools); wants_python=yes ;;
     --bench) packages+=(python3-torch libopenblas0-pthread) ;;
     *) echo "setup.sh: unknown option $option (there are --tests and --bench)" >&2; exit 2 ;;
     esac

@@ -57,6 +57,7 @@ jail '(oneapi|dnnl|cblas|openblas)' '^(kernels/cpu/gemm|tests/bench/gemm)'
 jail 'vips/' '^(trainer/data/|cluster/predict|tests/)'
 jail '(jpeglib|turbojpeg)' '^(trainer/data/|tests/)'
 jail 'microhttpd\.h' '^cluster/page/http'
+jail '(aravis|arv\.h)' '^camera/aravis'
 jail 'sodium\.h' '^base/(hash|wire/)'
 jail '(cuda|cudnn|nccl)' '^kernels/cuda/'
 exit $failures
