@@ -60,6 +60,7 @@ enum err cmd_key_generate(int argc, char **argv);
 enum err cmd_doctor(int argc, char **argv);
 enum err cmd_compile(int argc, char **argv);
 enum err cmd_check(int argc, char **argv);
+enum err cmd_validate(int argc, char **argv);
 enum err cmd_predict(int argc, char **argv);
 enum err cmd_report(int argc, char **argv);
 enum err cmd_help_campaign(int argc, char **argv);

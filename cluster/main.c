@@ -74,6 +74,12 @@ const struct command commands[] = {
      "BUNDLE [--images N] [--run RUN] [--loss POINTS] [--threads N] [--json] | RUN --target NAME",
      "what a bundle loses in the camera's fp16 arithmetic, layer by layer; fails beyond --loss",
      cmd_check},
+    {"validate", NULL,
+     "BUNDLE --camera ID|simulated [--budget MS] [--flash [--keep|--overwrite]] [--images N] "
+     "[--run RUN] [--to FOLDER] [--json] | --list [--json] | --restore [--camera ID]",
+     "run a bundle on a camera, compare its answers with the emulation and time it; the camera is "
+     "put back as it was",
+     cmd_validate},
     {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
     {"report", NULL, "RUN [--output FILE]", "write a run's page, report.html", cmd_report},
     {"dataset", "import",
@@ -132,8 +138,8 @@ const struct command commands[] = {
 const char command_exit_codes[] =
     "0 done, 1 failed, 2 usage, 65 bad data, 69 something is not there, 70 our bug,\n"
     "71 out of memory, 74 input or output, 75 try again, 78 bad configuration,\n"
-    "85 its job asks to be queued again, 130 interrupted,\n"
-    "143 ended by SIGTERM.\n";
+    "85 its job asks to be queued again, 86 held for a person,\n"
+    "130 interrupted, 143 ended by SIGTERM.\n";
 
 void command_name(const struct command *command, char name[COMMAND_NAME])
 {

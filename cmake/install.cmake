@@ -1,7 +1,9 @@
 # What `cmake --install` and the Debian package hold: programs, spaces and devices, documentation, pages and completion.
 # Nothing installed knows its prefix: programs find each other and their data by where they lie.
-install(TARGETS glowworm glowworm-worker glowworm-scheduler glowworm-camera-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/glowworm)
+# The component "camera" is what a machine beside a camera needs of it, all by itself.
+install(TARGETS glowworm glowworm-camera-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT camera)
+install(TARGETS glowworm-worker glowworm-scheduler RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/glowworm COMPONENT camera)
 install(FILES README.md LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES NOTICE RENAME copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})

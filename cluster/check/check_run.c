@@ -126,7 +126,7 @@ static enum err compare_arithmetics(struct bundle_check *check)
     return divergence_run(&cfg, &check->divergence);
 }
 
-enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_check *check)
+enum err bundle_check_open(const struct bundle_check_cfg *cfg, struct bundle_check *check)
 {
     enum err err = ERR_OK;
     memset(check, 0, sizeof *check);
@@ -142,6 +142,14 @@ enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_chec
     struct onnx_shape answers = check->bundle.shape;
     answers.classes = check->bundle.classes;
     TRY(check_images_open(cfg->bundle, cfg->run, cfg->images, &answers, &check->images));
+out:
+    return err;
+}
+
+enum err bundle_check_run(const struct bundle_check_cfg *cfg, struct bundle_check *check)
+{
+    enum err err = ERR_OK;
+    TRY(bundle_check_open(cfg, check));
     TRY(compare_formats(check));
     TRY(compare_arithmetics(check));
     check_judge(check);

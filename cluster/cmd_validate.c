@@ -1,0 +1,214 @@
+/* glowworm validate: a compiled bundle on a camera. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "camera/camera_module.h"
+#include "cluster/command.h"
+#include "cluster/interrupt.h"
+#include "cluster/validate/camera_place.h"
+#include "cluster/validate/simulator.h"
+#include "cluster/validate/validation_run.h"
+#include "cluster/validate/validation_text.h"
+#include "trainer/record/json_name.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_IMAGES = 32 };
+#define FRAME_SECONDS 10
+
+struct validate_options {
+    struct validation_cfg cfg;
+    const char *camera, *to;
+    bool is_json, lists, restores, keeps, overwrites;
+};
+
+/* On a terminal only: a log would have a line of each. */
+static void show_progress(const char *what, size_t done, size_t all)
+{
+    fprintf(stderr, "\r%s: %zu of %zu%s", what, done, all, done == all ? "\n" : "");
+}
+
+static enum err take_number(int option, const char *value, struct validate_options *options)
+{
+    long images = 0;
+    if (option == 'b')
+        return text_to_double(value, 0.001, 1e6, &options->cfg.budget_ms) == ERR_OK
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--budget is in milliseconds, not \"%s\"", value);
+    if (text_to_int(value, 1, 100000, &images) != ERR_OK)
+        return err_set(ERR_USAGE, "--images must be 1 to 100000, not \"%s\"", value);
+    options->cfg.images = (int)images;
+    return ERR_OK;
+}
+
+static enum err take_option(int option, const char *value, struct validate_options *options)
+{
+    switch (option) {
+    case 'c':
+        options->camera = value;
+        return ERR_OK;
+    case 'r':
+        options->cfg.run = value;
+        return ERR_OK;
+    case 't':
+        options->to = value;
+        return ERR_OK;
+    case 'i':
+    case 'b':
+        return take_number(option, value, options);
+    case 'f':
+        options->cfg.memory = CAMERA_MEMORY_FLASH;
+        return ERR_OK;
+    case 'k':
+        options->keeps = true;
+        return ERR_OK;
+    case 'o':
+        options->overwrites = true;
+        return ERR_OK;
+    case 'l':
+        options->lists = true;
+        return ERR_OK;
+    case 'p':
+        options->restores = true;
+        return ERR_OK;
+    case 'j':
+        options->is_json = true;
+        return ERR_OK;
+    default:
+        return err_set(ERR_USAGE, "unknown option");
+    }
+}
+
+/* A network in DDR goes back where it was by itself; who writes to flash says what he wants. */
+static enum err choose_existing(struct validate_options *options)
+{
+    if (options->keeps && options->overwrites)
+        return err_set(ERR_USAGE, "--keep and --overwrite exclude each other");
+    options->cfg.existing = options->overwrites ? FOUND_NETWORK_OVERWRITE
+                            : options->keeps || options->cfg.memory != CAMERA_MEMORY_FLASH
+                                ? FOUND_NETWORK_KEEP
+                                : FOUND_NETWORK_REFUSE;
+    return ERR_OK;
+}
+
+static enum err check_words(int words, char **argv, struct validate_options *options)
+{
+    if (options->lists || options->restores)
+        return words == 0
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--list and --restore take no bundle, not \"%s\"", argv[0]);
+    if (words != 1)
+        return err_set(ERR_USAGE, "name one bundle's folder");
+    if (!options->camera)
+        return err_set(ERR_USAGE, "name the camera with --camera (--list shows those that are "
+                                  "there), or --camera simulated");
+    options->cfg.bundle = argv[0];
+    return choose_existing(options);
+}
+
+static enum err parse_options(int argc, char **argv, struct validate_options *options)
+{
+    static const struct option known[] = {
+        {"camera", required_argument, NULL, 'c'}, {"images", required_argument, NULL, 'i'},
+        {"run", required_argument, NULL, 'r'},    {"budget", required_argument, NULL, 'b'},
+        {"to", required_argument, NULL, 't'},     {"flash", no_argument, NULL, 'f'},
+        {"keep", no_argument, NULL, 'k'},         {"overwrite", no_argument, NULL, 'o'},
+        {"list", no_argument, NULL, 'l'},         {"restore", no_argument, NULL, 'p'},
+        {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0}};
+    enum err err = ERR_OK;
+    options->cfg =
+        (struct validation_cfg){.images = DEFAULT_IMAGES,
+                                .memory = CAMERA_MEMORY_DDR,
+                                .frame_seconds = FRAME_SECONDS,
+                                .stop = interrupt_count(),
+                                .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
+    optind = 0; /* from the start, whoever parsed before */
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
+        TRY(take_option(option, optarg, options));
+    TRY(check_words(argc - optind, argv + optind, options));
+out:
+    return err;
+}
+
+static enum err write_part(const char *folder, const char *name, const char *bytes, size_t size)
+{
+    char *path = file_join(folder, name);
+    enum err err = file_write(path, bytes, size);
+    mem_free(path);
+    return err;
+}
+
+/* On standard output first, where nothing hinders it; then validate.json and validate.html. */
+static enum err tell(const struct validation *validation, const struct validate_options *options)
+{
+    enum err err = ERR_OK;
+    struct text html;
+    const char *folder = options->to ? options->to : options->cfg.bundle;
+    json_t *json = validation_json(validation);
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    text_init(&html);
+    if (!text)
+        BUG("a validation without its JSON");
+    validation_page(validation, &html);
+    if (options->is_json)
+        printf("%s\n", text);
+    else
+        validation_print(validation);
+    fflush(stdout);
+    if (options->to)
+        TRY(file_make_folders(options->to));
+    TRY(write_part(folder, "validate.json", text, strlen(text)));
+    TRY(write_part(folder, "validate.html", text_get(&html), html.size));
+out:
+    text_fini(&html);
+    free(text);
+    json_decref(json);
+    return err;
+}
+
+static enum err validate(struct validate_options *options, struct validation *validation)
+{
+    enum err err = ERR_OK;
+    struct camera_place place = {0};
+    struct camera *camera = NULL;
+    char *state = NULL;
+    TRY(camera_place_parse(options->camera, &place));
+    TRY(camera_place_state(&state));
+    options->cfg.state = state;
+    options->cfg.is_simulated = place.is_simulated;
+    TRY(validation_prepare(&options->cfg, validation));
+    TRY(camera_place_open(&place, validation->check.bundle.shape.channels, &camera));
+    validation->cfg.id = place.id;
+    TRY(validation_measure(validation, camera));
+    TRY(tell(validation, options));
+    if (validation->verdict.failures > 0)
+        TRY(err_set(ERR_FAILED, "%s does not pass on the camera: %s", options->cfg.bundle,
+                    validation->verdict.failure[0]));
+out:
+    camera_close(&camera);
+    camera_place_fini(&place);
+    mem_free(state);
+    return err;
+}
+
+enum err cmd_validate(int argc, char **argv)
+{
+    enum err err = ERR_OK;
+    struct validate_options options = {0};
+    struct validation *validation = mem_alloc(sizeof *validation);
+    TRY(parse_options(argc, argv, &options));
+    interrupt_watch();
+    if (options.lists)
+        TRY(camera_place_list(options.is_json));
+    else if (options.restores)
+        TRY(camera_place_restore(options.camera));
+    else
+        TRY(validate(&options, validation));
+out:
+    validation_fini(validation);
+    mem_free(validation);
+    return err;
+}

@@ -1,0 +1,97 @@
+#include "tests/validate/tiny_bundle.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "tests/emulator/tiny_folded.h"
+#include "trainer/data/image_file.h"
+#include "trainer/export/bundle.h"
+#include "trainer/export/onnx_run.h"
+#include <stdio.h>
+#include <string.h>
+
+static char *class_names[TINY_CLASSES] = {"good", "bent", "<torn>"};
+
+static void must(enum err err)
+{
+    if (err != ERR_OK)
+        BUG("%s", err_text());
+}
+
+/* The stem of the coloured one has weights to spare. Outputs are filled up as fold_subnet() does
+ * it; those of classes are spread, so that most answers are clear. */
+static void make_grey(struct folded *folded)
+{
+    struct folded_layer *logits = &folded->layers[TINY_LOGITS];
+    float *w = arena_alloc(folded->arena, (size_t)(TINY_BUNDLE_OUTPUTS * logits->C) * sizeof *w),
+          *b = arena_alloc(folded->arena, TINY_BUNDLE_OUTPUTS * sizeof *b);
+    folded->channels = folded->layers[TINY_STEM].C = 1;
+    for (int i = 0; i < TINY_CLASSES * logits->C; i++)
+        w[i] = 40 * logits->w[i];
+    memcpy(b, logits->b, TINY_CLASSES * sizeof *b);
+    for (int k = TINY_CLASSES; k < TINY_BUNDLE_OUTPUTS; k++)
+        b[k] = FOLD_UNUSED_BIAS;
+    logits->w = w, logits->b = b, logits->K = folded->outputs = TINY_BUNDLE_OUTPUTS;
+}
+
+static void draw(struct image *image, uint64_t which)
+{
+    image_reserve(image, TINY_SIDE * TINY_SIDE);
+    image->H = image->W = TINY_SIDE, image->C = 1;
+    uint32_t lightest = 40 + 40 * (uint32_t)which;
+    for (uint64_t i = 0; i < TINY_SIDE * TINY_SIDE; i++)
+        image->pixels[i] = (uint8_t)rng_below(rng(3, RNG_TEST, 0, which, i), lightest);
+}
+
+static void answer(const struct folded *folded, const struct dataset_info *dataset,
+                   struct bundle_sample *sample, float *logits)
+{
+    struct bytes onnx = {0};
+    struct onnx_net *net = NULL;
+    float values[TINY_SIDE * TINY_SIDE], answers[TINY_BUNDLE_OUTPUTS],
+        probabilities[TINY_BUNDLE_OUTPUTS];
+    must(onnx_write(folded, "tiny", &onnx));
+    must(onnx_open(onnx.data, onnx.size, &net));
+    bundle_normalise(dataset, &sample->image, false, values);
+    must(onnx_run(net, values, answers, probabilities));
+    memcpy(logits, answers, TINY_CLASSES * sizeof *logits);
+    sample->logits = logits;
+    for (int k = 1; k < TINY_CLASSES; k++)
+        if (logits[k] > logits[sample->image.label])
+            sample->image.label = k;
+    onnx_close(&net);
+    mem_free(onnx.data);
+}
+
+void tiny_bundle_write(const char *folder, const char *device)
+{
+    struct folded folded;
+    struct bundle_sample samples[TINY_BUNDLE_SAMPLES];
+    float logits[TINY_BUNDLE_SAMPLES * TINY_CLASSES];
+    struct camera_device camera = {.name = ""};
+    struct dataset_info dataset = {.classes = TINY_CLASSES,
+                                   .class_names = class_names,
+                                   .channels = 1,
+                                   .mean = {72.5},
+                                   .deviation = {90}};
+    memset(samples, 0, sizeof samples);
+    snprintf(camera.name, sizeof camera.name, "%s", device);
+    tiny_folded(PAD_SYMMETRIC, ACT_RELU, &folded);
+    make_grey(&folded);
+    for (int s = 0; s < TINY_BUNDLE_SAMPLES; s++) {
+        draw(&samples[s].image, (uint64_t)s);
+        answer(&folded, &dataset, &samples[s], logits + s * TINY_CLASSES);
+    }
+    must(bundle_write(&(struct bundle_cfg){.folder = folder,
+                                           .target = "tiny",
+                                           .device = &camera,
+                                           .folded = &folded,
+                                           .subnet = "k=3",
+                                           .dataset = &dataset,
+                                           .formats = {true, true, true},
+                                           .samples = samples,
+                                           .sample_count = TINY_BUNDLE_SAMPLES,
+                                           .sample_split = SPLIT_HOLDOUT,
+                                           .checkpoint = ""}));
+    for (int s = 0; s < TINY_BUNDLE_SAMPLES; s++)
+        mem_free(samples[s].image.pixels);
+    folded_fini(&folded);
+}
