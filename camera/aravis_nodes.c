@@ -1,3 +1,4 @@
+#include "base/mem.h"
 #include "camera/aravis.h"
 #include <string.h>
 
@@ -28,6 +29,7 @@ bool aravis_is_writable(struct camera *camera, const char *name)
            !arv_gc_feature_node_is_locked(ARV_GC_FEATURE_NODE(node), NULL);
 }
 
+enum { MOST_REGISTER = 16 << 20 };
 enum { MOST_DEPTH = 8 }; /* of categories in each other; a description may name itself */
 
 static const char *find_in(ArvGc *gc, const char *category, const char *display, int depth)
@@ -149,15 +151,24 @@ enum err aravis_register_size(struct camera *camera, const char *name, size_t *s
     return err;
 }
 
+/* Aravis reads registers whole. */
 enum err aravis_read_register(struct camera *camera, const char *name, void *bytes,
                               size_t size_bytes)
 {
+    enum err err = ERR_OK;
     GError *error = NULL;
-    ArvGcNode *node = node_of(camera, name);
-    if (!ARV_IS_GC_REGISTER(node))
-        return no_node();
-    arv_gc_register_get(ARV_GC_REGISTER(node), bytes, size_bytes, &error);
-    return aravis_end(aravis_of(camera), error);
+    size_t size = 0;
+    char *whole = NULL;
+    TRY(aravis_register_size(camera, name, &size));
+    if (size_bytes > size || size > MOST_REGISTER)
+        TRY(err_set(ERR_FAILED, "the register is of %zu bytes, not %zu", size, size_bytes));
+    whole = mem_alloc(size);
+    arv_gc_register_get(ARV_GC_REGISTER(node_of(camera, name)), whole, size, &error);
+    TRY(aravis_end(aravis_of(camera), error));
+    memcpy(bytes, whole, size_bytes);
+out:
+    mem_free(whole);
+    return err;
 }
 
 enum err aravis_write_register(struct camera *camera, const char *name, const void *bytes,

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 enum { DEFAULT_IMAGES = 32 };
-#define FRAME_SECONDS 10
 
 struct validate_options {
     struct validation_cfg cfg;
@@ -122,7 +121,6 @@ static enum err parse_options(int argc, char **argv, struct validate_options *op
     options->cfg =
         (struct validation_cfg){.images = DEFAULT_IMAGES,
                                 .memory = CAMERA_MEMORY_DDR,
-                                .frame_seconds = FRAME_SECONDS,
                                 .stop = interrupt_count(),
                                 .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
     optind = 0; /* from the start, whoever parsed before */

@@ -20,7 +20,7 @@ struct validation_cfg { /* borrowed */
     enum camera_memory memory;
     enum found_network existing;
     const char *state; /* folder of found states */
-    double frame_seconds;
+    double frame_seconds; /* how long a frame is waited for; 0: by what is predicted */
     const volatile sig_atomic_t *stop;
     /* what: "uploading", "measuring"; NULL: nobody */
     void (*progress)(const char *what, size_t done, size_t all);

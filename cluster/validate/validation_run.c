@@ -149,6 +149,16 @@ static void tell_image(int done, int all, void *own)
         giver->validation->cfg.progress("measuring images", (size_t)done, (size_t)all);
 }
 
+/* Twenty times the prediction, but no less than any camera may take to begin. */
+static double frame_seconds(const struct validation *validation)
+{
+    double predicted = check_total_ms(&validation->check);
+    bool is_known = camera_device_has_latency(&validation->check.device);
+    return validation->cfg.frame_seconds > 0 ? validation->cfg.frame_seconds
+           : is_known                        ? fmax(2, 20 * predicted / 1000)
+                                             : 10;
+}
+
 static enum err measure(struct validation *validation, struct deployment *deployment)
 {
     const struct onnx_shape *shape = &validation->check.bundle.shape;
@@ -158,7 +168,7 @@ static enum err measure(struct validation *validation, struct deployment *deploy
                               .found = deployment->found,
                               .images = validation->check.images.count,
                               .outputs = shape->classes,
-                              .frame_seconds = validation->cfg.frame_seconds,
+                              .frame_seconds = frame_seconds(validation),
                               .image = give_image,
                               .progress = tell_image,
                               .own = &giver,
