@@ -19,7 +19,7 @@ struct validation_cfg { /* borrowed */
     double budget_ms; /* 0: none */
     enum camera_memory memory;
     enum found_network existing;
-    const char *state; /* folder of found states */
+    const char *state;    /* folder of found states */
     double frame_seconds; /* how long a frame is waited for; 0: by what is predicted */
     const volatile sig_atomic_t *stop;
     /* what: "uploading", "measuring"; NULL: nobody */

@@ -57,7 +57,7 @@ jail '(oneapi|dnnl|cblas|openblas)' '^(kernels/cpu/gemm|tests/bench/gemm)'
 jail 'vips/' '^(trainer/data/|cluster/predict|tests/)'
 jail '(jpeglib|turbojpeg)' '^(trainer/data/|tests/)'
 jail 'microhttpd\.h' '^cluster/page/http'
-jail '(aravis|arv\.h)' '^camera/aravis'
+jail '(aravis|arv\.h)' '^(camera/aravis|tests/camera/sim/seen)'
 jail 'sodium\.h' '^base/(hash|wire/)'
 jail '(cuda|cudnn|nccl)' '^kernels/cuda/'
 exit $failures
