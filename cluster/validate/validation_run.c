@@ -3,8 +3,8 @@
 #include "cluster/check/check_run.h"
 #include "cluster/check/check_text.h"
 #include "cluster/validate/network_choice.h"
-#include "cluster/validate/sensor_image.h"
 #include "trainer/export/bundle.h"
+#include "trainer/export/raw_frame.h"
 #include <math.h>
 #include <string.h>
 
@@ -26,7 +26,8 @@ static int best_of(const float *probabilities, int outputs, double *confidence, 
 struct both { /* arithmetics */
     struct emulator *of[2];
     struct emulation emulation;
-    struct image image;
+    struct image image, seen;
+    uint8_t *raw;
     float *values;
 };
 
@@ -36,7 +37,22 @@ static void both_fini(struct both *both)
     emulator_destroy(&both->of[1]);
     emulation_fini(&both->emulation);
     mem_free(both->image.pixels);
+    mem_free(both->seen.pixels);
+    mem_free(both->raw);
     mem_free(both->values);
+}
+
+/* Of a colour image what is left behind mosaic and interpolation. */
+static enum err see_image(const struct validation *validation, struct both *both, int index)
+{
+    enum err err = ERR_OK;
+    struct image *image = &both->image;
+    TRY(check_images_read(&validation->check.images, index, image));
+    raw_frame_write(image, both->raw);
+    both->seen.H = image->H, both->seen.W = image->W, both->seen.C = image->C;
+    TRY(raw_frame_read(both->raw, raw_frame_bytes(image->H, image->W), &both->seen));
+out:
+    return err;
 }
 
 static enum err expect_image(struct validation *validation, struct both *both, int index)
@@ -46,9 +62,8 @@ static enum err expect_image(struct validation *validation, struct both *both, i
     struct validated_image *expected = &validation->images[index];
     int outputs = check->bundle.shape.classes, last = check->checked->net.count - 1;
     double confidence = 0, margin = 0;
-    TRY(check_images_read(&check->images, index, &both->image));
-    TRY(sensor_image_seen(&both->image));
-    bundle_normalise(&check->bundle.dataset, &both->image, check->bundle.is_bgr, both->values);
+    TRY(see_image(validation, both, index));
+    bundle_normalise(&check->bundle.dataset, &both->seen, check->bundle.is_bgr, both->values);
     expected->label = both->image.label;
     emulator_run(both->of[0], both->values, &both->emulation);
     expected->fp32_class =
@@ -69,6 +84,7 @@ static enum err expect_images(struct validation *validation)
     struct both both = {0};
     both.of[0] = emulator_create(&check->checked->net, ARITHMETIC_FP32);
     both.of[1] = emulator_create(&check->checked->net, ARITHMETIC_FP16_SUM32);
+    both.raw = mem_alloc(raw_frame_bytes(shape->height, shape->width));
     both.values = mem_array((size_t)shape->height * (size_t)shape->width,
                             (size_t)shape->channels * sizeof *both.values);
     TRY(emulation_init(&check->checked->net, &both.emulation));
@@ -128,9 +144,9 @@ static enum err give_image(int index, const void **bytes, size_t *size, void *ow
     struct giver *giver = own;
     const struct check_images *images = &giver->validation->check.images;
     TRY(check_images_read(images, index, &giver->image));
-    sensor_image_write(&giver->image, giver->raw);
+    raw_frame_write(&giver->image, giver->raw);
     *bytes = giver->raw;
-    *size = sensor_image_bytes(&giver->image);
+    *size = raw_frame_bytes(giver->image.H, giver->image.W);
 out:
     return err;
 }
@@ -163,7 +179,7 @@ static enum err measure(struct validation *validation, struct deployment *deploy
 {
     const struct onnx_shape *shape = &validation->check.bundle.shape;
     struct giver giver = {.validation = validation};
-    giver.raw = mem_array((size_t)shape->height * (size_t)shape->width, SENSOR_IMAGE_WORD);
+    giver.raw = mem_alloc(raw_frame_bytes(shape->height, shape->width));
     struct measure_cfg cfg = {.firefly = &deployment->firefly,
                               .found = deployment->found,
                               .images = validation->check.images.count,
