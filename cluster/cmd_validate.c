@@ -1,4 +1,5 @@
 /* glowworm validate: a compiled bundle on a camera. */
+#include "base/fence.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -10,6 +11,7 @@
 #include "cluster/validate/validation_run.h"
 #include "cluster/validate/validation_text.h"
 #include "trainer/record/json_name.h"
+#include "trainer/spec/campaign.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,9 @@ enum { DEFAULT_IMAGES = 32 };
 struct validate_options {
     struct validation_cfg cfg;
     const char *camera, *to;
+    const char *target; /* of the run that is named instead of a bundle; NULL: none */
+    char *bundle;       /* of that target; owned */
+    char target_camera[CAMERA_TEXT];
     bool is_json, lists, restores, keeps, overwrites;
 };
 
@@ -52,6 +57,11 @@ static enum err take_option(int option, const char *value, struct validate_optio
     case 'r':
         options->cfg.run = value;
         return ERR_OK;
+    case 'T':
+        options->target = value;
+        return file_is_name(value)
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--target %s: use letters, digits, - and _", value);
     case 't':
         options->to = value;
         return ERR_OK;
@@ -100,8 +110,8 @@ static enum err check_words(int words, char **argv, struct validate_options *opt
                    ? ERR_OK
                    : err_set(ERR_USAGE, "--list and --restore take no bundle, not \"%s\"", argv[0]);
     if (words != 1)
-        return err_set(ERR_USAGE, "name one bundle's folder");
-    if (!options->camera)
+        return err_set(ERR_USAGE, "name one bundle's folder, or a run's and --target NAME");
+    if (!options->camera && !options->target)
         return err_set(ERR_USAGE, "name the camera with --camera (--list shows those that are "
                                   "there), or --camera simulated");
     options->cfg.bundle = argv[0];
@@ -110,13 +120,19 @@ static enum err check_words(int words, char **argv, struct validate_options *opt
 
 static enum err parse_options(int argc, char **argv, struct validate_options *options)
 {
-    static const struct option known[] = {
-        {"camera", required_argument, NULL, 'c'}, {"images", required_argument, NULL, 'i'},
-        {"run", required_argument, NULL, 'r'},    {"budget", required_argument, NULL, 'b'},
-        {"to", required_argument, NULL, 't'},     {"flash", no_argument, NULL, 'f'},
-        {"keep", no_argument, NULL, 'k'},         {"overwrite", no_argument, NULL, 'o'},
-        {"list", no_argument, NULL, 'l'},         {"restore", no_argument, NULL, 'p'},
-        {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"camera", required_argument, NULL, 'c'},
+                                          {"images", required_argument, NULL, 'i'},
+                                          {"run", required_argument, NULL, 'r'},
+                                          {"budget", required_argument, NULL, 'b'},
+                                          {"to", required_argument, NULL, 't'},
+                                          {"target", required_argument, NULL, 'T'},
+                                          {"flash", no_argument, NULL, 'f'},
+                                          {"keep", no_argument, NULL, 'k'},
+                                          {"overwrite", no_argument, NULL, 'o'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"restore", no_argument, NULL, 'p'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     options->cfg =
         (struct validation_cfg){.images = DEFAULT_IMAGES,
@@ -128,6 +144,42 @@ static enum err parse_options(int argc, char **argv, struct validate_options *op
         TRY(take_option(option, optarg, options));
     TRY(check_words(argc - optind, argv + optind, options));
 out:
+    return err;
+}
+
+static const struct target *find_target(const struct campaign *campaign, const char *name)
+{
+    for (int t = 0; t < campaign->target_count; t++)
+        if (strcmp(campaign->targets[t].name, name) == 0)
+            return &campaign->targets[t];
+    return NULL;
+}
+
+/* As the stage of the campaign does it. */
+static enum err take_campaign(struct validate_options *options)
+{
+    enum err err = ERR_OK;
+    const char *run = options->cfg.bundle;
+    char *path = file_join(run, "campaign.yaml"), *bundles = file_join(run, "bundles");
+    struct campaign *campaign = mem_alloc(sizeof *campaign);
+    TRY(campaign_load(path, NULL, 0, campaign));
+    const struct target *target = find_target(campaign, options->target);
+    if (!target)
+        TRY(err_set(ERR_USAGE, "the campaign has no target %s", options->target));
+    snprintf(options->target_camera, sizeof options->target_camera, "%s", target->camera);
+    options->camera = options->camera ? options->camera : options->target_camera;
+    if (!options->camera[0])
+        TRY(err_set(ERR_USAGE, "target %s names no camera: say which with --camera",
+                    options->target));
+    if (options->cfg.budget_ms == 0)
+        options->cfg.budget_ms = target->latency_ms_max;
+    options->bundle = file_join(bundles, options->target);
+    options->cfg.bundle = options->bundle;
+    options->cfg.run = run;
+out:
+    mem_free(campaign);
+    mem_free(bundles);
+    mem_free(path);
     return err;
 }
 
@@ -158,6 +210,8 @@ static enum err tell(const struct validation *validation, const struct validate_
     fflush(stdout);
     if (options->to)
         TRY(file_make_folders(options->to));
+    else if (validation->check.images.run)
+        TRY(fence_check(&(struct fence){validation->check.images.run, fence_given_claim()}));
     TRY(write_part(folder, "validate.json", text, strlen(text)));
     TRY(write_part(folder, "validate.html", text_get(&html), html.size));
 out:
@@ -173,6 +227,8 @@ static enum err validate(struct validate_options *options, struct validation *va
     struct camera_place place = {0};
     struct camera *camera = NULL;
     char *state = NULL;
+    if (options->target)
+        TRY(take_campaign(options));
     TRY(camera_place_parse(options->camera, &place));
     TRY(camera_place_state(&state));
     options->cfg.state = state;
@@ -208,5 +264,6 @@ enum err cmd_validate(int argc, char **argv)
 out:
     validation_fini(validation);
     mem_free(validation);
+    mem_free(options.bundle);
     return err;
 }

@@ -101,6 +101,7 @@ static enum err estimate_stage(const struct campaign_run *run, int stage, int ph
         return ERR_OK;
     case STAGE_COMPILE:
     case STAGE_CHECK:
+    case STAGE_VALIDATE:
     case STAGE_REPORT:
         break;
     }

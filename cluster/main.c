@@ -75,7 +75,8 @@ const struct command commands[] = {
      "what a bundle loses in the camera's fp16 arithmetic, layer by layer; fails beyond --loss",
      cmd_check},
     {"validate", NULL,
-     "BUNDLE --camera ID|simulated [--budget MS] [--flash [--keep|--overwrite]] [--images N] "
+     "BUNDLE --camera ID|simulated | RUN --target NAME [--budget MS] [--flash "
+     "[--keep|--overwrite]] [--images N] "
      "[--run RUN] [--to FOLDER] [--json] | --list [--json] | --restore [--camera ID]",
      "run a bundle on a camera, compare its answers with the emulation and time it; the camera is "
      "put back as it was",

@@ -257,6 +257,7 @@ static const char *what_a_stop_keeps(const struct progress *progress, const stru
         return "keeps what it has measured";
     case STAGE_COMPILE:
     case STAGE_CHECK:
+    case STAGE_VALIDATE:
     case STAGE_REPORT:
         return "ends, and begins anew next time";
     default:

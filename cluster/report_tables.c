@@ -138,6 +138,35 @@ static void add_check(const struct run_results *results, const json_t *bundle, s
     }
 }
 
+/* What `glowworm validate` wrote into the bundle, once it did. */
+static void add_validation(const json_t *bundle, struct text *html)
+{
+    const json_t *validation = json_object_get(bundle, "validation"), *sentence = NULL;
+    const json_t *camera = json_object_get(validation, "camera");
+    const json_t *latency = json_object_get(validation, "latency");
+    size_t i = 0;
+    if (!validation) {
+        text_add(html, "<p>Not yet validated on a camera.</p>");
+        return;
+    }
+    text_add(html, "<p>Validated on %s",
+             json_is_true(json_object_get(camera, "simulated")) ? "a simulated " : "");
+    html_add(html, report_string(camera, "model"));
+    text_add(html, ", serial number ");
+    html_add(html, report_string(camera, "serial"));
+    text_add(html, ": %s; an inference takes %.2f ms (<a href=\"bundles/",
+             json_is_true(json_object_get(validation, "passed")) ? "passed" : "does not pass",
+             report_number(latency, "median_ms", NAN));
+    html_add(html, report_string(bundle, "target"));
+    text_add(html, "/validate.html\">image by image</a>).</p>\n");
+    json_array_foreach(json_object_get(validation, "failures"), i, sentence)
+    {
+        text_add(html, "<p class=\"missing\">");
+        html_add(html, json_is_string(sentence) ? json_string_value(sentence) : "");
+        text_add(html, "</p>\n");
+    }
+}
+
 void report_bundles(const struct run_results *results, struct text *html)
 {
     const json_t *bundle = NULL, *file = NULL, *refusal = NULL;
@@ -155,11 +184,11 @@ void report_bundles(const struct run_results *results, struct text *html)
         text_add(
             html,
             "</h3><p>The ONNX file's logits agree with the supernet's within %.1e of the "
-            "largest on %.0f %s images. "
-            "Not yet validated on a camera.</p>",
+            "largest on %.0f %s images.</p>",
             report_number(bundle, "worst_difference", NAN), report_number(bundle, "samples", 0),
             strcmp(report_string(bundle, "sample_split"), "train") == 0 ? "training" : "hold-out");
         add_check(results, bundle, html);
+        add_validation(bundle, html);
         text_add(html, "<div class=\"scroll\"><table><tr><th>file</th><th>what</th>"
                        "<th class=\"n\">bytes</th><th>BLAKE2b</th></tr>\n");
         json_array_foreach(json_object_get(bundle, "files"), j, file)

@@ -72,7 +72,7 @@ void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_
         return;
     for (int i = 0; i < run->graph.count; i++) {
         enum stage_kind kind = run->graph.stages[i].kind;
-        if (kind == STAGE_CHECK)
+        if (stage_is_verdict(kind))
             bytes[i] = check_bytes(run);
         else if (kind != STAGE_REPORT)
             bytes[i] = stage_footprint(run, &run->campaign, i, kind == STAGE_TRAIN ? phase : NULL)
@@ -91,7 +91,7 @@ static void count_run(const struct campaign_run *run, const struct campaign *cam
         return;
     for (int i = 0; i < run->graph.count; i++) {
         enum stage_kind kind = run->graph.stages[i].kind;
-        if (!done[i] && kind != STAGE_REPORT && kind != STAGE_CHECK)
+        if (!done[i] && kind != STAGE_REPORT && !stage_is_verdict(kind))
             count_stage(run, campaign, i, kind == STAGE_TRAIN ? phase : NULL, memory);
         phase += kind == STAGE_TRAIN;
     }

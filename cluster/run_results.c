@@ -51,7 +51,7 @@ static enum err load_bundles(const struct run_results *results, json_t **bundles
     json_array_foreach(json_object_get(results->search, "targets"), i, target)
     {
         char name[256];
-        json_t *bundle = NULL, *check = NULL;
+        json_t *bundle = NULL, *check = NULL, *validation = NULL;
         snprintf(name, sizeof name, "bundles/%s/bundle.json", report_string(target, "name"));
         TRY(load_json(results->folder, name, &bundle));
         if (!bundle)
@@ -61,6 +61,10 @@ static enum err load_bundles(const struct run_results *results, json_t **bundles
         TRY(load_json(results->folder, name, &check));
         if (check)
             json_object_set_new(bundle, "check", check);
+        snprintf(name, sizeof name, "bundles/%s/validate.json", report_string(target, "name"));
+        TRY(load_json(results->folder, name, &validation));
+        if (validation)
+            json_object_set_new(bundle, "validation", validation);
     }
 out:
     return err;

@@ -164,6 +164,8 @@ static struct gang_end end_of_exit_code(int code)
         return (struct gang_end){.error = ERR_MEMORY};
     case 74:
         return (struct gang_end){.error = ERR_IO};
+    case 86:
+        return (struct gang_end){.error = ERR_HELD};
     default: /* 75 too: worth another attempt */
         return (struct gang_end){ERR_PEER, CAUSE_CRASH};
     }
@@ -220,7 +222,7 @@ struct gang_end gang_judge_exit(const struct gang *gang, const struct process_en
         return (struct gang_end){.error = gang->killed_for};
     }
     bool is_unknown = end->code < 0 && end->signal == 0; /* an earlier runner's child */
-    bool is_stopped = gang->is_host ? end->signal == SIGTERM : end->code == 0 || is_unknown;
+    bool is_stopped = gang->is_host ? signal_of(end) == SIGTERM : end->code == 0 || is_unknown;
     if (gang->is_stop_asked && is_stopped) { /* before it began, or between two files */
         snprintf(text, (size_t)room, "stopped as asked");
         return (struct gang_end){.error = ERR_INTERRUPTED};

@@ -50,8 +50,8 @@ void graph_build(const struct graph_cfg *cfg, struct graph *graph)
         add_content_lines(cfg, &lines);
         snprintf(stage->name, sizeof stage->name, "%s", from->name);
         stage->kind = from->kind;
-        stage->is_host =
-            from->kind == STAGE_COMPILE || from->kind == STAGE_CHECK || from->kind == STAGE_REPORT;
+        stage->is_host = from->kind == STAGE_COMPILE || stage_is_verdict(from->kind) ||
+                         from->kind == STAGE_REPORT;
         stage->target = from->target;
         stage->dependency_count = from->dependency_count;
         memcpy(stage->dependencies, from->dependencies, sizeof stage->dependencies);

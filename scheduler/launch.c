@@ -83,8 +83,10 @@ static void add_gang(const struct launch_cfg *cfg, const struct launch *launch, 
 
 static void add_host(const struct launch_cfg *cfg, const struct launch *launch, struct words *argv)
 {
-    static const char *const verbs[] = {
-        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check", [STAGE_REPORT] = "report"};
+    static const char *const verbs[] = {[STAGE_COMPILE] = "compile",
+                                        [STAGE_CHECK] = "check",
+                                        [STAGE_VALIDATE] = "validate",
+                                        [STAGE_REPORT] = "report"};
     words_add(argv, "%s", cfg->glowworm);
     words_add(argv, "%s", verbs[launch->stage->kind]);
     words_add(argv, "%s", cfg->run_folder);
@@ -199,5 +201,7 @@ void launch_host_result(const struct graph_stage *stage, const char *target, cha
         snprintf(path, (size_t)room, "report.html");
     else
         snprintf(path, (size_t)room, "bundles/%s/%s.json", target,
-                 stage->kind == STAGE_CHECK ? "check" : "bundle");
+                 stage->kind == STAGE_CHECK      ? "check"
+                 : stage->kind == STAGE_VALIDATE ? "validate"
+                                                 : "bundle");
 }

@@ -32,10 +32,10 @@ static void find_whole(const struct policy_state *state, bool *whole)
     }
 }
 
-/* Whether a stage that waits for `stage` may begin: a check that failed is told of. */
+/* Whether a stage that waits for `stage` may begin: a verdict that failed is told of. */
 static bool is_settled(const struct policy_state *state, const bool *whole, int stage)
 {
-    return whole[stage] || (state->graph->stages[stage].kind == STAGE_CHECK &&
+    return whole[stage] || (stage_is_verdict(state->graph->stages[stage].kind) &&
                             state->stages[stage].status == POLICY_FAILED);
 }
 

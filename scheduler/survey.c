@@ -239,7 +239,8 @@ static void find_followers(const struct survey_cfg *cfg, struct survey *survey)
  * pass: neither is whole where the other runs again. */
 static bool is_outdated_by(const struct graph *graph, int stage, int before)
 {
-    return graph->stages[stage].kind == STAGE_CHECK || graph->stages[before].kind == STAGE_CHECK;
+    return stage_is_verdict(graph->stages[stage].kind) ||
+           stage_is_verdict(graph->stages[before].kind);
 }
 
 static void find_outdated(const struct survey_cfg *cfg, struct survey *survey)

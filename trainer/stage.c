@@ -265,6 +265,7 @@ enum err stage_run(struct workbench *bench, const char *name, const struct stage
         return run_search(bench, stage);
     case STAGE_COMPILE:
     case STAGE_CHECK:
+    case STAGE_VALIDATE:
     case STAGE_REPORT:
         break;
     }

@@ -339,7 +339,8 @@ const char *run_status_kind(enum stage_kind kind)
 {
     static const char *const names[] = {
         [STAGE_TRAIN] = "train",     [STAGE_EVALUATE] = "evaluate", [STAGE_SEARCH] = "search",
-        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check",       [STAGE_REPORT] = "report"};
+        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check",       [STAGE_VALIDATE] = "validate",
+        [STAGE_REPORT] = "report"};
     return names[kind];
 }
 

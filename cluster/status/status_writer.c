@@ -115,7 +115,7 @@ static void set_wait(struct status_writer *writer, int stage)
     row->needs[0] = '\0';
     for (int i = 0; i < node->dependency_count; i++) {
         const struct stage_status *other = &status->stages[node->dependencies[i]];
-        bool is_told_of = writer->cfg.graph->stages[node->dependencies[i]].kind == STAGE_CHECK &&
+        bool is_told_of = stage_is_verdict(writer->cfg.graph->stages[node->dependencies[i]].kind) &&
                           other->state == STAGE_STATE_FAILED;
         if (other->state == STAGE_STATE_DONE || is_told_of)
             continue;

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "cluster/timed_command.h"
-#include "cluster/validate/network_choice.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include <signal.h>
 
+#define FIREFLY_GRAPH "firefly.graph" /* what it writes, and a camera loads */
+
 struct converter_cfg {       /* borrowed */
     const char *bundle;      /* the folder */
     const char *const *argv; /* of the command, NULL at the end; never a shell's */

@@ -1,6 +1,8 @@
 #include "cluster/validate/network_choice.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "camera/network_file.h"
+#include "cluster/validate/converter.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -24,9 +26,25 @@ out:
     return err;
 }
 
+/* Where the bundle's campaign names a converter: what it made. ERR_NOT_FOUND: it names none. */
+static enum err convert(struct validation *validation)
+{
+    const struct campaign *campaign = validation->check.images.campaign;
+    const char *argv[CAMPAIGN_MAX_CONVERTER + 1] = {NULL};
+    if (!campaign || campaign->converter_count == 0)
+        return ERR_NOT_FOUND;
+    for (int w = 0; w < campaign->converter_count; w++)
+        argv[w] = campaign->converter[w];
+    struct converter_cfg cfg = {validation->cfg.bundle, argv, validation->cfg.stop};
+    enum err err = converter_run(&cfg);
+    return err == ERR_OK ? read_network(validation, FIREFLY_GRAPH) : err;
+}
+
 static enum err choose_graph(struct validation *validation)
 {
     enum err err = read_network(validation, FIREFLY_GRAPH);
+    if (err == ERR_NOT_FOUND)
+        err = convert(validation);
     if (err != ERR_NOT_FOUND)
         return err;
     return err_set(ERR_HELD,
@@ -37,6 +55,31 @@ static enum err choose_graph(struct validation *validation)
                    validation->cfg.bundle);
 }
 
+/* Both files in one, as the simulated camera takes them. */
+static enum err join_caffe(struct validation *validation)
+{
+    enum err err = ERR_OK;
+    char *prototxt = NULL;
+    uint8_t *joined = NULL;
+    size_t prototxt_bytes = 0, joined_bytes = 0;
+    TRY(read_network(validation, "network.prototxt"));
+    prototxt = validation->file.bytes, prototxt_bytes = validation->file.size;
+    validation->file.bytes = NULL;
+    TRY(read_network(validation, "network.caffemodel"));
+    struct caffe_files files = {.prototxt = (const uint8_t *)prototxt,
+                                .prototxt_bytes = prototxt_bytes,
+                                .model = (const uint8_t *)validation->file.bytes,
+                                .model_bytes = validation->file.size};
+    TRY(network_file_join(&files, &joined, &joined_bytes));
+    mem_free(validation->file.bytes);
+    validation->file.bytes = (char *)joined;
+    validation->file.size = joined_bytes;
+    validation->file.hash = hash_of(joined, joined_bytes);
+out:
+    mem_free(prototxt);
+    return err;
+}
+
 enum err network_choose(struct validation *validation)
 {
     const struct check_format *checked = validation->check.checked;
@@ -44,8 +87,10 @@ enum err network_choose(struct validation *validation)
         return choose_graph(validation);
     if (strcmp(checked->name, "tensorflow") == 0)
         return read_network(validation, "network.pb");
+    if (strcmp(checked->name, "caffe") == 0)
+        return join_caffe(validation);
     return err_set(ERR_CONFIG,
                    "%s has no network.pb for the simulated camera: compile it with tensorflow "
-                   "among compile.formats",
+                   "or caffe among compile.formats",
                    validation->cfg.bundle);
 }

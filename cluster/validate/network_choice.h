@@ -4,8 +4,6 @@
 
 #include "cluster/validate/validation.h"
 
-#define FIREFLY_GRAPH "firefly.graph" /* what the maker's converter writes */
-
 /* Fills validation->file. ERR_HELD: a camera takes the maker's graph only, and the bundle has none;
  * ERR_DATA, ERR_IO. */
 MUST_CHECK enum err network_choose(struct validation *validation);

@@ -207,6 +207,28 @@ class Operations(Scene):
         with open(os.path.join(folder, "report.html")) as file:
             self.assertIn("stage check-small has come to no verdict", file.read())
 
+    def test_a_target_with_a_camera_is_validated_and_the_report_tells_of_it(self):
+        folder = self.copy()
+        changed = os.path.join(self.work, "with-camera.yaml")
+        with open(self.campaign) as file:
+            text = file.read()
+        for camera, code in (("20012345", 86), ("simulated", 0)):
+            with open(changed, "w") as file:
+                file.write(text.replace("{name: small, ", "{name: small, camera: '%s', " % camera))
+            said = run(GLOWWORM, "run", changed, "--run-folder", folder, expect=code)
+            found = status(folder)
+            self.assertEqual(stage_of(found, "check-small")["attempts"], 1)  # what was done counts
+            with open(os.path.join(folder, "report.html")) as file:
+                page = file.read()
+            if code == 86:
+                self.assertRegex(said.stderr, "stage validate-small failed: .*put firefly.graph into the bundle")
+                self.assertEqual(stage_of(found, "validate-small")["state"], "failed")
+                self.assertIn("Not yet validated on a camera.", page)
+        self.assertEqual(found["state"], "done")
+        with open(os.path.join(folder, "bundles", "small", "validate.json")) as file:
+            self.assertTrue(json.load(file)["passed"])
+        self.assertIn("Validated on a simulated", page)
+
     def test_a_run_with_a_page_tells_its_owner_where_and_takes_it_along(self):
         folder, program = self.begin("paged", "teacher", *LONG, "--page")
         shown = run(GLOWWORM, "status", folder).stdout

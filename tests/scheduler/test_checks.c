@@ -99,6 +99,23 @@ static void a_verdict_that_is_gone_is_come_to_again(void **state)
     expect_hosted(set, "compile best\ncheck best\nreport \ncheck best\nreport \n");
 }
 
+static void one_that_waits_for_a_person_ends_the_run_with_86_and_is_tried_again(void **state)
+{
+    struct stage_set *set = *state;
+    set_script(
+        set, "best",
+        "[ \"$1\" = check ] && { echo 'put firefly.graph into the bundle' >&2; exit 86; }\n");
+    expect_run(set, ERR_HELD);
+    expect_in(err_text(), "put firefly.graph into the bundle");
+    assert_int_equal(err_exit_code(ERR_HELD), 86);
+    set_survey(set);
+    assert_int_equal(set->survey.stages[CHECK].record.attempts, 1);
+    assert_int_equal(set->survey.stages[CHECK].record.cause, CAUSE_HELD);
+    set_script(set, "best", NULL);
+    expect_run(set, ERR_OK);
+    set_expect_done(set);
+}
+
 /* A bundle that was not made has no check, and a report would have nothing to tell of. */
 static void where_compiling_fails_nothing_waits_for_a_check(void **state)
 {
@@ -121,6 +138,7 @@ int main(void)
         TEST(it_is_tried_again_with_the_next_run_and_told_of_anew),
         TEST(a_bundle_that_is_compiled_again_is_checked_again),
         TEST(a_verdict_that_is_gone_is_come_to_again),
+        TEST(one_that_waits_for_a_person_ends_the_run_with_86_and_is_tried_again),
         TEST(where_compiling_fails_nothing_waits_for_a_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

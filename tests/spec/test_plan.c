@@ -138,6 +138,42 @@ static void stages_depend_on_what_they_start_from(void **state)
     assert_int_equal(made.plan.stages[11].target, -1);
 }
 
+/* One camera is one stage's at a time; simulated ones are as many as there are targets. */
+static void a_target_with_a_camera_is_validated_behind_its_check(void **state)
+{
+    (void)state;
+    struct made made, bare, moved;
+    const struct campaign_override with[] = {
+        {"search.targets",
+         "[{name: a, device: firefly-dl-mono, camera: '20012345'}, {name: b, camera: "
+         "'20012345'}, {name: c, camera: simulated}, {name: d, camera: simulated}]"}};
+    const struct campaign_override without[] = {
+        {"search.targets",
+         "[{name: a, device: firefly-dl-mono}, {name: b}, {name: c}, {name: d}]"}};
+    const struct campaign_override other[] = {
+        {"search.targets",
+         "[{name: a, device: firefly-dl-mono, camera: '7'}, {name: b, camera: "
+         "'20012345'}, {name: c, camera: simulated}, {name: d, camera: simulated}]"}};
+    made_from(with, 1, &made);
+    made_from(without, 1, &bare);
+    made_from(other, 1, &moved);
+    const struct stage_plan *stages = made.plan.stages;
+    const char *names[] = {"compile-a",  "compile-b",  "compile-c",  "compile-d", "check-a",
+                           "validate-a", "validate-b", "validate-c", "validate-d"};
+    assert_int_equal(made.plan.stage_count, 18);
+    for (int i = 0; i < 9; i++)
+        assert_string_equal(stages[8 + i].name, names[i]);
+    assert_int_equal(stages[13].dependencies[0], 12);
+    assert_int_equal(stages[14].dependencies[0], 9); /* "b" has no check */
+    assert_int_equal(stages[14].dependencies[1], 13);
+    assert_int_equal(stages[16].dependency_count, 1);
+    assert_int_equal(stages[17].dependency_count, 11);
+    for (int i = 0; i < 13; i++) /* what was trained and compiled does not depend on it */
+        assert_true(hash_equal(&made.keys[i], &bare.keys[i]));
+    assert_false(hash_equal(&made.keys[13], &moved.keys[13]));
+    assert_true(hash_equal(&made.keys[15], &moved.keys[15]));
+}
+
 static void a_given_teacher_is_not_trained(void **state)
 {
     (void)state;
@@ -281,6 +317,7 @@ int main(void)
         cmocka_unit_test(rows_with_nothing_to_open_are_left_out),
         cmocka_unit_test(the_random_schedule_opens_everything_at_once),
         cmocka_unit_test(stages_depend_on_what_they_start_from),
+        cmocka_unit_test(a_target_with_a_camera_is_validated_behind_its_check),
         cmocka_unit_test(a_given_teacher_is_not_trained),
         cmocka_unit_test(a_given_teacher_with_nothing_to_open_is_evaluated_and_searched),
         cmocka_unit_test(a_target_draws_only_what_the_last_row_trains),

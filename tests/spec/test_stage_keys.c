@@ -63,6 +63,7 @@ static const struct {
     {"search.targets", "[{name: small, device: firefly-dl-mono, macs: 2.9M}, {name: best}]",
      "search"},
     {"compile.formats", "[caffe]", "compile-small compile-best"},
+    {"compile.converter", NULL, NULL}, /* of targets with a camera */
     {"check.images", "50", "check-small"},
     {"check.loss", "0.5", "check-small"},
     {"resources.launcher", "slurm", ""},

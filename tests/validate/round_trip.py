@@ -117,6 +117,17 @@ class RoundTrip(unittest.TestCase):
         with open(os.path.join(self.bundle, "validate.html")) as file:
             self.assertIn("The network passes on the camera", file.read())
 
+    def test_caffe_files_answer_like_the_graphdef(self):
+        camera = self.camera()
+        with open(os.path.join(self.bundle, "bundle.json")) as file:
+            listed = json.load(file)
+        listed["files"] = [row for row in listed["files"] if row["name"] != "network.pb"]
+        with open(os.path.join(self.bundle, "bundle.json"), "w") as file:
+            json.dump(listed, file)
+        os.remove(os.path.join(self.bundle, "network.pb"))
+        self.validate(camera)
+        self.assertEqual(self.verdict()["network"]["file"], "network.caffemodel")
+
     def test_a_budget_that_is_broken_ends_with_1_and_says_what_to_do(self):
         done = self.validate(self.camera(), "--budget", "5", expect=FAILED)
         self.assertIn("its budget is 5.00 ms", done.stderr)

@@ -12,7 +12,8 @@
 
 #define CAMPAIGN_MAX_TARGETS 16
 #define CAMPAIGN_MAX_NOTIFY  16
-#define CAMPAIGN_TEXT        256
+enum { CAMPAIGN_MAX_CONVERTER = 32, CAMPAIGN_CONVERTER_BYTES = 256 };
+#define CAMPAIGN_TEXT 256
 
 /* Raised by hand whenever the result of a training stage changes for the same inputs. Part of every
  * stage key. */
@@ -38,7 +39,8 @@ enum campaign_affects {
     AFFECTS_COMPILE = 64,
     AFFECTS_REPORT = 128,
     AFFECTS_MATRICES = 256, /* training stages that train kernel matrices */
-    AFFECTS_CHECK = 512
+    AFFECTS_CHECK = 512,
+    AFFECTS_VALIDATE = 1024
 };
 
 struct campaign {
@@ -100,6 +102,8 @@ struct campaign {
     struct {
         bool tensorflow, caffe, onnx;
     } compile;
+    char converter[CAMPAIGN_MAX_CONVERTER][CAMPAIGN_CONVERTER_BYTES]; /* a command's words */
+    int converter_count;
     struct {
         int images;
         double loss_max; /* points of accuracy */
@@ -193,26 +197,32 @@ enum stage_kind { /* keys have the numbers: add behind, change none */
                   STAGE_SEARCH,
                   STAGE_COMPILE,
                   STAGE_REPORT,
-                  STAGE_CHECK /* one that fails keeps nobody waiting: what waits for it tells of it
-                               */
+                  STAGE_CHECK,
+                  STAGE_VALIDATE
 };
+/* A verdict on a bundle: one that fails keeps nobody waiting, what waits for it tells of it. */
+static inline bool stage_is_verdict(enum stage_kind kind)
+{
+    return kind == STAGE_CHECK || kind == STAGE_VALIDATE;
+}
 
-/* The report waits for an evaluation, a search, and every target's bundle and check. */
-#define PLAN_MAX_DEPENDENCIES (2 * CAMPAIGN_MAX_TARGETS + 4)
+/* The report waits for an evaluation, a search, and every target's bundle, check and validation. */
+#define PLAN_MAX_DEPENDENCIES (3 * CAMPAIGN_MAX_TARGETS + 4)
 
 struct stage_plan { /* one stage of the graph */
-    /* a phase's name, "evaluate", "search", "compile-<target>", "check-<target>", "report" */
+    /* a phase's name, "evaluate", "search", "compile-<target>", "check-<target>",
+     * "validate-<target>", "report" */
     char name[64];
     enum stage_kind kind;
     int phase;  /* index in the schedule, STAGE_TRAIN */
-    int target; /* index in targets, STAGE_COMPILE and STAGE_CHECK; -1: of none */
+    int target; /* index in targets, behind the search; -1: of none */
     int dependency_count;
     /* indices of earlier stages; the first is the stage whose checkpoint this one starts from, a
      * distilling stage's second (if any) is the teacher */
     int dependencies[PLAN_MAX_DEPENDENCIES];
 };
 
-#define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + 2 * CAMPAIGN_MAX_TARGETS + 4)
+#define PLAN_MAX_STAGES (SCHEDULE_MAX_PHASES + 3 * CAMPAIGN_MAX_TARGETS + 4)
 struct plan {
     int stage_count;
     struct stage_plan stages[PLAN_MAX_STAGES]; /* in a valid order */

@@ -38,6 +38,10 @@ static const struct knob target_knobs[] = {
      .unit = UNIT_COUNT, .words = "any=0", .help = "most multiply-accumulates per image"},
     {"latency_ms", KNOB_REAL, KNOB_FIELD(target, latency_ms_max), .fallback = "any", .low = 1e-6,
      .high = 1e6, .unit = UNIT_MS, .words = "any=0", .help = "longest predicted time per image"},
+    {"camera", KNOB_TEXT, KNOB_FIELD(target, camera), .fallback = "\"\"",
+     .help =
+         "where its bundle is validated: a camera's id, serial number or address, or simulated; "
+         "empty: nowhere"},
 };
 static const struct schema target_schema = {
     target_knobs, sizeof target_knobs / sizeof *target_knobs, sizeof(struct target)};
@@ -156,6 +160,11 @@ static const struct knob campaign_knobs[] = {
     {"compile.formats", KNOB_WORDS, KNOB_FIELD(campaign, compile), .fallback = "[tensorflow, onnx]",
      .words = "tensorflow|caffe|onnx", .affects = AFFECTS_COMPILE,
      .help = "files written for every target; caffe only for spaces of relu"},
+    {"compile.converter", KNOB_TEXTS, LIST(converter, converter_count), .fallback = "[]",
+     .affects = AFFECTS_VALIDATE,
+     .help =
+         "the maker's converter, as a list of words, never a shell's: run on a copy of a bundle "
+         "that has no firefly.graph, it writes that file"},
     {"check.images", KNOB_INT, FIELD(check.images), .fallback = "500", .low = 1, .high = 1000000,
      .unit = UNIT_COUNT, .affects = AFFECTS_CHECK,
      .help = "hold-out images that a bundle is run on in its device's arithmetic"},

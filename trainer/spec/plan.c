@@ -23,12 +23,38 @@ static void depend(struct stage_plan *stage, int on)
 static struct stage_plan *add_target_stage(const struct campaign *campaign, int target,
                                            enum stage_kind kind, struct plan *plan)
 {
+    static const char *const verbs[] = {
+        [STAGE_COMPILE] = "compile", [STAGE_CHECK] = "check", [STAGE_VALIDATE] = "validate"};
     char name[64];
-    snprintf(name, sizeof name, "%s-%s", kind == STAGE_COMPILE ? "compile" : "check",
-             campaign->targets[target].name);
+    snprintf(name, sizeof name, "%s-%s", verbs[kind], campaign->targets[target].name);
     struct stage_plan *stage = add_stage(plan, name, kind);
     stage->target = target;
     return stage;
+}
+
+/* The stage of this kind that the target has; -1: none. */
+static int find_target_stage(const struct plan *plan, int target, enum stage_kind kind)
+{
+    for (int i = 0; i < plan->stage_count; i++)
+        if (plan->stages[i].kind == kind && plan->stages[i].target == target)
+            return i;
+    return -1;
+}
+
+/* Behind the check, where there is one. A camera is one stage's at a time; of simulated ones each
+ * stage has its own. */
+static void add_validation(const struct campaign *campaign, int target, struct plan *plan)
+{
+    const char *camera = campaign->targets[target].camera;
+    int checked = find_target_stage(plan, target, STAGE_CHECK);
+    int compiled = find_target_stage(plan, target, STAGE_COMPILE);
+    struct stage_plan *stage = add_target_stage(campaign, target, STAGE_VALIDATE, plan);
+    depend(stage, checked >= 0 ? checked : compiled);
+    for (int t = target - 1; t >= 0 && strcmp(camera, "simulated") != 0; t--)
+        if (strcmp(campaign->targets[t].camera, camera) == 0) {
+            depend(stage, find_target_stage(plan, t, STAGE_VALIDATE));
+            return;
+        }
 }
 
 static void add_compiles(const struct campaign *campaign, struct plan *plan)
@@ -39,6 +65,9 @@ static void add_compiles(const struct campaign *campaign, struct plan *plan)
     for (int t = 0; t < campaign->target_count; t++)
         if (campaign->targets[t].device.arithmetic != DEVICE_ARITHMETIC_UNKNOWN)
             depend(add_target_stage(campaign, t, STAGE_CHECK, plan), first + t);
+    for (int t = 0; t < campaign->target_count; t++)
+        if (campaign->targets[t].camera[0])
+            add_validation(campaign, t, plan);
 }
 
 void campaign_expand(const struct campaign *campaign, const struct schedule *schedule,
@@ -197,6 +226,11 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
         return;
     case STAGE_CHECK:
         add_knobs(campaign, AFFECTS_CHECK, lines);
+        return;
+    case STAGE_VALIDATE:
+        add_knobs(campaign, AFFECTS_VALIDATE, lines);
+        text_add(lines, "target.%s=camera %s\n", campaign->targets[row->target].name,
+                 campaign->targets[row->target].camera);
         return;
     case STAGE_REPORT:
         add_knobs(campaign, AFFECTS_REPORT, lines);

@@ -61,6 +61,7 @@ struct target { /* one row of search.targets */
     struct camera_device device; /* resolved from configs/devices/<device>.yaml */
     double macs_max;             /* 0: no bound */
     double latency_ms_max;       /* 0: no bound */
+    char camera[128];            /* whereon its bundle is validated; "": on none */
     int line, column;            /* where it was written, for messages; 0: not in a file */
 };
 
