@@ -1,6 +1,9 @@
 #include "cluster/estimate.h"
 #include "base/rng.h"
+#include "cluster/check/check.h"
+#include "trainer/compile.h"
 #include "trainer/evaluate/grid.h"
+#include "trainer/export/bundle_cfg.h"
 #include "trainer/spec/cost.h"
 #include "trainer/spec/lr_schedule.h"
 #include <string.h>
@@ -11,6 +14,9 @@
  * (2.2e10), rounded down. */
 #define ASSUMED_RATE 1.5e10
 #define HOST_SECONDS 1.0 /* compile, report */
+/* Multiply-accumulates per second and thread of a check, over its three arithmetics: 1.6e9 on a
+ * network of 320 million (docs/benchmarks.md), rounded down. */
+#define CHECK_RATE 1.5e9
 
 /* Mean over sub-networks and resolutions. */
 static double mean_macs(const struct campaign_run *run, const struct open_choices *open)
@@ -84,6 +90,26 @@ static double search_macs(const struct campaign_run *run, const struct open_choi
     return mean * (run->campaign.search.evaluations * evaluation_images(run) + targets);
 }
 
+/* Each image in three arithmetics, each sample in every format and as a frame. */
+static double check_seconds(const struct campaign_run *run, const struct target *target)
+{
+    struct open_choices trained;
+    schedule_trained(&run->schedule, &run->space, &trained);
+    double macs = mean_macs(run, &trained), images = run->campaign.check.images;
+    if (target->macs_max > 0 && target->macs_max < macs)
+        macs = target->macs_max;
+    if (run->holdout_images > 0 && run->holdout_images < images)
+        images = run->holdout_images;
+    double passes = ARITHMETICS * images + (CHECK_FORMATS + BUNDLE_EXPECTED) * COMPILE_SAMPLES;
+    return HOST_SECONDS + passes * macs / (CHECK_RATE * run->campaign.resources.threads);
+}
+
+static double host_seconds(const struct campaign_run *run, const struct graph_stage *stage)
+{
+    return stage->kind == STAGE_CHECK ? check_seconds(run, &run->campaign.targets[stage->target])
+                                      : HOST_SECONDS;
+}
+
 static enum err estimate_stage(const struct campaign_run *run, int stage, int phase,
                                struct stage_estimate *estimate)
 {
@@ -144,8 +170,8 @@ enum err estimate_run(const struct campaign_run *run, const struct survey *surve
         if (state->verdict == SURVEY_PARTIAL && stage->steps > 0)
             left = 1 - (double)state->record.step / (double)stage->steps;
         stage->seconds =
-            left *
-            (run->graph.stages[i].is_host ? HOST_SECONDS : stage->macs / estimate->macs_per_second);
+            left * (run->graph.stages[i].is_host ? host_seconds(run, &run->graph.stages[i])
+                                                 : stage->macs / estimate->macs_per_second);
         estimate->seconds += stage->seconds;
     }
 out:

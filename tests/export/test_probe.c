@@ -88,7 +88,7 @@ a_probe_says_which_layer_breaks_the_rule_and_which_other_rules_break_with_it(voi
         const char *name, *breach, *others;
     } cases[] = {
         {"depthwise-kernels-kernel-depthwise",
-         "layer block1_depthwise is a depthwise convolution of 5x5: rule depthwise-kernels", ""},
+         "layer block1_depthwise is a depthwise convolution of 5x5", ""},
         {"strides-stride-convolution", "layer stem is a convolution of stride 3", ""},
         {"strides-stride-depthwise",
          "layer block1_depthwise is a depthwise convolution of stride 3", ""},

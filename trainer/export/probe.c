@@ -187,7 +187,7 @@ static void add_variant(struct writing *writing, const char *part, const struct 
         return;
     }
     struct layer_shape shape = shape_of(&probe->folded.layers[breaks]);
-    device_rule_explain_as(probe->rule, probe->folded.layers[breaks].name, &shape, &probe->breach);
+    device_rule_breach(probe->rule, probe->folded.layers[breaks].name, &shape, &probe->breach);
 }
 
 static void add_impossible(struct writing *writing, const char *part, const char *why)

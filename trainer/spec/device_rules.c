@@ -187,11 +187,17 @@ bool device_rule_is_broken(const struct device_rule *rule, const struct layer_sh
     return find_breach(rule, layer, weight_bytes) != BREACH_NONE;
 }
 
-void device_rule_explain_as(const struct device_rule *rule, const char *name,
-                            const struct layer_shape *layer, struct text *text)
+void device_rule_breach(const struct device_rule *rule, const char *name,
+                        const struct layer_shape *layer, struct text *text)
 {
     text_add(text, "layer %s ", name);
     add_breach(rule, layer, text);
+}
+
+void device_rule_explain_as(const struct device_rule *rule, const char *name,
+                            const struct layer_shape *layer, struct text *text)
+{
+    device_rule_breach(rule, name, layer, text);
     text_add(text, ": rule %s, %s (%s); %s", rule->name,
              rule->basis == RULE_DOCUMENTED ? "documented" : "inferred", rule->source, rule->cure);
 }

@@ -53,6 +53,9 @@ void device_rule_explain(const struct device_rule *rule, const struct layer_shap
  * it. Of a layer that came from elsewhere than a space `part` and `block` mean nothing. */
 bool device_rule_is_broken(const struct device_rule *rule, const struct layer_shape *layer,
                            double weight_bytes);
+/* Its beginning, "layer stem is a ...": what of the layer breaks the rule. */
+void device_rule_breach(const struct device_rule *rule, const char *name,
+                        const struct layer_shape *layer, struct text *text);
 /* The same sentence for a layer with a name of its own. */
 void device_rule_explain_as(const struct device_rule *rule, const char *name,
                             const struct layer_shape *layer, struct text *text);
