@@ -7,6 +7,7 @@
 #include "trainer/export/bundle.h"
 #include "trainer/export/convert_command.h"
 #include "trainer/export/probe.h"
+#include "trainer/export/writers.h"
 #include "trainer/record/json_name.h"
 #include <errno.h>
 #include <jansson.h>
@@ -15,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INDEX "probes.json"
+#define INDEX   "probes.json"
+#define MISREAD "misread.pb" /* what the exporter refuses to write for the converter */
 
 static const char *const outcomes[] = {
     [RULE_UNTESTED] = "nobody tried: accepted and right, accepted and wrong, or refused",
@@ -73,32 +75,50 @@ static bool has_file(const struct probing *probing, const struct probe *probe, c
 }
 
 static void tell_command(struct probing *probing, const struct probe *probe, const char *road,
-                         struct text *line)
+                         const struct text *line)
 {
     text_add(&probing->readme, "  %-10s %s\n", road, text_get(line));
     text_add(&probing->script, "try %s %s '%s'\n", probe->name, road, text_get(line));
-    text_fini(line);
 }
 
-static void tell_commands(struct probing *probing, const struct probe *probe)
+/* A file of its own, which the bundle does not list: nobody is to take it for one that goes to a
+ * camera. */
+static enum err write_misread(const struct probing *probing, const struct probe *probe)
 {
+    struct bytes bytes = {0};
+    char *folder = file_join(probing->folder, probe->name), *path = file_join(folder, MISREAD);
+    tensorflow_write_misread(&probe->folded, &bytes);
+    enum err err = file_write(path, bytes.data, bytes.size);
+    mem_free(bytes.data);
+    mem_free(path);
+    mem_free(folder);
+    return err;
+}
+
+static enum err tell_tensorflow(struct probing *probing, const struct probe *probe)
+{
+    enum err err = ERR_OK;
     struct text line;
     bool has_tensorflow = has_file(probing, probe, "network.pb");
-    bool has_caffe = has_file(probing, probe, "network.prototxt");
     text_init(&line);
-    convert_command_tensorflow("network.pb", "tensorflow.graph", &line);
-    if (has_tensorflow)
-        tell_command(probing, probe, "tensorflow", &line);
+    if (!has_tensorflow)
+        TRY(write_misread(probing, probe));
+    convert_command_tensorflow(has_tensorflow ? "network.pb" : MISREAD, "tensorflow.graph", &line);
+    tell_command(probing, probe, "tensorflow", &line);
+out:
     text_fini(&line);
+    return err;
+}
+
+static void tell_caffe(struct probing *probing, const struct probe *probe)
+{
+    struct text line;
+    if (!has_file(probing, probe, "network.prototxt"))
+        return;
     text_init(&line);
     convert_command_caffe("network", "caffe.graph", &line);
-    if (has_caffe)
-        tell_command(probing, probe, "caffe", &line);
+    tell_command(probing, probe, "caffe", &line);
     text_fini(&line);
-    if (!has_tensorflow && !has_caffe)
-        text_add(&probing->readme,
-                 "  nothing to try: neither of the converter's formats is written "
-                 "for it (bundle.json says why, under \"refused\")\n");
 }
 
 static void tell_answer(struct probing *probing, const struct probe *probe,
@@ -160,7 +180,8 @@ static enum err write_made(struct probing *probing, const struct probe *probe)
     TRY(probe_samples_make(&probe->folded, &dataset,
                            probing->device->arithmetic != DEVICE_ARITHMETIC_UNKNOWN, &samples));
     TRY(write_bundle(probing, probe, &dataset, samples));
-    tell_commands(probing, probe);
+    TRY(tell_tensorflow(probing, probe));
+    tell_caffe(probing, probe);
     tell_answer(probing, probe, samples);
 out:
     probe_samples_destroy(&samples);

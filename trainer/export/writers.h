@@ -19,6 +19,10 @@ struct bytes {
  * the convolution before it, silently. */
 MUST_CHECK enum err tensorflow_write(const struct folded *folded, struct bytes *out);
 
+/* The same of any network, squeeze-excite and h-swish too, as TensorFlow itself would read them: to
+ * see what the converter makes of it (probe.h). */
+void tensorflow_write_misread(const struct folded *folded, struct bytes *out);
+
 /* deploy prototxt and caffemodel: input "data" (1,C,H,W), blobs named after the layers, "logits",
  * "probabilities". ReLU networks only: Caffe has no ReLU6, no h-swish. */
 MUST_CHECK enum err caffe_write(const struct folded *folded, const char *name,
