@@ -270,7 +270,8 @@ static void the_readme_of_a_bundle_tells_a_stranger_what_to_do(void **state)
         "mvNCCompile -s 12 -w network.caffemodel -o firefly.graph network.prototxt\r\n",
         "shape=\"1,28,28,1\"",
         "InferencePreprocessBppSelector     Mono8\r\n",
-        "Width, Height                      1080, 1080: "};
+        "Width, Height                      1080, 1080: ",
+        "\"glowworm validate FOLDER --camera ID\" does all of steps 2 to 5"};
     struct rig rig;
     open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
     CHECK(camera_device_load("firefly-dl-mono", &rig.device_file));

@@ -251,7 +251,10 @@ static void add_validation(const struct bundle_cfg *cfg, struct text *text)
     text_add(
         text,
         "  On a computer with Glowworm: \"glowworm check FOLDER\" runs these files in the\n"
-        "  camera's arithmetic, and \"glowworm predict FOLDER PICTURE\" classifies a picture.\n\n"
+        "  camera's arithmetic, and \"glowworm predict FOLDER PICTURE\" classifies a picture.\n"
+        "  With the camera attached and " CONVERT_GRAPH " put into this folder,\n"
+        "  \"glowworm validate FOLDER --camera ID\" does all of steps 2 to 5, compares every\n"
+        "  answer, and puts the camera back as it was.\n\n"
         "WHAT IS KNOWN\n\n"
         "  The names of the camera's features, the steps and the converter's options are\n"
         "  those of the maker's documents and examples. Buttons and fields of NeuroUtility\n"
