@@ -48,7 +48,9 @@ static enum err open_network(struct sim_camera *camera, struct network **network
     enum err err = ERR_OK;
     if (sim_camera_has(camera, FAULT_REFUSED_FILE))
         return err_set(ERR_DATA, "fault refused-file");
-    TRY(network_open(file->bytes, file->size, network));
+    TRY(network_open(file->bytes, file->size,
+                     camera->cfg.has_narrow_sums ? ARITHMETIC_FP16 : ARITHMETIC_FP16_SUM32,
+                     network));
     TRY(check_input(camera, *network));
 out:
     if (err != ERR_OK)

@@ -26,13 +26,14 @@ static void count_macs(struct network *network)
     }
 }
 
-enum err network_open(const uint8_t *bytes, size_t size_bytes, struct network **network)
+enum err network_open(const uint8_t *bytes, size_t size_bytes, enum arithmetic arithmetic,
+                      struct network **network)
 {
     enum err err = ERR_OK;
     struct network *made = mem_alloc(sizeof *made);
     TRY(read_file(bytes, size_bytes, &made->net));
     TRY(emulation_init(&made->net, &made->emulation));
-    made->emulator = emulator_create(&made->net, ARITHMETIC_FP16_SUM32);
+    made->emulator = emulator_create(&made->net, arithmetic);
     made->classes = (int)exported_values(exported_output(&made->net, made->net.count - 1));
     count_macs(made);
     *network = made;

@@ -1,5 +1,5 @@
 /* The network of an uploaded file: read by the readers of exported files, run by the emulator in
- * fp16 with sums in fp32. A network is made by one thread and run by one at a time. */
+ * fp16. A network is made by one thread and run by one at a time. */
 #ifndef CAMERA_SIM_NETWORK_H
 #define CAMERA_SIM_NETWORK_H
 
@@ -21,7 +21,8 @@ struct network_answer {
 
 /* A GraphDef, or Caffe's files (camera/network_file.h); the bytes may be freed afterwards. ERR_DATA
  * of the readers, ERR_MEMORY. *network: returns owned. */
-MUST_CHECK enum err network_open(const uint8_t *bytes, size_t size_bytes, struct network **network);
+MUST_CHECK enum err network_open(const uint8_t *bytes, size_t size_bytes,
+                                 enum arithmetic arithmetic, struct network **network);
 void network_close(struct network **network); /* accepts NULL */
 
 /* image (H,W,C), normalised. */

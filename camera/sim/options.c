@@ -15,6 +15,8 @@ const struct sim_option sim_options[] = {
     {"latency", "NUMBERS",
      "\"FIXED PER_MMAC NOISE [PER_DEPTHWISE_MMAC]\": milliseconds, milliseconds a million "
      "multiply-adds, a fraction; else a line that it does not tell"},
+    {"sums", "fp32|fp16",
+     "what the network's sums are kept in; else fp32. Of the camera it is not known"},
     {"seed", "N", "of the noise and of the packets that are lost; else 1"},
     {"speed", "N", "so many times as quick as a camera, 0.01 to 1000; what it says of times stays"},
     {"network", "FILE", "a network's file that lies in flash from the start on"},
@@ -30,6 +32,7 @@ enum option_place {
     OPTION_MODEL,
     OPTION_SERIAL,
     OPTION_LATENCY,
+    OPTION_SUMS,
     OPTION_SEED,
     OPTION_SPEED,
     OPTION_NETWORK,
@@ -61,6 +64,14 @@ static enum err take_model(struct sim_words *words)
     if (strcmp(optarg, "mono") != 0 && strcmp(optarg, "colour") != 0)
         return err_set(ERR_USAGE, "--model takes mono or colour, not \"%s\"", optarg);
     words->cfg.identity.model = optarg[0] == 'm' ? MODEL_MONO : MODEL_COLOUR;
+    return ERR_OK;
+}
+
+static enum err take_sums(struct sim_words *words)
+{
+    if (strcmp(optarg, "fp32") != 0 && strcmp(optarg, "fp16") != 0)
+        return err_set(ERR_USAGE, "--sums takes fp32 or fp16, not \"%s\"", optarg);
+    words->cfg.has_narrow_sums = strcmp(optarg, "fp16") == 0;
     return ERR_OK;
 }
 
@@ -119,6 +130,8 @@ static enum err take(int place, struct sim_words *words)
         return take_serial(words);
     case OPTION_LATENCY:
         return take_latency(words);
+    case OPTION_SUMS:
+        return take_sums(words);
     case OPTION_SEED:
         TRY(take_number("seed", 0, 1e15, &number));
         words->cfg.seed = (uint64_t)number;

@@ -1,4 +1,6 @@
 #include "camera/sim/sensor.h"
+#include "base/mem.h"
+#include "trainer/data/demosaic.h"
 #include <math.h>
 #include <string.h>
 
@@ -88,50 +90,31 @@ size_t pixel_bytes(enum pfnc format)
     return ((size_t)format >> 16 & 0xff) / 8; /* GenICam's numbers say how many bits */
 }
 
-enum { RED, GREEN, BLUE };
-
-static int colour_at(int x, int y)
+static void swap_red_and_blue(uint8_t *pixels, size_t count)
 {
-    return (x & 1) + (y & 1);
-}
-
-static int mirrored(int at, int count)
-{
-    return at < 0 ? -at : at < count ? at : 2 * (count - 1) - at;
-}
-
-/* The three colours of a pixel, each the mean of its values among the nine, the pixel's own alone
- * where it has one. */
-static void mix(const uint16_t *words, int W, int H, int x, int y, int colours[3])
-{
-    int sums[3] = {0}, counts[3] = {0}, own = colour_at(x, y);
-    for (int i = 0; i < 9; i++) {
-        int at_x = x + i % 3 - 1, at_y = y + i / 3 - 1, colour = colour_at(at_x & 1, at_y & 1);
-        if (colour == own && i != 4)
-            continue;
-        sums[colour] += words[mirrored(at_y, H) * W + mirrored(at_x, W)] >> 2;
-        counts[colour]++;
+    for (uint8_t *at = pixels; at < pixels + 3 * count; at += 3) {
+        uint8_t red = at[0];
+        at[0] = at[2];
+        at[2] = red;
     }
-    for (int c = 0; c < 3; c++)
-        colours[c] = (sums[c] + counts[c] / 2) / counts[c];
 }
 
-static void demosaic(const uint16_t *words, int W, int H, bool is_bgr, uint8_t *pixels)
+static void colour_pixels(const uint16_t *words, int W, int H, bool is_bgr, uint8_t *pixels)
 {
-    int colours[3];
-    for (int y = 0; y < H; y++)
-        for (int x = 0; x < W; x++, pixels += 3) {
-            mix(words, W, H, x, y, colours);
-            pixels[0] = (uint8_t)colours[is_bgr ? BLUE : RED];
-            pixels[1] = (uint8_t)colours[GREEN];
-            pixels[2] = (uint8_t)colours[is_bgr ? RED : BLUE];
-        }
+    size_t count = (size_t)W * (size_t)H;
+    uint8_t *mosaic = mem_alloc(count);
+    for (size_t i = 0; i < count; i++)
+        mosaic[i] = (uint8_t)(words[i] >> 2);
+    demosaic_u8(mosaic, H, W, BAYER_RG, pixels);
+    if (is_bgr)
+        swap_red_and_blue(pixels, count);
+    mem_free(mosaic);
 }
 
 void sensor_pixels(const uint16_t *words, int W, int H, enum pfnc format, uint8_t *pixels)
 {
     if (pixel_bytes(format) == 3) {
-        demosaic(words, W, H, format == PFNC_BGR8, pixels);
+        colour_pixels(words, W, H, format == PFNC_BGR8, pixels);
         return;
     }
     size_t count = (size_t)W * (size_t)H;

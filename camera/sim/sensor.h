@@ -29,11 +29,9 @@ void sensor_words(const struct sensor_cfg *cfg, const struct region *region, uin
 
 /* Bytes of one pixel. */
 size_t pixel_bytes(enum pfnc format);
-/* words (H,W) as pixels of this format; 16-bit ones are little-endian, with the ten bits on top. Of
- * Mono8 and of the mosaic's formats each is a word of its own; for RGB8 and BGR8, 2 x 2 at least,
- * the words are a mosaic of red at even rows and columns, blue at odd ones, green else: a pixel has
- * its own colour, and of each other one the mean, rounded half up, of those among its eight
- * neighbours, mirrored about the outermost pixels. How the camera does it is not documented. */
+/* words (H,W) as pixels of this format; 16-bit ones are little-endian, with the ten bits on top.
+ * For RGB8 and BGR8 the words are a mosaic of red at even rows and columns, blue at odd ones, green
+ * else (trainer/data/demosaic.h); how the camera makes it colour is not documented. */
 void sensor_pixels(const uint16_t *words, int W, int H, enum pfnc format, uint8_t *pixels);
 
 /* (in_H,in_W,C) to (H,W,C), bilinear, each pixel a square whose middle counts; the same size is a

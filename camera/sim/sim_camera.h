@@ -16,6 +16,7 @@ struct latency { /* of an inference: (fixed + macs) times (1 + noise times a nor
 struct sim_camera_cfg { /* copied; strings and bytes are borrowed while the camera lives */
     struct sim_identity identity;
     struct latency latency;
+    bool has_narrow_sums; /* of the network, in fp16, too */
     uint64_t seed;
     double speed;     /* so many times as quick as a camera */
     double silence_s; /* of a dropped connection */

@@ -37,7 +37,7 @@ room emulator 'export'
 check_room "$(list trainer)" 'base/|kernels/|trainer/'
 check_room "$(list scheduler)" 'base/|trainer/spec/|scheduler/'
 check_room "$(list worker)" 'base/|kernels/|trainer/|scheduler/protocol|worker/'
-check_room "$(list camera)" 'base/|trainer/(spec|export|emulator)/|camera/'
+check_room "$(list camera)" 'base/|trainer/(spec|export|emulator)/|trainer/data/demosaic|camera/'
 
 # jail LIBRARY-HEADER-REGEX PATH-REGEX
 jail() {

@@ -202,7 +202,8 @@ static void wait_for_answer(void)
 static void check_image(int which, uint64_t frame, double confidence_bound)
 {
     struct seen seen;
-    struct network_answer expected = tiny_expected(&files, which, 127.5, 64);
+    struct network_answer expected =
+        tiny_expected(&files, which, cfg.has_narrow_sums ? ARITHMETIC_FP16 : ARITHMETIC_FP16_SUM32);
     assert_true(next_image(&seen));
     assert_int_equal(seen.frame, frame);
     assert_int_equal(seen.result, expected.class_index);
@@ -225,7 +226,21 @@ static void every_image_comes_with_its_own_inference(void **state)
     }
 }
 
-static void the_propertys_nodes_tell_of_the_network(void **state)
+static void the_networks_sums_can_be_kept_in_fp16(void **state)
+{
+    (void)state;
+    struct network_answer wide = tiny_expected(&files, 0, ARITHMETIC_FP16_SUM32);
+    cfg.has_narrow_sums = true;
+    begin(NULL);
+    upload_network();
+    settle();
+    inject(0);
+    put(NODE_ACQUISITION_START, 1);
+    check_image(0, 0, 0);
+    assert_true(tiny_expected(&files, 0, ARITHMETIC_FP16).confidence != wide.confidence);
+}
+
+static void the_property_nodes_tell_of_the_network(void **state)
 {
     (void)state;
     begin(NULL);
@@ -313,7 +328,9 @@ static void a_colour_camera_feeds_a_network_blue_green_red(void **state)
     settle_colour();
     put(NODE_ACQUISITION_START, 1);
     assert_true(next_image(&seen));
-    assert_int_equal(network_open(colour.graphdef.data, colour.graphdef.size, &network), ERR_OK);
+    assert_int_equal(
+        network_open(colour.graphdef.data, colour.graphdef.size, ARITHMETIC_FP16_SUM32, &network),
+        ERR_OK);
     struct network_answer expected = network_run(network, image);
     assert_int_equal(seen.result, expected.class_index);
     assert_float_equal(seen.confidence, expected.confidence, 0);
@@ -508,7 +525,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_image_comes_with_its_own_inference),
-        TEST(the_propertys_nodes_tell_of_the_network),
+        TEST(the_networks_sums_can_be_kept_in_fp16),
+        TEST(the_property_nodes_tell_of_the_network),
         TEST(caffes_files_answer_as_the_graphdef_does),
         TEST(a_file_that_no_reader_takes_is_refused),
         TEST(a_colour_camera_feeds_a_network_blue_green_red),

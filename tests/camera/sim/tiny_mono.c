@@ -38,19 +38,19 @@ void tiny_raw(int which, uint8_t *raw)
     }
 }
 
-struct network_answer tiny_expected(const struct tiny_files *files, int which, double mean,
-                                    double scale)
+struct network_answer tiny_expected(const struct tiny_files *files, int which,
+                                    enum arithmetic arithmetic)
 {
     struct network *network = NULL;
     uint8_t pixels[PIXELS];
     float image[PIXELS];
-    if (network_open(files->graphdef.data, files->graphdef.size, &network) != ERR_OK) {
+    if (network_open(files->graphdef.data, files->graphdef.size, arithmetic, &network) != ERR_OK) {
         fprintf(stderr, "%s\n", err_text());
         abort();
     }
     tiny_pixels(which, pixels);
     for (int i = 0; i < PIXELS; i++)
-        image[i] = (float)((pixels[i] - mean) / scale);
+        image[i] = (float)((pixels[i] - 127.5) / 64);
     struct network_answer answer = network_run(network, image);
     network_close(&network);
     return answer;

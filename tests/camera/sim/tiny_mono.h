@@ -13,8 +13,8 @@ void tiny_colour(struct tiny_files *files); /* as it is, with three */
 void tiny_pixels(int which, uint8_t *pixels);
 /* As an injected image, two bytes a pixel. */
 void tiny_raw(int which, uint8_t *raw);
-/* What the emulator makes of it with this mean and scale. */
-struct network_answer tiny_expected(const struct tiny_files *files, int which, double mean,
-                                    double scale);
+/* What the emulator makes of it in this arithmetic, with a mean of 127.5 and a scale of 64. */
+struct network_answer tiny_expected(const struct tiny_files *files, int which,
+                                    enum arithmetic arithmetic);
 
 #endif

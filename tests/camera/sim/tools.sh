@@ -58,6 +58,7 @@ refuse() { # OPTION... WORDS: usage errors
 }
 refuse --address 192.168.0.1 "--address takes a loopback address"
 refuse --model grey "--model takes mono or colour"
+refuse --sums fp64 "--sums takes fp32 or fp16"
 refuse --speed 0 "--speed takes a number of 0.01 to 1000"
 refuse --latency "1 2" "--latency takes three or four numbers"
 refuse --serial "a b" "--serial takes 1 to 15"
