@@ -74,7 +74,7 @@ static void say(char sentences[PASS_SENTENCES][PASS_SENTENCE], int *count, const
     "check that the converter was given this bundle's files, and that mean and scale on the "      \
     "camera are those of camera.json"
 
-#define LATENCY_CURE "correct latency in the device's file to what its cameras take"
+#define LATENCY_CURE "fit the device's latency to its cameras (glowworm validate --fit)"
 
 static void judge_classes(const struct pass_figures *figures, struct pass_verdict *verdict)
 {

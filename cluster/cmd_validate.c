@@ -7,6 +7,7 @@
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
 #include "cluster/validate/camera_place.h"
+#include "cluster/validate/fit_verdicts.h"
 #include "cluster/validate/simulator.h"
 #include "cluster/validate/validation_run.h"
 #include "cluster/validate/validation_text.h"
@@ -26,7 +27,8 @@ struct validate_options {
     const char *target; /* of the run that is named instead of a bundle; NULL: none */
     char *bundle;       /* of that target; owned */
     char target_camera[CAMERA_TEXT];
-    bool is_json, lists, restores, keeps, overwrites;
+    const char *device; /* of --fit; NULL: what the verdicts name */
+    bool is_json, lists, restores, fits, keeps, overwrites;
 };
 
 /* On a terminal only: a log would have a line of each. */
@@ -83,6 +85,12 @@ static enum err take_option(int option, const char *value, struct validate_optio
     case 'p':
         options->restores = true;
         return ERR_OK;
+    case 'F':
+        options->fits = true;
+        return ERR_OK;
+    case 'd':
+        options->device = value;
+        return ERR_OK;
     case 'j':
         options->is_json = true;
         return ERR_OK;
@@ -105,6 +113,11 @@ static enum err choose_existing(struct validate_options *options)
 
 static enum err check_words(int words, char **argv, struct validate_options *options)
 {
+    if (options->fits)
+        return words > 0 && options->to
+                   ? ERR_OK
+                   : err_set(ERR_USAGE, "--fit takes verdicts (validate.json), and --to FILE for "
+                                        "the device's new file");
     if (options->lists || options->restores)
         return words == 0
                    ? ERR_OK
@@ -131,6 +144,8 @@ static enum err parse_options(int argc, char **argv, struct validate_options *op
                                           {"overwrite", no_argument, NULL, 'o'},
                                           {"list", no_argument, NULL, 'l'},
                                           {"restore", no_argument, NULL, 'p'},
+                                          {"fit", no_argument, NULL, 'F'},
+                                          {"device", required_argument, NULL, 'd'},
                                           {"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
@@ -255,7 +270,10 @@ enum err cmd_validate(int argc, char **argv)
     struct validation *validation = mem_alloc(sizeof *validation);
     TRY(parse_options(argc, argv, &options));
     interrupt_watch();
-    if (options.lists)
+    if (options.fits)
+        TRY(fit_verdicts(&(struct fit_cfg){(const char *const *)argv + optind, argc - optind,
+                                           options.device, options.to}));
+    else if (options.lists)
         TRY(camera_place_list(options.is_json));
     else if (options.restores)
         TRY(camera_place_restore(options.camera));

@@ -77,7 +77,8 @@ const struct command commands[] = {
     {"validate", NULL,
      "BUNDLE --camera ID|simulated | RUN --target NAME [--budget MS] [--flash "
      "[--keep|--overwrite]] [--images N] "
-     "[--run RUN] [--to FOLDER] [--json] | --list [--json] | --restore [--camera ID]",
+     "[--run RUN] [--to FOLDER] [--json] | --list [--json] | --restore [--camera ID] | "
+     "--fit VERDICT... --to FILE [--device NAME]",
      "run a bundle on a camera, compare its answers with the emulation and time it; the camera is "
      "put back as it was",
      cmd_validate},

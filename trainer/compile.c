@@ -151,6 +151,7 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .folded = folded,
                              .subnet = text_get(&subnet),
                              .macs = cost.macs,
+                             .latency_ms = camera_device_latency_ms(request->device, &cost),
                              .parameters = cost.parameters,
                              .dataset = dataset_info(bench->splits.dataset),
                              .geometry = bench->splits.augment.geometry,

@@ -26,12 +26,20 @@ double check_layer_bytes(const struct bundle_check *check, int layer)
     return 2.0 * (double)values;
 }
 
+enum cost_kind check_cost_kind(const struct exported_layer *layer)
+{
+    bool is_vector = layer->in.H == 1 && layer->in.W == 1;
+    if (layer->groups > 1 && layer->groups == layer->in.C)
+        return COST_DEPTHWISE;
+    return layer->R > 1 ? COST_CONVOLUTION : is_vector ? COST_LINEAR : COST_POINTWISE;
+}
+
 double check_layer_ms(const struct bundle_check *check, int layer)
 {
-    double macs = (double)exported_macs(&check->checked->net.layers[layer]);
-    return camera_device_has_latency(&check->device)
-               ? check->device.latency_ms_per_mmac * macs / 1e6
-               : NAN;
+    const struct exported_layer *row = &check->checked->net.layers[layer];
+    double rate = camera_device_rate_ms(&check->device, check_cost_kind(row));
+    return camera_device_has_latency(&check->device) ? rate * (double)exported_macs(row) / 1e6
+                                                     : NAN;
 }
 
 double check_accuracy(const struct bundle_check *check, enum arithmetic arithmetic)

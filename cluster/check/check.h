@@ -49,6 +49,8 @@ struct bundle_check {
 
 void bundle_check_fini(struct bundle_check *check); /* accepts a zeroed one */
 
+/* As what a device's latency counts it; of a layer without multiply-adds it means nothing. */
+enum cost_kind check_cost_kind(const struct exported_layer *layer);
 /* What a layer moves to and from memory in fp16: its weights and maps. */
 double check_layer_bytes(const struct bundle_check *check, int layer);
 /* Predicted from the device's latency model, without its fixed part; NAN: it has none. */

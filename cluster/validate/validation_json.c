@@ -72,20 +72,21 @@ static json_t *latency_json(const struct pass_figures *figures)
                      "budget_ms", bound(figures->budget_ms));
 }
 
-/* What latency can be fitted to: the million multiply-adds of each kind of layer. */
+/* What latency can be fitted to: layers with multiply-adds, and how many millions, by kind. */
 static json_t *work_json(const struct validation *validation)
 {
     const struct exported *net = &validation->check.checked->net;
+    double mmac[COST_KINDS] = {0};
+    int layers[COST_KINDS] = {0};
     json_t *kinds = json_object();
     for (int l = 0; l < net->count; l++) {
-        const char *kind = check_layer_kind(&net->layers[l]);
-        json_t *row = json_object_get(kinds, kind);
-        double mmac = json_number_value(json_object_get(row, "mmac"));
-        json_int_t layers = json_integer_value(json_object_get(row, "layers"));
-        double own = (double)exported_macs(&net->layers[l]) / 1e6;
-        json_object_set_new(kinds, kind,
-                            json_pack("{s:I, s:f}", "layers", layers + 1, "mmac", mmac + own));
+        enum cost_kind kind = check_cost_kind(&net->layers[l]);
+        layers[kind] += exported_macs(&net->layers[l]) > 0;
+        mmac[kind] += (double)exported_macs(&net->layers[l]) / 1e6;
     }
+    for (int k = 0; k < COST_KINDS; k++)
+        json_object_set_new(kinds, cost_kind_names[k],
+                            json_pack("{s:i, s:f}", "layers", layers[k], "mmac", mmac[k]));
     return kinds;
 }
 

@@ -217,13 +217,14 @@ static void a_bound_that_only_the_smallest_meets_is_met(void **state)
     (void)state;
     struct subnet least;
     subnet_smallest(&space, space.resolutions[0], &least);
-    double macs = (double)cost_of(&space, &least).macs;
+    struct cost cost = cost_of(&space, &least);
+    double macs = (double)cost.macs;
     for (int i = 1; i <= 20; i++) {
         struct target target = make_target("tight", 0, 0);
         struct made_up made_up = make_up(1);
         struct search_result result = {0};
         target.device.latency_ms_per_mmac = i / 7.0;
-        target.latency_ms_max = camera_device_latency_ms(&target.device, macs);
+        target.latency_ms_max = camera_device_latency_ms(&target.device, &cost);
         run(&made_up,
             (struct search_cfg){
                 .targets = &target, .target_count = 1, .evaluations = 4, .population = 4},
@@ -406,7 +407,8 @@ static void latency_is_written_for_targets_with_a_device_only(void **state)
     struct search_cfg cfg = {.space = &space, .targets = targets, .target_count = 2};
     camera_device_any(&targets[1].device);
     subnet_smallest(&space, 128, &candidate.subnet);
-    result.winners[0].latency_ms = camera_device_latency_ms(&targets[0].device, 2e6);
+    result.winners[0].latency_ms =
+        camera_device_latency_ms(&targets[0].device, &(struct cost){.macs = 2000000});
     json_t *json = search_json(&cfg, &result);
     const json_t *list = json_object_get(json, "targets");
     const json_t *camera = json_array_get(list, 0), *anything = json_array_get(list, 1);

@@ -30,12 +30,14 @@ static void the_cameras_latency_is_the_published_line(void **state)
     /* MobileNet v1 at 224 px: million MACs, measured by the maker */
     const double published[][2] = {{569, 78}, {325, 55}, {149, 36}, {41, 22}};
     for (int i = 0; i < 4; i++) {
-        double ms = camera_device_latency_ms(&camera, published[i][0] * 1e6);
+        double ms = camera_device_latency_ms(
+            &camera, &(struct cost){.macs = (int64_t)(published[i][0] * 1e6)});
         if (fabs(ms - published[i][1]) > 2.5)
             fail_msg("%g MMACs: predicted %g ms, published %g", published[i][0], ms,
                      published[i][1]);
     }
-    assert_true(fabs(camera_device_latency_ms(&camera, 1e6) - 19.405) < 1e-9);
+    assert_true(fabs(camera_device_latency_ms(&camera, &(struct cost){.macs = 1000000}) - 19.405) <
+                1e-9);
 }
 
 static void the_camera_leaves_only_kernel_3(void **state)
@@ -157,19 +159,58 @@ static void a_device_says_which_images_it_takes(void **state)
     assert_false(camera_device_has_latency(&any));
 }
 
+static const char *broken_bound(const struct target *target, double macs)
+{
+    return target_broken_bound(target, &(struct cost){.macs = (int64_t)macs});
+}
+
+static bool fits(const struct target *target, double macs)
+{
+    return target_fits(target, &(struct cost){.macs = (int64_t)macs});
+}
+
+/* A kind with a time of its own; the others have the line's. */
+static void a_kind_of_layer_may_have_its_own_time(void **state)
+{
+    (void)state;
+    struct camera_device own;
+    struct subnet subnet;
+    char path[] = "/tmp/gw-device-XXXXXX.yaml";
+    const char *text = "device: own\nlatency: {fixed_ms: 5, per_mmac_ms: 0.1, depthwise_ms: 0.7, "
+                       "linear_ms: 0.3}\n";
+    int file = mkstemps(path, 5);
+    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    close(file);
+    assert_ok(camera_device_load(path, &own));
+    unlink(path);
+    assert_false(camera_device_is_line(&own));
+    assert_true(camera_device_is_line(&camera));
+    subnet_smallest(&firefly, firefly.resolutions[0], &subnet);
+    struct cost cost = cost_of(&firefly, &subnet);
+    int64_t sum = 0;
+    for (int k = 0; k < COST_KINDS; k++)
+        sum += cost.work[k];
+    assert_int_equal(sum, cost.macs);
+    assert_true(cost.work[COST_DEPTHWISE] > 0 && cost.work[COST_CONVOLUTION] > 0);
+    double expected =
+        5 + 1e-6 * (0.1 * (double)(cost.work[COST_CONVOLUTION] + cost.work[COST_POINTWISE]) +
+                    0.7 * (double)cost.work[COST_DEPTHWISE] + 0.3 * (double)cost.work[COST_LINEAR]);
+    assert_true(fabs(camera_device_latency_ms(&own, &cost) - expected) < 1e-9);
+}
+
 static void a_target_says_which_bound_is_broken(void **state)
 {
     (void)state;
     struct target target = {.device = camera, .macs_max = 40e6, .latency_ms_max = 22};
     double most = (22 - camera.latency_fixed_ms) / camera.latency_ms_per_mmac * 1e6;
-    assert_true(target_fits(&target, 0.99 * most));
-    assert_null(target_broken_bound(&target, 0.99 * most));
-    assert_string_equal(target_broken_bound(&target, 1.01 * most), "latency_ms");
-    assert_string_equal(target_broken_bound(&target, 50e6), "macs");
+    assert_true(fits(&target, 0.99 * most));
+    assert_null(broken_bound(&target, 0.99 * most));
+    assert_string_equal(broken_bound(&target, 1.01 * most), "latency_ms");
+    assert_string_equal(broken_bound(&target, 50e6), "macs");
     target.latency_ms_max = 0;
-    assert_true(target_fits(&target, 40e6)); /* the bound itself fits */
+    assert_true(fits(&target, 40e6)); /* the bound itself fits */
     target.macs_max = 0;
-    assert_true(target_fits(&target, 1e12));
+    assert_true(fits(&target, 1e12));
 }
 
 static void a_target_that_nothing_of_the_open_choices_fits_is_refused(void **state)
@@ -178,7 +219,7 @@ static void a_target_that_nothing_of_the_open_choices_fits_is_refused(void **sta
     struct open_choices open = all_of(&firefly), large = open;
     large.expansions = (struct choices){1, {6}};
     struct target target = {.device = camera};
-    target.macs_max = (double)cost_least_macs(&firefly, &open, firefly.resolutions[0]);
+    target.macs_max = (double)cost_least(&firefly, &open, firefly.resolutions[0]).macs;
     assert_ok(target_check(&target, &firefly, &open));
     assert_refused(target_check(&target, &firefly, &large), ERR_CONFIG,
                    "nothing fits: the smallest sub-network for device firefly-dl-colour (96 px)");
@@ -232,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_bound_of_the_whole_network_leaves_the_shallow_ones),
         cmocka_unit_test(every_rule_of_the_camera_can_be_broken),
         cmocka_unit_test(a_device_says_which_images_it_takes),
+        cmocka_unit_test(a_kind_of_layer_may_have_its_own_time),
         cmocka_unit_test(a_target_says_which_bound_is_broken),
         cmocka_unit_test(a_target_that_nothing_of_the_open_choices_fits_is_refused),
         cmocka_unit_test(a_sub_network_the_device_does_not_run_names_the_block),

@@ -128,6 +128,19 @@ class RoundTrip(unittest.TestCase):
         self.validate(camera)
         self.assertEqual(self.verdict()["network"]["file"], "network.caffemodel")
 
+    def test_latency_is_fitted_to_verdicts_and_predicts_them(self):
+        self.validate(self.camera("--latency", "30 0.5 0.01"))
+        self.assertTrue(any("glowworm validate --fit" in word for word in self.verdict()["warnings"]))
+        device = os.path.join(self.work, "own.yaml")
+        said = self.call([program("glowworm"), "validate", "--fit", os.path.join(self.bundle, "validate.json"), "--to", device])
+        self.assertIn("the camera was simulated", said.stdout)
+        with open(device) as file:
+            fixed = float(re.search(r"^latency: {fixed_ms: ([0-9.]+), convolution_ms: ", file.read(), re.M).group(1))
+        self.assertAlmostEqual(fixed, 30, delta=1.5)
+        with open(device + ".html") as file:
+            self.assertIn("Predicted against measured", file.read())
+        self.call([program("glowworm"), "validate", "--fit", device, "--to", device], expect=65)
+
     def test_a_budget_that_is_broken_ends_with_1_and_says_what_to_do(self):
         done = self.validate(self.camera(), "--budget", "5", expect=FAILED)
         self.assertIn("its budget is 5.00 ms", done.stderr)

@@ -249,8 +249,7 @@ static enum err add_camera(struct bundle *bundle)
 {
     const struct bundle_cfg *cfg = bundle->cfg;
     const struct folded *folded = cfg->folded;
-    double latency = camera_device_latency_ms(cfg->device, (double)cfg->macs);
-    json_t *latency_ms = camera_device_has_latency(cfg->device) ? json_real(latency) : NULL;
+    json_t *latency_ms = camera_device_has_latency(cfg->device) ? json_real(cfg->latency_ms) : NULL;
     json_t *input = json_pack(
         "{s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:s}", "width", folded->side, "height", folded->side,
         "channels", folded->channels, "pixel_format", format_name(folded), "geometry",

@@ -27,6 +27,7 @@ struct bundle_cfg {     /* all borrowed */
     const struct folded *folded;
     const char *subnet; /* text form */
     int64_t macs, parameters;
+    double latency_ms; /* predicted, where the device has a latency */
     const struct dataset_info *dataset;
     enum geometry geometry; /* of the images it was trained on */
     struct {

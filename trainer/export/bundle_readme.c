@@ -52,7 +52,7 @@ static void add_head(const struct bundle_readme *readme, struct text *text)
     if (camera_device_has_latency(cfg->device))
         text_add(text,
                  "It takes about %.1f ms a picture there. That is predicted, not measured.\n\n",
-                 camera_device_latency_ms(cfg->device, (double)cfg->macs));
+                 cfg->latency_ms);
 }
 
 static void add_files(const struct bundle_readme *readme, struct text *text)

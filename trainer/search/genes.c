@@ -114,7 +114,8 @@ static void shrink_one_gene(const struct gene_pool *pool, struct gene_draws *dra
 
 bool genes_fit(const struct gene_pool *pool, const struct subnet *subnet)
 {
-    return target_fits(pool->target, (double)cost_of(pool->space, subnet).macs) &&
+    struct cost cost = cost_of(pool->space, subnet);
+    return target_fits(pool->target, &cost) &&
            camera_device_runs(&pool->target->device, pool->space, subnet);
 }
 

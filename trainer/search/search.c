@@ -188,8 +188,8 @@ static enum err choose_winner(const struct search *search, int target, struct se
             "target %s: none of the %d sub-networks measured fits; raise search.evaluations",
             wanted->name, search->result->candidate_count));
     winner->candidate = order[0];
-    double macs = (double)search->result->candidates[order[0]].macs;
-    winner->latency_ms = camera_device_latency_ms(&wanted->device, macs);
+    struct cost cost = cost_of(search->cfg->space, &search->result->candidates[order[0]].subnet);
+    winner->latency_ms = camera_device_latency_ms(&wanted->device, &cost);
 out:
     mem_free(order);
     return err;

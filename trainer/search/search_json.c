@@ -20,10 +20,10 @@ static json_t *candidate_json(const struct space *space, const struct candidate 
                      candidate->loss);
 }
 
-/* The device's line from MACs to milliseconds; null without one. */
+/* The device's line from MACs to milliseconds; null without one, and where kinds differ. */
 static json_t *latency_json(const struct camera_device *device)
 {
-    if (!camera_device_has_latency(device))
+    if (!camera_device_has_latency(device) || !camera_device_is_line(device))
         return json_null();
     return json_pack("{s:f, s:f}", "fixed_ms", device->latency_fixed_ms, "per_mmac_ms",
                      device->latency_ms_per_mmac);

@@ -197,7 +197,7 @@ static void check_target(const struct loading *loading, int i)
             complain_target(loading, i, "name", "another target has this name");
     if (target->latency_ms_max > 0 && target->device_name[0] == 0)
         complain_target(loading, i, "latency_ms", "needs a device to be predicted for");
-    else if (target_broken_bound(target, 1)) /* macs is at least 1 */
+    else if (target_broken_bound(target, &(struct cost){.macs = 1})) /* macs is at least 1 */
         complain_target(loading, i, "latency_ms",
                         "is not above the device's fixed time (latency.fixed_ms): nothing can fit");
     if (!loading->has_space)

@@ -15,8 +15,8 @@ static enum err check_target(const struct space *space, const struct schedule *s
     struct open_choices open;
     *field = "device";
     TRY(campaign_target_choices(target, space, schedule, &open));
-    *field =
-        target_broken_bound(target, (double)cost_least_macs(space, &open, space->resolutions[0]));
+    struct cost least = cost_least(space, &open, space->resolutions[0]);
+    *field = target_broken_bound(target, &least);
     TRY(target_check(target, space, &open));
 out:
     return err;
@@ -175,8 +175,8 @@ static bool serves(const struct target *target, const struct space *space,
 {
     struct subnet smallest;
     subnet_smallest_open(space, open, resolution, &smallest);
-    return target_fits(target, (double)cost_of(space, &smallest).macs) &&
-           camera_device_runs(&target->device, space, &smallest);
+    struct cost cost = cost_of(space, &smallest);
+    return target_fits(target, &cost) && camera_device_runs(&target->device, space, &smallest);
 }
 
 static void hint_resolutions(const struct campaign *campaign, const struct space *space,

@@ -3,11 +3,23 @@
 #include "trainer/spec/cost.h"
 #include "trainer/spec/layer_walk.h"
 
+const char *const cost_kind_names[COST_KINDS] = {"convolution", "pointwise", "depthwise", "linear"};
+
+static void add_work(struct cost *cost, enum cost_kind kind, int64_t macs)
+{
+    cost->macs += macs;
+    cost->work[kind] += macs;
+}
+
 static void add_conv(struct cost *cost, const struct layer_shape *conv)
 {
     int64_t weights = (int64_t)conv->R * conv->R * (conv->C / conv->groups) * conv->K;
     int64_t pixels = (int64_t)conv->side * conv->side;
-    cost->macs += weights * pixels;
+    add_work(cost,
+             conv->op == LAYER_DEPTHWISE ? COST_DEPTHWISE
+             : conv->R == 1              ? COST_POINTWISE
+                                         : COST_CONVOLUTION,
+             weights * pixels);
     cost->parameters += weights + 2 * (int64_t)conv->K;
     cost->map_elements += conv->K * pixels;
 }
@@ -15,7 +27,7 @@ static void add_conv(struct cost *cost, const struct layer_shape *conv)
 /* A linear layer on one vector: classifier, mix layer, squeeze-excite. */
 static void add_linear(struct cost *cost, int64_t C, int64_t K, int64_t bias)
 {
-    cost->macs += C * K;
+    add_work(cost, COST_LINEAR, C * K);
     cost->parameters += C * K + bias;
 }
 
@@ -47,9 +59,9 @@ struct cost cost_of(const struct space *space, const struct subnet *subnet)
     return cost;
 }
 
-int64_t cost_least_macs(const struct space *space, const struct open_choices *open, int resolution)
+struct cost cost_least(const struct space *space, const struct open_choices *open, int resolution)
 {
     struct subnet least;
     subnet_smallest_open(space, open, resolution, &least);
-    return cost_of(space, &least).macs;
+    return cost_of(space, &least);
 }

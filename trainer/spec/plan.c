@@ -185,6 +185,11 @@ static void add_target(const struct target *target, struct text *lines)
         text_add(lines, "%s ", names[i]);
         text_add_real(lines, reals[i]);
     }
+    for (int k = 0; k < COST_KINDS; k++)
+        if (device->latency_kind_ms[k] > 0) {
+            text_add(lines, " %s ", cost_kind_names[k]);
+            text_add_real(lines, device->latency_kind_ms[k]);
+        }
     for (int i = 0; i < PIXEL_FORMAT_COUNT; i++)
         text_add(lines, "%s%d", i ? "" : " takes ", device->takes[i]);
     text_add(lines, "\n");

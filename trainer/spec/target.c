@@ -46,6 +46,19 @@ static const struct knob device_knobs[] = {
     {"latency.per_mmac_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_ms_per_mmac),
      .fallback = "0", .low = 0, .high = 1e6, .unit = UNIT_MS,
      .help = "time added by a million MACs"},
+    {"latency.convolution_ms", KNOB_REAL,
+     KNOB_FIELD(camera_device, latency_kind_ms[COST_CONVOLUTION]), .fallback = "0", .low = 0,
+     .high = 1e6, .unit = UNIT_MS,
+     .help = "the same of convolutions with a kernel; 0: per_mmac_ms"},
+    {"latency.pointwise_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_kind_ms[COST_POINTWISE]),
+     .fallback = "0", .low = 0, .high = 1e6, .unit = UNIT_MS,
+     .help = "the same of 1x1 convolutions; 0: per_mmac_ms"},
+    {"latency.depthwise_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_kind_ms[COST_DEPTHWISE]),
+     .fallback = "0", .low = 0, .high = 1e6, .unit = UNIT_MS,
+     .help = "the same of depthwise convolutions; 0: per_mmac_ms"},
+    {"latency.linear_ms", KNOB_REAL, KNOB_FIELD(camera_device, latency_kind_ms[COST_LINEAR]),
+     .fallback = "0", .low = 0, .high = 1e6, .unit = UNIT_MS,
+     .help = "the same of layers on a map of one pixel; 0: per_mmac_ms"},
     {"takes", KNOB_WORDS, KNOB_FIELD(camera_device, takes), .fallback = "[Mono8, RGB8]",
      .words = "Mono8|BGR8|RGB8", .help = "pixel formats its networks are given"},
     {"arithmetic", KNOB_ENUM, KNOB_FIELD(camera_device, arithmetic), .fallback = "unknown",
@@ -106,12 +119,34 @@ const char *pixel_format_name(enum pixel_format format)
 
 bool camera_device_has_latency(const struct camera_device *device)
 {
-    return device->latency_fixed_ms > 0 || device->latency_ms_per_mmac > 0;
+    double rates = 0;
+    for (int k = 0; k < COST_KINDS; k++)
+        rates += camera_device_rate_ms(device, (enum cost_kind)k);
+    return device->latency_fixed_ms > 0 || rates > 0;
 }
 
-double camera_device_latency_ms(const struct camera_device *device, double macs)
+double camera_device_rate_ms(const struct camera_device *device, enum cost_kind kind)
 {
-    return device->latency_fixed_ms + device->latency_ms_per_mmac * macs / 1e6;
+    double own = device->latency_kind_ms[kind];
+    return own > 0 ? own : device->latency_ms_per_mmac;
+}
+
+bool camera_device_is_line(const struct camera_device *device)
+{
+    for (int k = 0; k < COST_KINDS; k++)
+        if (camera_device_rate_ms(device, (enum cost_kind)k) != device->latency_ms_per_mmac)
+            return false;
+    return true;
+}
+
+double camera_device_latency_ms(const struct camera_device *device, const struct cost *cost)
+{
+    double ms = device->latency_fixed_ms;
+    if (camera_device_is_line(device))
+        return ms + device->latency_ms_per_mmac * (double)cost->macs / 1e6;
+    for (int k = 0; k < COST_KINDS; k++)
+        ms += camera_device_rate_ms(device, (enum cost_kind)k) * (double)cost->work[k] / 1e6;
+    return ms;
 }
 
 /* Keeps the values of `choices` for which keep[] is set. */
@@ -224,31 +259,31 @@ out:
     return err;
 }
 
-const char *target_broken_bound(const struct target *target, double macs)
+const char *target_broken_bound(const struct target *target, const struct cost *cost)
 {
-    if (target->macs_max > 0 && macs > target->macs_max)
+    if (target->macs_max > 0 && (double)cost->macs > target->macs_max)
         return "macs";
     if (target->latency_ms_max > 0 &&
-        camera_device_latency_ms(&target->device, macs) > target->latency_ms_max)
+        camera_device_latency_ms(&target->device, cost) > target->latency_ms_max)
         return "latency_ms";
     return NULL;
 }
 
-bool target_fits(const struct target *target, double macs)
+bool target_fits(const struct target *target, const struct cost *cost)
 {
-    return target_broken_bound(target, macs) == NULL;
+    return target_broken_bound(target, cost) == NULL;
 }
 
 enum err target_check(const struct target *target, const struct space *space,
                       const struct open_choices *open)
 {
-    double macs = (double)cost_least_macs(space, open, space->resolutions[0]);
-    if (target_fits(target, macs))
+    struct cost least = cost_least(space, open, space->resolutions[0]);
+    if (target_fits(target, &least))
         return ERR_OK;
     return err_set(ERR_CONFIG,
                    "nothing fits: the smallest sub-network for device %s (%d px) has %.4g "
                    "million MACs and a predicted latency of %.4g ms; raise the budget, or train a "
                    "smaller space or resolution",
-                   target->device.name, space->resolutions[0], macs / 1e6,
-                   camera_device_latency_ms(&target->device, macs));
+                   target->device.name, space->resolutions[0], (double)least.macs / 1e6,
+                   camera_device_latency_ms(&target->device, &least));
 }

@@ -4,6 +4,7 @@
 #ifndef TRAINER_SPEC_TARGET_H
 #define TRAINER_SPEC_TARGET_H
 
+#include "trainer/spec/cost.h"
 #include "trainer/spec/device_rules.h"
 #include "trainer/spec/geometry.h"
 #include "trainer/spec/subnet.h"
@@ -15,10 +16,11 @@ enum pixel_format { PIXEL_MONO8, PIXEL_BGR8, PIXEL_RGB8, PIXEL_FORMAT_COUNT };
 
 struct camera_device {
     char name[32];
-    double latency_fixed_ms;         /* 19.3 */
-    double latency_ms_per_mmac;      /* 0.105 */
-    bool takes[PIXEL_FORMAT_COUNT];  /* by enum pixel_format */
-    int arithmetic;                  /* enum device_arithmetic */
+    double latency_fixed_ms;            /* 19.3 */
+    double latency_ms_per_mmac;         /* 0.105: of the kinds below that are 0 */
+    double latency_kind_ms[COST_KINDS]; /* likewise, of a million MACs of this kind */
+    bool takes[PIXEL_FORMAT_COUNT];     /* by enum pixel_format */
+    int arithmetic;                     /* enum device_arithmetic */
     bool geometries[GEOMETRY_COUNT]; /* by enum geometry: what it can do with a picture by itself */
     int sensor_width, sensor_height; /* 0: not a camera of one size */
     struct device_rules rules;
@@ -37,7 +39,11 @@ MUST_CHECK enum err camera_device_load(const char *name_or_path, struct camera_d
 void camera_device_any(struct camera_device *device);
 /* Whether a latency can be predicted at all. */
 bool camera_device_has_latency(const struct camera_device *device);
-double camera_device_latency_ms(const struct camera_device *device, double macs);
+double camera_device_latency_ms(const struct camera_device *device, const struct cost *cost);
+/* What a million MACs of a kind add to it. */
+double camera_device_rate_ms(const struct camera_device *device, enum cost_kind kind);
+/* One rate for all kinds: latency is a line over MACs. */
+bool camera_device_is_line(const struct camera_device *device);
 /* Narrows `open` to what the device runs: a kernel or an expansion that breaks a rule in one of the
  * space's blocks is left out of all. ERR_CONFIG with the layer, the rule and the cure when nothing
  * is left (squeeze-excite, ...). */
@@ -65,10 +71,10 @@ struct target { /* one row of search.targets */
     int line, column;            /* where it was written, for messages; 0: not in a file */
 };
 
-/* The bound that a sub-network of so many MACs breaks, by its key: "macs" or "latency_ms"; NULL
- * when it fits. */
-const char *target_broken_bound(const struct target *target, double macs);
-bool target_fits(const struct target *target, double macs);
+/* The bound that a sub-network of this cost breaks, by its key: "macs" or "latency_ms"; NULL when
+ * it fits. */
+const char *target_broken_bound(const struct target *target, const struct cost *cost);
+bool target_fits(const struct target *target, const struct cost *cost);
 /* ERR_CONFIG when nothing of `open`, which its device runs, fits at the space's smallest
  * resolution: the text says what the cheapest sub-network costs. */
 MUST_CHECK enum err target_check(const struct target *target, const struct space *space,
