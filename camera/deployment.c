@@ -21,7 +21,14 @@ enum err deployment_restore(struct camera *camera, const char *folder)
 {
     enum err err = ERR_OK;
     struct found_state *found = NULL;
+    struct firefly firefly;
     TRY(found_state_load(folder, &found));
+    TRY(firefly_open(camera, found->camera.id, &firefly));
+    if (strcmp(firefly.identity.serial, found->camera.serial) != 0)
+        TRY(err_set(ERR_CONFIG,
+                    "%s is the camera of serial number %s now, not %s, which was left changed: "
+                    "connect that one",
+                    found->camera.id, firefly.identity.serial, found->camera.serial));
     TRY(found_state_restore(found, camera, NETWORK_AS_FOUND));
 out:
     found_state_close(&found);

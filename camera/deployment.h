@@ -41,7 +41,8 @@ MUST_CHECK enum err deployment_end(struct deployment *deployment, enum network_e
 /* The folder of one camera inside of `folder`: by model and serial number, letters and digits.
  * Returns owned. */
 char *deployment_folder(const char *folder, const struct camera_identity *identity);
-/* Puts back what lies in that folder; ERR_NOT_FOUND: nothing. */
+/* Puts back what lies in that folder; ERR_NOT_FOUND: nothing; ERR_CONFIG: it is of another camera,
+ * which has the same id or address now. */
 MUST_CHECK enum err deployment_restore(struct camera *camera, const char *folder);
 
 #endif

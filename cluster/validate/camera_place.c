@@ -36,11 +36,12 @@ static void add_found(const struct camera_module *module, struct text *text)
     mem_free(list);
 }
 
-static enum err refuse(const struct camera_module *module, const char *id)
+/* Why is what the module said: what it does not see, the system may. */
+static enum err refuse(const struct camera_module *module, const char *id, enum err why)
 {
     char path[512];
     struct text found;
-    enum err err = ERR_NOT_FOUND;
+    enum err err = why;
     text_init(&found);
     if (usb_access_denied("/sys/bus/usb/devices", "/dev/bus/usb", path, sizeof path)) {
         err = err_set(ERR_UNAVAILABLE,
@@ -48,7 +49,7 @@ static enum err refuse(const struct camera_module *module, const char *id)
                       "write the line\n    %s\ninto /etc/udev/rules.d/99-firefly-dl.rules, run "
                       "\"udevadm control --reload\", and plug it in again",
                       path, usb_access_rule);
-    } else {
+    } else if (why == ERR_NOT_FOUND) {
         add_found(module, &found);
         err = err_set(ERR_NOT_FOUND,
                       "there is no camera %s: %s. Is it plugged in, and in the "
@@ -69,8 +70,8 @@ enum err camera_place_open(struct camera_place *place, int channels, struct came
         snprintf(place->id, sizeof place->id, "%s", place->simulator.address);
     }
     err = module->open(place->id, camera);
-    if (err == ERR_NOT_FOUND)
-        err = refuse(module, place->id);
+    if (err == ERR_NOT_FOUND || err == ERR_UNAVAILABLE)
+        err = refuse(module, place->id, err);
 out:
     return err;
 }

@@ -5,10 +5,12 @@
 #include <string.h>
 
 enum { TERMS = COST_KINDS + 1, ROUNDS = 30, SWEEPS = 3000 };
-#define RIDGE       1e-4  /* of a measurement's weight */
+#define NOISE       0.003 /* of a time: what is known is believed as one measurement of it... */
 #define HUBER       1.345 /* times the spread: 95 % efficient for normal errors (Huber 1981) */
 #define NORMAL_MAD  1.4826
 #define LEAST_NOISE 1e-3 /* of the median: no camera's times are better than that */
+/* ... that may be off by itself; of a device of which nothing is known, by these. */
+static const double vague_ms[TERMS] = {10, 0.1, 0.1, 0.1, 0.1};
 
 double latency_model_ms(const struct latency_model *model, const struct latency_point *point)
 {
@@ -44,33 +46,38 @@ struct fit {
     const struct latency_point *points;
     int count;
     struct latency_model known;
+    double typical_ms;         /* median */
     double *weights, *scratch; /* (count) */
 };
+
+/* What pulls a coefficient to what is known of it, in units of a measurement's weight. */
+static double ridge_of(const struct fit *fit, int term)
+{
+    double own = *coefficient((struct latency_model *)&fit->known, term);
+    double off = own > 0 ? own : vague_ms[term], noise = NOISE * fit->typical_ms;
+    return noise * noise / (off * off);
+}
 
 /* The best value of one coefficient, the others as they are. */
 static void improve(const struct fit *fit, int term, struct latency_model *model)
 {
-    double *value = coefficient(model, term), above = 0, below = 0, size = 0;
+    double *value = coefficient(model, term), above = 0, below = 0;
     for (int i = 0; i < fit->count; i++) {
         double x = term_of(&fit->points[i], term);
         double left = fit->points[i].measured_ms - latency_model_ms(model, &fit->points[i]);
         above += fit->weights[i] * x * (left + x * *value);
         below += fit->weights[i] * x * x;
-        size += x * x;
     }
-    double ridge = RIDGE * size;
-    if (size > 0) /* else no network has such a layer */
-        *value = fmax(0, (above + ridge * *coefficient((struct latency_model *)&fit->known, term)) /
-                             (below + ridge));
+    double ridge = ridge_of(fit, term);
+    double known = *coefficient((struct latency_model *)&fit->known, term);
+    *value = fmax(0, (above + ridge * known) / (below + ridge));
 }
 
 /* What is further off than the spread of the others weighs less. */
 static void weigh(const struct fit *fit, const struct latency_model *model)
 {
     double *scratch = fit->scratch;
-    for (int i = 0; i < fit->count; i++)
-        scratch[i] = fit->points[i].measured_ms;
-    double least = LEAST_NOISE * median_of(scratch, fit->count);
+    double least = LEAST_NOISE * fit->typical_ms;
     for (int i = 0; i < fit->count; i++)
         scratch[i] = fabs(fit->points[i].measured_ms - latency_model_ms(model, &fit->points[i]));
     double spread = fmax(least, NORMAL_MAD * median_of(scratch, fit->count));
@@ -88,7 +95,8 @@ void latency_fit(const struct latency_point *points, int count, const struct lat
     fit.weights = mem_array((size_t)count, sizeof *fit.weights);
     fit.scratch = mem_array((size_t)count, sizeof *fit.scratch);
     for (int i = 0; i < count; i++)
-        fit.weights[i] = 1;
+        fit.weights[i] = 1, fit.scratch[i] = points[i].measured_ms;
+    fit.typical_ms = median_of(fit.scratch, count);
     for (int round = 0; round < ROUNDS; round++) {
         for (int sweep = 0; sweep < SWEEPS; sweep++)
             for (int term = 0; term < TERMS; term++)

@@ -6,6 +6,7 @@
 #include "trainer/export/bundle.h"
 #include "trainer/export/raw_frame.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Of all outputs, as the camera takes the best; *margin: over the second. */
@@ -211,6 +212,11 @@ static void judge(struct validation *validation)
     validation->figures.predicted_ms =
         camera_device_has_latency(&validation->check.device) ? predicted : 0;
     pass_rule_judge(&validation->figures, &validation->verdict);
+    if (validation->check.images.why_not)
+        snprintf(validation->verdict.warning[validation->verdict.warnings++], PASS_SENTENCE,
+                 "validated on the bundle's own samples, for the images of its run cannot be read: "
+                 "%s",
+                 validation->check.images.why_not);
 }
 
 enum err validation_measure(struct validation *validation, struct camera *camera)

@@ -127,12 +127,11 @@ static void frames_come_whole_and_without_results(void **state)
 {
     struct camera *camera = *state;
     struct camera_frame frame;
-    enum err err = ERR_AGAIN;
+    bool is_whole = false; /* on a busy machine packets are lost */
     assert_int_equal(camera->ops->start(camera), ERR_OK);
-    for (double last = clock_seconds() + DEADLINE; err == ERR_AGAIN && clock_seconds() < last;)
-        err = camera->ops->next_frame(camera, 0.5, &frame);
-    assert_int_equal(err, ERR_OK);
-    assert_true(frame.is_whole);
+    for (double last = clock_seconds() + DEADLINE; !is_whole && clock_seconds() < last;)
+        is_whole = camera->ops->next_frame(camera, 0.5, &frame) == ERR_OK && frame.is_whole;
+    assert_true(is_whole);
     assert_false(frame.has_results);
     assert_int_equal(camera->ops->stop(camera), ERR_OK);
     assert_int_equal(camera->ops->stop(camera), ERR_OK);

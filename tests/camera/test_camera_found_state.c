@@ -254,6 +254,23 @@ static void what_an_earlier_run_left_is_put_back_first(void **state)
     assert_old_network(rig);
 }
 
+static void what_was_found_on_one_camera_goes_to_no_other(void **state)
+{
+    struct rig *rig = *state;
+    struct deployment killed = {0};
+    assert_int_equal(deployment_begin(&rig->cfg, &killed), ERR_OK);
+    found_state_close(&killed.found);
+    struct camera_value *serial = memory_value(&rig->memory, "DeviceSerialNumber");
+    int changes = rig->memory.changes;
+    snprintf(serial->text, sizeof serial->text, "7");
+    assert_int_equal(deployment_restore(&rig->memory.camera, rig->own_folder), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "serial number 7 now, not 20012345"));
+    assert_int_equal(rig->memory.changes, changes);
+    snprintf(serial->text, sizeof serial->text, "20012345");
+    assert_int_equal(deployment_restore(&rig->memory.camera, rig->own_folder), ERR_OK);
+    assert_as_before(rig);
+}
+
 static void the_found_state_is_only_its_users(void **state)
 {
     struct rig *rig = *state;
@@ -301,6 +318,7 @@ int main(void)
         ON_RIG(the_other_model_and_a_large_network_are_refused_before_anything),
         ON_RIG(another_process_puts_back_whatever_was_changed_until_then),
         ON_RIG(what_an_earlier_run_left_is_put_back_first),
+        ON_RIG(what_was_found_on_one_camera_goes_to_no_other),
         ON_RIG(the_found_state_is_only_its_users),
         ON_RIG(a_found_state_that_is_not_ours_is_refused),
     };
