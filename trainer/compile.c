@@ -42,8 +42,7 @@ out:
     return err;
 }
 
-/* The first hold-out images as the network takes them (training images when nothing is held out).
- */
+/* Hold-out images as the network takes them (training images when nothing is held out). */
 static enum err read_samples(const struct workbench *bench, int side, struct bundle_sample *samples,
                              int *count)
 {
@@ -55,10 +54,11 @@ static enum err read_samples(const struct workbench *bench, int side, struct bun
         bench->splits.holdout_count ? bench->splits.holdout_count : bench->splits.train_count;
     *count = available < COMPILE_SAMPLES ? (int)available : COMPILE_SAMPLES;
     for (int i = 0; i < *count; i++) {
-        TRY(dataset_read(bench->splits.dataset, records[i], &image));
+        uint32_t record = records[splits_spread(available, i, *count)];
+        TRY(dataset_read(bench->splits.dataset, record, &image));
         bundle_fit_image(&image, side, bench->blueprint.space.channels,
                          bench->splits.augment.geometry, &samples[i].image);
-        samples[i].record = records[i];
+        samples[i].record = record;
     }
 out:
     mem_free(image.pixels);

@@ -122,7 +122,8 @@ static enum err open_split(struct check_images *images)
     bool is_held_out = images->splits.holdout_count > 0;
     images->records = is_held_out ? images->splits.holdout : images->splits.train;
     images->from = is_held_out ? "hold-out" : "training";
-    images->count = (int)(is_held_out ? images->splits.holdout_count : images->splits.train_count);
+    images->available = is_held_out ? images->splits.holdout_count : images->splits.train_count;
+    images->count = (int)images->available;
 out:
     mem_free(path);
     return err;
@@ -188,7 +189,8 @@ enum err check_images_read(const struct check_images *images, int index, struct 
     struct image read = {0};
     if (!images->records)
         return copy_sample(&images->samples[index].image, image);
-    TRY(dataset_read(images->splits.dataset, images->records[index], &read));
+    uint32_t record = images->records[splits_spread(images->available, index, images->count)];
+    TRY(dataset_read(images->splits.dataset, record, &read));
     bundle_fit_image(&read, images->shape.height, images->shape.channels,
                      images->splits.augment.geometry, image);
 out:

@@ -19,7 +19,8 @@ struct check_images {
     int count;                    /* of the images to check on */
     struct check_sample *samples; /* (sample_count) */
     int sample_count;
-    const uint32_t *records; /* (count) of the run; NULL: samples */
+    const uint32_t *records; /* (available) of the run; NULL: samples */
+    uint32_t available;
     struct splits splits;
     struct campaign *campaign;
     struct onnx_shape shape;

@@ -35,10 +35,22 @@ static void each_switch_of_a_campaign_s_augmentation_is_its_own(void **state)
     assert_float_equal(crop.saturation, 0.5, 1e-12);
 }
 
+/* Hold-out images lie in the order of their classes: the first ones would be of one. */
+static void a_few_images_stand_for_all_of_a_list(void **state)
+{
+    (void)state;
+    assert_int_equal(splits_spread(60, 0, 4), 0);
+    assert_int_equal(splits_spread(60, 3, 4), 45);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(splits_spread(7, i, 7), i);
+    assert_int_equal(splits_spread(UINT32_MAX, 499, 500), 4286377360u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_switch_of_a_campaign_s_augmentation_is_its_own),
+        cmocka_unit_test(a_few_images_stand_for_all_of_a_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ checkpoint: {{every: {every}, keep: 2}}
 search:
   evaluations: 12
   targets:
-    - {{name: small, device: firefly-dl-mono, macs: 0.42M}}
+    - {{name: small, device: firefly-dl-mono, macs: 0.36M}}
     - {{name: best, device: firefly-dl-mono, latency_ms: 19.45}}
 compile: {{formats: [tensorflow, caffe, onnx]}}
 resources: {{launcher: local, ranks: 2, threads: 1}}

@@ -11,6 +11,11 @@ struct augment_cfg splits_augment(const struct campaign *campaign)
                                 .saturation = 0.5};
 }
 
+uint32_t splits_spread(uint32_t available, int i, int count)
+{
+    return (uint32_t)((uint64_t)i * available / (uint64_t)count);
+}
+
 enum err splits_open(const struct campaign *campaign, const char *path, struct splits *splits)
 {
     enum err err = ERR_OK;

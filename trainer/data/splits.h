@@ -19,6 +19,10 @@ MUST_CHECK enum err splits_open(const struct campaign *campaign, const char *pat
                                 struct splits *splits);
 void splits_close(struct splits *splits); /* accepts a zeroed one */
 
+/* Where image i of `count` lies in a list of `available`, when so many stand for all of it: evenly
+ * over the list, since its order is often that of the classes. */
+uint32_t splits_spread(uint32_t available, int i, int count);
+
 /* What the campaign switches on of OFA's training transform (reference file, sec. 4.5). */
 struct augment_cfg splits_augment(const struct campaign *campaign);
 
