@@ -3,10 +3,10 @@
 #include "base/text.h"
 #include "cluster/command.h"
 #include "cluster/opened_bundle.h"
+#include "cluster/sample_options.h"
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
 #include "trainer/record/json_name.h"
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -43,11 +43,12 @@ static json_t *answer_json(const struct opened_bundle *opened, const char *path)
                      probabilities);
 }
 
-static enum err predict_file(struct opened_bundle *opened, const char *path)
+static enum err predict_file(struct opened_bundle *opened, const char *path,
+                             const struct sample_format *samples)
 {
     enum err err = ERR_OK;
     struct image read = {0}, fitted = {0};
-    struct image_limits limits = {.pixels = IMAGE_MAX_PIXELS};
+    struct image_limits limits = {.pixels = IMAGE_MAX_PIXELS, .samples = *samples};
     err = image_file_read(path, &limits, &read, NULL);
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s", path));
@@ -67,17 +68,21 @@ enum err cmd_predict(int argc, char **argv)
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'},
                                             {"top", required_argument, NULL, 't'},
+                                            SAMPLE_OPTIONS,
                                             {NULL, 0, NULL, 0}};
     enum err err = ERR_OK;
     struct opened_bundle opened = {0};
     json_t *answers = json_array();
     long top = 1;
     bool is_json = false;
+    struct sample_format samples = {0};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 't' && text_to_int(optarg, 1, 1000, &top) != ERR_OK)
             TRY(err_set(ERR_USAGE, "--top must be 1 to 1000, not \"%s\"", optarg));
         else if (option == 'j')
             is_json = true;
+        else if (option == 'b' || option == 'B' || option == 'r')
+            TRY(sample_option_take(option, optarg, &samples));
         else if (option != 't')
             TRY(err_set(ERR_USAGE, "unknown option"));
     }
@@ -86,7 +91,7 @@ enum err cmd_predict(int argc, char **argv)
     TRY(image_file_start());
     TRY(opened_bundle_load(argv[optind], &opened));
     for (int i = optind + 1; i < argc; i++) {
-        TRY(predict_file(&opened, argv[i]));
+        TRY(predict_file(&opened, argv[i], &samples));
         if (is_json)
             json_array_append_new(answers, answer_json(&opened, argv[i]));
         else

@@ -82,7 +82,9 @@ const struct command commands[] = {
      "run a bundle on a camera, compare its answers with the emulation and time it; the camera is "
      "put back as it was",
      cmd_validate},
-    {"predict", NULL, "BUNDLE IMAGE [--json]", "classify an image with a bundle", cmd_predict},
+    {"predict", NULL,
+     "BUNDLE IMAGE... [--top N] [--bits N] [--bayer RG|GR|GB|BG] [--raw WIDTHxHEIGHT] [--json]",
+     "classify images with a bundle", cmd_predict},
     {"report", NULL, "RUN [--output FILE]", "write a run's page, report.html", cmd_report},
     {"dataset", "import",
      "SOURCE... DEST [--side N] [--grey] [--bits N] [--bayer RG|GR|GB|BG] [--raw WIDTHxHEIGHT] "

@@ -50,6 +50,12 @@ def check_predict(glowworm, bundle):
     for answer, sample in zip(answers, samples):
         expected = max(range(len(sample["logits"])), key=lambda k: sample["logits"][k])
         assert answer["class"] == expected, (answer, sample)
+    with open(os.path.join(bundle, "camera.json")) as file:
+        camera = json.load(file)["input"]
+    frames = [os.path.join(bundle, sample["raw"]) for sample in samples]  # of 10 bits, without a header
+    raw = ["--raw", f"{camera['width']}x{camera['height']}", "--bits", "10"]
+    for answer, frame in zip(answers, json.loads(run(glowworm, "predict", bundle, *frames, *raw, "--json").stdout)):
+        assert frame["logits"] == answer["logits"], (frame, answer)
     network = os.path.join(bundle, "network.onnx")
     with open(network, "rb") as file:
         whole = file.read()
