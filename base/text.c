@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,21 @@ void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes)
         memcpy(text->bytes + text->size, bytes, size_bytes);
     text->size += size_bytes;
     text->bytes[text->size] = '\0';
+}
+
+void text_add_base64(struct text *text, const void *from, size_t size_bytes)
+{
+    const uint8_t *bytes = from;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size_bytes; i += 3) {
+        size_t left = size_bytes - i;
+        uint32_t word = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                        (left > 2 ? bytes[i + 2] : 0);
+        char quad[4] = {digits[word >> 18], digits[word >> 12 & 63],
+                        left > 1 ? digits[word >> 6 & 63] : '=',
+                        left > 2 ? digits[word & 63] : '='};
+        text_add_bytes(text, quad, sizeof quad);
+    }
 }
 
 const char *text_get(const struct text *text)

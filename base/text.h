@@ -18,6 +18,8 @@ void text_add(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The fewest digits that read back as the same number: 0.05, not 0.050000000000000003. */
 void text_add_real(struct text *text, double value);
 void text_add_bytes(struct text *text, const void *bytes, size_t size_bytes);
+/* As base64 (RFC 4648), padded, without line ends. */
+void text_add_base64(struct text *text, const void *bytes, size_t size_bytes);
 const char *text_get(const struct text *text); /* "" when empty; borrowed */
 
 /* Length of the UTF-8 character that begins here, of at most `left` bytes; 0 when it is none, or a

@@ -31,6 +31,7 @@ enum err cmd_space_cost(int argc, char **argv);
 enum err cmd_dataset_import(int argc, char **argv);
 enum err cmd_dataset_info(int argc, char **argv);
 enum err cmd_dataset_verify(int argc, char **argv);
+enum err cmd_dataset_check(int argc, char **argv);
 enum err cmd_checkpoint_list(int argc, char **argv);
 enum err cmd_checkpoint_show(int argc, char **argv);
 enum err cmd_checkpoint_verify(int argc, char **argv);

@@ -104,9 +104,25 @@ static void fractions_are_read_within_their_range(void **state)
     assert_true(value == 0.25);
 }
 
+/* The vectors of RFC 4648. */
+static void bytes_are_written_as_base64(void **state)
+{
+    (void)state;
+    static const char *const vectors[][2] = {
+        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        struct text text;
+        text_init(&text);
+        text_add_base64(&text, vectors[i][0], strlen(vectors[i][0]));
+        assert_string_equal(text_get(&text), vectors[i][1]);
+        text_fini(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_are_written_as_base64),
         cmocka_unit_test(pieces_are_appended),
         cmocka_unit_test(a_text_grows_far_beyond_its_first_room),
         cmocka_unit_test(a_real_is_written_with_the_fewest_digits_that_read_back),

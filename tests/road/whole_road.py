@@ -66,6 +66,27 @@ def check_predict(glowworm, bundle):
         file.write(whole)
 
 
+def check_labels(glowworm, work, folder):
+    """Training images that get another label are those that the network contradicts then, and no others anew."""
+    sure = "--confidence", "0.5"  # it was not trained long
+    def contradicted(name):
+        found = json.loads(run(glowworm, "dataset", "check", os.path.join(work, name), "--run", folder, *sure, "--json").stdout)
+        assert found["network"].startswith(folder) and found["images"] == 2500, found["network"]
+        assert all(row["confidence"] >= 0.5 and row["class"] != row["predicted"] for row in found["mislabelled"])
+        return {row["name"] for row in found["mislabelled"]}
+    source = os.path.join(work, "relabelled")
+    shutil.copytree(os.path.join(work, "source"), source)
+    with open(os.path.join(source, "train-labels-idx1-ubyte"), "r+b") as file:
+        file.seek(8)
+        labels = file.read(100)
+        file.seek(8)
+        file.write(bytes((label + 1) % 10 for label in labels))
+    run(glowworm, "dataset", "import", source, os.path.join(work, "relabelled-data"))
+    anew = contradicted("relabelled-data") - contradicted("data")
+    print(f"{len(anew)} of 100 images with another label are contradicted")
+    assert len(anew) >= 10 and anew <= {f"train[{i}]" for i in range(100)}, anew
+
+
 def check_check(glowworm, bundle, holdout):
     """In the camera's arithmetic, on what the run held out."""
     found = json.loads(run(glowworm, "check", bundle, "--json").stdout)
@@ -144,6 +165,7 @@ def main():
         print(run(READER, "--expect", "onnx,tensorflow,caffe", "--samples", "32", *bundles).stdout)
         check_holdout(bundles)
         check_predict(glowworm, bundles[0])
+        check_labels(glowworm, work, folder)
         for bundle in bundles:
             check_check(glowworm, bundle, 400)
 

@@ -37,20 +37,6 @@ static void add_classes(const struct eval_metrics *metrics, json_t *json)
         json_object_set_new(json, "confusion", matrix_json(metrics));
 }
 
-static void add_base64(struct text *text, const uint8_t *bytes, size_t size_bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size_bytes; i += 3) {
-        size_t left = size_bytes - i;
-        uint32_t word = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                        (left > 2 ? bytes[i + 2] : 0);
-        char quad[4] = {digits[word >> 18], digits[word >> 12 & 63],
-                        left > 1 ? digits[word >> 6 & 63] : '=',
-                        left > 2 ? digits[word & 63] : '='};
-        text_add_bytes(text, quad, sizeof quad);
-    }
-}
-
 static enum err add_picture(const struct dataset *dataset, const struct worst_image *worst,
                             json_t *entry)
 {
@@ -65,7 +51,7 @@ static enum err add_picture(const struct dataset *dataset, const struct worst_im
     json_object_set_new(entry, "name", json_name(name));
     TRY(dataset_read(dataset, worst->record, &image));
     TRY(image_png(&image, &png, &size_bytes));
-    add_base64(&base64, png, size_bytes);
+    text_add_base64(&base64, png, size_bytes);
     json_object_set_new(entry, "width", json_integer(image.W));
     json_object_set_new(entry, "height", json_integer(image.H));
     json_object_set_new(entry, "png", json_string(text_get(&base64)));

@@ -1,0 +1,148 @@
+/* Measures of pictures: sharp and blurred, blank and white, and which ones look alike. */
+#include "base/rng.h"
+#include "tests/data/fixture.h"
+#include "trainer/data/image_quality.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct image flat(int H, int W, int C, int value)
+{
+    struct image image = {.H = H, .W = W, .C = C};
+    image_reserve(&image, (size_t)(H * W * C));
+    memset(image.pixels, value, (size_t)(H * W * C));
+    return image;
+}
+
+static void a_flat_picture_is_blank_and_a_white_one_is_white(void **state)
+{
+    (void)state;
+    struct image grey = flat(20, 30, 1, 249), white = flat(20, 30, 3, 250);
+    struct image_quality of_grey = image_quality_of(&grey), of_white = image_quality_of(&white);
+    assert_true(of_grey.deviation < 1e-6 && of_grey.sharpness < 1e-6);
+    assert_true(of_grey.white < 1e-6);
+    assert_true(fabs(of_white.white - 1) < 1e-6);
+    assert_true(of_grey.hash == 0 && of_white.hash == 0);
+    mem_free(grey.pixels);
+    mem_free(white.pixels);
+}
+
+/* Laplacian of a checkerboard of 0 and 2: -8 and 8; of one with cells in colour the same luma. */
+static void sharpness_is_the_variance_of_the_laplacian(void **state)
+{
+    (void)state;
+    struct image board = flat(12, 12, 1, 0), colour = flat(12, 12, 3, 0);
+    for (int i = 0; i < 144; i++)
+        board.pixels[i] = (uint8_t)((i / 12 + i) % 2 * 2);
+    for (int i = 0; i < 432; i++)
+        colour.pixels[i] = board.pixels[i / 3];
+    assert_true(fabs(image_quality_of(&board).sharpness - 64) < 1e-9);
+    assert_true(fabs(image_quality_of(&colour).sharpness - 64) < 1e-9);
+    assert_true(fabs(image_quality_of(&board).deviation - 1) < 1e-9);
+    mem_free(board.pixels);
+    mem_free(colour.pixels);
+}
+
+static void a_blurred_picture_is_less_sharp(void **state)
+{
+    (void)state;
+    struct image sharp = picture(40, 40, 1, 1), blurred = flat(40, 40, 1, 0);
+    for (int y = 1; y < 39; y++)
+        for (int x = 1; x < 39; x++) {
+            int sum = 0;
+            for (int k = 0; k < 9; k++)
+                sum += sharp.pixels[(y - 1 + k / 3) * 40 + x - 1 + k % 3];
+            blurred.pixels[y * 40 + x] = (uint8_t)(sum / 9);
+        }
+    struct image inner = flat(38, 38, 1, 0);
+    for (int i = 0; i < 38 * 38; i++)
+        inner.pixels[i] = blurred.pixels[(i / 38 + 1) * 40 + i % 38 + 1];
+    assert_true(image_quality_of(&inner).sharpness < 0.2 * image_quality_of(&sharp).sharpness);
+    mem_free(sharp.pixels);
+    mem_free(blurred.pixels);
+    mem_free(inner.pixels);
+}
+
+static int bits_between(const struct image *one, const struct image *other)
+{
+    return __builtin_popcountll(image_quality_of(one).hash ^ image_quality_of(other).hash);
+}
+
+static void the_hash_stays_under_light_and_size_and_differs_between_pictures(void **state)
+{
+    (void)state;
+    struct image image = picture(64, 72, 1, 1), darker = picture(64, 72, 1, 1);
+    struct image small = flat(32, 36, 1, 0), other = picture(64, 72, 1, 2);
+    for (int i = 0; i < 64 * 72; i++)
+        darker.pixels[i] = (uint8_t)(darker.pixels[i] * 9 / 10);
+    for (int i = 0; i < 32 * 36; i++) {
+        const uint8_t *at = image.pixels + i / 36 * 2 * 72 + i % 36 * 2;
+        small.pixels[i] = (uint8_t)((at[0] + at[1] + at[72] + at[73]) / 4);
+    }
+    assert_in_range(bits_between(&image, &darker), 0, ALIKE_BITS);
+    assert_in_range(bits_between(&image, &small), 0, ALIKE_BITS);
+    assert_in_range(bits_between(&image, &other), ALIKE_BITS + 1, 64);
+    mem_free(image.pixels);
+    mem_free(darker.pixels);
+    mem_free(small.pixels);
+    mem_free(other.pixels);
+}
+
+static void pictures_of_any_size_are_measured(void **state)
+{
+    (void)state;
+    for (int H = 1; H <= 4; H++)
+        for (int W = 1; W <= 4; W++) {
+            struct image image = picture(H, W, 3, 1);
+            struct image_quality quality = image_quality_of(&image);
+            assert_true(isfinite(quality.sharpness) && isfinite(quality.deviation));
+            mem_free(image.pixels);
+        }
+}
+
+/* Held against a comparison of every two. */
+static void groups_are_those_of_comparing_every_two(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 };
+    uint64_t hashes[COUNT];
+    bool left_out[COUNT] = {false};
+    uint32_t group[COUNT], slow[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        hashes[i] = rng(3, RNG_TEST, 0, 0, i % 90);
+        for (uint32_t b = 0; b < i / 90; b++) /* up to three bits off */
+            hashes[i] ^= 1ull << rng(3, RNG_TEST, 1, b, i) % 64;
+        left_out[i] = i % 17 == 0;
+        slow[i] = i;
+    }
+    alike_groups(hashes, left_out, COUNT, group);
+    for (bool has_changed = true; has_changed;) {
+        has_changed = false;
+        for (uint32_t i = 0; i < COUNT; i++)
+            for (uint32_t k = 0; k < COUNT; k++)
+                if (!left_out[i] && !left_out[k] && slow[k] < slow[i] &&
+                    __builtin_popcountll(hashes[i] ^ hashes[k]) <= ALIKE_BITS) {
+                    slow[i] = slow[k];
+                    has_changed = true;
+                }
+    }
+    assert_memory_equal(group, slow, sizeof group);
+    assert_int_not_equal(group[91], 91);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flat_picture_is_blank_and_a_white_one_is_white),
+        cmocka_unit_test(sharpness_is_the_variance_of_the_laplacian),
+        cmocka_unit_test(a_blurred_picture_is_less_sharp),
+        cmocka_unit_test(the_hash_stays_under_light_and_size_and_differs_between_pictures),
+        cmocka_unit_test(pictures_of_any_size_are_measured),
+        cmocka_unit_test(groups_are_those_of_comparing_every_two),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
