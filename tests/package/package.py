@@ -61,6 +61,18 @@ class Package(unittest.TestCase):
         for root in (self.prefix, self.usr):
             self.check_finds_its_data(root)
 
+    def test_what_a_machine_beside_a_camera_needs_is_enough_by_itself(self):
+        small = os.path.join(self.work, "small")
+        call("cmake", "--install", BUILD, "--component", "camera", "--prefix", small)
+        self.assertEqual(sorted(os.listdir(os.path.join(small, "bin"))), ["glowworm", "glowworm-camera-sim"])
+        needed = call("ldd", os.path.join(small, "bin/glowworm")).stdout
+        for library in ("libmpi", "libcuda", "libnccl", "libaravis"):
+            self.assertNotIn(library, needed)
+        bundle = os.path.join(self.work, "tiny")
+        call(os.path.join(BUILD, "bin/write_bundle"), bundle, "firefly-dl-mono")
+        said = self.glowworm(small, "validate", bundle, "--camera", "simulated", env={"HOME": self.work, "PATH": "/usr/bin"})
+        self.assertIn("passes", said.stdout)
+
     def test_an_installation_works_where_it_was_moved_and_behind_a_link(self):
         moved, linked = (os.path.join(self.work, name) for name in ("moved", "linked"))
         shutil.copytree(self.prefix, moved)

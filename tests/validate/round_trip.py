@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """glowworm validate on the simulated camera, over GigE Vision: with every fault that camera has, stopped, killed, and
-started by itself. Afterwards the camera is as it was found, as Aravis's own tool reads it. usage: round_trip.py BUILD_FOLDER"""
+started by itself. Afterwards the camera is as it was found, as Aravis's own tool reads it. usage: round_trip.py BUILD_FOLDER [Sound|Faults]"""
 import json
 import os
 import re
@@ -55,7 +55,7 @@ class Camera:
             assert time.monotonic() < end, said
 
 
-class RoundTrip(unittest.TestCase):
+class Scene(unittest.TestCase):
     def setUp(self):
         self.work = tempfile.mkdtemp(prefix="glowworm-round-trip-")
         self.bundle = os.path.join(self.work, "tiny")
@@ -103,6 +103,8 @@ class RoundTrip(unittest.TestCase):
         folder = os.path.join(self.work, "state/glowworm/cameras")
         return [file for _, _, files in os.walk(folder) for file in files]
 
+
+class Sound(Scene):
     def test_a_sound_bundle_passes_and_the_camera_is_as_it_was(self):
         camera = self.camera()
         before = camera.state()
@@ -141,55 +143,18 @@ class RoundTrip(unittest.TestCase):
             self.assertIn("Predicted against measured", file.read())
         self.call([program("glowworm"), "validate", "--fit", device, "--to", device], expect=65)
 
+    def test_colour_goes_through_the_mosaic(self):
+        shutil.rmtree(self.bundle)
+        subprocess.run([program("write_bundle"), self.bundle, "firefly-dl-colour"], check=True)
+        self.validate(self.camera("--model", "colour"))
+        answers = self.verdict()["answers"]
+        self.assertLess(answers["largest_confidence_difference"], 1e-3)
+        self.assertIn("firefly-dl-mono", self.validate(self.camera(), expect=CONFIG).stderr)
+
     def test_a_budget_that_is_broken_ends_with_1_and_says_what_to_do(self):
         done = self.validate(self.camera(), "--budget", "5", expect=FAILED)
         self.assertIn("its budget is 5.00 ms", done.stderr)
         self.assertFalse(self.verdict()["passed"])
-
-    def test_lost_and_reordered_packets_and_slow_flash_hurt_nothing(self):
-        for options, fault in (((), "lost-packets:5"), ((), "reordered-packets:20"), (("--flash",), "slow-flash")):
-            camera = self.camera("--fault", fault)
-            self.validate(camera, *options)
-
-    def test_a_frame_with_another_ones_result_is_left_out(self):
-        self.validate(self.camera("--fault", "wrong-frame-id:3"))
-        self.assertGreater(self.verdict()["frames_left_out"]["of_another_frame"], 0)
-
-    def check_fault(self, fault, expect, words, *options):
-        camera = self.camera("--fault", fault)
-        before = camera.state() if "other-model" not in fault else None
-        done = self.validate(camera, *options, expect=expect)
-        self.assertIn(words, done.stderr)
-        if before:
-            self.assertEqual(camera.state(), before)
-        self.assertEqual(self.left_over(), [])
-
-    def test_frames_of_no_use_are_given_up(self):
-        self.check_fault("wrong-frame-id", FAILED, "with another frame's result")
-        self.check_fault("chunk-garbage:value", FAILED, "were of no use")
-        self.check_fault("chunk-garbage:length", FAILED, "were of no use")
-        self.check_fault("never-ready", FAILED, "the inference was never ready")
-
-    def test_a_network_that_does_not_get_onto_it_is_told(self):
-        self.check_fault("write-error:1000", FAILED, "file InferenceNetwork cannot be written")
-        self.check_fault("refused-file", FAILED, "the camera did not take the bundle's network")
-
-    def test_a_node_that_does_not_take_is_named(self):
-        self.check_fault("stuck-node:TriggerSource", FAILED, "TriggerSource = InferenceReady")
-        self.check_fault("stuck-node:GammaEnable", FAILED, "GammaEnable")
-
-    def test_another_camera_is_refused(self):
-        self.check_fault("other-model", CONFIG, "which is no Firefly DL")
-
-    def test_a_lost_connection_is_mended_by_restore(self):
-        camera = self.camera("--fault", "dropped-connection:TestPattern=1", "--silence", "8")
-        before = camera.state()
-        done = self.validate(camera, expect=AGAIN)
-        self.assertIn("--restore", done.stderr)
-        self.assertIn("found.json", self.left_over())
-        self.assertIn("is as it was found", self.restore())
-        self.assertEqual(camera.state(), before)
-        self.assertEqual(self.left_over(), [])
 
     def start_and_wait(self, camera):
         """A validation that has changed the camera, and goes on."""
@@ -252,6 +217,53 @@ class RoundTrip(unittest.TestCase):
         done = self.call([program("glowworm"), "validate", self.bundle, "--camera", "127.0.99.99"], expect=65)
         self.assertIn(camera.address.replace(".", ".")[:4], done.stderr)
         self.call([program("glowworm"), "validate", self.bundle], expect=USAGE)
+
+
+class Faults(Scene):
+    def test_lost_and_reordered_packets_and_slow_flash_hurt_nothing(self):
+        for options, fault in (((), "lost-packets:5"), ((), "reordered-packets:20"), (("--flash",), "slow-flash")):
+            camera = self.camera("--fault", fault)
+            self.validate(camera, *options)
+
+    def test_a_frame_with_another_ones_result_is_left_out(self):
+        self.validate(self.camera("--fault", "wrong-frame-id:3"))
+        self.assertGreater(self.verdict()["frames_left_out"]["of_another_frame"], 0)
+
+    def check_fault(self, fault, expect, words, *options):
+        camera = self.camera("--fault", fault)
+        before = camera.state() if "other-model" not in fault else None
+        done = self.validate(camera, *options, expect=expect)
+        self.assertIn(words, done.stderr)
+        if before:
+            self.assertEqual(camera.state(), before)
+        self.assertEqual(self.left_over(), [])
+
+    def test_frames_of_no_use_are_given_up(self):
+        self.check_fault("wrong-frame-id", FAILED, "with another frame's result")
+        self.check_fault("chunk-garbage:value", FAILED, "were of no use")
+        self.check_fault("chunk-garbage:length", FAILED, "were of no use")
+        self.check_fault("never-ready", FAILED, "the inference was never ready")
+
+    def test_a_network_that_does_not_get_onto_it_is_told(self):
+        self.check_fault("write-error:1000", FAILED, "file InferenceNetwork cannot be written")
+        self.check_fault("refused-file", FAILED, "the camera did not take the bundle's network")
+
+    def test_a_node_that_does_not_take_is_named(self):
+        self.check_fault("stuck-node:TriggerSource", FAILED, "TriggerSource = InferenceReady")
+        self.check_fault("stuck-node:GammaEnable", FAILED, "GammaEnable")
+
+    def test_another_camera_is_refused(self):
+        self.check_fault("other-model", CONFIG, "which is no Firefly DL")
+
+    def test_a_lost_connection_is_mended_by_restore(self):
+        camera = self.camera("--fault", "dropped-connection:TestPattern=1", "--silence", "8")
+        before = camera.state()
+        done = self.validate(camera, expect=AGAIN)
+        self.assertIn("--restore", done.stderr)
+        self.assertIn("found.json", self.left_over())
+        self.assertIn("is as it was found", self.restore())
+        self.assertEqual(camera.state(), before)
+        self.assertEqual(self.left_over(), [])
 
 
 if __name__ == "__main__":

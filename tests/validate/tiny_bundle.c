@@ -16,14 +16,15 @@ static void must(enum err err)
         BUG("%s", err_text());
 }
 
-/* The stem of the coloured one has weights to spare. Outputs are filled up as fold_subnet() does
- * it; those of classes are spread, so that most answers are clear. */
-static void make_grey(struct folded *folded)
+/* Outputs are filled up as fold_subnet() does it; those of classes are spread, so that most answers
+ * are clear. The stem has weights to spare where images are grey. */
+static void adapt(struct folded *folded, int channels)
 {
     struct folded_layer *logits = &folded->layers[TINY_LOGITS];
     float *w = arena_alloc(folded->arena, (size_t)(TINY_BUNDLE_OUTPUTS * logits->C) * sizeof *w),
           *b = arena_alloc(folded->arena, TINY_BUNDLE_OUTPUTS * sizeof *b);
-    folded->channels = folded->layers[TINY_STEM].C = 1;
+    folded->channels = folded->layers[TINY_STEM].C = channels;
+    folded->is_bgr = channels == 3;
     for (int i = 0; i < TINY_CLASSES * logits->C; i++)
         w[i] = 40 * logits->w[i];
     memcpy(b, logits->b, TINY_CLASSES * sizeof *b);
@@ -32,13 +33,18 @@ static void make_grey(struct folded *folded)
     logits->w = w, logits->b = b, logits->K = folded->outputs = TINY_BUNDLE_OUTPUTS;
 }
 
-static void draw(struct image *image, uint64_t which)
+/* Smooth enough that a mosaic leaves most of it. */
+static void draw(struct image *image, int channels, uint64_t which)
 {
-    image_reserve(image, TINY_SIDE * TINY_SIDE);
-    image->H = image->W = TINY_SIDE, image->C = 1;
-    uint32_t lightest = 40 + 40 * (uint32_t)which;
-    for (uint64_t i = 0; i < TINY_SIDE * TINY_SIDE; i++)
-        image->pixels[i] = (uint8_t)rng_below(rng(3, RNG_TEST, 0, which, i), lightest);
+    image_reserve(image, (size_t)(TINY_SIDE * TINY_SIDE * channels));
+    image->H = image->W = TINY_SIDE, image->C = channels;
+    for (int i = 0; i < TINY_SIDE * TINY_SIDE * channels; i++) {
+        int c = i % channels, x = i / channels % TINY_SIDE, y = i / channels / TINY_SIDE;
+        uint64_t light = rng_below(rng(3, RNG_TEST, 0, which, (uint64_t)c), 100);
+        uint64_t slope = rng_below(rng(3, RNG_TEST, 1, which, (uint64_t)c), 20);
+        int at = which % 2 ? x : TINY_SIDE - 1 - y;
+        image->pixels[i] = (uint8_t)(light + slope * (uint64_t)at);
+    }
 }
 
 static void answer(const struct folded *folded, const struct dataset_info *dataset,
@@ -46,11 +52,11 @@ static void answer(const struct folded *folded, const struct dataset_info *datas
 {
     struct bytes onnx = {0};
     struct onnx_net *net = NULL;
-    float values[TINY_SIDE * TINY_SIDE], answers[TINY_BUNDLE_OUTPUTS],
+    float values[TINY_SIDE * TINY_SIDE * 3], answers[TINY_BUNDLE_OUTPUTS],
         probabilities[TINY_BUNDLE_OUTPUTS];
     must(onnx_write(folded, "tiny", &onnx));
     must(onnx_open(onnx.data, onnx.size, &net));
-    bundle_normalise(dataset, &sample->image, false, values);
+    bundle_normalise(dataset, &sample->image, folded->is_bgr, values);
     must(onnx_run(net, values, answers, probabilities));
     memcpy(logits, answers, TINY_CLASSES * sizeof *logits);
     sample->logits = logits;
@@ -67,17 +73,18 @@ void tiny_bundle_write(const char *folder, const char *device)
     struct bundle_sample samples[TINY_BUNDLE_SAMPLES];
     float logits[TINY_BUNDLE_SAMPLES * TINY_CLASSES];
     struct camera_device camera = {.name = ""};
+    int channels = strstr(device, "colour") ? 3 : 1;
     struct dataset_info dataset = {.classes = TINY_CLASSES,
                                    .class_names = class_names,
-                                   .channels = 1,
-                                   .mean = {72.5},
-                                   .deviation = {90}};
+                                   .channels = channels,
+                                   .mean = {72.5, 80, 91},
+                                   .deviation = {90, 85, 70}};
     memset(samples, 0, sizeof samples);
     snprintf(camera.name, sizeof camera.name, "%s", device);
     tiny_folded(PAD_SYMMETRIC, ACT_RELU, &folded);
-    make_grey(&folded);
+    adapt(&folded, channels);
     for (int s = 0; s < TINY_BUNDLE_SAMPLES; s++) {
-        draw(&samples[s].image, (uint64_t)s);
+        draw(&samples[s].image, channels, (uint64_t)s);
         answer(&folded, &dataset, &samples[s], logits + s * TINY_CLASSES);
     }
     must(bundle_write(&(struct bundle_cfg){.folder = folder,
