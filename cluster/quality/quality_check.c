@@ -28,7 +28,7 @@ static enum err measure_all(const struct quality_check_cfg *cfg, struct second_o
     for (uint32_t i = 0; i < check->count; i++) {
         struct measured *measured = &check->measured[i];
         TRY(dataset_read(check->dataset, i, &image));
-        measured->quality = image_quality_of(&image);
+        image_quality_of(&image, &measured->quality);
         measured->label = image.label;
         measured->predicted = -1;
         if (opinion)
@@ -140,13 +140,13 @@ const char *quality_split(const struct quality_check *check, uint32_t record)
 
 static void group_alike(struct quality_check *check)
 {
-    uint64_t *hashes = mem_array(check->count, sizeof *hashes);
+    struct image_look *looks = mem_array(check->count, sizeof *looks);
     bool *is_blank = mem_array(check->count, sizeof *is_blank);
     for (uint32_t i = 0; i < check->count; i++) {
-        hashes[i] = check->measured[i].quality.hash;
+        looks[i] = check->measured[i].quality.look;
         is_blank[i] = check->measured[i].quality.deviation < QUALITY_BLANK;
     }
-    alike_groups(hashes, is_blank, check->count, check->group);
+    alike_groups(looks, is_blank, check->count, check->group);
     for (uint32_t i = 0; i < check->count; i++) {
         uint32_t first = check->group[i];
         check->in_group[first]++;
@@ -157,7 +157,7 @@ static void group_alike(struct quality_check *check)
         check->crossing += check->crosses[i];
     }
     mem_free(is_blank);
-    mem_free(hashes);
+    mem_free(looks);
 }
 
 static enum err mark_held_out(const struct second_opinion *opinion, struct quality_check *check)

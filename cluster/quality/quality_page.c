@@ -122,13 +122,15 @@ static enum err add_alike(const struct quality_check *check, struct text *html)
 {
     enum err err = ERR_OK;
     int shown = 0;
-    text_add(html,
-             "<section id=\"alike\"><h2>Alike: %u groups, %u across splits</h2><p>Images of which "
-             "the difference hash (8 rows of 8 comparisons) differs in at most %d of 64 bits, each "
-             "from some other of its group. Where one is for training and another to measure by, "
-             "accuracy is told too well. Parts that always lie the same way are alike, too: look "
-             "before anything is removed.</p>",
-             check->groups, check->crossing, ALIKE_BITS);
+    text_add(
+        html,
+        "<section id=\"alike\"><h2>Alike: %u groups, %u across splits</h2><p>Images of which "
+        "two difference hashes (8 x 8 comparisons of brightness, across and down) differ in at "
+        "most %d of 64 bits each and 16 x 16 cells correlate by %.4g or more, each with some "
+        "other of its group. Where one is for training and another to measure by, "
+        "accuracy is told too well. Parts that always lie the same way are alike, too: look "
+        "before anything is removed.</p>",
+        check->groups, check->crossing, ALIKE_BITS, ALIKE_CORRELATION);
     for (int crosses = 1; crosses >= 0; crosses--)
         for (uint32_t i = 0; i < check->count && shown < GROUPS_SHOWN; i++)
             if (check->in_group[i] > 1 && check->crosses[i] == crosses) {

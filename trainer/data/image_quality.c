@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WHITE = 250, ROWS = 8, CELLS = 9 };
+enum { WHITE = 250, HASH_SIDE = 8, CELL_UNIT = 32 };
 
 static double variance(double sum, double squares, double count)
 {
@@ -59,42 +59,82 @@ static void cut(int size, int index, int cells, int *from, int *to)
     *to = *to > *from ? *to : *from + 1;
 }
 
-static double cell_mean(const uint8_t *luma, int H, int W, int row, int cell)
+/* Of rows x columns cells that share the picture. */
+static double cell_mean(const uint8_t *luma, int H, int W, const int grid[2], const int cell[2])
 {
     int top, bottom, left, right;
     double sum = 0;
-    cut(H, row, ROWS, &top, &bottom);
-    cut(W, cell, CELLS, &left, &right);
+    cut(H, cell[0], grid[0], &top, &bottom);
+    cut(W, cell[1], grid[1], &left, &right);
     for (int y = top; y < bottom; y++)
         for (int x = left; x < right; x++)
             sum += luma[(size_t)y * (size_t)W + (size_t)x];
     return sum / ((double)(bottom - top) * (right - left));
 }
 
-static uint64_t difference_hash(const uint8_t *luma, int H, int W)
+/* Cells along one axis (1: columns) are compared, 8 times in each of 8 lines. */
+static uint64_t difference_hash(const uint8_t *luma, int H, int W, int axis)
 {
     uint64_t hash = 0;
-    for (int row = 0; row < ROWS; row++) {
-        double last = cell_mean(luma, H, W, row, 0);
-        for (int cell = 1; cell < CELLS; cell++) {
-            double mean = cell_mean(luma, H, W, row, cell);
-            hash = hash << 1 | (last < mean);
+    int grid[2] = {HASH_SIDE, HASH_SIDE};
+    grid[axis]++;
+    for (int line = 0; line < HASH_SIDE; line++) {
+        double last = 0;
+        for (int at = 0; at <= HASH_SIDE; at++) {
+            int cell[2] = {line, line};
+            cell[axis] = at;
+            double mean = cell_mean(luma, H, W, grid, cell);
+            if (at > 0)
+                hash = hash << 1 | (last < mean);
             last = mean;
         }
     }
     return hash;
 }
 
-struct image_quality image_quality_of(const struct image *image)
+static void look_at_cells(const uint8_t *luma, int H, int W, int8_t *cells)
 {
-    struct image_quality quality = {0};
+    enum { ALL = LOOK_CELLS * LOOK_CELLS };
+    static const int grid[2] = {LOOK_CELLS, LOOK_CELLS};
+    double means[ALL], sum = 0, squares = 0;
+    for (int i = 0; i < ALL; i++) {
+        int cell[2] = {i / LOOK_CELLS, i % LOOK_CELLS};
+        means[i] = cell_mean(luma, H, W, grid, cell);
+        sum += means[i];
+        squares += means[i] * means[i];
+    }
+    double deviation = sqrt(variance(sum, squares, ALL));
+    for (int i = 0; i < ALL; i++) {
+        double units = deviation > 0 ? CELL_UNIT * (means[i] - sum / ALL) / deviation : 0;
+        cells[i] = (int8_t)lround(units < -127 ? -127 : units > 127 ? 127 : units);
+    }
+}
+
+void image_quality_of(const struct image *image, struct image_quality *quality)
+{
+    int H = image->H, W = image->W;
     uint8_t *owned = NULL;
     const uint8_t *luma = luma_of(image, &owned);
-    measure_light(luma, (size_t)image->H * (size_t)image->W, &quality);
-    quality.sharpness = measure_sharpness(luma, image->H, image->W);
-    quality.hash = difference_hash(luma, image->H, image->W);
+    measure_light(luma, (size_t)H * (size_t)W, quality);
+    quality->sharpness = measure_sharpness(luma, H, W);
+    quality->look.across = difference_hash(luma, H, W, 1);
+    quality->look.down = difference_hash(luma, H, W, 0);
+    look_at_cells(luma, H, W, quality->look.cells);
     mem_free(owned);
-    return quality;
+}
+
+bool image_looks_alike(const struct image_look *one, const struct image_look *other)
+{
+    int32_t squares = 0;
+    if (__builtin_popcountll(one->across ^ other->across) > ALIKE_BITS ||
+        __builtin_popcountll(one->down ^ other->down) > ALIKE_BITS)
+        return false;
+    for (int i = 0; i < LOOK_CELLS * LOOK_CELLS; i++) {
+        int32_t difference = one->cells[i] - other->cells[i];
+        squares += difference * difference;
+    }
+    /* Of standardised numbers the mean square of the difference is 2 (1 - correlation). */
+    return squares <= 2 * (1 - ALIKE_CORRELATION) * LOOK_CELLS * LOOK_CELLS * CELL_UNIT * CELL_UNIT;
 }
 
 /* The first of i's group: a forest in which every root is the smallest of its tree. */
@@ -114,20 +154,20 @@ static void join(uint32_t *group, uint32_t one, uint32_t other)
         group[left] = right;
 }
 
-/* Pictures that agree in the 16 bits of one of four bands are held against each other: of hashes
- * that differ in 3 bits, one band at least agrees. */
-static void join_band(const uint64_t *hashes, const bool *left_out, uint32_t count, int shift,
-                      uint32_t *group)
+/* Pictures whose hashes agree in the 16 bits of one of four bands are held against each other:
+ * where they differ in 3 bits, one band at least agrees. */
+static void join_band(const struct image_look *looks, const bool *left_out, uint32_t count,
+                      int shift, uint32_t *group)
 {
     enum { VALUES = 1 << 16 };
     uint32_t *last = mem_array(VALUES, sizeof *last); /* number + 1 of the latest of a value */
     uint32_t *before = mem_array((size_t)count + 1, sizeof *before); /* the one before it, + 1 */
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t *at = &last[hashes[i] >> shift & (VALUES - 1)];
+        uint32_t *at = &last[looks[i].across >> shift & (VALUES - 1)];
         if (left_out[i])
             continue;
         for (uint32_t k = *at; k > 0; k = before[k - 1])
-            if (__builtin_popcountll(hashes[i] ^ hashes[k - 1]) <= ALIKE_BITS)
+            if (image_looks_alike(&looks[i], &looks[k - 1]))
                 join(group, i, k - 1);
         before[i] = *at;
         *at = i + 1;
@@ -136,12 +176,13 @@ static void join_band(const uint64_t *hashes, const bool *left_out, uint32_t cou
     mem_free(last);
 }
 
-void alike_groups(const uint64_t *hashes, const bool *left_out, uint32_t count, uint32_t *group)
+void alike_groups(const struct image_look *looks, const bool *left_out, uint32_t count,
+                  uint32_t *group)
 {
     for (uint32_t i = 0; i < count; i++)
         group[i] = i;
     for (int shift = 0; shift < 64; shift += 16)
-        join_band(hashes, left_out, count, shift, group);
+        join_band(looks, left_out, count, shift, group);
     for (uint32_t i = 0; i < count; i++)
         group[i] = root_of(group, i);
 }
