@@ -73,7 +73,7 @@ static enum err convert(const char *node, const struct camera_value *from,
 enum err camera_set(struct camera *camera, const char *node, const struct camera_value *value)
 {
     enum err err = ERR_OK;
-    struct camera_value wanted, kept;
+    struct camera_value wanted, kept = {0};
     char asked[CAMERA_TEXT], found[CAMERA_TEXT];
     TRY(camera_get(camera, node, &kept));
     wanted = kept; /* its kind */
@@ -122,7 +122,7 @@ enum err camera_set_text(struct camera *camera, const char *node, const char *te
 
 enum err camera_get_number(struct camera *camera, const char *node, double *number)
 {
-    struct camera_value value;
+    struct camera_value value = {0};
     enum err err = camera_get(camera, node, &value);
     if (err != ERR_OK)
         return err;
@@ -135,7 +135,7 @@ enum err camera_get_number(struct camera *camera, const char *node, double *numb
 
 enum err camera_get_text(struct camera *camera, const char *node, char text[CAMERA_TEXT])
 {
-    struct camera_value value;
+    struct camera_value value = {0};
     enum err err = camera_get(camera, node, &value);
     if (err == ERR_OK)
         camera_value_text(&value, text);

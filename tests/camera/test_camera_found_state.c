@@ -286,10 +286,8 @@ static void the_found_state_is_only_its_users(void **state)
 
 static void a_found_state_that_is_not_ours_is_refused(void **state)
 {
-    static const char *const texts[] = {
-        "", "{}", "[1]", "{\"version\": 2, \"nodes\": []}",
-        "{\"version\": 1, \"nodes\": [{}], \"camera\": {\"id\": \"a\", \"model\": \"b\", "
-        "\"serial\": \"c\"}}"};
+    static const char *const texts[] = {"", "{}", "[1]", "{\"version\": 2, \"nodes\": []}",
+                                        "{\"version\": 1, \"nodes\": [{}], \"camera\": {}}"};
     struct rig *rig = *state;
     assert_int_equal(file_make_private(rig->own_folder), ERR_OK);
     char *path = file_join(rig->own_folder, FOUND_FILE);

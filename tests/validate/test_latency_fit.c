@@ -112,8 +112,8 @@ static void what_is_no_verdict_is_refused(void **state)
 {
     static const char *const texts[] = {
         "[]", "{}", "{\"work\": {\"pointwise\": {\"mmac\": 1}}}",
-        "{\"work\": {\"pointwise\": {\"mmac\": -1}}, \"latency\": {\"median_ms\": 3}, \"network\": "
-        "{\"device\": \"a\"}}",
+        ("{\"work\": {\"pointwise\": {\"mmac\": -1}}, \"latency\": {\"median_ms\": 3}, "
+         "\"network\": {\"device\": \"a\"}}"),
         "{\"work\": {\"pointwise\": {\"mmac\": 1}}, \"latency\": {\"median_ms\": 3}}"};
     struct latency_point point;
     const char *device = NULL;
