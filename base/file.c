@@ -346,8 +346,11 @@ static enum err make_folders(const char *path, mode_t last)
         bool is_last = stop[strspn(stop, "/")] == '\0';
         char kept = *stop;
         *stop = '\0';
-        if (mkdir(folder, is_last ? last : 0777) != 0 && !file_is_folder(folder))
+        int why = mkdir(folder, is_last ? last : 0777) == 0 ? 0 : errno;
+        if (why != 0 && !file_is_folder(folder)) {
+            errno = why;
             TRY(failed("make the folder", folder));
+        }
         *stop = kept;
     }
 out:

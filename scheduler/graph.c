@@ -112,15 +112,29 @@ static bool find_line(const char *lines, const struct line *wanted, struct line 
     return false;
 }
 
+/* Several lines may begin alike, such as a device's rules: what stands on both sides has not
+ * changed. */
+static bool has_line(const char *lines, const struct line *wanted)
+{
+    struct line line;
+    while (next_line(&lines, &line))
+        if (line.knob_size == wanted->knob_size && line.value_size == wanted->value_size &&
+            memcmp(line.knob, wanted->knob, (size_t)wanted->knob_size) == 0 &&
+            memcmp(line.value, wanted->value, (size_t)wanted->value_size) == 0)
+            return true;
+    return false;
+}
+
 void graph_changes(const char *old_lines, const char *new_lines, struct text *changes)
 {
     struct line line, other;
     for (const char *at = new_lines; next_line(&at, &line);) {
+        if (has_line(old_lines, &line))
+            continue;
         if (!find_line(old_lines, &line, &other))
             text_add(changes, "%.*s %.*s (was not set)\n", line.knob_size, line.knob,
                      line.value_size, line.value);
-        else if (line.value_size != other.value_size ||
-                 memcmp(line.value, other.value, (size_t)line.value_size) != 0)
+        else
             text_add(changes, "%.*s %.*s -> %.*s\n", line.knob_size, line.knob, other.value_size,
                      other.value, line.value_size, line.value);
     }

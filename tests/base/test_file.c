@@ -235,6 +235,31 @@ static mode_t mode_of(const char *path)
     return status.st_mode & 0777;
 }
 
+/* In a child, since root may make folders everywhere. */
+static int make_as_nobody(const char *path)
+{
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        return 1;
+    return file_make_folders(path) == ERR_IO && strstr(err_text(), "Permission denied") ? 0 : 2;
+}
+
+static void a_folder_that_may_not_be_made_is_told_with_the_reason(void **state)
+{
+    char *path = file_join(*state, "closed/new");
+    char *closed = file_join(*state, "closed");
+    int status = 0;
+    assert_int_equal(file_make_folders(closed), ERR_OK);
+    assert_int_equal(chmod(*state, 0755), 0);
+    assert_int_equal(chmod(closed, 0555), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(make_as_nobody(path));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    mem_free(path);
+    mem_free(closed);
+}
+
 static void a_private_folder_is_its_owner_s_alone_and_its_parents_are_not(void **state)
 {
     char *parent = file_join(*state, "runs"), *folder = file_join(*state, "runs/mine/");
@@ -341,6 +366,7 @@ int main(void)
         T(what_killed_writers_left_is_removed_and_nothing_else),
         T(writing_into_a_missing_folder_says_where),
         T(folders_are_made_and_removed_whole),
+        T(a_folder_that_may_not_be_made_is_told_with_the_reason),
         T(a_private_folder_is_its_owner_s_alone_and_its_parents_are_not),
         T(the_end_of_a_file_is_read_however_long_it_is),
         T(paths_are_joined_with_one_slash),

@@ -38,6 +38,13 @@ static void knobs_that_come_and_go_are_named(void **state)
     expect_changes("a=1\nold=x\n", "a=1\nfresh=y\n", "fresh y (was not set)\nold x removed\n");
 }
 
+static void of_lines_that_begin_alike_only_those_that_changed_are_named(void **state)
+{
+    (void)state;
+    expect_changes("rule of=1\nrule of=2\nrule of=3\n", "rule of=1\nrule of=2\nrule of=3\n", "");
+    expect_changes("rule of=1\nrule of=2\n", "rule of=1\nrule of=4\n", "rule of 1 -> 4\n");
+}
+
 static void a_knob_is_not_mistaken_for_one_it_begins(void **state)
 {
     (void)state;
@@ -64,6 +71,7 @@ int main(void)
         cmocka_unit_test(a_changed_knob_is_named_with_both_values),
         cmocka_unit_test(equal_lines_in_another_order_are_no_change),
         cmocka_unit_test(knobs_that_come_and_go_are_named),
+        cmocka_unit_test(of_lines_that_begin_alike_only_those_that_changed_are_named),
         cmocka_unit_test(a_knob_is_not_mistaken_for_one_it_begins),
         cmocka_unit_test(need_goes_through_others),
     };

@@ -130,6 +130,47 @@ static void evolution_beats_random_search_on_three_seeds(void **state)
     }
 }
 
+/* As on a small hold-out: accuracies of four steps, losses of forty. */
+static enum err measure_coarsely(struct evaluator *evaluator, struct candidate *candidates,
+                                 int count)
+{
+    enum err err = measure(evaluator, candidates, count);
+    for (int i = 0; i < count; i++) {
+        candidates[i].loss = ceil(40 * candidates[i].loss) / 40;
+        candidates[i].accuracy = ceil(4 * candidates[i].accuracy) / 4;
+    }
+    return err;
+}
+
+static void of_equally_accurate_ones_the_lower_loss_wins_then_the_smaller(void **state)
+{
+    (void)state;
+    struct target target = make_target("mid", 150e6, 0);
+    struct made_up made_up = make_up(3);
+    struct search_result result = {0};
+    made_up.evaluator.measure = measure_coarsely;
+    run(&made_up,
+        (struct search_cfg){.targets = &target,
+                            .target_count = 1,
+                            .evaluations = 128,
+                            .population = 16,
+                            .mutation = 0.1,
+                            .seed = 3},
+        &result);
+    const struct candidate *winner = &result.candidates[result.winners[0].candidate];
+    int equals = 0;
+    for (int i = 0; i < result.candidate_count; i++) {
+        const struct candidate *other = &result.candidates[i];
+        if (other->macs > 150000000 || other->accuracy < winner->accuracy)
+            continue;
+        equals++;
+        assert_true(other->accuracy == winner->accuracy && other->loss >= winner->loss);
+        assert_true(other->loss > winner->loss || other->macs >= winner->macs);
+    }
+    assert_true(equals > 10);
+    search_result_fini(&result);
+}
+
 static void winners_meet_their_bounds_and_the_budget_is_kept(void **state)
 {
     (void)state;
@@ -443,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evolution_beats_random_search_on_three_seeds),
+        cmocka_unit_test(of_equally_accurate_ones_the_lower_loss_wins_then_the_smaller),
         cmocka_unit_test(winners_meet_their_bounds_and_the_budget_is_kept),
         cmocka_unit_test(every_measurement_is_told),
         cmocka_unit_test(a_target_nothing_fits_names_the_smallest_possible),

@@ -54,7 +54,18 @@ static bool is_in_pool(const struct gene_pool *pool, const struct candidate *can
            genes_fit(pool, &candidate->subnet);
 }
 
-/* Indices of what fits, the most accurate first; returns how many. */
+/* Among the equally accurate, which a small hold-out has many of, the one with the lower loss, then
+ * the smaller one. */
+static bool is_better(const struct candidate *candidate, const struct candidate *other)
+{
+    if (candidate->accuracy != other->accuracy)
+        return candidate->accuracy > other->accuracy;
+    if (candidate->loss != other->loss)
+        return candidate->loss < other->loss;
+    return candidate->macs < other->macs;
+}
+
+/* Indices of what fits, the best first; returns how many. */
 static int rank_fitting(const struct search *search, const struct gene_pool *pool, int *order)
 {
     const struct search_result *result = search->result;
@@ -63,8 +74,7 @@ static int rank_fitting(const struct search *search, const struct gene_pool *poo
         if (!is_in_pool(pool, &result->candidates[i]))
             continue;
         int at = count++;
-        for (;
-             at > 0 && result->candidates[order[at - 1]].accuracy < result->candidates[i].accuracy;
+        for (; at > 0 && is_better(&result->candidates[i], &result->candidates[order[at - 1]]);
              at--)
             order[at] = order[at - 1];
         order[at] = i;
