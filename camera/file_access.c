@@ -36,27 +36,51 @@ out:
     return err;
 }
 
+/* One that is not open answers with a failure. */
+enum err camera_file_close_all(struct camera *camera)
+{
+    enum err err = ERR_OK;
+    char name[CAMERA_TEXT];
+    for (int i = 0; camera->ops->entry(camera, "FileSelector", i, name) == ERR_OK; i++) {
+        struct camera_file file = {.camera = camera, .name = name};
+        err = select_file(&file);
+        if (err == ERR_OK)
+            err = operate(&file, "Close");
+        if (err != ERR_OK && err != ERR_FAILED)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* Only one file may be open, whichever: a run before us may have left one so. */
+static enum err operate_alone(const struct camera_file *file, const char *operation)
+{
+    enum err err = operate(file, operation);
+    if (err != ERR_FAILED)
+        goto out;
+    TRY(camera_file_close_all(file->camera));
+    TRY(select_file(file));
+    TRY(operate(file, operation));
+out:
+    return err;
+}
+
 enum err camera_file_delete(const struct camera_file *file)
 {
     enum err err = ERR_OK;
     size_t size = 0;
     TRY(camera_file_size(file, &size));
     if (size > 0)
-        TRY(operate(file, "Delete"));
+        TRY(operate_alone(file, "Delete"));
 out:
     return err;
 }
 
-/* A run before us may have left it open. */
 static enum err open_file(const struct camera_file *file, const char *mode)
 {
     enum err err = ERR_OK;
     TRY(camera_set_text(file->camera, "FileOpenMode", mode));
-    err = operate(file, "Open");
-    if (err != ERR_FAILED)
-        goto out;
-    TRY(operate(file, "Close"));
-    TRY(operate(file, "Open"));
+    TRY(operate_alone(file, "Open"));
 out:
     return err == ERR_FAILED
                ? err_prefix(err, "opening it failed, and again behind a close; turn the camera off "

@@ -1,8 +1,9 @@
 /* Files in a camera's memory, by GenICam's file access nodes, in the order that the maker's own
- * example goes through: an old file is deleted first, an Open that fails is tried again behind a
- * Close (somebody left it open), blocks are filled up to words of 4 bytes with 255. While a file is
- * open the camera takes no pictures. Changes FileSelector, FileOperationSelector, FileOpenMode,
- * FileAccessLength and FileAccessOffset: found_state.h has noted them before. One thread. */
+ * example goes through: an old file is deleted first, a Delete or an Open that fails is tried again
+ * behind a Close of every file (somebody left one open), blocks are filled up to words of 4 bytes
+ * with 255. While a file is open the camera takes no pictures. Changes FileSelector,
+ * FileOperationSelector, FileOpenMode, FileAccessLength and FileAccessOffset: found_state.h has
+ * noted them before. One thread. */
 #ifndef CAMERA_FILE_ACCESS_H
 #define CAMERA_FILE_ACCESS_H
 
@@ -26,6 +27,9 @@ struct camera_file { /* borrowed */
     void *own;
 };
 
+/* Whatever is open; fine where nothing is. FileSelector stands anywhere afterwards. Errors: that
+ * the camera is away. */
+MUST_CHECK enum err camera_file_close_all(struct camera *camera);
 /* 0: there is none. */
 MUST_CHECK enum err camera_file_size(const struct camera_file *file, size_t *size_bytes);
 /* Fine where there is none. */

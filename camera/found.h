@@ -21,6 +21,7 @@ struct found_state {
     struct camera_identity camera;
     struct found_node nodes[FOUND_NODES]; /* in the order in which they were noted */
     int count;
+    bool has_used_files; /* one may be open still */
     bool is_network_ours,
         is_image_ours; /* what lies in the camera's files is ours: to be deleted */
     bool has_kept;     /* its network is kept: found_state_kept() */

@@ -121,6 +121,7 @@ enum err found_state_note_files(struct found_state *state, struct camera *camera
     static const char *const nodes[] = {"FileOperationSelector", "FileOpenMode", "FileAccessLength",
                                         "FileAccessOffset"};
     enum err err = ERR_OK;
+    state->has_used_files = true; /* the note is what writes it down */
     TRY(found_state_note(state, camera, "FileSelector"));
     for (size_t n = 0; n < sizeof nodes / sizeof *nodes; n++)
         if (camera_is_writable(camera, nodes[n]))
@@ -223,6 +224,21 @@ out:
     return err;
 }
 
+/* What another process began goes on when it is gone: taking pictures locks nodes, an open file
+ * locks files. */
+static enum err end_what_runs(const struct found_state *state, struct camera *camera)
+{
+    enum err err = ERR_OK;
+    TRY(camera->ops->stop(camera));
+    if (camera_has(camera, "AcquisitionStop") &&
+        camera_execute(camera, "AcquisitionStop") == ERR_PEER)
+        TRY(ERR_PEER);
+    if (state->has_used_files)
+        TRY(camera_file_close_all(camera));
+out:
+    return err;
+}
+
 /* The first thing that failed is what is told; a camera that is away ends it. */
 struct putting_back {
     enum err err;
@@ -255,7 +271,7 @@ static enum err finish(const struct found_state *state, enum network_end end)
 enum err found_state_restore(struct found_state *state, struct camera *camera, enum network_end end)
 {
     struct putting_back back = {.err = ERR_OK};
-    count_failure(&back, camera->ops->stop(camera));
+    count_failure(&back, end_what_runs(state, camera));
     if (back.err == ERR_OK)
         count_failure(&back, put_back_files(state, camera, end));
     for (int n = state->count - 1; n >= 0 && back.err != ERR_PEER; n--)

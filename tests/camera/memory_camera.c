@@ -79,6 +79,13 @@ static enum err change(struct memory_camera *memory)
     return memory->is_away ? err_set(ERR_PEER, "the camera does not answer any more") : ERR_OK;
 }
 
+/* What comes of it where the camera may not be there any more. */
+static bool is_done(const struct memory_camera *memory, enum err err)
+{
+    bool is_last = memory->changes == memory->fault.away_after;
+    return err == ERR_OK || (memory->fault.is_late && is_last);
+}
+
 static bool memory_has(struct camera *camera, const char *name)
 {
     return node_of(memory_of(camera), name) != NULL;
@@ -133,13 +140,15 @@ static enum err memory_set(struct camera *camera, const char *name,
     struct memory_camera *memory = memory_of(camera);
     struct memory_node *node = node_of(memory, name);
     enum err err = change(memory);
-    if (err != ERR_OK)
+    if (!is_done(memory, err))
         return err;
+    if (memory->is_started)
+        return err_set(ERR_FAILED, "the camera refuses while it takes pictures");
     if (!node || node->is_fixed || (node->entries && index_of(node->entries, value->text) < 0))
         return err_set(ERR_FAILED, "the camera refuses");
     if (!memory->fault.stuck || strcmp(memory->fault.stuck, name) != 0)
         *value_of(memory, node) = *value;
-    return ERR_OK;
+    return err;
 }
 
 static size_t position(struct memory_camera *memory)
@@ -167,10 +176,11 @@ static bool read_file(struct memory_camera *memory, const struct memory_file *fi
 static bool open_file(struct memory_camera *memory, struct memory_file *file)
 {
     bool is_write = strcmp(memory_value(memory, "FileOpenMode")->text, "Write") == 0;
-    if (memory->is_open || memory->fault.opens_refused-- > 0 || (is_write && file->size > 0))
+    if (memory->open || memory->fault.opens_refused-- > 0 || is_write == (file->size > 0))
         return false;
     memory_value(memory, "FileWriteToFlash")->integer = file->is_flash;
-    return memory->is_open = true;
+    memory->open = file;
+    return true;
 }
 
 static void drop_file(struct memory_file *file)
@@ -184,13 +194,21 @@ static bool move_bytes(struct memory_camera *memory, struct memory_file *file, b
     size_t length = (size_t)memory_value(memory, "FileAccessLength")->integer;
     if (memory->fault.moves_most && length > memory->fault.moves_most)
         length = memory->fault.moves_most;
-    if (!memory->is_open || length > MEMORY_BLOCK)
+    if (memory->open != file || length > MEMORY_BLOCK)
         return false;
     if (!(is_write ? write_file(memory, file, length) : read_file(memory, file, length)))
         return false;
     if (is_write)
         file->is_flash = memory_value(memory, "FileWriteToFlash")->integer != 0;
     memory_value(memory, "FileOperationResult")->integer = (int64_t)length;
+    return true;
+}
+
+static bool close_file(struct memory_camera *memory, const struct memory_file *file)
+{
+    if (memory->open != file)
+        return false;
+    memory->open = NULL;
     return true;
 }
 
@@ -205,9 +223,9 @@ static bool operate(struct memory_camera *memory, const char *operation)
     if (strcmp(operation, "Open") == 0)
         return open_file(memory, file);
     if (strcmp(operation, "Close") == 0)
-        return memory->is_open = false, true;
+        return close_file(memory, file);
     if (strcmp(operation, "Delete") == 0)
-        return drop_file(file), true;
+        return memory->open ? false : (drop_file(file), true);
     return move_bytes(memory, file, strcmp(operation, "Write") == 0);
 }
 
@@ -227,15 +245,19 @@ static enum err memory_execute(struct camera *camera, const char *name)
 {
     struct memory_camera *memory = memory_of(camera);
     enum err err = change(memory);
-    if (err != ERR_OK)
+    if (!is_done(memory, err))
         return err;
+    if (strcmp(name, "AcquisitionStop") == 0) {
+        memory->is_started = false;
+        return err;
+    }
     if (strcmp(name, "FileOperationExecute") != 0)
         return err_set(ERR_FAILED, "no such command");
-    bool is_done = operate(memory, memory_value(memory, "FileOperationSelector")->text);
+    bool is_fine = operate(memory, memory_value(memory, "FileOperationSelector")->text);
     snprintf(memory_value(memory, "FileOperationStatus")->text, CAMERA_TEXT, "%s",
-             is_done ? "Success" : "Failure");
+             is_fine ? "Success" : "Failure");
     inspect(memory);
-    return ERR_OK;
+    return err;
 }
 
 static enum err memory_register_size(struct camera *camera, const char *name, size_t *size)
@@ -266,20 +288,25 @@ static enum err memory_write_register(struct camera *camera, const char *name, c
 static enum err memory_start(struct camera *camera)
 {
     struct memory_camera *memory = memory_of(camera);
-    if (memory->is_open)
+    if (memory->open)
         return err_set(ERR_FAILED, "a file is open");
+    enum err err = change(memory);
+    if (!is_done(memory, err))
+        return err;
     memory->is_started = true;
     memory->frames = 0;
     memory->starts++;
-    return change(memory);
+    return err;
 }
 
 static enum err memory_stop(struct camera *camera)
 {
     struct memory_camera *memory = memory_of(camera);
     bool was_started = memory->is_started;
-    memory->is_started = false;
-    return was_started ? change(memory) : ERR_OK;
+    enum err err = was_started ? change(memory) : ERR_OK;
+    if (is_done(memory, err))
+        memory->is_started = false;
+    return err;
 }
 
 static bool is_nth(int frame, int every)
@@ -427,6 +454,7 @@ static void add_pictures(struct memory_camera *memory)
     add_number(memory, "OffsetY", 8);
     add_number(memory, "Width", 720);
     add_number(memory, "Height", 540);
+    add_fixed(memory, "AcquisitionStop", NULL, 0); /* a command */
     add_entries(memory, "AcquisitionMode", NULL, "Continuous SingleFrame", "SingleFrame");
     add_entries(memory, "TriggerSelector", NULL, "FrameStart ExposureActive", "ExposureActive");
     add_entries(memory, "TriggerMode", "TriggerSelector", "Off On", "Off");
@@ -481,6 +509,8 @@ char *memory_camera_dump(const struct memory_camera *memory)
     for (int f = 0; f < 2; f++)
         text_add(&dump, "file %d: %zu bytes, flash %d\n", f, memory->files[f].size,
                  memory->files[f].is_flash);
+    text_add(&dump, "open: %d\n", memory->open != NULL);
+    text_add(&dump, "started: %d\n", memory->is_started);
     char *made = mem_string(text_get(&dump));
     text_fini(&dump);
     return made;

@@ -21,13 +21,14 @@ struct memory_file {
 };
 
 struct memory_faults {
-    const char *stuck;                          /* a node that keeps its value */
-    const char *refused;                        /* an operation on files that fails: "Write" */
-    size_t refused_from;                        /* ... from this byte on */
-    int opens_refused;                          /* so many Opens */
-    size_t moves_most;                          /* bytes of an operation; 0: all */
-    int away_after;                             /* calls that change something; 0: never */
-    bool never_ready;                           /* no frame comes */
+    const char *stuck;   /* a node that keeps its value */
+    const char *refused; /* an operation on files that fails: "Write" */
+    size_t refused_from; /* ... from this byte on */
+    int opens_refused;   /* so many Opens */
+    size_t moves_most;   /* bytes of an operation; 0: all */
+    int away_after;      /* calls that change something; 0: never */
+    bool is_late;        /* the last one before it is away was done, and not answered */
+    bool never_ready;    /* no frame comes */
     int lost_every, stray_every, garbled_every; /* each n-th frame; 0: none */
 };
 
@@ -37,7 +38,8 @@ struct memory_camera {
     int count;
     struct memory_file files[2]; /* InferenceNetwork, InjectedImage */
     uint8_t buffer[MEMORY_BLOCK];
-    bool is_open, is_started, is_away;
+    struct memory_file *open; /* one of them; NULL: none */
+    bool is_started, is_away;
     int changes, frames; /* calls that changed something; frames of this start */
     int starts;
     struct memory_faults fault;

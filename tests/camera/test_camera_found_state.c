@@ -218,27 +218,62 @@ static void the_other_model_and_a_large_network_are_refused_before_anything(void
     assert_int_equal(rig->memory.changes, 0);
 }
 
+/* As a measurement does: an image is put there, frames are taken. */
+static enum err use_camera(struct rig *rig, struct deployment *deployment)
+{
+    enum err err = ERR_OK;
+    struct camera *camera = &rig->memory.camera;
+    struct camera_file image = {.camera = camera, .name = CAMERA_FILE_IMAGE};
+    TRY(deployment_begin(&rig->cfg, deployment));
+    TRY(found_state_own_file(deployment->found, CAMERA_FILE_IMAGE));
+    TRY(camera_file_write(&image, CAMERA_MEMORY_ANY, network_bytes, sizeof network_bytes));
+    TRY(camera->ops->start(camera));
+    TRY(camera->ops->stop(camera));
+out:
+    return err;
+}
+
+static enum err use_and_end(struct rig *rig)
+{
+    struct deployment deployment = {0};
+    enum err err = use_camera(rig, &deployment);
+    return deployment_end(&deployment, NETWORK_AS_FOUND, err);
+}
+
+/* The connection is lost at the k-th change, for good where this process is concerned. */
+static void lose_and_restore(struct rig *rig, int first, int k)
+{
+    struct memory_camera *memory = &rig->memory;
+    memory->changes = first;
+    memory->fault.away_after = k;
+    assert_int_equal(use_and_end(rig), ERR_PEER);
+    memory->fault.away_after = 0;
+    memory->is_away = false;
+    if (found_state_exists(rig->own_folder) &&
+        deployment_restore(&memory->camera, rig->own_folder) != ERR_OK)
+        fail_msg("away after %d: %s", k, err_text());
+    assert_as_before(rig);
+}
+
 /* As after a kill -9 at any moment, or a cable that came off: the process is gone, the file is
  * there. */
 static void another_process_puts_back_whatever_was_changed_until_then(void **state)
 {
     struct rig *rig = *state;
-    put_old_network(rig);
-    int first = rig->memory.changes;
-    assert_int_equal(deploy_and_end(rig, NETWORK_AS_FOUND), ERR_OK);
-    int changes = rig->memory.changes;
-    for (int k = first + 1; k < changes; k++) {
-        rig->memory.changes = first;
-        rig->memory.fault.away_after = k;
-        assert_int_equal(deploy_and_end(rig, NETWORK_AS_FOUND), ERR_PEER);
-        rig->memory.is_away = false;
-        rig->memory.is_started = false;
-        rig->memory.fault.away_after = 0;
-        if (found_state_exists(rig->own_folder) &&
-            deployment_restore(&rig->memory.camera, rig->own_folder) != ERR_OK)
-            fail_msg("away after %d: %s", k, err_text());
-        assert_as_before(rig);
-        assert_old_network(rig);
+    for (int with_old = 0; with_old < 2; with_old++) {
+        if (with_old)
+            put_old_network(rig);
+        int first = rig->memory.changes;
+        assert_int_equal(use_and_end(rig), ERR_OK);
+        int changes = rig->memory.changes;
+        for (int k = first + 1; k < changes; k++) {
+            for (int is_late = 0; is_late < 2; is_late++) {
+                rig->memory.fault.is_late = is_late;
+                lose_and_restore(rig, first, k);
+                if (with_old)
+                    assert_old_network(rig);
+            }
+        }
     }
 }
 
