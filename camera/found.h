@@ -21,6 +21,7 @@ struct found_state {
     struct camera_identity camera;
     struct found_node nodes[FOUND_NODES]; /* in the order in which they were noted */
     int count;
+    bool network_stays;  /* ours passed, and is to stay where it is */
     bool has_used_files; /* one may be open still */
     bool is_network_ours,
         is_image_ours; /* what lies in the camera's files is ours: to be deleted */

@@ -46,11 +46,11 @@ char *found_json_write(const struct found_state *state)
     json_t *nodes = json_array();
     for (int n = 0; n < state->count; n++)
         json_array_append_new(nodes, node_json(&state->nodes[n]));
-    json_t *json =
-        json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o}", "version", 1, "camera",
-                  identity_json(&state->camera), "nodes", nodes, "has_used_files",
-                  state->has_used_files, "is_network_ours", state->is_network_ours, "is_image_ours",
-                  state->is_image_ours, "kept_network", kept_json(state));
+    json_t *json = json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:b, s:o}", "version", 1, "camera",
+                             identity_json(&state->camera), "nodes", nodes, "network_stays",
+                             state->network_stays, "has_used_files", state->has_used_files,
+                             "is_network_ours", state->is_network_ours, "is_image_ours",
+                             state->is_image_ours, "kept_network", kept_json(state));
     char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)), *made = NULL;
     if (!text)
         BUG("a camera's state without its JSON");
@@ -144,6 +144,7 @@ enum err found_json_read(const char *bytes, size_t size_bytes, struct found_stat
     for (size_t n = 0; n < json_array_size(nodes); n++)
         TRY(take_node(json_array_get(nodes, n), &state->nodes[n]));
     state->count = (int)json_array_size(nodes);
+    state->network_stays = json_is_true(json_object_get(json, "network_stays"));
     state->has_used_files = json_is_true(json_object_get(json, "has_used_files"));
     state->is_network_ours = json_is_true(json_object_get(json, "is_network_ours"));
     state->is_image_ours = json_is_true(json_object_get(json, "is_image_ours"));

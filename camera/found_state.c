@@ -206,15 +206,14 @@ out:
     return err;
 }
 
-static enum err put_back_files(struct found_state *state, struct camera *camera,
-                               enum network_end end)
+static enum err put_back_files(struct found_state *state, struct camera *camera)
 {
     enum err err = ERR_OK;
     struct camera_file image = {.camera = camera, .name = CAMERA_FILE_IMAGE};
     struct camera_file network = {.camera = camera, .name = CAMERA_FILE_NETWORK};
     if (state->is_image_ours)
         TRY(camera_file_delete(&image));
-    if (!state->is_network_ours || end == NETWORK_STAYS)
+    if (!state->is_network_ours || state->network_stays)
         goto out;
     if (state->has_kept)
         TRY(put_back_network(state, camera));
@@ -256,11 +255,11 @@ static void count_failure(struct putting_back *back, enum err err)
         back->err = err;
 }
 
-static enum err finish(const struct found_state *state, enum network_end end)
+static enum err finish(const struct found_state *state)
 {
     char *path = file_join(state->folder, FOUND_FILE), *kept = found_state_kept(state);
     enum err err = unlink(path) == 0 ? ERR_OK : err_set(ERR_IO, "%s cannot be removed", path);
-    if (err == ERR_OK && kept && end == NETWORK_AS_FOUND)
+    if (err == ERR_OK && kept && !state->network_stays)
         unlink(kept); /* it is on the camera again; left behind it does no harm */
     file_sync_folder(state->folder);
     mem_free(kept);
@@ -271,13 +270,20 @@ static enum err finish(const struct found_state *state, enum network_end end)
 enum err found_state_restore(struct found_state *state, struct camera *camera, enum network_end end)
 {
     struct putting_back back = {.err = ERR_OK};
+    enum err noted = ERR_OK;
+    if (end == NETWORK_STAYS) { /* for whoever goes on where this is cut off */
+        state->network_stays = true;
+        noted = save(state);
+    }
     count_failure(&back, end_what_runs(state, camera));
     if (back.err == ERR_OK)
-        count_failure(&back, put_back_files(state, camera, end));
+        count_failure(&back, put_back_files(state, camera));
     for (int n = state->count - 1; n >= 0 && back.err != ERR_PEER; n--)
         count_failure(&back, put_back_node(camera, &state->nodes[n]));
-    if (back.failed == 0)
-        return finish(state, end);
+    if (back.failed > 0)
+        count_failure(&back, noted);
+    else
+        return finish(state);
     return err_set(back.err == ERR_PEER ? ERR_PEER : ERR_FAILED,
                    "the camera is not as it was found, %d thing%s failed, first: %s; connect it, "
                    "then \"glowworm validate --restore\"",

@@ -35,9 +35,9 @@ MUST_CHECK enum err found_state_own_file(struct found_state *state, const char *
 /* The file with the network that was on the camera; returns owned, NULL: none is kept. */
 char *found_state_kept(const struct found_state *state);
 /* Puts everything back, the last change first, and removes the files; goes on behind what fails,
- * and then the file stays for another try. NETWORK_STAYS: ours is to stay where it is, and the file
- * with the other one stays. ERR_FAILED names the first thing that could not be put back; ERR_PEER:
- * the camera is away. */
+ * and then the file stays for another try. NETWORK_STAYS: ours is to stay where it is, whoever puts
+ * the rest back, and the file with the other one stays. ERR_FAILED names the first thing that could
+ * not be put back; ERR_PEER: the camera is away. */
 enum network_end { NETWORK_AS_FOUND, NETWORK_STAYS };
 MUST_CHECK enum err found_state_restore(struct found_state *state, struct camera *camera,
                                         enum network_end end);

@@ -236,6 +236,18 @@ out:
     return err;
 }
 
+/* Told though the camera could not be put back, which stays what went wrong. */
+static enum err tell_verdict(const struct validation *validation,
+                             const struct validate_options *options, enum err why)
+{
+    char text[2048];
+    if (!validation->is_judged)
+        return why;
+    snprintf(text, sizeof text, "%s", why == ERR_OK ? "" : err_text());
+    enum err err = tell(validation, options);
+    return why == ERR_OK ? err : err_set(why, "%s", text);
+}
+
 static enum err validate(struct validate_options *options, struct validation *validation)
 {
     enum err err = ERR_OK;
@@ -251,8 +263,7 @@ static enum err validate(struct validate_options *options, struct validation *va
     TRY(validation_prepare(&options->cfg, validation));
     TRY(camera_place_open(&place, validation->check.bundle.shape.channels, &camera));
     validation->cfg.id = place.id;
-    TRY(validation_measure(validation, camera));
-    TRY(tell(validation, options));
+    TRY(tell_verdict(validation, options, validation_measure(validation, camera)));
     if (validation->verdict.failures > 0)
         TRY(err_set(ERR_FAILED, "%s does not pass on the camera: %s", options->cfg.bundle,
                     validation->verdict.failure[0]));

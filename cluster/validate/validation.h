@@ -39,6 +39,7 @@ struct validation {
     struct validated_image *images; /* (check.images.count) */
     struct camera_identity camera;
     struct measured measured;
+    bool is_judged; /* figures and verdict hold */
     struct pass_figures figures;
     struct pass_verdict verdict;
 };

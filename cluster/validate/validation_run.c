@@ -238,6 +238,7 @@ enum err validation_measure(struct validation *validation, struct camera *camera
     validation->camera = deployment.firefly.identity;
     TRY(measure(validation, &deployment));
     judge(validation);
+    validation->is_judged = true;
     if (cfg->memory == CAMERA_MEMORY_FLASH && validation->verdict.failures == 0)
         end = NETWORK_STAYS;
 out:

@@ -10,7 +10,8 @@
 MUST_CHECK enum err validation_prepare(const struct validation_cfg *cfg,
                                        struct validation *validation);
 /* On an opened camera, which is as it was afterwards, whatever happens, or the text says that it is
- * not. A network that is sound on it and does not pass is no error: see the verdict. */
+ * not (then there may be a verdict all the same: is_judged). A network that is sound on it and does
+ * not pass is no error: see the verdict. */
 MUST_CHECK enum err validation_measure(struct validation *validation, struct camera *camera);
 
 #endif

@@ -146,6 +146,23 @@ static void a_network_that_stays_leaves_the_old_one_in_a_file(void **state)
     mem_free(kept);
 }
 
+static void a_network_that_is_to_stay_stays_though_putting_back_was_cut_off(void **state)
+{
+    struct rig *rig = *state;
+    struct deployment deployment = {0};
+    put_old_network(rig);
+    rig->cfg.memory = CAMERA_MEMORY_FLASH;
+    assert_int_equal(deployment_begin(&rig->cfg, &deployment), ERR_OK);
+    rig->memory.fault.away_after = rig->memory.changes + 3;
+    assert_int_equal(deployment_end(&deployment, NETWORK_STAYS, ERR_OK), ERR_PEER);
+    rig->memory.fault.away_after = 0;
+    rig->memory.is_away = false;
+    assert_int_equal(deployment_restore(&rig->memory.camera, rig->own_folder), ERR_OK);
+    assert_int_equal(rig->memory.files[0].size, sizeof network_bytes);
+    assert_int_equal(memory_value(&rig->memory, "Width")->integer, 720);
+    assert_false(found_state_exists(rig->own_folder));
+}
+
 static void an_overwritten_network_is_gone_and_inference_stays_off(void **state)
 {
     struct rig *rig = *state;
@@ -343,6 +360,7 @@ int main(void)
         ON_RIG(a_network_is_set_up_and_the_camera_put_back),
         ON_RIG(the_network_that_was_there_is_back_where_it_was),
         ON_RIG(a_network_that_stays_leaves_the_old_one_in_a_file),
+        ON_RIG(a_network_that_is_to_stay_stays_though_putting_back_was_cut_off),
         ON_RIG(an_overwritten_network_is_gone_and_inference_stays_off),
         ON_RIG(a_network_that_cannot_be_read_back_is_left_alone),
         ON_RIG(every_property_that_differs_is_named),

@@ -255,6 +255,16 @@ class Faults(Scene):
     def test_another_camera_is_refused(self):
         self.check_fault("other-model", CONFIG, "which is no Firefly DL")
 
+    def test_a_verdict_is_told_though_the_camera_went_away_behind_it(self):
+        camera = self.camera("--fault", "dropped-connection:Width=2", "--silence", "8")
+        done = self.validate(camera, "--flash", expect=AGAIN)
+        self.assertIn("passes", done.stdout)
+        self.assertTrue(self.verdict()["passed"])
+        self.restore()
+        after = camera.state()
+        self.assertNotEqual(after["InferenceNetworkSize"].split()[0], "0")
+        self.assertEqual(after["Width"].split()[0], "1440")
+
     def test_a_lost_connection_is_mended_by_restore(self):
         camera = self.camera("--fault", "dropped-connection:TestPattern=1", "--silence", "8")
         before = camera.state()
