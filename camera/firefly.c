@@ -257,7 +257,6 @@ static enum err set_up_pattern(const struct firefly *firefly, struct found_state
 {
     enum err err = ERR_OK;
     TRY(found_state_note(found, firefly->camera, "TestPatternGeneratorSelector"));
-    TRY(found_state_note(found, firefly->camera, "TestPattern"));
     TRY(change_text(firefly, found, "TestPatternGeneratorSelector", "PipelineStart"));
     TRY(found_state_note_selected(found, firefly->camera, "TestPattern",
                                   "TestPatternGeneratorSelector"));
@@ -284,6 +283,7 @@ out:
     return err;
 }
 
+/* A source cannot be changed while its trigger is on, neither now nor when it is put back. */
 static enum err set_up_trigger(const struct firefly *firefly, struct found_state *found)
 {
     enum err err = ERR_OK;
@@ -293,6 +293,8 @@ static enum err set_up_trigger(const struct firefly *firefly, struct found_state
     TRY(change_text(firefly, found, "TriggerSelector", "FrameStart"));
     TRY(found_state_note_selected(found, firefly->camera, "TriggerMode", "TriggerSelector"));
     TRY(found_state_note_selected(found, firefly->camera, "TriggerSource", "TriggerSelector"));
+    TRY(found_state_pass(found, firefly->camera, "TriggerMode", "TriggerSelector", "Off"));
+    TRY(camera_set_text(firefly->camera, "TriggerMode", "Off"));
     TRY(camera_set_text(firefly->camera, "TriggerSource", "InferenceReady"));
     TRY(camera_set_text(firefly->camera, "TriggerMode", "On"));
 out:

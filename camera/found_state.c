@@ -85,18 +85,20 @@ static bool is_noted(const struct found_state *state, const struct found_node *n
     return false;
 }
 
-static enum err note(struct found_state *state, struct camera *camera, struct found_node *found)
+static enum err add(struct found_state *state, const struct found_node *found)
 {
-    enum err err = ERR_OK;
-    if (is_noted(state, found))
-        return ERR_OK;
     if (state->count == FOUND_NODES)
         BUG("more than %d nodes of a camera are changed", FOUND_NODES);
-    TRY(camera_get(camera, found->node, &found->value));
     state->nodes[state->count++] = *found;
-    TRY(save(state));
-out:
-    return err;
+    return save(state);
+}
+
+static enum err note(struct found_state *state, struct camera *camera, struct found_node *found)
+{
+    if (is_noted(state, found))
+        return ERR_OK;
+    enum err err = camera_get(camera, found->node, &found->value);
+    return err == ERR_OK ? add(state, found) : err;
 }
 
 enum err found_state_note(struct found_state *state, struct camera *camera, const char *node)
@@ -114,6 +116,17 @@ enum err found_state_note_selected(struct found_state *state, struct camera *cam
     snprintf(found.selector, sizeof found.selector, "%s", selector);
     enum err err = camera_get(camera, selector, &found.entry);
     return err == ERR_OK ? note(state, camera, &found) : err;
+}
+
+enum err found_state_pass(struct found_state *state, struct camera *camera, const char *node,
+                          const char *selector, const char *text)
+{
+    struct found_node found = {.value = {.kind = CAMERA_ENUMERATION}};
+    snprintf(found.node, sizeof found.node, "%s", node);
+    snprintf(found.selector, sizeof found.selector, "%s", selector);
+    snprintf(found.value.text, sizeof found.value.text, "%s", text);
+    enum err err = camera_get(camera, selector, &found.entry);
+    return err == ERR_OK ? add(state, &found) : err;
 }
 
 enum err found_state_note_files(struct found_state *state, struct camera *camera)

@@ -24,6 +24,10 @@ MUST_CHECK enum err found_state_note(struct found_state *state, struct camera *c
 /* The value that a node has for what its selector stands on; note the selector first. */
 MUST_CHECK enum err found_state_note_selected(struct found_state *state, struct camera *camera,
                                               const char *node, const char *selector);
+/* Before what was noted until now is put back, a node whose value was noted, too, is set to this
+ * one: what depends on it is locked otherwise. */
+MUST_CHECK enum err found_state_pass(struct found_state *state, struct camera *camera,
+                                     const char *node, const char *selector, const char *text);
 /* The nodes that file_access.h changes. */
 MUST_CHECK enum err found_state_note_files(struct found_state *state, struct camera *camera);
 /* Reads the network that is on the camera back into a file beside found.json. */

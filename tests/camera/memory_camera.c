@@ -144,6 +144,9 @@ static enum err memory_set(struct camera *camera, const char *name,
         return err;
     if (memory->is_started)
         return err_set(ERR_FAILED, "the camera refuses while it takes pictures");
+    if (strcmp(name, "TriggerSource") == 0 &&
+        strcmp(memory_value(memory, "TriggerMode")->text, "On") == 0)
+        return err_set(ERR_FAILED, "the camera refuses while the trigger is on");
     if (!node || node->is_fixed || (node->entries && index_of(node->entries, value->text) < 0))
         return err_set(ERR_FAILED, "the camera refuses");
     if (!memory->fault.stuck || strcmp(memory->fault.stuck, name) != 0)

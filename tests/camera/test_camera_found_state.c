@@ -120,6 +120,25 @@ static void a_network_is_set_up_and_the_camera_put_back(void **state)
     assert_as_before(rig);
 }
 
+/* Values that a node has by its selector, where that stood on another than ours, and that must not
+ * be changed in any order. */
+static void what_belongs_to_another_selection_is_as_it_was(void **state)
+{
+    static const char *const set[][2] = {
+        {"TestPatternGeneratorSelector", "Sensor"}, {"TestPattern", "InjectedImage"},
+        {"TriggerSelector", "FrameStart"},          {"TriggerMode", "On"},
+        {"TriggerSelector", "ExposureActive"},
+    };
+    struct rig *rig = *state;
+    for (size_t s = 0; s < sizeof set / sizeof *set; s++)
+        assert_int_equal(camera_set_text(&rig->memory.camera, set[s][0], set[s][1]), ERR_OK);
+    mem_free(rig->before);
+    rig->before = memory_camera_dump(&rig->memory);
+    if (deploy_and_end(rig, NETWORK_AS_FOUND) != ERR_OK)
+        fail_msg("%s", err_text());
+    assert_as_before(rig);
+}
+
 static void the_network_that_was_there_is_back_where_it_was(void **state)
 {
     struct rig *rig = *state;
@@ -358,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_RIG(a_network_is_set_up_and_the_camera_put_back),
+        ON_RIG(what_belongs_to_another_selection_is_as_it_was),
         ON_RIG(the_network_that_was_there_is_back_where_it_was),
         ON_RIG(a_network_that_stays_leaves_the_old_one_in_a_file),
         ON_RIG(a_network_that_is_to_stay_stays_though_putting_back_was_cut_off),
