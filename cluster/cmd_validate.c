@@ -263,6 +263,8 @@ static enum err validate(struct validate_options *options, struct validation *va
     TRY(validation_prepare(&options->cfg, validation));
     TRY(camera_place_open(&place, validation->check.bundle.shape.channels, &camera));
     validation->cfg.id = place.id;
+    if (place.starts_simulator) /* what is found on it ends with it */
+        validation->cfg.state = place.simulator.folder;
     TRY(tell_verdict(validation, options, validation_measure(validation, camera)));
     if (validation->verdict.failures > 0)
         TRY(err_set(ERR_FAILED, "%s does not pass on the camera: %s", options->cfg.bundle,

@@ -64,53 +64,115 @@ out:
     return err;
 }
 
+static bool has_serial(struct camera *camera, const struct camera_identity *wanted)
+{
+    struct firefly firefly;
+    return firefly_open(camera, wanted->id, &firefly) == ERR_OK &&
+           strcmp(firefly.identity.serial, wanted->serial) == 0;
+}
+
+/* Where it has gone: *wanted gets its id. false: nowhere that is seen. */
+static bool find_serial(const struct camera_module *module, struct camera_identity *wanted)
+{
+    bool is_found = false;
+    struct camera_list *list = mem_alloc(sizeof *list);
+    int count = wanted->serial[0] && module->list(list) == ERR_OK ? list->count : 0;
+    for (int c = 0; c < count && !is_found; c++) {
+        const struct camera_identity *camera = &list->cameras[c];
+        is_found = strcmp(camera->serial, wanted->serial) == 0 &&
+                   strcmp(camera->model, wanted->model) == 0 && strcmp(camera->id, wanted->id) != 0;
+        if (is_found)
+            *wanted = *camera;
+    }
+    mem_free(list);
+    return is_found;
+}
+
+/* By its id or, where that is another camera's by now or nobody's, by its serial number. */
+static enum err open_again(struct camera_identity *wanted, struct camera **camera)
+{
+    enum err err = ERR_OK;
+    const struct camera_module *module = NULL;
+    char text[1024];
+    TRY(camera_module_open(&module));
+    err = module->open(wanted->id, camera);
+    snprintf(text, sizeof text, "%s", err == ERR_OK ? "" : err_text());
+    if (err == ERR_AGAIN || (err == ERR_OK && has_serial(*camera, wanted)))
+        goto out;
+    if (find_serial(module, wanted)) {
+        camera_close(camera);
+        err = module->open(wanted->id, camera);
+    } else if (err != ERR_OK) {
+        err =
+            err_set(err, "%s (nor is another one of serial number %s seen)", text, wanted->serial);
+    }
+out:
+    return err;
+}
+
 /* One camera that was left changed; id: only if it is this one, NULL: in any case. */
 static enum err restore(const char *folder, const char *id, int *count)
 {
     enum err err = ERR_OK;
-    const struct camera_module *module = NULL;
     struct found_state *found = NULL;
     struct camera *camera = NULL;
     TRY(found_state_load(folder, &found));
     if (id && strcmp(id, found->camera.id) != 0 && strcmp(id, found->camera.serial) != 0)
         goto out;
-    TRY(camera_module_open(&module));
-    TRY(module->open(found->camera.id, &camera));
+    ++*count;
+    TRY(open_again(&found->camera, &camera));
     TRY(deployment_restore(camera, folder));
     printf("%s %s (serial %s) is as it was found\n", found->camera.id, found->camera.model,
            found->camera.serial);
-    ++*count;
 out:
     camera_close(&camera);
     found_state_close(&found);
     return err;
 }
 
-static enum err restore_all(const char *state, const char *id, int *count)
+/* One that fails keeps no other from being put back. */
+struct restoring {
+    int count, failed;
+    enum err first;
+    char text[1024];
+};
+
+static void restore_one(const char *folder, const char *id, struct restoring *restoring)
 {
-    enum err err = ERR_OK;
+    enum err err = restore(folder, id, &restoring->count);
+    if (err == ERR_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", folder, err_text());
+    if (restoring->failed++ > 0)
+        return;
+    restoring->first = err;
+    snprintf(restoring->text, sizeof restoring->text, "%s", err_text());
+}
+
+static void restore_all(const char *state, const char *id, struct restoring *restoring)
+{
     DIR *folder = opendir(state);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         char *path = file_join(state, entry->d_name);
         if (entry->d_name[0] != '.' && found_state_exists(path))
-            err = restore(path, id, count);
+            restore_one(path, id, restoring);
         mem_free(path);
-        if (err != ERR_OK)
-            break;
     }
     if (folder)
         closedir(folder);
-    return err;
 }
 
 enum err camera_place_restore(const char *id)
 {
     enum err err = ERR_OK;
     char *state = NULL;
-    int count = 0;
+    struct restoring restoring = {0};
     TRY(camera_place_state(&state));
-    TRY(restore_all(state, id, &count));
-    if (count == 0)
+    restore_all(state, id, &restoring);
+    if (restoring.failed > 0)
+        TRY(err_set(restoring.first, "%d of %d cameras were not put back, first: %s",
+                    restoring.failed, restoring.count, restoring.text));
+    if (restoring.count == 0)
         printf("no camera was left changed\n");
 out:
     mem_free(state);

@@ -29,7 +29,8 @@ MUST_CHECK enum err camera_place_state(char **folder);
 /* Prints what can be opened. */
 MUST_CHECK enum err camera_place_list(bool is_json);
 /* Puts back every camera of which a validation has not done so, or that of this id alone; NULL:
- * all. Says so, a line each. */
+ * all. Says so, a line each; one that is away or busy keeps none from it, and ends with its error.
+ */
 MUST_CHECK enum err camera_place_restore(const char *id);
 
 #endif

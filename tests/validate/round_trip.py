@@ -28,11 +28,11 @@ def program(name):
 class Camera:
     """A simulated one, on an address of its own."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, address=None):
         global tested
         tested += 1
         pid = os.getpid()
-        self.address = f"127.{180 + tested}.{pid // 250 % 250}.{pid % 250 + 1}"
+        self.address = address or f"127.{180 + tested}.{pid // 250 % 250}.{pid % 250 + 1}"
         self.process = subprocess.Popen([program("glowworm-camera-sim"), "--address", self.address, "--speed", "20", *options],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self.process.stdout.readline()
@@ -99,9 +99,11 @@ class Scene(unittest.TestCase):
         with open(os.path.join(self.bundle, "validate.json")) as file:
             return json.load(file)
 
+    def states(self):
+        return os.path.join(self.work, "state/glowworm/cameras")
+
     def left_over(self):
-        folder = os.path.join(self.work, "state/glowworm/cameras")
-        return [file for _, _, files in os.walk(folder) for file in files]
+        return [file for _, _, files in os.walk(self.states()) for file in files]
 
 
 class Sound(Scene):
@@ -156,12 +158,12 @@ class Sound(Scene):
         self.assertIn("its budget is 5.00 ms", done.stderr)
         self.assertFalse(self.verdict()["passed"])
 
-    def start_and_wait(self, camera):
+    def start_and_wait(self, command, folder):
         """A validation that has changed the camera, and goes on."""
-        process = subprocess.Popen(self.command(camera), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env=self.environment)
         end = time.monotonic() + DEADLINE
-        while not any(name == "found.json" for name in self.left_over()):
+        while not any("found.json" in files for _, _, files in os.walk(folder)):
             self.assertLess(time.monotonic(), end)
             self.assertIsNone(process.poll(), "it ended")
         return process
@@ -170,22 +172,63 @@ class Sound(Scene):
         for which, code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM)):
             camera = self.camera("--speed", "1")
             before = camera.state()
-            process = self.start_and_wait(camera)
+            process = self.start_and_wait(self.command(camera), self.states())
             process.send_signal(which)
             said = process.communicate(timeout=DEADLINE)
             self.assertEqual(process.returncode, code, said)
             self.assertEqual(camera.state(), before)
             self.assertEqual(self.left_over(), [])
 
+    def kill_one(self, command, folder):
+        process = self.start_and_wait(command, folder)
+        process.kill()
+        process.communicate(timeout=DEADLINE)
+
     def test_a_kill_is_mended_by_restore(self):
         camera = self.camera("--speed", "1")
         before = camera.state()
-        process = self.start_and_wait(camera)
-        process.kill()
-        process.communicate(timeout=DEADLINE)
+        self.kill_one(self.command(camera), self.states())
         self.restore()
         self.assertEqual(camera.state(), before)
         self.assertEqual(self.left_over(), [])
+
+    def test_a_camera_that_is_away_keeps_no_other_from_being_put_back(self):
+        cameras = [self.camera("--speed", "1", "--serial", serial) for serial in ("AWAY1", "HERE", "AWAY2")]
+        before = cameras[1].state()
+        for camera, serial in zip(cameras, ("AWAY1", "HERE", "AWAY2")):
+            self.kill_one(self.command(camera), os.path.join(self.states(), "Firefly_FFY-U3-16S2M-DL_" + serial))
+        cameras[0].end()
+        cameras[2].end()
+        done, end = None, time.monotonic() + DEADLINE
+        while len(self.left_over()) > 2: # it waits a while for the one that is gone
+            self.assertLess(time.monotonic(), end)
+            done = subprocess.run([program("glowworm"), "validate", "--restore"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, timeout=DEADLINE, env=self.environment)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertIn("2 of 3 cameras were not put back", done.stderr)
+        self.assertEqual(cameras[1].state(), before)
+
+    def test_a_camera_is_put_back_where_it_is_now(self):
+        camera = self.camera("--speed", "1", "--serial", "MOVES")
+        before = camera.state()
+        self.kill_one(self.command(camera), self.states())
+        camera.end()
+        other = Camera("--serial", "OTHER", address=camera.address)
+        self.cameras[0] = other
+        moved = self.camera("--serial", "MOVES")
+        others = other.state()
+        self.assertIn("MOVES", self.restore())
+        self.assertEqual(moved.state()["GammaEnable"], before["GammaEnable"])
+        self.assertEqual(other.state(), others)
+        self.assertEqual(self.left_over(), [])
+
+    def test_nothing_is_kept_of_a_camera_that_was_started_for_it(self):
+        scratch = os.path.join(self.work, "scratch")
+        os.mkdir(scratch)
+        self.environment["TMPDIR"] = scratch
+        self.kill_one([program("glowworm"), "validate", self.bundle, "--camera", "simulated"], scratch)
+        self.assertEqual(self.left_over(), [])
+        self.assertIn("no camera was left changed", self.restore())
 
     def test_a_network_that_was_there_is_kept(self):
         old = os.path.join(self.bundle, "network.pb")
