@@ -165,6 +165,13 @@ void camera_value_text(const struct camera_value *value, char text[CAMERA_TEXT])
         snprintf(text, CAMERA_TEXT, "%s", value->text);
 }
 
+/* Of one character: a name needs no line feed, carriage return or tab, as texts do. */
+static bool is_control(const char *character)
+{
+    unsigned char first = (unsigned char)character[0], second = (unsigned char)character[1];
+    return first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0);
+}
+
 void camera_take_text(char text[CAMERA_TEXT], const char *from)
 {
     size_t left = strlen(from), size = 0;
@@ -172,8 +179,9 @@ void camera_take_text(char text[CAMERA_TEXT], const char *from)
         size_t character = text_character_size(from, left), taken = character ? character : 1;
         if (size + taken >= CAMERA_TEXT)
             break;
-        memcpy(text + size, character ? from : "?", taken);
-        size += taken, from += taken, left -= taken;
+        bool is_shown = character && !is_control(from);
+        memcpy(text + size, is_shown ? from : "?", is_shown ? taken : 1);
+        size += is_shown ? taken : 1, from += taken, left -= taken;
     }
     text[size] = '\0';
 }

@@ -79,18 +79,33 @@ static enum err no_frame(const struct measure_cfg *cfg)
                    cfg->frame_seconds, status);
 }
 
-/* The next good frame. */
+/* The next frame, and how long it took: with a time that is none its results are none, either. */
+static enum err take_frame(const struct measure_cfg *cfg, struct camera_frame *frame, double *ms,
+                           enum use *use)
+{
+    enum err err = ERR_OK;
+    TRY(wait_frame(cfg, frame));
+    *use = judge_frame(cfg, frame);
+    if (*use != FRAME_GOOD)
+        goto out;
+    TRY(camera_get_number(cfg->firefly->camera, "InferenceTime", ms));
+    if (!(isfinite(*ms) && *ms > 0))
+        *use = FRAME_GARBLED;
+out:
+    return err;
+}
+
+/* The next good frame, and its time. */
 static enum err next_good(const struct measure_cfg *cfg, struct measured *measured,
-                          struct camera_frame *frame)
+                          struct camera_frame *frame, double *ms)
 {
     int silent = 0;
     for (int t = 0; t < MEASURE_TRIES; t++) {
         enum use use = FRAME_LOST;
-        enum err err = wait_frame(cfg, frame);
-        if (err == ERR_OK)
-            use = judge_frame(cfg, frame);
-        else if (err != ERR_AGAIN)
+        enum err err = take_frame(cfg, frame, ms, &use);
+        if (err != ERR_OK && err != ERR_AGAIN)
             return err;
+        measured->frames++;
         silent = err == ERR_AGAIN ? silent + 1 : 0;
         if (silent == 2)
             return no_frame(cfg);
@@ -107,9 +122,12 @@ static void take_answer(struct measured_image *image, const struct camera_frame 
                         bool is_first)
 {
     if (is_first)
-        *image = (struct measured_image){frame->result, frame->confidence, true};
-    else if (frame->result != image->result || frame->confidence != image->confidence)
-        image->is_steady = false;
+        *image = (struct measured_image){frame->result, frame->confidence, true,
+                                         true,          frame->confidence, frame->confidence};
+    image->has_one_class = image->has_one_class && frame->result == image->result;
+    image->least_confidence = fmin(image->least_confidence, frame->confidence);
+    image->most_confidence = fmax(image->most_confidence, frame->confidence);
+    image->is_steady = image->has_one_class && image->least_confidence == image->most_confidence;
 }
 
 /* Warm-ups are the first image's first frames; each image has the same share of latencies. */
@@ -121,11 +139,10 @@ static enum err measure_frames(const struct measure_cfg *cfg, int index, int sha
     for (int f = 0; f < unused + share; f++) {
         struct camera_frame frame = {0};
         double ms = 0;
-        TRY(next_good(cfg, measured, &frame));
+        TRY(next_good(cfg, measured, &frame, &ms));
         if (f < unused)
             continue;
         take_answer(&measured->images[index], &frame, f == unused);
-        TRY(camera_get_number(cfg->firefly->camera, "InferenceTime", &ms));
         measured->latencies_ms[measured->latency_count++] = ms;
     }
 out:

@@ -28,15 +28,18 @@ struct measure_cfg { /* borrowed */
 };
 
 struct measured_image {
-    int64_t result;
+    int64_t result; /* of its first frame, like the next */
     double confidence;
     bool is_steady; /* each of its frames said the same */
+    bool has_one_class;
+    double least_confidence, most_confidence; /* of its frames */
 };
 
 struct measured {
     struct measured_image *images; /* (images) */
     double *latencies_ms;          /* (latency_count) behind the warm-ups */
     int latency_count;
+    int frames;                /* that were waited for, of use or not */
     int lost, strays, garbled; /* frames: not whole or not come; of another frame; out of range */
 };
 

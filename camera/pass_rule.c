@@ -21,7 +21,7 @@ static double median_of(const double *values, int count)
 
 static void count_image(const struct validated_image *image, struct pass_figures *figures)
 {
-    int agrees = image->found_class == image->expected_class;
+    int agrees = !image->is_torn && image->found_class == image->expected_class;
     figures->images++;
     figures->agree += agrees;
     figures->unsteady += !image->is_steady;
@@ -32,8 +32,26 @@ static void count_image(const struct validated_image *image, struct pass_figures
     if (image->label < 0)
         return;
     figures->labelled++;
-    figures->correct += image->found_class == image->label;
+    figures->correct += !image->is_torn && image->found_class == image->label;
     figures->fp32_correct += image->fp32_class == image->label;
+}
+
+/* Confidences are of 0 to 1: what is no number is as far off as can be. */
+static double difference_of(const struct validated_image *image)
+{
+    double difference = fabs(image->found_confidence - image->expected_confidence);
+    return isnan(difference) ? 1 : difference;
+}
+
+/* Those that are times, in order; returns how many. */
+static int order_latencies(double *latencies_ms, int count)
+{
+    int kept = 0;
+    for (int l = 0; l < count; l++)
+        if (isfinite(latencies_ms[l]) && latencies_ms[l] > 0)
+            latencies_ms[kept++] = latencies_ms[l];
+    qsort(latencies_ms, (size_t)kept, sizeof *latencies_ms, compare_reals);
+    return kept;
 }
 
 void pass_figures_of(const struct validated_image *images, int count, double *latencies_ms,
@@ -43,10 +61,10 @@ void pass_figures_of(const struct validated_image *images, int count, double *la
     memset(figures, 0, sizeof *figures);
     for (int i = 0; i < count; i++) {
         count_image(&images[i], figures);
-        differences[i] = fabs(images[i].found_confidence - images[i].expected_confidence);
+        differences[i] = difference_of(&images[i]);
     }
     qsort(differences, (size_t)count, sizeof *differences, compare_reals);
-    qsort(latencies_ms, (size_t)latency_count, sizeof *latencies_ms, compare_reals);
+    latency_count = order_latencies(latencies_ms, latency_count);
     figures->confidence_difference = median_of(differences, count);
     figures->largest_confidence_difference = count ? differences[count - 1] : NAN;
     figures->latencies = latency_count;
@@ -92,6 +110,10 @@ static void judge_classes(const struct pass_figures *figures, struct pass_verdic
         WARN("%d images had different answers in different frames: the image may be changed on its "
              "way, so look for a filter of the camera that is still on",
              figures->unsteady);
+    if (figures->left_out > PASS_LEFT_OUT * figures->frames)
+        WARN("%d of %d frames were lost, had another frame's result or impossible values, and were "
+             "left out: use another cable or port, and end what else uses the bus",
+             figures->left_out, figures->frames);
 }
 
 /* `!(x <= y)`: what is no number fails, too. */

@@ -12,6 +12,7 @@
 #define PASS_LOSS_POINTS     1.0  /* of accuracy, against fp32; a single image is chance */
 #define PASS_PREDICTION      0.15 /* of the predicted latency: beyond is a warning */
 #define PASS_LEAST_LATENCIES 50
+#define PASS_LEFT_OUT        0.05 /* of the frames: more is a warning */
 
 struct validated_image {
     int label;          /* -1: unknown */
@@ -22,6 +23,7 @@ struct validated_image {
     int found_class;
     double found_confidence;
     bool is_steady; /* every frame of it said the same */
+    bool is_torn;   /* not even the same class: one is wrong, whichever is expected */
 };
 
 struct pass_figures {
@@ -29,6 +31,7 @@ struct pass_figures {
     int clear, clear_agree, certain, certain_agree;
     int labelled, correct, fp32_correct;
     int unsteady;
+    int frames, left_out; /* that were waited for; of them lost, of another frame, garbled */
     double confidence_difference; /* median; largest below */
     double largest_confidence_difference;
     int latencies;
@@ -36,7 +39,8 @@ struct pass_figures {
     double predicted_ms, budget_ms;           /* 0: none */
 };
 
-/* Latencies are put in order. predicted and budget: 0 for none. */
+/* Latencies are put in order, without those that are none (not above 0, no number). frames,
+ * left_out, predicted and budget are the caller's; 0 for none. */
 void pass_figures_of(const struct validated_image *images, int count, double *latencies_ms,
                      int latency_count, struct pass_figures *figures);
 

@@ -196,18 +196,30 @@ static enum err measure(struct validation *validation, struct deployment *deploy
     return err;
 }
 
+/* Of an image's frames the one that is furthest from what is expected counts. */
+static void take_found(const struct measured_image *found, struct validated_image *image)
+{
+    double less = image->expected_confidence - found->least_confidence,
+           more = found->most_confidence - image->expected_confidence;
+    image->found_class = (int)found->result;
+    image->found_confidence = more > less ? found->most_confidence : found->least_confidence;
+    image->is_steady = found->is_steady;
+    image->is_torn = !found->has_one_class;
+}
+
 static void judge(struct validation *validation)
 {
     double predicted = check_total_ms(&validation->check);
     for (int i = 0; i < validation->check.images.count; i++) {
         const struct measured_image *found = &validation->measured.images[i];
-        validation->images[i].found_class = (int)found->result;
-        validation->images[i].found_confidence = found->confidence;
-        validation->images[i].is_steady = found->is_steady;
+        take_found(found, &validation->images[i]);
     }
     pass_figures_of(validation->images, validation->check.images.count,
                     validation->measured.latencies_ms, validation->measured.latency_count,
                     &validation->figures);
+    validation->figures.frames = validation->measured.frames;
+    validation->figures.left_out =
+        validation->measured.lost + validation->measured.strays + validation->measured.garbled;
     validation->figures.budget_ms = validation->cfg.budget_ms;
     validation->figures.predicted_ms =
         camera_device_has_latency(&validation->check.device) ? predicted : 0;

@@ -118,6 +118,19 @@ static enum err memory_entry(struct camera *camera, const char *name, int index,
                : err_set(ERR_NOT_FOUND, "no entry %d", index);
 }
 
+static bool is_nth(int frame, int every)
+{
+    return every > 0 && frame % every == 0;
+}
+
+static double inference_ms(const struct memory_camera *memory)
+{
+    static const double none[] = {NAN, 0, INFINITY, -1};
+    return is_nth(memory->frames, memory->fault.timeless_every)
+               ? none[memory->frames / memory->fault.timeless_every % 4]
+               : memory->latency_ms + 0.01 * memory->frames;
+}
+
 static enum err memory_get(struct camera *camera, const char *name, struct camera_value *value)
 {
     struct memory_camera *memory = memory_of(camera);
@@ -130,7 +143,7 @@ static enum err memory_get(struct camera *camera, const char *name, struct camer
     if (strcmp(name, "FileSize") == 0)
         value->integer = file_of(memory) ? (int64_t)file_of(memory)->size : 0;
     if (strcmp(name, "InferenceTime") == 0)
-        value->real = memory->latency_ms + 0.01 * memory->frames;
+        value->real = inference_ms(memory);
     return ERR_OK;
 }
 
@@ -312,11 +325,6 @@ static enum err memory_stop(struct camera *camera)
     return err;
 }
 
-static bool is_nth(int frame, int every)
-{
-    return every > 0 && frame % every == 0;
-}
-
 static enum err memory_next_frame(struct camera *camera, double seconds, struct camera_frame *frame)
 {
     struct memory_camera *memory = memory_of(camera);
@@ -334,6 +342,10 @@ static enum err memory_next_frame(struct camera *camera, double seconds, struct 
                   &frame->confidence);
     if (is_nth(now, memory->fault.garbled_every))
         frame->confidence = NAN;
+    if (is_nth(now, memory->fault.torn_every)) {
+        frame->result++;
+        frame->confidence += 0.1;
+    }
     return ERR_OK;
 }
 

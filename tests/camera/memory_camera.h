@@ -29,7 +29,8 @@ struct memory_faults {
     int away_after;      /* calls that change something; 0: never */
     bool is_late;        /* the last one before it is away was done, and not answered */
     bool never_ready;    /* no frame comes */
-    int lost_every, stray_every, garbled_every; /* each n-th frame; 0: none */
+    int lost_every, stray_every, garbled_every, timeless_every,
+        torn_every; /* each n-th frame; 0: none */
 };
 
 struct memory_camera {

@@ -122,6 +122,35 @@ static void lost_stray_and_garbled_frames_are_left_out_and_counted(void **state)
     assert_true(rig->measured.garbled > 0);
 }
 
+static void a_time_that_is_none_is_garbled(void **state)
+{
+    struct rig *rig = *state;
+    rig->memory.fault.timeless_every = 2;
+    assert_int_equal(measure_run(&rig->cfg, &rig->measured), ERR_OK);
+    assert_answers(rig);
+    assert_true(rig->measured.garbled > 0);
+    for (int l = 0; l < rig->measured.latency_count; l++)
+        assert_true(rig->measured.latencies_ms[l] >= 20 && rig->measured.latencies_ms[l] < 30);
+}
+
+static void every_frame_of_an_image_counts_not_its_first(void **state)
+{
+    struct rig *rig = *state;
+    rig->memory.fault.torn_every = 5;
+    rig->cfg.outputs = OUTPUTS + 1;
+    assert_int_equal(measure_run(&rig->cfg, &rig->measured), ERR_OK);
+    for (int i = 0; i < IMAGES; i++) {
+        const struct measured_image *image = &rig->measured.images[i];
+        assert_int_equal(image->result, i); /* of the first */
+        assert_false(image->is_steady);
+        assert_false(image->has_one_class);
+        assert_float_equal(image->least_confidence, 0.5 + i / 100.0, 1e-9);
+        assert_float_equal(image->most_confidence, 0.6 + i / 100.0, 1e-9);
+    }
+    assert_int_equal(rig->measured.frames,
+                     rig->measured.latency_count + MEASURE_WARM_UPS + IMAGES * MEASURE_SETTLE);
+}
+
 static void frames_of_other_frames_only_are_given_up(void **state)
 {
     struct rig *rig = *state;
@@ -175,6 +204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_RIG(every_image_is_answered_and_latencies_come_behind_the_warm_ups),
         ON_RIG(lost_stray_and_garbled_frames_are_left_out_and_counted),
+        ON_RIG(a_time_that_is_none_is_garbled),
+        ON_RIG(every_frame_of_an_image_counts_not_its_first),
         ON_RIG(frames_of_other_frames_only_are_given_up),
         ON_RIG(an_inference_that_is_never_ready_is_told_with_its_status),
         ON_RIG(a_stop_ends_it_between_frames),

@@ -72,6 +72,9 @@ static void text_of_a_camera_is_made_fit_to_be_shown(void **state)
     camera_take_text(text, "a\x1b[2Jb\xff"
                            "c\xc3\xa9");
     assert_string_equal(text, "a?[2Jb?c\xc3\xa9");
+    camera_take_text(text, "a\nb\rc\td\xc2\x85"
+                           "e\xc2\xa0");
+    assert_string_equal(text, "a?b?c?d?e\xc2\xa0");
     memset(longest, 'x', sizeof longest);
     longest[CAMERA_TEXT - 2] = '\xc3'; /* a character that would be cut in two */
     longest[CAMERA_TEXT - 1] = '\xa9';

@@ -117,6 +117,55 @@ static void latency_is_within_its_budget_and_near_its_prediction(void **state)
     assert_int_equal(failures(figures), 1);
 }
 
+static void frames_that_were_left_out_are_told_from_1_in_20_on(void **state)
+{
+    struct pass_figures figures = sound();
+    (void)state;
+    figures.frames = 100;
+    figures.left_out = 5;
+    assert_int_equal(warnings(figures), 0);
+    figures.left_out = 6;
+    assert_int_equal(warnings(figures), 1);
+    assert_int_equal(failures(figures), 0);
+}
+
+static const struct validated_image sure = {.label = 1,
+                                            .fp32_class = 1,
+                                            .fp32_margin = 0.9,
+                                            .expected_class = 1,
+                                            .expected_confidence = 0.95,
+                                            .found_class = 1,
+                                            .found_confidence = 0.95,
+                                            .is_steady = true};
+
+static void an_image_whose_frames_differ_is_wrong_if_any_is(void **state)
+{
+    struct validated_image image = sure;
+    double latency = 1;
+    struct pass_figures figures;
+    (void)state;
+    image.is_steady = false;
+    pass_figures_of(&image, 1, &latency, 1, &figures);
+    assert_int_equal(figures.certain_agree, 1); /* of one class all the same */
+    image.is_torn = true;
+    pass_figures_of(&image, 1, &latency, 1, &figures);
+    assert_int_equal(figures.agree + figures.clear_agree + figures.certain_agree, 0);
+    assert_int_equal(figures.correct, 0);
+}
+
+static void what_is_no_number_counts_against_it(void **state)
+{
+    struct validated_image images[] = {sure, sure, sure};
+    double latencies[] = {NAN, 3, 0, INFINITY, 1, -1};
+    struct pass_figures figures;
+    (void)state;
+    images[0].found_confidence = images[1].found_confidence = NAN;
+    pass_figures_of(images, 3, latencies, 6, &figures);
+    assert_int_equal(figures.latencies, 2);
+    assert_float_equal(figures.latency_median_ms, 2, 1e-9);
+    assert_float_equal(figures.confidence_difference, 1, 1e-9);
+}
+
 static void every_failure_says_what_to_do(void **state)
 {
     struct pass_figures figures = {.clear = 1,
@@ -199,6 +248,9 @@ int main(void)
         cmocka_unit_test(the_median_confidence_may_be_2_in_100_off),
         cmocka_unit_test(accuracy_may_be_a_point_or_an_image_lower),
         cmocka_unit_test(latency_is_within_its_budget_and_near_its_prediction),
+        cmocka_unit_test(frames_that_were_left_out_are_told_from_1_in_20_on),
+        cmocka_unit_test(an_image_whose_frames_differ_is_wrong_if_any_is),
+        cmocka_unit_test(what_is_no_number_counts_against_it),
         cmocka_unit_test(every_failure_says_what_to_do),
         cmocka_unit_test(figures_are_counted_by_margin_label_and_order),
     };
