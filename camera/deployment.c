@@ -53,13 +53,14 @@ static enum err clear_network(const struct deployment_cfg *cfg, struct deploymen
     if (size > 0 && cfg->existing == FOUND_NETWORK_REFUSE)
         TRY(err_set(ERR_CONFIG, "there is a network on the camera already: --keep reads it back "
                                 "into a file first, --overwrite gives it up"));
-    /* Without its network a camera cannot go on inferring: that is not found, but over. */
-    if (size > 0 && cfg->existing == FOUND_NETWORK_OVERWRITE)
-        TRY(camera_set_flag(cfg->camera, "InferenceEnable", false));
     TRY(found_state_note(found, cfg->camera, "InferenceEnable"));
     if (size > 0 && cfg->existing == FOUND_NETWORK_KEEP)
         TRY(found_state_keep_network(found, file));
     TRY(camera_set_flag(cfg->camera, "InferenceEnable", false));
+    if (size > 0 && cfg->existing == FOUND_NETWORK_OVERWRITE)
+        TRY(found_state_give_up_network(found));
+    else
+        TRY(found_state_own_file(found, CAMERA_FILE_NETWORK));
 out:
     return err;
 }
@@ -74,7 +75,6 @@ static enum err upload(const struct deployment_cfg *cfg, struct deployment *depl
                                .own = cfg->own};
     TRY(found_state_note_files(deployment->found, cfg->camera));
     TRY(clear_network(cfg, deployment, &file));
-    TRY(found_state_own_file(deployment->found, CAMERA_FILE_NETWORK));
     TRY(camera_file_write(&file, cfg->memory, cfg->network->bytes, cfg->network->size_bytes));
 out:
     return err;

@@ -160,9 +160,10 @@ enum err found_state_keep_network(struct found_state *state, const struct camera
     size_t size = 0;
     enum camera_memory memory = CAMERA_MEMORY_ANY;
     err = camera_file_read(file, FOUND_MOST_NETWORK, &bytes, &size, &memory);
-    if (err != ERR_OK)
+    if (err == ERR_FAILED)
         TRY(err_prefix(err, "the network that is on the camera cannot be read back to be kept "
                             "(--overwrite gives it up)"));
+    TRY(err);
     state->has_kept = true;
     state->kept_hash = hash_of(bytes, size);
     state->kept_memory = memory;
@@ -183,6 +184,14 @@ enum err found_state_own_file(struct found_state *state, const char *file)
         return ERR_OK;
     *is_ours = true;
     return save(state);
+}
+
+enum err found_state_give_up_network(struct found_state *state)
+{
+    for (int n = 0; n < state->count; n++)
+        if (strcmp(state->nodes[n].node, "InferenceEnable") == 0)
+            state->nodes[n].value.integer = 0;
+    return found_state_own_file(state, CAMERA_FILE_NETWORK);
 }
 
 static enum err put_back_node(struct camera *camera, const struct found_node *found)

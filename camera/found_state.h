@@ -33,6 +33,9 @@ MUST_CHECK enum err found_state_note_files(struct found_state *state, struct cam
 /* Reads the network that is on the camera back into a file beside found.json. */
 MUST_CHECK enum err found_state_keep_network(struct found_state *state,
                                              const struct camera_file *file);
+/* The network that is on the camera will be gone: ours is there from now on, and without one a
+ * camera cannot go on inferring. Behind the note of InferenceEnable. */
+MUST_CHECK enum err found_state_give_up_network(struct found_state *state);
 /* From now on the file of that name is ours. */
 MUST_CHECK enum err found_state_own_file(struct found_state *state, const char *file);
 

@@ -152,22 +152,29 @@ static void repeat(struct control *control, double now_s)
         control->put(&control->peer, control->ack, control->ack_bytes, control->own);
 }
 
-/* At once, or when what was asked for has taken its time. */
-static void acknowledge(struct control *control, const struct control_peer *peer,
-                        const struct gvcp_request *request, const struct answer *answer,
-                        double now_s)
+/* For when it comes again. */
+static void remember(struct control *control, const struct control_peer *peer,
+                     const struct gvcp_request *request, const struct answer *answer)
 {
     control->peer = *peer;
     control->request = *request;
     control->ack_bytes =
         gvcp_ack(request, answer->status, answer->payload, answer->bytes, control->ack);
+}
+
+/* At once, or when what was asked for has taken its time. */
+static void acknowledge(struct control *control, const struct control_peer *peer,
+                        const struct gvcp_request *request, const struct answer *answer,
+                        double now_s)
+{
+    remember(control, peer, request, answer);
     if (answer->takes_s > 0)
         control->ack_s = now_s + answer->takes_s;
     if (answer->takes_s > PENDING_S || answer->takes_s <= 0)
         repeat(control, now_s);
 }
 
-/* A dropped connection begins with the request that met it. */
+/* A dropped connection begins with the request that met it, which was done. */
 static bool falls_silent(struct control *control, double now_s)
 {
     double silence_s = sim_camera_silence(control->camera);
@@ -175,6 +182,7 @@ static bool falls_silent(struct control *control, double now_s)
         return false;
     log_info("silent for %g s", silence_s);
     control->silent_until_s = now_s + silence_s;
+    release(control);
     return true;
 }
 
@@ -192,9 +200,11 @@ static void take_request(struct control *control, const struct control_peer *pee
         answer->status = GVCP_BUSY;
     if (answer->status == GVCP_SUCCESS)
         do_request(control, peer, request, now_s, answer);
-    if (falls_silent(control, now_s) || !request->wants_ack)
+    if (falls_silent(control, now_s))
+        remember(control, peer, request, answer);
+    else if (!request->wants_ack)
         return;
-    if (!is_late && !is_discovery) {
+    else if (!is_late && !is_discovery) {
         acknowledge(control, peer, request, answer, now_s);
     } else {
         uint8_t ack[GVCP_MOST_BYTES];

@@ -192,6 +192,49 @@ static void an_overwritten_network_is_gone_and_inference_stays_off(void **state)
     assert_int_equal(memory_value(&rig->memory, "InferenceEnable")->integer, 0);
 }
 
+static void until_it_is_overwritten_a_network_goes_on_inferring(void **state)
+{
+    struct rig *rig = *state;
+    rig->cfg.existing = FOUND_NETWORK_OVERWRITE;
+    for (int k = 1; k < 40; k++) {
+        memory_camera_close(&rig->memory);
+        memory_camera_open(&rig->memory, MODEL);
+        put_old_network(rig);
+        rig->memory.fault.away_after = rig->memory.changes + k;
+        rig->memory.fault.is_late = true;
+        assert_int_equal(deploy_and_end(rig, NETWORK_AS_FOUND), ERR_PEER);
+        rig->memory.fault.away_after = 0;
+        rig->memory.is_away = false;
+        if (deployment_restore(&rig->memory.camera, rig->own_folder) != ERR_OK)
+            fail_msg("away after %d: %s", k, err_text());
+        assert_int_equal(memory_value(&rig->memory, "InferenceEnable")->integer,
+                         rig->memory.files[0].size > 0);
+    }
+}
+
+static volatile sig_atomic_t stop;
+
+static void ask_to_stop(size_t done, size_t all, void *own)
+{
+    (void)done;
+    (void)all;
+    (void)own;
+    stop = 1;
+}
+
+static void a_stop_while_a_network_is_read_back_gives_no_advice(void **state)
+{
+    struct rig *rig = *state;
+    put_old_network(rig);
+    stop = 0;
+    rig->cfg.stop = &stop;
+    rig->cfg.progress = ask_to_stop;
+    assert_int_equal(deploy_and_end(rig, NETWORK_AS_FOUND), ERR_INTERRUPTED);
+    assert_null(strstr(err_text(), "--overwrite"));
+    assert_as_before(rig);
+    assert_old_network(rig);
+}
+
 static void a_network_that_cannot_be_read_back_is_left_alone(void **state)
 {
     struct rig *rig = *state;
@@ -382,6 +425,8 @@ int main(void)
         ON_RIG(a_network_that_stays_leaves_the_old_one_in_a_file),
         ON_RIG(a_network_that_is_to_stay_stays_though_putting_back_was_cut_off),
         ON_RIG(an_overwritten_network_is_gone_and_inference_stays_off),
+        ON_RIG(until_it_is_overwritten_a_network_goes_on_inferring),
+        ON_RIG(a_stop_while_a_network_is_read_back_gives_no_advice),
         ON_RIG(a_network_that_cannot_be_read_back_is_left_alone),
         ON_RIG(every_property_that_differs_is_named),
         ON_RIG(a_stuck_node_is_named_and_the_rest_put_back),

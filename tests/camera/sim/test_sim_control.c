@@ -184,6 +184,24 @@ static void a_dropped_connection_answers_nothing_for_a_while(void **state)
     assert_int_equal(put(&second, BOOT_CONTROL, CONTROL_CONTROL, 15.1), GVCP_SUCCESS);
 }
 
+static void a_dropped_connection_loses_control_however_short_it_is(void **state)
+{
+    (void)state;
+    cfg.silence_s = 1; /* a heartbeat may take 3 s */
+    begin("dropped-connection:Width");
+    take_control(10);
+    answer.count = 0;
+    const uint32_t words[] = {node_address(NODE_WIDTH), 320};
+    id++;
+    send(&first, GVCP_WRITEREG, words, 2, 10);
+    assert_int_equal(answer.count, 0);
+    send(&first, GVCP_WRITEREG, words, 2, 11.5); /* it was done, and is not done again */
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.status, GVCP_SUCCESS);
+    assert_int_equal(put_node(NODE_WIDTH, 640, 11.6), GVCP_ACCESS_DENIED);
+    assert_int_equal(put(&second, BOOT_CONTROL, CONTROL_CONTROL, 11.7), GVCP_SUCCESS);
+}
+
 static void packets_keep_the_distance_that_is_asked_for(void **state)
 {
     (void)state;
@@ -215,6 +233,7 @@ int main(void)
         TEST(control_ends_with_the_heartbeat),
         TEST(a_broadcast_is_answered_where_it_looks_for_cameras),
         TEST(a_dropped_connection_answers_nothing_for_a_while),
+        TEST(a_dropped_connection_loses_control_however_short_it_is),
         TEST(packets_keep_the_distance_that_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
