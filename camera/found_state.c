@@ -282,7 +282,8 @@ static enum err finish(const struct found_state *state)
     char *path = file_join(state->folder, FOUND_FILE), *kept = found_state_kept(state);
     enum err err = unlink(path) == 0 ? ERR_OK : err_set(ERR_IO, "%s cannot be removed", path);
     if (err == ERR_OK && kept && !state->network_stays)
-        unlink(kept); /* it is on the camera again; left behind it does no harm */
+        unlink(kept);                 /* it is on the camera again; left behind it does no harm */
+    file_remove_parts(state->folder); /* of one that was killed as it wrote */
     file_sync_folder(state->folder);
     mem_free(kept);
     mem_free(path);

@@ -116,7 +116,11 @@ static enum err restore(const char *folder, const char *id, int *count)
     enum err err = ERR_OK;
     struct found_state *found = NULL;
     struct camera *camera = NULL;
-    TRY(found_state_load(folder, &found));
+    err = found_state_load(folder, &found);
+    if (err != ERR_OK) { /* of whom it is nobody knows */
+        ++*count;
+        goto out;
+    }
     if (id && strcmp(id, found->camera.id) != 0 && strcmp(id, found->camera.serial) != 0)
         goto out;
     ++*count;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -368,6 +370,25 @@ static void what_an_earlier_run_left_is_put_back_first(void **state)
     assert_old_network(rig);
 }
 
+/* A kill while found.json is written. */
+static void nothing_is_left_beside_what_was_found(void **state)
+{
+    struct rig *rig = *state;
+    struct deployment deployment = {0};
+    char name[64];
+    pid_t gone = fork();
+    if (gone == 0)
+        _exit(0);
+    assert_int_equal(waitpid(gone, NULL, 0), gone);
+    snprintf(name, sizeof name, FOUND_FILE ".part-%ld-3", (long)gone);
+    char *part = file_join(rig->own_folder, name);
+    assert_int_equal(deployment_begin(&rig->cfg, &deployment), ERR_OK);
+    assert_int_equal(file_write(part, "{", 1), ERR_OK);
+    assert_int_equal(deployment_end(&deployment, NETWORK_AS_FOUND, ERR_OK), ERR_OK);
+    assert_false(file_exists(part));
+    mem_free(part);
+}
+
 static void what_was_found_on_one_camera_goes_to_no_other(void **state)
 {
     struct rig *rig = *state;
@@ -434,6 +455,7 @@ int main(void)
         ON_RIG(the_other_model_and_a_large_network_are_refused_before_anything),
         ON_RIG(another_process_puts_back_whatever_was_changed_until_then),
         ON_RIG(what_an_earlier_run_left_is_put_back_first),
+        ON_RIG(nothing_is_left_beside_what_was_found),
         ON_RIG(what_was_found_on_one_camera_goes_to_no_other),
         ON_RIG(the_found_state_is_only_its_users),
         ON_RIG(a_found_state_that_is_not_ours_is_refused),
