@@ -33,7 +33,8 @@ static int open_rig(void **state)
 {
     struct rig *rig = mem_alloc(sizeof *rig);
     memory_camera_open(&rig->memory, MODEL);
-    snprintf(rig->folder, sizeof rig->folder, "/tmp/glowworm-found-XXXXXX");
+    /* in memory: every note is written durably */
+    snprintf(rig->folder, sizeof rig->folder, "/dev/shm/glowworm-found-XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
     rig->own_folder = file_join(rig->folder, "Firefly_FFY-U3-16S2M-DL_20012345");
     rig->network = (struct firefly_network){.bytes = network_bytes,
