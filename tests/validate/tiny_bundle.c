@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char *class_names[TINY_CLASSES] = {"good", "bent", "<torn>"};
+static char *class_names[TINY_CLASSES] = {"<torn>", "bent", "good"};
 
 static void must(enum err err)
 {
@@ -47,19 +47,21 @@ static void draw(struct image *image, int channels, uint64_t which)
     }
 }
 
+/* expected: (BUNDLE_EXPECTED, TINY_BUNDLE_OUTPUTS), all as in fp32. */
 static void answer(const struct folded *folded, const struct dataset_info *dataset,
-                   struct bundle_sample *sample, float *logits)
+                   struct bundle_sample *sample, float *logits, float *expected)
 {
     struct bytes onnx = {0};
     struct onnx_net *net = NULL;
-    float values[TINY_SIDE * TINY_SIDE * 3], answers[TINY_BUNDLE_OUTPUTS],
-        probabilities[TINY_BUNDLE_OUTPUTS];
+    float values[TINY_SIDE * TINY_SIDE * 3], answers[TINY_BUNDLE_OUTPUTS];
     must(onnx_write(folded, "tiny", &onnx));
     must(onnx_open(onnx.data, onnx.size, &net));
     bundle_normalise(dataset, &sample->image, folded->is_bgr, values);
-    must(onnx_run(net, values, answers, probabilities));
+    must(onnx_run(net, values, answers, expected));
+    memcpy(expected + TINY_BUNDLE_OUTPUTS, expected, TINY_BUNDLE_OUTPUTS * sizeof *expected);
     memcpy(logits, answers, TINY_CLASSES * sizeof *logits);
     sample->logits = logits;
+    sample->expected = expected;
     for (int k = 1; k < TINY_CLASSES; k++)
         if (logits[k] > logits[sample->image.label])
             sample->image.label = k;
@@ -72,7 +74,8 @@ void tiny_bundle_write(const char *folder, const char *device)
     struct folded folded;
     struct bundle_sample samples[TINY_BUNDLE_SAMPLES];
     float logits[TINY_BUNDLE_SAMPLES * TINY_CLASSES];
-    struct camera_device camera = {.name = ""};
+    float expected[TINY_BUNDLE_SAMPLES * BUNDLE_EXPECTED * TINY_BUNDLE_OUTPUTS];
+    struct camera_device camera = {.sensor_width = 1440, .sensor_height = 1080};
     int channels = strstr(device, "colour") ? 3 : 1;
     struct dataset_info dataset = {.classes = TINY_CLASSES,
                                    .class_names = class_names,
@@ -85,7 +88,8 @@ void tiny_bundle_write(const char *folder, const char *device)
     adapt(&folded, channels);
     for (int s = 0; s < TINY_BUNDLE_SAMPLES; s++) {
         draw(&samples[s].image, channels, (uint64_t)s);
-        answer(&folded, &dataset, &samples[s], logits + s * TINY_CLASSES);
+        answer(&folded, &dataset, &samples[s], logits + s * TINY_CLASSES,
+               expected + s * BUNDLE_EXPECTED * TINY_BUNDLE_OUTPUTS);
     }
     must(bundle_write(&(struct bundle_cfg){.folder = folder,
                                            .target = "tiny",

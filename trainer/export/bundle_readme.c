@@ -221,33 +221,61 @@ static void add_looking(struct text *text)
         "  by InferenceReady where each picture has to carry its own answer.\n\n");
 }
 
-static void add_frames(const struct bundle_cfg *cfg, struct text *text)
+/* A row for the features' names, one for their values; where the sensor's size is unknown there is
+ * no region to go back to but the one that was found. */
+static void add_afterwards(const struct bundle_region *region, struct text *text)
 {
+    text_add(text, "\n  Afterwards, while nothing streams:\n\n"
+                   "  TestPattern                        Off\n"
+                   "  TestPatternGeneratorSelector       Sensor\n");
+    add_region(region, text);
+    text_add(text, "\n  and turn on again which of the four features were on%s.\n",
+             region->width > 0 ? "" : ", and Width, Height,\n  OffsetX and OffsetY as they were");
+}
+
+static void add_injection(int side, struct text *text)
+{
+    text_add(text,
+             "  TestPatternGeneratorSelector       PipelineStart\n"
+             "  TestPattern                        InjectedImage\n"
+             "  InjectedWidth, InjectedHeight      %d, %d\n"
+             "  Width, Height                      %d, %d: all of the frame, and nothing\n"
+             "  OffsetX, OffsetY                   0, 0  beside it\n"
+             "  DenoiseEnable, SharpeningEnable    off, off\n"
+             "  GammaEnable                        off\n"
+             "  BlackLevelClampingEnable           off\n\n",
+             side, side, side, side);
+}
+
+static void add_frames(const struct bundle_readme *readme, struct text *text)
+{
+    const struct bundle_cfg *cfg = readme->cfg;
     int side = cfg->folded->side;
     text_add(
         text,
         "  samples/*.raw are the same pictures as raw frames, to be injected into the camera:\n"
         "  %d x %d words of 16 bits, low byte first, each an 8-bit value times 4%s. Upload one\n"
-        "  as file InjectedImage; TestPatternGeneratorSelector PipelineStart, TestPattern\n"
-        "  InjectedImage, InjectedWidth, InjectedHeight, Width and Height %d. Turn off\n"
-        "  DenoiseEnable, SharpeningEnable, GammaEnable and BlackLevelClampingEnable. Class and\n"
-        "  confidence must be those of samples.json, \"expected\": \"fp16/fp32\" is computed as "
-        "the\n"
-        "  camera is believed to, \"fp32\" without its rounding. Afterwards: TestPattern Off,\n"
-        "  TestPatternGeneratorSelector Sensor.\n",
-        side, side, cfg->folded->channels == 3 ? ", a Bayer mosaic RGGB" : "", side);
+        "  as file InjectedImage, and set, while nothing streams (this takes the place of the\n"
+        "  Width, Height and offsets of step 3):\n\n",
+        side, side, cfg->folded->channels == 3 ? ", a Bayer mosaic RGGB" : "");
+    add_injection(side, text);
+    text_add(
+        text,
+        "  Class and confidence must be those of samples.json, \"expected\": \"fp16/fp32\" is\n"
+        "  computed as the camera is believed to, \"fp32\" without its rounding.\n");
     if (cfg->folded->channels == 3)
         text_add(text,
                  "  (Expected behind a bilinear interpolation of the mosaic. What the camera does\n"
                  "  is not documented: confidences may differ a little.)\n");
+    add_afterwards(&readme->region, text);
     text_add(text, "\n");
 }
 
-static void add_validation(const struct bundle_cfg *cfg, struct text *text)
+static void add_validation(const struct bundle_readme *readme, struct text *text)
 {
     text_add(text, "5. CHECK IT\n\n");
-    if (has_frames(cfg))
-        add_frames(cfg, text);
+    if (has_frames(readme->cfg))
+        add_frames(readme, text);
     text_add(
         text,
         "  On a computer with Glowworm: \"glowworm check FOLDER\" runs these files in the\n"
@@ -283,7 +311,7 @@ void bundle_readme_write(const struct bundle_readme *readme, struct text *text)
     add_upload(&lines);
     add_settings(readme, &lines);
     add_looking(&lines);
-    add_validation(readme->cfg, &lines);
+    add_validation(readme, &lines);
     add_with_windows_ends(&lines, text);
     text_fini(&lines);
 }
