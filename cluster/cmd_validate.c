@@ -1,5 +1,4 @@
 /* glowworm validate: a compiled bundle on a camera. */
-#include "base/fence.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -11,6 +10,7 @@
 #include "cluster/validate/simulator.h"
 #include "cluster/validate/validation_run.h"
 #include "cluster/validate/validation_text.h"
+#include "cluster/validate/verdict_files.h"
 #include "trainer/record/json_name.h"
 #include "trainer/spec/campaign.h"
 #include <getopt.h>
@@ -198,42 +198,62 @@ out:
     return err;
 }
 
-static enum err write_part(const char *folder, const char *name, const char *bytes, size_t size)
+static struct verdict_files files_of(const struct validate_options *options,
+                                     const struct validation *validation)
 {
-    char *path = file_join(folder, name);
-    enum err err = file_write(path, bytes, size);
-    mem_free(path);
-    return err;
+    return options->to
+               ? (struct verdict_files){options->to, NULL}
+               : (struct verdict_files){options->cfg.bundle, validation->check.images.run
+                                                                 ? validation->check.images.run
+                                                                 : options->cfg.run};
 }
 
 /* On standard output first, where nothing hinders it; then validate.json and validate.html. */
 static enum err tell(const struct validation *validation, const struct validate_options *options)
 {
-    enum err err = ERR_OK;
-    struct text html;
-    const char *folder = options->to ? options->to : options->cfg.bundle;
+    struct verdict_files files = files_of(options, validation);
     json_t *json = validation_json(validation);
     char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    text_init(&html);
     if (!text)
         BUG("a validation without its JSON");
-    validation_page(validation, &html);
     if (options->is_json)
         printf("%s\n", text);
     else
         validation_print(validation);
     fflush(stdout);
-    if (options->to)
-        TRY(file_make_folders(options->to));
-    else if (validation->check.images.run)
-        TRY(fence_check(&(struct fence){validation->check.images.run, fence_given_claim()}));
-    TRY(write_part(folder, "validate.json", text, strlen(text)));
-    TRY(write_part(folder, "validate.html", text_get(&html), html.size));
-out:
-    text_fini(&html);
+    enum err err = verdict_files_write(&files, text, validation);
     free(text);
     json_decref(json);
     return err;
+}
+
+static enum err open_and_measure(struct camera_place *place, struct validation *validation,
+                                 struct camera **camera)
+{
+    enum err err = camera_place_open(place, validation->check.bundle.shape.channels, camera);
+    if (err != ERR_OK)
+        return err;
+    validation->cfg.id = place->id;
+    if (place->starts_simulator) /* what is found on it ends with it */
+        validation->cfg.state = place->simulator.folder;
+    return validation_measure(validation, *camera);
+}
+
+/* What an earlier validation said is void once this one begins, whatever becomes of it, and where
+ * the bundle is not what it was. */
+static enum err measure(const struct validate_options *options, struct camera_place *place,
+                        struct validation *validation, struct camera **camera)
+{
+    enum err err = validation_prepare(&options->cfg, validation);
+    struct verdict_files files = files_of(options, validation);
+    if (err == ERR_DATA && validation->check.list)
+        return verdict_files_fail(&files, err);
+    if (err == ERR_OK)
+        err = verdict_files_void(&files, "it was begun, and did not come to its end");
+    if (err != ERR_OK)
+        return err;
+    err = open_and_measure(place, validation, camera);
+    return err == ERR_OK || validation->is_judged ? err : verdict_files_fail(&files, err);
 }
 
 /* Told though the camera could not be put back, which stays what went wrong. */
@@ -260,12 +280,7 @@ static enum err validate(struct validate_options *options, struct validation *va
     TRY(camera_place_state(&state));
     options->cfg.state = state;
     options->cfg.is_simulated = place.is_simulated;
-    TRY(validation_prepare(&options->cfg, validation));
-    TRY(camera_place_open(&place, validation->check.bundle.shape.channels, &camera));
-    validation->cfg.id = place.id;
-    if (place.starts_simulator) /* what is found on it ends with it */
-        validation->cfg.state = place.simulator.folder;
-    TRY(tell_verdict(validation, options, validation_measure(validation, camera)));
+    TRY(tell_verdict(validation, options, measure(options, &place, validation, &camera)));
     if (validation->verdict.failures > 0)
         TRY(err_set(ERR_FAILED, "%s does not pass on the camera: %s", options->cfg.bundle,
                     validation->verdict.failure[0]));

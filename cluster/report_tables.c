@@ -113,12 +113,23 @@ static void add_missing_check(const struct run_results *results, const char *tar
     }
 }
 
+static void add_sentences(const json_t *sentences, struct text *html)
+{
+    const json_t *sentence = NULL;
+    size_t i = 0;
+    json_array_foreach(sentences, i, sentence)
+    {
+        text_add(html, "<p class=\"missing\">");
+        html_add(html, json_is_string(sentence) ? json_string_value(sentence) : "");
+        text_add(html, "</p>\n");
+    }
+}
+
 /* What `glowworm check` wrote into the bundle, once it did. */
 static void add_check(const struct run_results *results, const json_t *bundle, struct text *html)
 {
-    const json_t *check = json_object_get(bundle, "check"), *sentence = NULL;
+    const json_t *check = json_object_get(bundle, "check");
     const json_t *fp16 = json_object_get(json_object_get(check, "arithmetics"), "fp16/fp32");
-    size_t i = 0;
     if (!check) {
         add_missing_check(results, report_string(bundle, "target"), html);
         return;
@@ -130,23 +141,23 @@ static void add_check(const struct run_results *results, const json_t *bundle, s
              100 * report_number(fp16, "accuracy", NAN), report_number(fp16, "same_answer", 0));
     html_add(html, report_string(bundle, "target"));
     text_add(html, "/check.html\">layer by layer</a>).</p>\n");
-    json_array_foreach(json_object_get(check, "failures"), i, sentence)
-    {
-        text_add(html, "<p class=\"missing\">");
-        html_add(html, json_is_string(sentence) ? json_string_value(sentence) : "");
-        text_add(html, "</p>\n");
-    }
+    add_sentences(json_object_get(check, "failures"), html);
 }
 
 /* What `glowworm validate` wrote into the bundle, once it did. */
 static void add_validation(const json_t *bundle, struct text *html)
 {
-    const json_t *validation = json_object_get(bundle, "validation"), *sentence = NULL;
+    const json_t *validation = json_object_get(bundle, "validation");
     const json_t *camera = json_object_get(validation, "camera");
     const json_t *latency = json_object_get(validation, "latency");
-    size_t i = 0;
     if (!validation) {
         text_add(html, "<p>Not yet validated on a camera.</p>");
+        return;
+    }
+    if (json_is_false(json_object_get(validation, "complete"))) {
+        text_add(html, "<p class=\"missing\">The last validation on a camera came to no "
+                       "verdict:</p>\n");
+        add_sentences(json_object_get(validation, "failures"), html);
         return;
     }
     text_add(html, "<p>Validated on %s",
@@ -159,12 +170,7 @@ static void add_validation(const json_t *bundle, struct text *html)
              report_number(latency, "median_ms", NAN));
     html_add(html, report_string(bundle, "target"));
     text_add(html, "/validate.html\">image by image</a>).</p>\n");
-    json_array_foreach(json_object_get(validation, "failures"), i, sentence)
-    {
-        text_add(html, "<p class=\"missing\">");
-        html_add(html, json_is_string(sentence) ? json_string_value(sentence) : "");
-        text_add(html, "</p>\n");
-    }
+    add_sentences(json_object_get(validation, "failures"), html);
 }
 
 void report_bundles(const struct run_results *results, struct text *html)

@@ -110,8 +110,8 @@ json_t *validation_json(const struct validation *validation)
     clock_wall_text(now);
     for (int i = 0; i < validation->check.images.count; i++)
         json_array_append_new(images, image_json(validation, i));
-    return json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1,
-                     "time", now, "passed", verdict->failures == 0, "failures",
+    return json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+                     1, "time", now, "passed", verdict->failures == 0, "complete", 1, "failures",
                      sentences_json(verdict->failure, verdict->failures), "warnings",
                      sentences_json(verdict->warning, verdict->warnings), "camera",
                      camera_json(validation), "network", network_json(validation), "answers",

@@ -241,7 +241,9 @@ static void a_bundle_that_was_checked_says_what_came_of_it(void **state)
     results.bundles = parsed(
         "[{\"target\":\"small\",\"files\":[],\"check\":{\"passed\":false,\"images\":500,"
         "\"failures\":[\"layer <b> overflows\"],\"arithmetics\":{\"fp16/fp32\":{\"accuracy\":0.5,"
-        "\"same_answer\":450}}}}, {\"target\":\"other\",\"files\":[]}, "
+        "\"same_answer\":450}}}}, "
+        "{\"target\":\"other\",\"files\":[],\"validation\":{\"passed\":false,"
+        "\"complete\":false,\"failures\":[\"the camera <b> went away\"]}}, "
         "{\"target\":\"late\",\"files\":[]}]");
     results.checked = parsed("[\"small\", \"late\"]");
     text_init(&html);
@@ -252,6 +254,8 @@ static void a_bundle_that_was_checked_says_what_came_of_it(void **state)
     assert_int_equal(count_of(&html, "Checked in the camera"), 1);
     expect(&html, "stage check-late has come to no verdict");
     assert_int_equal(count_of(&html, "has come to no verdict"), 1);
+    expect(&html, "The last validation on a camera came to no verdict:</p>\n"
+                  "<p class=\"missing\">the camera &lt;b&gt; went away</p>");
     text_fini(&html);
     run_results_fini(&results);
 }

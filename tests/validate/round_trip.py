@@ -290,6 +290,20 @@ class Faults(Scene):
         self.check_fault("chunk-garbage:length", FAILED, "were of no use")
         self.check_fault("never-ready", FAILED, "the inference was never ready")
 
+    def test_a_verdict_does_not_outlive_a_failure(self):
+        self.validate(self.camera())
+        self.assertTrue(self.verdict()["passed"])
+        self.validate(self.camera("--fault", "never-ready"), expect=FAILED)
+        verdict = self.verdict()
+        self.assertFalse(verdict["passed"] or verdict["complete"])
+        self.assertIn("the inference was never ready", verdict["failures"][0])
+        with open(os.path.join(self.bundle, "validate.html")) as file:
+            self.assertIn("came to no verdict", file.read())
+        self.call([program("glowworm"), "check", self.bundle])  # its list of files is not broken by it
+        self.validate(self.camera())
+        self.call([program("glowworm"), "validate", self.bundle, "--camera", "simulated@127.0.99.98"], expect=65)
+        self.assertFalse(self.verdict()["passed"])
+
     def test_a_network_that_does_not_get_onto_it_is_told(self):
         self.check_fault("write-error:1000", FAILED, "file InferenceNetwork cannot be written")
         self.check_fault("refused-file", FAILED, "the camera did not take the bundle's network")
