@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "cluster/timed_command.h"
+#include "cluster/validate/conversion_record.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,12 +11,12 @@
 #define MOST_FILE ((size_t)1 << 30)
 #define MOST_S    3600.0 /* of a conversion; the largest network takes minutes */
 
-static enum err copy_file(const char *from, const char *to, const char *name)
+static enum err copy_file(const char *from, const char *name, const char *to, const char *as)
 {
     enum err err = ERR_OK;
     int file = -1;
     size_t size = 0;
-    char *bytes = NULL, *source = file_join(from, name), *target = file_join(to, name);
+    char *bytes = NULL, *source = file_join(from, name), *target = file_join(to, as);
     TRY(file_open_regular(source, &file));
     TRY(file_read_from(file, source, MOST_FILE, &bytes, &size));
     TRY(file_write(target, bytes, size));
@@ -28,13 +29,11 @@ out:
     return err;
 }
 
-/* What a converter may ask for; a bundle has those of its formats. */
 static enum err copy_bundle(const char *bundle, const char *copy)
 {
-    static const char *const names[] = {"network.pb",   "network.prototxt", "network.caffemodel",
-                                        "network.onnx", "camera.json",      "labels.txt"};
-    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
-        enum err err = copy_file(bundle, copy, names[n]);
+    for (int n = 0; conversion_sources[n]; n++) {
+        const char *name = conversion_sources[n];
+        enum err err = copy_file(bundle, name, copy, name);
         if (err != ERR_OK && err != ERR_NOT_FOUND)
             return err;
     }
@@ -79,7 +78,7 @@ static enum err convert(const struct converter_cfg *cfg, const char *copy)
         return err_set(ERR_FAILED, "%s %s: %s", cfg->argv[0],
                        result.is_over ? "took more than an hour" : "did not convert the network",
                        last_line(result.output));
-    err = copy_file(copy, cfg->bundle, FIREFLY_GRAPH);
+    err = copy_file(copy, FIREFLY_GRAPH, cfg->bundle, CONVERTED_GRAPH);
     return err == ERR_NOT_FOUND
                ? err_set(ERR_FAILED,
                          "%s ended well, but wrote no " FIREFLY_GRAPH ": its words have to name "
@@ -111,6 +110,7 @@ enum err converter_run(const struct converter_cfg *cfg)
     }
     TRY(copy_bundle(cfg->bundle, copy));
     TRY(convert(cfg, copy));
+    TRY(conversion_record_write(cfg->bundle, cfg->argv));
 out:
     if (file_remove_folder(copy) != ERR_OK && err == ERR_OK)
         err = err_set(ERR_IO, "%s cannot be removed", copy);

@@ -14,8 +14,9 @@ struct converter_cfg {       /* borrowed */
     const volatile sig_atomic_t *stop;
 };
 
-/* Puts firefly.graph into the bundle. ERR_HELD: there is no such program here, with what to do;
- * ERR_FAILED: it failed, with its last words, or wrote no graph; ERR_INTERRUPTED, ERR_IO, ERR_FULL.
+/* Puts its graph into the bundle as CONVERTED_GRAPH, with a record (conversion_record.h). ERR_HELD:
+ * there is no such program here, with what to do; ERR_FAILED: it failed, with its last words, or
+ * wrote no graph; ERR_INTERRUPTED, ERR_IO, ERR_FULL.
  */
 MUST_CHECK enum err converter_run(const struct converter_cfg *cfg);
 

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "camera/network_file.h"
+#include "cluster/validate/conversion_record.h"
 #include "cluster/validate/converter.h"
 #include <string.h>
 #include <unistd.h>
@@ -26,25 +27,29 @@ out:
     return err;
 }
 
-/* Where the bundle's campaign names a converter: what it made. ERR_NOT_FOUND: it names none. */
-static enum err convert(struct validation *validation)
+/* What the converter of the bundle's campaign made of it, or makes now. ERR_NOT_FOUND: there is
+ * neither. */
+static enum err choose_converted(struct validation *validation)
 {
     const struct campaign *campaign = validation->check.images.campaign;
     const char *argv[CAMPAIGN_MAX_CONVERTER + 1] = {NULL};
-    if (!campaign || campaign->converter_count == 0)
-        return ERR_NOT_FOUND;
-    for (int w = 0; w < campaign->converter_count; w++)
+    for (int w = 0; campaign && w < campaign->converter_count; w++)
         argv[w] = campaign->converter[w];
+    if (conversion_record_holds(validation->cfg.bundle, argv))
+        return read_network(validation, CONVERTED_GRAPH);
+    if (!argv[0])
+        return ERR_NOT_FOUND;
     struct converter_cfg cfg = {validation->cfg.bundle, argv, validation->cfg.stop};
     enum err err = converter_run(&cfg);
-    return err == ERR_OK ? read_network(validation, FIREFLY_GRAPH) : err;
+    return err == ERR_OK ? read_network(validation, CONVERTED_GRAPH) : err;
 }
 
+/* A person's own first. */
 static enum err choose_graph(struct validation *validation)
 {
     enum err err = read_network(validation, FIREFLY_GRAPH);
     if (err == ERR_NOT_FOUND)
-        err = convert(validation);
+        err = choose_converted(validation);
     if (err != ERR_NOT_FOUND)
         return err;
     return err_set(ERR_HELD,

@@ -1,6 +1,7 @@
 /* The maker's converter, played by a script: what it gets, and what becomes of what it makes. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "cluster/validate/conversion_record.h"
 #include "cluster/validate/converter.h"
 #include "tests/scratch.h"
 #include <setjmp.h>
@@ -43,7 +44,7 @@ static bool has(const char *folder, const char *name)
 
 static void the_graph_comes_into_the_bundle_and_nothing_else(void **state)
 {
-    char *path = file_join(*state, "firefly.graph"), *bytes = NULL;
+    char *path = file_join(*state, "converted.graph"), *bytes = NULL;
     size_t size = 0;
     assert_int_equal(
         convert(*state,
@@ -54,6 +55,7 @@ static void the_graph_comes_into_the_bundle_and_nothing_else(void **state)
     assert_int_equal(file_read(path, 100, &bytes, &size), ERR_OK);
     assert_string_equal(bytes, "graphdefmore\n");
     assert_false(has(*state, "litter"));
+    assert_false(has(*state, "firefly.graph")); /* which would be a person's */
     mem_free(bytes);
     mem_free(path);
 }
@@ -64,7 +66,26 @@ static void one_that_fails_is_told_by_its_last_words(void **state)
         convert(*state, "#!/bin/sh\necho step 1\necho '[Error 5] Stage' >&2\nexit 5\n", "x"),
         ERR_FAILED);
     assert_non_null(strstr(err_text(), "[Error 5] Stage"));
-    assert_false(has(*state, "firefly.graph"));
+    assert_false(has(*state, "converted.graph"));
+}
+
+static void a_graph_is_believed_for_its_own_words_and_files_only(void **state)
+{
+    char *program = file_join(*state, "converter");
+    const char *words[] = {program, "x", NULL}, *others[] = {program, "x", "-s", NULL},
+               *none[] = {NULL};
+    assert_false(conversion_record_holds(*state, none));
+    assert_int_equal(convert(*state, "#!/bin/sh\ncat network.pb >firefly.graph\n", "x"), ERR_OK);
+    assert_true(conversion_record_holds(*state, words));
+    assert_true(conversion_record_holds(*state, none)); /* a bundle that was carried elsewhere */
+    assert_false(conversion_record_holds(*state, others));
+    put(*state, "network.pb", "another");
+    assert_false(conversion_record_holds(*state, words));
+    put(*state, "network.pb", "graphdef");
+    assert_true(conversion_record_holds(*state, words));
+    put(*state, "converted.graph", "somebody's");
+    assert_false(conversion_record_holds(*state, words));
+    mem_free(program);
 }
 
 static void one_that_writes_no_graph_is_told(void **state)
@@ -87,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(the_graph_comes_into_the_bundle_and_nothing_else),
+        IN_FOLDER(a_graph_is_believed_for_its_own_words_and_files_only),
         IN_FOLDER(one_that_fails_is_told_by_its_last_words),
         IN_FOLDER(one_that_writes_no_graph_is_told),
         IN_FOLDER(one_that_is_not_installed_waits_for_a_person),
