@@ -1,6 +1,7 @@
 #include "cluster/check/check_images.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cluster/json_file.h"
 #include "trainer/data/image_file.h"
 #include "trainer/export/bundle.h"
@@ -106,19 +107,41 @@ out:
     return err;
 }
 
-static enum err open_split(struct check_images *images)
+/* An answer is a class by its place alone: both have to list the same ones. Names of the bundle are
+ * those that can be printed. */
+static enum err check_classes(const char *path, const struct dataset_info *info,
+                              const struct opened_bundle *opened)
+{
+    if (info->classes != opened->classes)
+        return err_set(ERR_CONFIG,
+                       "%s has %d classes, the bundle %d: it was compiled from another data set",
+                       path, info->classes, opened->classes);
+    for (int k = 0; k < info->classes; k++) {
+        struct text name;
+        text_init(&name);
+        text_add_safe(&name, info->class_names[k], strlen(info->class_names[k]));
+        bool is_same = strcmp(text_get(&name), opened->labels[k]) == 0;
+        enum err err = is_same ? ERR_OK
+                               : err_set(ERR_CONFIG,
+                                         "%s: class %d is \"%s\", in the bundle's labels.txt "
+                                         "\"%s\": it was compiled from another data set",
+                                         path, k, text_get(&name), opened->labels[k]);
+        text_fini(&name);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err open_split(const struct opened_bundle *opened, struct check_images *images)
 {
     enum err err = ERR_OK;
     char *path = file_join(images->run, "campaign.yaml");
     images->campaign = mem_alloc(sizeof *images->campaign);
     TRY(campaign_load(path, NULL, 0, images->campaign));
     TRY(splits_open(images->campaign, images->campaign->dataset.path, &images->splits));
-    const struct dataset_info *info = dataset_info(images->splits.dataset);
-    if (info->classes != images->shape.classes)
-        TRY(err_set(ERR_CONFIG,
-                    "%s has %d classes, the bundle %d: it was compiled from another "
-                    "data set",
-                    images->campaign->dataset.path, info->classes, images->shape.classes));
+    TRY(check_classes(images->campaign->dataset.path, dataset_info(images->splits.dataset),
+                      opened));
     bool is_held_out = images->splits.holdout_count > 0;
     images->records = is_held_out ? images->splits.holdout : images->splits.train;
     images->from = is_held_out ? "hold-out" : "training";
@@ -130,12 +153,13 @@ out:
 }
 
 /* A run that was not asked for and whose images are away is as good as none; why is kept. */
-static enum err open_run(const char *bundle, const char *run, struct check_images *images)
+static enum err open_run(const char *bundle, const struct opened_bundle *opened, const char *run,
+                         struct check_images *images)
 {
     images->run = run ? mem_string(run) : find_run(bundle);
     if (!images->run)
         return ERR_OK;
-    enum err err = open_split(images);
+    enum err err = open_split(opened, images);
     if (err == ERR_OK || run)
         return err;
     images->why_not = mem_string(err_text());
@@ -143,14 +167,16 @@ static enum err open_run(const char *bundle, const char *run, struct check_image
     return ERR_OK;
 }
 
-enum err check_images_open(const char *bundle, const char *run, int most,
-                           const struct onnx_shape *shape, struct check_images *images)
+enum err check_images_open(const char *bundle, const struct opened_bundle *opened, const char *run,
+                           int most, struct check_images *images)
 {
     enum err err = ERR_OK;
-    images->shape = *shape;
+    images->shape = opened->shape;
+    images->shape.classes = opened->classes;
+    images->geometry = opened->geometry;
     TRY(image_file_start());
     TRY(read_samples(bundle, images));
-    TRY(open_run(bundle, run, images));
+    TRY(open_run(bundle, opened, run, images));
     if (!images->records) {
         images->from = "sample";
         images->count = images->sample_count;
@@ -191,8 +217,7 @@ enum err check_images_read(const struct check_images *images, int index, struct 
         return copy_sample(&images->samples[index].image, image);
     uint32_t record = images->records[splits_spread(images->available, index, images->count)];
     TRY(dataset_read(images->splits.dataset, record, &read));
-    bundle_fit_image(&read, images->shape.height, images->shape.channels,
-                     images->splits.augment.geometry, image);
+    bundle_fit_image(&read, images->shape.height, images->shape.channels, images->geometry, image);
 out:
     mem_free(read.pixels);
     return err;

@@ -4,8 +4,8 @@
 #ifndef CLUSTER_CHECK_CHECK_IMAGES_H
 #define CLUSTER_CHECK_CHECK_IMAGES_H
 
+#include "cluster/opened_bundle.h"
 #include "trainer/data/splits.h"
-#include "trainer/export/onnx_run.h"
 
 struct check_sample {
     struct image image;
@@ -23,13 +23,15 @@ struct check_images {
     uint32_t available;
     struct splits splits;
     struct campaign *campaign;
-    struct onnx_shape shape;
+    struct onnx_shape shape; /* of the bundle; .classes: those that stand for one */
+    enum geometry geometry;  /* of the bundle, whatever the run's is by now */
 };
 
-/* run: NULL: found from the bundle's place. ERR_DATA names what is wrong with the samples, or with
- * a run that was named. */
-MUST_CHECK enum err check_images_open(const char *bundle, const char *run, int most,
-                                      const struct onnx_shape *shape, struct check_images *images);
+/* bundle: the folder of what was opened. run: NULL: found from the bundle's place. ERR_DATA names
+ * what is wrong with the samples, or with a run that was named; ERR_CONFIG: that run's data set has
+ * other classes. */
+MUST_CHECK enum err check_images_open(const char *bundle, const struct opened_bundle *opened,
+                                      const char *run, int most, struct check_images *images);
 void check_images_close(struct check_images *images); /* accepts a zeroed one */
 
 /* Image `index` of count, fitted; image->pixels grows as needed. */

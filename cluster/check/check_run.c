@@ -139,9 +139,7 @@ enum err bundle_check_open(const struct bundle_check_cfg *cfg, struct bundle_che
     TRY(check_formats_read(cfg->bundle, &check->bundle.shape, check->formats));
     check->checked = check_formats_first(check->formats);
     find_device(check);
-    struct onnx_shape answers = check->bundle.shape;
-    answers.classes = check->bundle.classes;
-    TRY(check_images_open(cfg->bundle, cfg->run, cfg->images, &answers, &check->images));
+    TRY(check_images_open(cfg->bundle, &check->bundle, cfg->run, cfg->images, &check->images));
 out:
     return err;
 }

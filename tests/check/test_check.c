@@ -581,7 +581,8 @@ static void samples_beyond_memory_are_refused_unread(void **state)
 {
     struct rig rig;
     struct check_images images = {0};
-    struct onnx_shape shape = {.channels = 3, .height = 2048, .width = 2048, .classes = 3};
+    struct opened_bundle opened = {
+        .shape = {.channels = 3, .height = 2048, .width = 2048, .classes = 3}, .classes = 3};
     json_t *rows = json_array();
     (void)state;
     open_rig(&rig, ACT_RELU);
@@ -590,7 +591,7 @@ static void samples_beyond_memory_are_refused_unread(void **state)
         json_array_append_new(rows, json_object());
     char *path = path_of(&rig, "samples.json");
     assert_int_equal(json_dump_file(rows, path, 0), 0);
-    assert_int_equal(check_images_open(rig.bundle, NULL, 8, &shape, &images), ERR_DATA);
+    assert_int_equal(check_images_open(rig.bundle, &opened, NULL, 8, &images), ERR_DATA);
     assert_non_null(strstr(err_text(), "4096 samples of 2048 x 2048 x 3 take more than 1024 MiB"));
     check_images_close(&images);
     json_decref(rows);
@@ -666,6 +667,26 @@ static void the_command_writes_json_and_a_page(void **state)
     close_rig(&rig);
 }
 
+static void a_check_that_fails_leaves_no_earlier_verdict(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    char *json = path_of(&rig, "check.json"), *page = path_of(&rig, "check.html");
+    char *arguments[] = {"check", rig.bundle, "--threads", "1", NULL};
+    CHECK(cmd_check(4, arguments));
+    assert_true(file_exists(json));
+    overwrite(&rig, "network.pb", "other", 5);
+    assert_int_equal(cmd_check(4, arguments), ERR_DATA);
+    assert_non_null(strstr(err_text(), "network.pb"));
+    assert_false(file_exists(json));
+    assert_false(file_exists(page));
+    mem_free(json);
+    mem_free(page);
+    close_rig(&rig);
+}
+
 /* check.json cannot be written where a folder has its name. */
 static void a_check_that_cannot_be_written_is_printed(void **state)
 {
@@ -715,6 +736,7 @@ int main(void)
         cmocka_unit_test(outputs_of_no_class_that_win_fail),
         cmocka_unit_test(why_a_run_s_images_are_not_read_is_said),
         cmocka_unit_test(a_check_that_cannot_be_written_is_printed),
+        cmocka_unit_test(a_check_that_fails_leaves_no_earlier_verdict),
         cmocka_unit_test(what_is_no_bundle_is_said_to_be_none),
         cmocka_unit_test(the_command_writes_json_and_a_page),
     };

@@ -31,10 +31,11 @@ static void read_list(void)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct check_images images = {0};
-    struct onnx_shape shape = {.channels = 1, .height = 8, .width = 8, .classes = 2};
+    struct opened_bundle opened = {.shape = {.channels = 1, .height = 8, .width = 8, .classes = 2},
+                                   .classes = 2};
     split(bytes, size);
     read_list();
-    FUZZ_EXPECT(check_images_open(fuzz_folder(), NULL, 8, &shape, &images) == ERR_OK ||
+    FUZZ_EXPECT(check_images_open(fuzz_folder(), &opened, NULL, 8, &images) == ERR_OK ||
                 err_text()[0]);
     check_images_close(&images);
     return 0;
