@@ -87,7 +87,8 @@ static enum err compile_target(struct workbench *bench, const struct target *tar
     char *bundles = file_join(bench->folder, "bundles"), *folder = file_join(bundles, target->name);
     TRY(find_choice(bench, target->name, &subnet));
     TRY(file_make_folders(bundles));
-    struct compile_request request = {target->name, folder, &target->device, &subnet};
+    struct compile_request request = {target->name, folder, &target->device, &subnet,
+                                      target->latency_ms_max};
     TRY(compile_subnet(bench, &request));
     printf("%s\n", folder);
 out:
@@ -112,7 +113,7 @@ static enum err compile_given(struct workbench *bench, const struct compile_opti
         subnet.resolution =
             bench->blueprint.space.resolutions[bench->blueprint.space.resolution_count - 1];
     struct compile_request request = {options->target ? options->target : "subnet", options->folder,
-                                      &device, &subnet};
+                                      &device, &subnet, 0};
     TRY(compile_subnet(bench, &request));
     printf("%s\n", options->folder);
 out:

@@ -152,6 +152,7 @@ static enum err write_bundle(struct workbench *bench, const struct compile_reque
                              .subnet = text_get(&subnet),
                              .macs = cost.macs,
                              .latency_ms = camera_device_latency_ms(request->device, &cost),
+                             .budget_ms = request->budget_ms,
                              .parameters = cost.parameters,
                              .dataset = dataset_info(bench->splits.dataset),
                              .geometry = bench->splits.augment.geometry,

@@ -14,6 +14,7 @@ struct compile_request { /* borrowed */
     const char *folder;  /* where it is made */
     const struct camera_device *device;
     const struct subnet *subnet;
+    double budget_ms; /* of an inference, for who measures it; 0: none */
 };
 
 /* What training ended with is loaded into bench->net. ERR_CONFIG when the sub-network was never

@@ -16,7 +16,7 @@ struct validation_cfg { /* borrowed */
     const char *id;     /* of the camera */
     bool is_simulated;  /* takes the exported files, not the maker's graph */
     int images;
-    double budget_ms; /* 0: none */
+    double budget_ms; /* 0: that of the bundle's target, if it has one */
     enum camera_memory memory;
     enum found_network existing;
     const char *state;    /* folder of found states */

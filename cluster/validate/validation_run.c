@@ -118,6 +118,13 @@ static void describe_network(struct validation *validation)
     }
 }
 
+/* The target's, as the bundle was compiled for it; 0: none. */
+static double budget_of(const json_t *list)
+{
+    double ms = json_number_value(json_object_get(list, "budget_ms"));
+    return ms > 0 && ms < 1e6 ? ms : 0;
+}
+
 enum err validation_prepare(const struct validation_cfg *cfg, struct validation *validation)
 {
     enum err err = ERR_OK;
@@ -126,6 +133,8 @@ enum err validation_prepare(const struct validation_cfg *cfg, struct validation 
     memset(validation, 0, sizeof *validation);
     validation->cfg = *cfg;
     TRY(bundle_check_open(&check, &validation->check));
+    if (cfg->budget_ms <= 0)
+        validation->cfg.budget_ms = budget_of(validation->check.list);
     TRY(network_choose(validation));
     describe_network(validation);
     TRY(expect_images(validation));

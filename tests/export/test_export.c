@@ -33,6 +33,7 @@ struct rig { /* a supernet with something in it */
     struct supernet *net;
     struct dataset_info dataset;
     struct camera_device device_file; /* what bundles are for */
+    enum geometry geometry;
     char *names[CLASSES];
     char folder[64];
     uint64_t claim; /* that it writes bundles under; 0: none */
@@ -176,6 +177,7 @@ static enum err try_bundle(struct rig *rig, const char *text, const char *name)
                              .macs = cost.macs,
                              .parameters = cost.parameters,
                              .dataset = &rig->dataset,
+                             .geometry = rig->geometry,
                              .formats = {true, true, true},
                              .samples = samples,
                              .sample_count = SAMPLES,
@@ -284,6 +286,21 @@ static void the_readme_of_a_bundle_tells_a_stranger_what_to_do(void **state)
                          "\nmvNCCompile -s 12 -in=input -on=probabilities -o firefly.graph "
                          "network.pb\n"));
     assert_false(mentions(&rig, "grey/README.txt", "samples/*.raw")); /* nobody gave expectations */
+    close_rig(&rig);
+}
+
+static void a_device_that_pads_by_itself_looks_at_its_whole_sensor(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig, "configs/spaces/firefly-tiny.yaml", 1);
+    rig.device_file.sensor_width = 1440, rig.device_file.sensor_height = 1080;
+    rig.geometry = GEOMETRY_PAD;
+    write_bundle(&rig, "r=28 k=3 e=2 d=1", "padded");
+    assert_true(
+        mentions(&rig, "padded/README.txt", "Width, Height                      1440, 1080: "));
+    assert_true(mentions(&rig, "padded/README.txt", "OffsetX, OffsetY                   0, 0 "));
+    assert_false(mentions(&rig, "padded/camera.json", "-180"));
     close_rig(&rig);
 }
 
@@ -667,6 +684,7 @@ int main(void)
         cmocka_unit_test(an_owner_that_was_replaced_does_not_replace_a_bundle),
         cmocka_unit_test(relu_networks_go_out_in_every_format),
         cmocka_unit_test(the_readme_of_a_bundle_tells_a_stranger_what_to_do),
+        cmocka_unit_test(a_device_that_pads_by_itself_looks_at_its_whole_sensor),
         cmocka_unit_test(few_classes_are_filled_up_for_the_camera),
         cmocka_unit_test(answers_that_outputs_of_no_class_could_beat_are_refused),
         cmocka_unit_test(a_colour_camera_gets_a_network_of_bgr),

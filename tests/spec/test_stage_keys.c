@@ -135,6 +135,27 @@ static void keys_change_exactly_for_the_knobs_that_change_results(void **state)
     assert_int_equal(count, schema->knob_count);
 }
 
+/* What a bundle, its README and its check are made of: an edited device file compiles anew. */
+static void a_bundle_is_compiled_anew_for_a_device_that_was_edited(void **state)
+{
+    (void)state;
+    struct made base, other;
+    made_from(NULL, 0, &base);
+    for (int edit = 0; edit < 4; edit++) {
+        made_from(NULL, 0, &other);
+        struct camera_device *device = &other.campaign.targets[0].device;
+        device->sensor_width += edit == 0;
+        device->sensor_height += edit == 1;
+        device->arithmetic = edit == 2 ? DEVICE_ARITHMETIC_UNKNOWN : device->arithmetic;
+        device->geometries[GEOMETRY_PAD] ^= edit == 3;
+        made_key(&other, "dataset", "");
+        for (int i = 0; i < base.plan.stage_count; i++) {
+            bool has_changed = !hash_equal(&base.keys[i], &other.keys[i]);
+            assert_int_equal(has_changed, is_expected(&base.plan, i, "compile-small"));
+        }
+    }
+}
+
 static void keys_are_the_same_every_time_and_follow_the_datasets_content(void **state)
 {
     (void)state;
@@ -199,8 +220,8 @@ static void finished_stages_of_earlier_programs_stay_finished(void **state)
         "depth-1 8f71596ce60a0526",       "depth-2 0a6700fcb910087b",
         "width-1 921312e18fca563b",       "width-2 6f166a1bdc598adf",
         "evaluate 8ef109cf290dfec8",      "search 0fa46e1afcf279b2",
-        "compile-small 5cd614cc34464078", "compile-best 3b0fe749cdc473b2",
-        "check-small 24ff90ad5f0b6e0b",   "report 46ec6dabb3d92aaa"};
+        "compile-small a0fc14d41196f8b0", "compile-best 6e02ab1b046bc479",
+        "check-small 3d016d2487bd4647",   "report 88991e4514a52d72"};
     struct made made;
     made_from(NULL, 0, &made);
     assert_int_equal(made.plan.stage_count, sizeof keys / sizeof *keys);
@@ -233,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_change_exactly_for_the_knobs_that_change_results),
+        cmocka_unit_test(a_bundle_is_compiled_anew_for_a_device_that_was_edited),
         cmocka_unit_test(keys_are_the_same_every_time_and_follow_the_datasets_content),
         cmocka_unit_test(inputs_name_the_knob_that_changed),
         cmocka_unit_test(knobs_that_came_later_are_no_inputs_at_their_default),

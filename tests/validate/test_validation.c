@@ -145,6 +145,25 @@ static void a_budget_that_is_broken_does_not_pass(void **state)
     assert_non_null(strstr(rig->validation.verdict.failure[0], "15.00 ms"));
 }
 
+static void the_budget_of_the_bundle_s_target_counts_unless_another_is_given(void **state)
+{
+    struct rig *rig = *state;
+    char *path = file_join(rig->bundle, "bundle.json");
+    json_t *list = json_load_file(path, 0, NULL);
+    json_object_set_new(list, "budget_ms", json_real(15));
+    assert_int_equal(json_dump_file(list, path, 0), 0);
+    json_decref(list);
+    mem_free(path);
+    rig->memory.latency_ms = 15.5;
+    measure(rig);
+    assert_int_equal(rig->validation.verdict.failures, 1);
+    assert_non_null(strstr(rig->validation.verdict.failure[0], "15.00 ms"));
+    validation_fini(&rig->validation);
+    rig->cfg.budget_ms = 16;
+    CHECK(validation_prepare(&rig->cfg, &rig->validation));
+    assert_float_equal(rig->validation.cfg.budget_ms, 16, 0);
+}
+
 static void without_a_graph_a_real_camera_has_to_wait_for_a_person(void **state)
 {
     struct rig *rig = *state;
@@ -217,6 +236,7 @@ int main(void)
         ON_RIG(a_camera_that_answers_as_expected_passes),
         ON_RIG(other_answers_and_confidences_do_not_pass),
         ON_RIG(a_budget_that_is_broken_does_not_pass),
+        ON_RIG(the_budget_of_the_bundle_s_target_counts_unless_another_is_given),
         ON_RIG(without_a_graph_a_real_camera_has_to_wait_for_a_person),
         ON_RIG(the_graph_of_the_converter_goes_to_a_real_camera),
         ON_RIG(a_network_that_fails_does_not_stay_in_flash),

@@ -210,13 +210,16 @@ static json_t *node_names(const struct bundle *bundle, const char *tensorflow, c
     return names;
 }
 
-/* What of its sensor the camera looks at: all, or the largest square in the middle. */
+/* What of its sensor the camera looks at: all, or the largest square in the middle. A device that
+ * pads by itself has nothing beside its sensor. */
 static struct bundle_region find_region(const struct bundle_cfg *cfg)
 {
     int width = cfg->device->sensor_width, height = cfg->device->sensor_height;
     if (width == 0 || height == 0)
         return (struct bundle_region){0};
     struct transform seen = augment_evaluate(cfg->geometry, height, width);
+    if (cfg->geometry == GEOMETRY_PAD)
+        return (struct bundle_region){width, height, 0, 0};
     return (struct bundle_region){(int)seen.area.width, (int)seen.area.height, (int)seen.area.x,
                                   (int)seen.area.y};
 }
@@ -410,12 +413,13 @@ static enum err add_everything(struct bundle *bundle)
     TRY(add_readme(bundle));
     TRY(add_samples(bundle));
     json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:I, s:s, s:f, s:i, s:s, s:O, s:O}", "version", 1, "target",
-        cfg->target, "device", cfg->device->name, "subnet", cfg->subnet, "macs",
-        (json_int_t)cfg->macs, "parameters", (json_int_t)cfg->parameters, "checkpoint",
-        cfg->checkpoint, "worst_difference", bundle->worst_difference, "samples", cfg->sample_count,
-        "sample_split", cfg->sample_split == SPLIT_TRAIN ? "train" : "holdout", "files",
-        bundle->files, "refused", bundle->refused);
+        "{s:i, s:s, s:s, s:s, s:I, s:I, s:o*, s:s, s:f, s:i, s:s, s:O, s:O}", "version", 1,
+        "target", cfg->target, "device", cfg->device->name, "subnet", cfg->subnet, "macs",
+        (json_int_t)cfg->macs, "parameters", (json_int_t)cfg->parameters, "budget_ms",
+        cfg->budget_ms > 0 ? json_real(cfg->budget_ms) : NULL, "checkpoint", cfg->checkpoint,
+        "worst_difference", bundle->worst_difference, "samples", cfg->sample_count, "sample_split",
+        cfg->sample_split == SPLIT_TRAIN ? "train" : "holdout", "files", bundle->files, "refused",
+        bundle->refused);
     err = add_json(bundle, "bundle.json", "this list", json);
     json_decref(json);
 out:

@@ -28,6 +28,7 @@ struct bundle_cfg {     /* all borrowed */
     const char *subnet; /* text form */
     int64_t macs, parameters;
     double latency_ms; /* predicted, where the device has a latency */
+    double budget_ms;  /* what the target was searched for; 0: no bound */
     const struct dataset_info *dataset;
     enum geometry geometry; /* of the images it was trained on */
     struct {

@@ -196,6 +196,16 @@ static void add_target(const struct target *target, struct text *lines)
     device_rules_lines(&device->rules, lines);
 }
 
+/* What of a device a bundle tells, beside what is searched for it: how it is set up and checked. */
+static void add_pictures(const struct camera_device *device, struct text *lines)
+{
+    text_add(lines, "device=%s sensor %dx%d arithmetic %d geometries ", device->name,
+             device->sensor_width, device->sensor_height, device->arithmetic);
+    for (int g = 0; g < GEOMETRY_COUNT; g++)
+        text_add(lines, "%d", device->geometries[g]);
+    text_add(lines, "\n");
+}
+
 void campaign_stage_inputs(const struct campaign *campaign, const struct space *space,
                            const struct schedule *schedule, const struct plan *plan, int stage,
                            struct text *lines)
@@ -228,6 +238,7 @@ void campaign_stage_inputs(const struct campaign *campaign, const struct space *
     case STAGE_COMPILE:
         add_knobs(campaign, AFFECTS_COMPILE, lines);
         add_target(&campaign->targets[row->target], lines);
+        add_pictures(&campaign->targets[row->target].device, lines);
         return;
     case STAGE_CHECK:
         add_knobs(campaign, AFFECTS_CHECK, lines);
