@@ -135,6 +135,8 @@ static void tell_answer(struct probing *probing, const struct probe *probe,
 
 static const char *outcome_of(const struct probe *probe)
 {
+    if (!probe->rule && probe->others.size) /* no network of this shape could keep them */
+        return outcomes[RULE_UNTESTED];
     return probe->rule ? outcomes[probe->rule->outcome] : "accepted, and its answers are right";
 }
 
@@ -150,7 +152,8 @@ static void tell_probe(struct probing *probing, const struct probe *probe)
     else if (probe->rule)
         text_add(&probing->readme, "  breaks it  %s\n", text_get(&probe->breach));
     if (probe->others.size)
-        text_add(&probing->readme, "  breaks     %s, too\n", text_get(&probe->others));
+        text_add(&probing->readme, "  breaks     %s%s\n", text_get(&probe->others),
+                 probe->rule ? ", too" : ", for want of a network of this shape that does not");
     if (!probe->why_not.size)
         text_add(&probing->readme, "  expected   %s\n", outcome_of(probe));
     json_array_append_new(
@@ -209,8 +212,9 @@ static void begin_texts(struct probing *probing)
         &probing->readme,
         "PROBES OF WHAT %s RUNS\n\n"
         "Each folder here is a tiny network that breaks one rule of the device's table, so that\n"
-        "the table can be held against the real converter; \"baseline\" breaks none. With NCSDK\n"
-        "2.05.00.02 on the path, ./try-all.sh converts all of them and writes results.txt:\n"
+        "the table can be held against the real converter; \"baseline\" breaks none, or says\n"
+        "which. With NCSDK 2.05.00.02 on the path, ./try-all.sh converts all of them and writes\n"
+        "results.txt:\n"
         "accepted or refused, each with a log beside it. What is accepted may still be wrong:\n"
         "load its graph into the camera, inject samples/00.raw (README.txt in each folder says\n"
         "how), and compare class and confidence with the answer below.\n",

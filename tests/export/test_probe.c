@@ -149,6 +149,42 @@ static void the_table_alone_makes_the_probes(void **state)
     probes_fini(&probes);
 }
 
+/* Kernels that a network of this shape can keep to, and such that it cannot: half of a pixel has no
+ * middle, and its layers of 1x1 stay. */
+static void a_baseline_that_cannot_keep_a_rule_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        struct choices kernels;
+        int stem;
+        const char *broken, *name, *breach;
+    } cases[] = {
+        {{1, {1}}, 1, "", "k-kernel-convolution", "layer head is a convolution of 3x3"},
+        {{1, {1}}, 1, "", "k-kernel-depthwise", "layer block1_depthwise is a depthwise"},
+        {{1, {2}}, 3, "k", "k-kernel-convolution", "layer head is a convolution of 3x3"},
+        {{1, {3}}, 3, "k", "k-kernel-convolution", "layer head is a convolution of 5x5"},
+        {{2, {2, 5}}, 5, "k", "k-kernel-depthwise", "layer block1_depthwise is a depthwise"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct camera_device device = {.name = "other", .takes = {[PIXEL_MONO8] = true}};
+        struct probes probes = {0};
+        struct bytes onnx = {0};
+        device.rules.rule[0] = (struct device_rule){
+            .name = "k", .channel_multiple = 1, .least_channels = 1, .kernels = cases[i].kernels};
+        device.rules.count = 1;
+        probes_make(&device, &probes);
+        const struct probe *baseline = find(&probes, "baseline");
+        const struct probe *probe = find(&probes, cases[i].name);
+        assert_int_equal(baseline->folded.layers[0].R, cases[i].stem);
+        assert_string_equal(text_get(&baseline->others), cases[i].broken);
+        if (!strstr(text_get(&probe->breach), cases[i].breach))
+            fail_msg("%s: \"%s\"", cases[i].name, text_get(&probe->breach));
+        CHECK(onnx_write(&baseline->folded, "baseline", &onnx));
+        mem_free(onnx.data);
+        probes_fini(&probes);
+    }
+}
+
 static void a_device_without_rules_has_a_baseline(void **state)
 {
     (void)state;
@@ -169,6 +205,7 @@ int main(void)
         cmocka_unit_test(
             a_probe_says_which_layer_breaks_the_rule_and_which_other_rules_break_with_it),
         cmocka_unit_test(the_table_alone_makes_the_probes),
+        cmocka_unit_test(a_baseline_that_cannot_keep_a_rule_says_so),
         cmocka_unit_test(a_device_without_rules_has_a_baseline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

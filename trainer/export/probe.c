@@ -46,17 +46,41 @@ static double weight_bytes(const struct folded_layer *layer)
     return has_weights ? 2.0 * folded_channels(layer) * (inner + 1) : 0;
 }
 
-/* The first layer that breaks it, or -1. */
-static int find_breach(const struct device_rule *rule, const struct folded *folded)
+/* The first layer from `from` on that breaks it, or -1. */
+static int find_breach(const struct device_rule *rule, const struct folded *folded, int from)
 {
     double weights = 0;
     for (int l = 0; l < folded->count; l++) {
         struct layer_shape shape = shape_of(&folded->layers[l]);
         weights += weight_bytes(&folded->layers[l]);
-        if (device_rule_is_broken(rule, &shape, weights))
+        if (l >= from && device_rule_is_broken(rule, &shape, weights))
             return l;
     }
     return -1;
+}
+
+/* Has the baseline this layer just so, and does it break the rule there, too? */
+static bool is_of_baseline(const struct device_rule *rule, const struct folded *baseline,
+                           const struct folded_layer *layer)
+{
+    for (int l = find_breach(rule, baseline, 0); l >= 0; l = find_breach(rule, baseline, l + 1)) {
+        const struct folded_layer *its = &baseline->layers[l];
+        if (strcmp(its->name, layer->name) == 0)
+            return its->K == layer->K && its->R == layer->R && its->S == layer->S &&
+                   its->groups == layer->groups && its->act == layer->act;
+    }
+    return false;
+}
+
+/* The layer that a probe is made for: it breaks the rule, and what breaks it in the baseline, which
+ * cannot help it, does not count unless nothing else does. -1: none. */
+static int find_own_breach(const struct device_rule *rule, const struct folded *folded,
+                           const struct folded *baseline)
+{
+    int first = find_breach(rule, folded, 0), l = first;
+    while (l >= 0 && is_of_baseline(rule, baseline, &folded->layers[l]))
+        l = find_breach(rule, folded, l + 1);
+    return l >= 0 ? l : first;
 }
 
 static bool is_about(const struct device_rule *rule, enum layer_op op)
@@ -77,6 +101,16 @@ static int least(const struct choices *choices, int wanted)
     return choices->count == 0 || choices_find(choices, wanted) >= 0 ? wanted : choices->value[0];
 }
 
+/* The same of kernels, which have a pixel in their middle; a rule that lists none such is broken.
+ */
+static int least_odd(const struct choices *kernels, int wanted)
+{
+    for (int i = 0; i < kernels->count && choices_find(kernels, wanted) < 0; i++)
+        if (kernels->value[i] % 2 == 1)
+            return kernels->value[i];
+    return wanted;
+}
+
 /* What keeps a rule, as far as its numbers can be met by other ones. */
 static void keep(const struct device_rule *rule, struct probe_net *variant)
 {
@@ -91,11 +125,13 @@ static void keep(const struct device_rule *rule, struct probe_net *variant)
         variant->outputs = round_up(wide, rule->channel_multiple);
     }
     if (is_about(rule, LAYER_DEPTHWISE)) {
-        variant->kernel = least(&rule->kernels, variant->kernel);
+        variant->kernel = least_odd(&rule->kernels, variant->kernel);
         variant->stride = least(&rule->strides, variant->stride);
     }
-    if (is_about(rule, LAYER_CONV))
+    if (is_about(rule, LAYER_CONV)) {
+        variant->stem_kernel = least_odd(&rule->kernels, variant->stem_kernel);
         variant->stem_stride = least(&rule->strides, variant->stem_stride);
+    }
     if (rule->refuses[OPS + ACT_RELU - ACT_RELU])
         variant->act = ACT_RELU6;
 }
@@ -103,6 +139,7 @@ static void keep(const struct device_rule *rule, struct probe_net *variant)
 static struct probe_net baseline(const struct camera_device *device)
 {
     struct probe_net variant = {.side = SIDE,
+                                .stem_kernel = 3,
                                 .stem_stride = 2,
                                 .width = WIDTH,
                                 .expanded = EXPANDED,
@@ -150,7 +187,7 @@ static void note_others(const struct writing *writing, struct probe *probe)
 {
     const struct device_rules *rules = &writing->device->rules;
     for (int i = 0; i < rules->count; i++)
-        if (&rules->rule[i] != probe->rule && find_breach(&rules->rule[i], &probe->folded) >= 0)
+        if (&rules->rule[i] != probe->rule && find_breach(&rules->rule[i], &probe->folded, 0) >= 0)
             text_add(&probe->others, "%s%s", probe->others.size ? ", " : "", rules->rule[i].name);
 }
 
@@ -181,7 +218,7 @@ static void add_variant(struct writing *writing, const char *part, const struct 
     note_others(writing, probe);
     if (!probe->rule)
         return;
-    int breaks = find_breach(probe->rule, &probe->folded);
+    int breaks = find_own_breach(probe->rule, &probe->folded, &writing->probes->list[0].folded);
     if (breaks < 0) {
         text_add(&probe->why_not, "no network of this shape breaks it");
         return;

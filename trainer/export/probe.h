@@ -18,7 +18,8 @@ struct probe {
     char name[PROBE_NAME];          /* "baseline", "strides-convolution"; fit for a file */
     const struct device_rule *rule; /* that it breaks; NULL: none, it is the baseline */
     struct text breach;             /* the layer, and what of it breaks the rule */
-    struct text others;             /* names of rules that it cannot help breaking too; "": none */
+    struct text others;             /* names of rules that it, or the baseline, cannot help breaking
+                                     * too; "": none */
     struct text why_not;            /* it cannot be made; "": it is */
     struct folded folded;           /* where it is made */
 };

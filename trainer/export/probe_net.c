@@ -101,7 +101,8 @@ void probe_net_fold(const struct probe_net *net, int channels, bool is_bgr, stru
                               .arena = arena_create()};
     folded->layers = arena_alloc(folded->arena, 16 * sizeof *folded->layers);
     struct making making = {folded, net->side, channels, 0};
-    add_conv(&making, "stem", (struct conv){net->width, 3, net->stem_stride, net->act});
+    add_conv(&making, "stem",
+             (struct conv){net->width, net->stem_kernel, net->stem_stride, net->act});
     add_block(&making, net);
     add_conv(&making, "head", (struct conv){net->head, net->head_side, 1, net->act});
     (void)add_layer(&making, FOLDED_POOL, "pool");

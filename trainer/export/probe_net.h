@@ -6,7 +6,7 @@
 
 /* Stem, an inverted bottleneck with its shortcut, head, pool, logits. */
 struct probe_net {
-    int side, stem_stride;
+    int side, stem_kernel, stem_stride;
     int width, expanded, head, outputs;
     int head_side, kernel, stride; /* the head's kernel; the depthwise convolution's */
     enum act act;
