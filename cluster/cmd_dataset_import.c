@@ -118,6 +118,12 @@ static void print_import(const char *path, const struct import_report *report, c
                report->classes, report->empty_classes == 1 ? "has" : "have",
                report->first_empty_class);
     print_counts(stdout, report, list);
+    int bits = import_report_fitting_bits(report);
+    if (bits > 0)
+        printf("warning: no value of the %u pictures of 16 bits is above %d, of 65535 that they "
+               "may have: they are nearly black here. If they are of a camera of %d bits, import "
+               "them anew with --bits %d --replace\n",
+               report->word_count, (1 << bits) - 1, bits, bits);
 }
 
 static json_t *json_skips(const struct import_report *report)
@@ -149,6 +155,8 @@ static void print_import_json(const char *path, const struct import_report *repo
     json_object_set_new(json, "format", json_string(dataset_format_name(report->format)));
     json_object_set_new(json, "record_bytes", json_integer((json_int_t)report->record_bytes));
     json_object_set_new(json, "content", json_string(hex));
+    int bits = import_report_fitting_bits(report);
+    json_object_set_new(json, "bits_that_fit", bits > 0 ? json_integer(bits) : json_null());
     json_object_set_new(json, "seconds", json_real(report->seconds));
     json_object_set_new(json, "skipped", json_integer(report->skip_count));
     json_object_set_new(json, "skipped_by_kind", counts);

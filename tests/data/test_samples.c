@@ -254,6 +254,48 @@ static void without_a_header_the_size_alone_says_what_a_file_is(void **state)
     mem_free(first.pixels);
 }
 
+/* Bits that would fit, of pictures whose greatest word is this; in a mosaic as without. */
+static int fitting_bits(struct scene *scene, int greatest, const struct sample_format *samples)
+{
+    enum { COUNT = 16 * 16 };
+    uint16_t words[COUNT];
+    struct import_report report;
+    for (int i = 0; i < COUNT; i++)
+        words[i] = (uint16_t)(greatest - i);
+    save_words(scene->source, "a/1.png", words, 16);
+    words[0] = 0;
+    save_words(scene->source, "a/2.tif", words, 16);
+    write_picture(scene->source, "b/bytes.png", 9, 14, 1, 2);
+    scene->cfg.samples = *samples;
+    scene->cfg.replaces = true;
+    assert_int_equal(dataset_import(&scene->cfg, &report), ERR_OK);
+    assert_int_equal(report.train_count, 3);
+    int bits = import_report_fitting_bits(&report);
+    import_report_fini(&report);
+    return bits;
+}
+
+static void words_that_use_few_of_16_bits_are_told_unless_bits_were_named(void **state)
+{
+    struct scene *scene = *state;
+    static const struct {
+        int greatest, bits;
+    } cases[] = {{300, 9}, {1023, 10}, {1024, 11}, {4095, 12}, {4096, 0}, {65535, 0}};
+    char *classes[] = {file_join(scene->source, "a"), file_join(scene->source, "b")};
+    for (int c = 0; c < 2; c++) {
+        assert_int_equal(file_make_folders(classes[c]), ERR_OK);
+        mem_free(classes[c]);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(fitting_bits(scene, cases[i].greatest, &(struct sample_format){.bits = 0}),
+                         cases[i].bits);
+        assert_int_equal(
+            fitting_bits(scene, cases[i].greatest, &(struct sample_format){.bayer = BAYER_GB}),
+            cases[i].bits);
+    }
+    assert_int_equal(fitting_bits(scene, 1023, &(struct sample_format){.bits = 16}), 0);
+}
+
 static void a_data_set_says_how_it_was_imported(void **state)
 {
     struct scene *scene = *state;
@@ -380,6 +422,7 @@ int main(void)
         TEST(unless_bits_are_named_colour_is_as_libvips_makes_it_by_itself),
         TEST(grey_is_within_one_of_what_libvips_makes_by_itself),
         TEST(bits_change_nothing_in_files_of_8_bits),
+        TEST(words_that_use_few_of_16_bits_are_told_unless_bits_were_named),
         TEST(a_mosaic_is_made_colour_before_bits_are_dropped),
         TEST(a_mosaic_is_made_colour_before_it_is_shrunk_and_turned),
         TEST(colour_files_are_no_mosaic),

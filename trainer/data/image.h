@@ -12,6 +12,8 @@ struct image {
     int32_t label;
     uint8_t *pixels; /* (H,W,C); owned by the caller's buffer below */
     size_t room;
+    int word_bits; /* as read from a file of 16 bits of which nobody said how many count: those of
+                    * its greatest value, at least 8; otherwise 0 */
 };
 
 /* Room for size_bytes in image->pixels; the old contents are lost. */

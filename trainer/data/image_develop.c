@@ -55,6 +55,28 @@ static bool make_colour(VipsImage **image, enum bayer bayer)
     return image_step(image, 0, &next);
 }
 
+/* The bits of the greatest word, of colours. The file is read once: it has to be in memory. */
+static bool measure_words(VipsImage **image, int *word_bits)
+{
+    VipsImage *next = NULL, *colours = NULL;
+    double greatest = 0;
+    int bands = vips_image_get_bands(*image);
+    *word_bits = 0;
+    if (vips_image_get_format(*image) != VIPS_FORMAT_USHORT)
+        return true;
+    next = vips_image_copy_memory(*image);
+    if (!image_step(image, next ? 0 : -1, &next))
+        return false;
+    int count = vips_image_hasalpha(*image) ? bands - 1 : bands;
+    if (vips_extract_band(*image, &colours, 0, "n", count, NULL) != 0)
+        return false;
+    bool is_read = vips_max(colours, &greatest, NULL) == 0;
+    g_object_unref(colours);
+    for (*word_bits = 8; *word_bits < SAMPLE_BITS && greatest >= 1 << *word_bits;)
+        ++*word_bits;
+    return is_read;
+}
+
 /* Of words only `bits` count: they are moved up to where libvips takes its 8 from, what is beyond
  * them ends at white. Transparency has no such bits. */
 static bool move_up(VipsImage **image, int bits)
@@ -139,6 +161,8 @@ bool image_develop(VipsImage **opened, const struct develop_cfg *cfg, struct ima
 {
     VipsImage *next = NULL;
     if (image_is_mosaic(*opened, cfg->bayer) && !make_colour(opened, cfg->bayer))
+        return false;
+    if (cfg->is_unsaid && !measure_words(opened, &image->word_bits))
         return false;
     return move_up(opened, cfg->bits) &&
            image_step(opened, vips_autorot(*opened, &next, NULL), &next) && drop_low_byte(opened) &&

@@ -22,6 +22,7 @@ struct develop_cfg {
     enum bayer bayer; /* of an image of one channel; BAYER_NONE: it is none */
     int bits;         /* of a word: so many low ones count */
     int side;         /* short side; 0: as it is */
+    bool is_unsaid;   /* nobody said how many bits of a word count: image->word_bits */
 };
 /* All the steps, in the order above; *opened is replaced as they go. False: the pixels are damaged.
  */

@@ -233,7 +233,10 @@ static bool decode(struct reading *reading, VipsImage **opened, struct image *im
         return false;
     struct develop_cfg cfg = {.bayer = reading->limits->samples.bayer,
                               .bits = reading->bits,
-                              .side = reading->limits->side};
+                              .side = reading->limits->side,
+                              .is_unsaid = reading->limits->samples.bits == 0 &&
+                                           reading->bits == SAMPLE_BITS};
+    image->word_bits = 0;
     return image_develop(opened, &cfg, image);
 }
 

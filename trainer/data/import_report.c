@@ -33,6 +33,12 @@ void import_report_forget(struct import_report *report, uint32_t keep)
     }
 }
 
+/* A camera of 12 bits leaves a sixteenth of the range. */
+int import_report_fitting_bits(const struct import_report *report)
+{
+    return report->word_count > 0 && report->word_bits <= 12 ? report->word_bits : 0;
+}
+
 void import_report_fini(struct import_report *report)
 {
     import_report_forget(report, 0);

@@ -34,6 +34,8 @@ struct import_report {
     enum image_format format;
     int channels;
     struct hash content;
+    uint32_t word_count; /* images of 16 bits of which nobody said how many count... */
+    int word_bits;       /* ...and the bits of their greatest value */
     double seconds;
 };
 
@@ -42,6 +44,9 @@ void import_report_fini(struct import_report *report);
 /* "skipped 300: 299 wrong type, 1 empty": a count and the kinds that occurred, most frequent first;
  * nothing when there are no skips. */
 void import_report_count(const struct import_report *report, struct text *text);
+/* Fewer bits than 16 that all of those words fit into, where they leave the images nearly black; 0:
+ * nothing is to be said. */
+int import_report_fitting_bits(const struct import_report *report);
 /* Name, kind and reason of a skip, `between` them what is given; a backslash and bytes that would
  * break the line become \x5c, \x0a and so on. */
 void import_report_line(const struct skip *skip, const char *between, struct text *line);

@@ -78,6 +78,10 @@ static void count_in(struct importing *importing, uint32_t index, const struct p
     info->max_height = image->H > info->max_height ? image->H : info->max_height;
     info->max_width = image->W > info->max_width ? image->W : info->max_width;
     info->record_bytes += prepared->record_bytes;
+    if (image->word_bits > 0)
+        importing->report->word_count++;
+    if (image->word_bits > importing->report->word_bits)
+        importing->report->word_bits = image->word_bits;
     (is_train ? info->train_per_class : info->test_per_class)[image->label]++;
     if (!is_train) {
         info->test_count++;
@@ -141,6 +145,8 @@ static void begin_pass(struct importing *importing)
     info->train_count = info->test_count = 0;
     info->max_height = info->max_width = 0;
     info->record_bytes = 0;
+    importing->report->word_count = 0;
+    importing->report->word_bits = 0;
     importing->wants_wider = false;
     importing->pixels = 0;
     memset(importing->sums, 0, sizeof importing->sums);
