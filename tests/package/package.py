@@ -99,7 +99,7 @@ class Package(unittest.TestCase):
         module = os.path.join(self.prefix, "lib/glowworm/glowworm-device-late.so")
         refused = self.glowworm(self.prefix, *ask, expect=UNAVAILABLE).stderr
         self.assertIn('there is no device "late"', refused)
-        os.makedirs(os.path.dirname(module))
+        os.makedirs(os.path.dirname(module), exist_ok=True)
         shutil.copy(os.path.join(BUILD, "tests/devices/glowworm-device-late.so"), module)
         self.assertIn("nowhere", self.glowworm(self.prefix, *ask, expect=DATA).stderr)
         os.remove(module)
@@ -177,7 +177,7 @@ class Package(unittest.TestCase):
 
     def test_bash_completes_commands_options_values_and_knobs(self):
         self.assertEqual(self.completed("glowworm", "pl"), ["plan"])
-        self.assertEqual(self.completed("glowworm", "dataset", ""), ["import", "info", "verify"])
+        self.assertEqual(self.completed("glowworm", "dataset", ""), ["import", "info", "verify", "check"])
         self.assertEqual(self.completed("glowworm", "dataset", "import", "a", "--fo"), ["--format", "--force"])
         self.assertEqual(self.completed("glowworm", "dataset", "import", "--format", ""), ["raw", "jpeg"])
         self.assertEqual(self.completed("glowworm", "run", "c.yaml", "--set", "teacher.ep"), ["teacher.epochs="])
