@@ -39,6 +39,9 @@ MUST_CHECK enum err found_state_give_up_network(struct found_state *state);
 /* From now on the file of that name is ours. */
 MUST_CHECK enum err found_state_own_file(struct found_state *state, const char *file);
 
+/* Ours stays on the camera, whoever puts the rest back. */
+MUST_CHECK enum err found_state_let_stay(struct found_state *state);
+
 /* The file with the network that was on the camera; returns owned, NULL: none is kept. */
 char *found_state_kept(const struct found_state *state);
 /* Puts everything back, the last change first, and removes the files; goes on behind what fails,

@@ -11,6 +11,8 @@ static void write_again(const struct found_state *state)
     char *text = found_json_write(state);
     FUZZ_EXPECT(found_json_read(text, strlen(text), again) == ERR_OK);
     FUZZ_EXPECT(again->count == state->count && again->has_kept == state->has_kept);
+    FUZZ_EXPECT(again->network_stays == state->network_stays &&
+                again->has_used_files == state->has_used_files);
     mem_free(text);
     mem_free(again);
 }
