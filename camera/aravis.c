@@ -88,6 +88,7 @@ static enum err refuse_open(const char *id, GError *error)
 static ArvDevice *open_by_serial(const char *serial, GError **error)
 {
     ArvDevice *device = NULL;
+    arv_update_device_list(); /* opening by another name looks at what answers to that alone */
     for (unsigned i = 0, count = arv_get_n_devices(); i < count && !device; i++) {
         const char *found = arv_get_device_serial_nbr(i);
         if (found && strcmp(found, serial) == 0) {

@@ -91,6 +91,19 @@ static int close_fake(void **state)
     return 0;
 }
 
+/* The first test of the process: nobody has listed cameras yet. */
+static void a_serial_number_alone_names_a_camera(void **state)
+{
+    struct camera *camera = NULL;
+    char serial[CAMERA_TEXT];
+    (void)state;
+    if (module->open("GW01", &camera) != ERR_OK)
+        fail_msg("%s", err_text());
+    assert_int_equal(camera_get_text(camera, "DeviceID", serial), ERR_OK);
+    assert_string_equal(serial, "GW01");
+    camera_close(&camera);
+}
+
 static void nodes_of_each_kind_are_read_and_written(void **state)
 {
     struct camera *camera = *state;
@@ -186,6 +199,7 @@ static void a_camera_that_is_gone_is_an_error_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_serial_number_alone_names_a_camera),
         ON_FAKE(nodes_of_each_kind_are_read_and_written),
         ON_FAKE(what_is_not_there_or_of_another_kind_is_an_error),
         ON_FAKE(frames_come_whole_and_without_results),
