@@ -24,9 +24,12 @@ bool packet_stream_has_room(const struct packet_stream *stream)
     return !stream->is_sending;
 }
 
+/* Ids begin at 1 with every acquisition: what was kept would be taken for images to come. */
 void packet_stream_stop(struct packet_stream *stream)
 {
     stream->is_sending = false;
+    for (int i = 0; i < STREAM_KEPT; i++)
+        stream->kept[i].block.id = 0;
 }
 
 static struct sockaddr_in destination(const struct packet_stream *stream)
@@ -125,8 +128,8 @@ double packet_stream_due_s(const struct packet_stream *stream)
 
 static const struct sent_block *find(const struct packet_stream *stream, uint16_t block)
 {
-    for (int i = 0; i < STREAM_KEPT; i++)
-        if (stream->kept[i].block.bytes && stream->kept[i].block.id == block)
+    for (int i = 0; i < STREAM_KEPT && block != 0; i++)
+        if (stream->kept[i].block.id == block)
             return &stream->kept[i];
     return NULL;
 }

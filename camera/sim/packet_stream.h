@@ -39,7 +39,7 @@ void packet_stream_send(struct packet_stream *stream, double now_s);
 double packet_stream_due_s(const struct packet_stream *stream);
 void packet_stream_resend(struct packet_stream *stream, const struct gvcp_request *request);
 void packet_stream_test_packet(struct packet_stream *stream);
-/* What is on its way is not sent any more. */
+/* What is on its way is not sent any more, and nothing can be asked for again. */
 void packet_stream_stop(struct packet_stream *stream);
 
 #endif

@@ -5,10 +5,13 @@
 #include "camera/sim/file_access.h"
 #include "camera/sim/sim_camera.h"
 #include <math.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,8 +67,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void send(const struct control_peer *peer, uint32_t command, const uint32_t *words,
-                 size_t count, double now_s)
+static void request(const struct control_peer *peer, uint32_t command, const uint32_t *words,
+                    size_t count, double now_s)
 {
     uint8_t datagram[64] = {0x42, 1};
     put_be16(datagram + 2, command);
@@ -80,7 +83,7 @@ static uint32_t put(const struct control_peer *peer, uint32_t address, uint32_t 
 {
     uint32_t words[] = {address, value};
     id++;
-    send(peer, GVCP_WRITEREG, words, 2, now_s);
+    request(peer, GVCP_WRITEREG, words, 2, now_s);
     assert_int_equal(answer.id, id);
     return answer.status;
 }
@@ -115,11 +118,11 @@ static void what_takes_long_is_announced_and_answered_once_it_is_done(void **sta
     begin("slow-flash:1000");
     write_to_flash(10);
     id = 500;
-    send(&first, GVCP_WRITEREG, execute, 2, 10);
+    request(&first, GVCP_WRITEREG, execute, 2, 10);
     assert_int_equal(answer.command, GVCP_PENDING_ACK);
     assert_in_range(answer.word, 2000, 3000); /* milliseconds */
     answer.count = 0;
-    send(&first, GVCP_WRITEREG, execute, 2, 11.5); /* again: it is still not done */
+    request(&first, GVCP_WRITEREG, execute, 2, 11.5); /* again: it is still not done */
     assert_int_equal(answer.command, GVCP_PENDING_ACK);
     assert_in_range(answer.word, 500, 1500);
     control_step(&control, 11.9);
@@ -177,8 +180,8 @@ static void a_dropped_connection_answers_nothing_for_a_while(void **state)
     answer.count = 0;
     const uint32_t words[] = {node_address(NODE_WIDTH), 320};
     id++;
-    send(&first, GVCP_WRITEREG, words, 2, 10);
-    send(&first, GVCP_WRITEREG, words, 2, 14.9);
+    request(&first, GVCP_WRITEREG, words, 2, 10);
+    request(&first, GVCP_WRITEREG, words, 2, 14.9);
     control_step(&control, 14.9);
     assert_int_equal(answer.count, 0);
     assert_int_equal(put(&second, BOOT_CONTROL, CONTROL_CONTROL, 15.1), GVCP_SUCCESS);
@@ -193,9 +196,9 @@ static void a_dropped_connection_loses_control_however_short_it_is(void **state)
     answer.count = 0;
     const uint32_t words[] = {node_address(NODE_WIDTH), 320};
     id++;
-    send(&first, GVCP_WRITEREG, words, 2, 10);
+    request(&first, GVCP_WRITEREG, words, 2, 10);
     assert_int_equal(answer.count, 0);
-    send(&first, GVCP_WRITEREG, words, 2, 11.5); /* it was done, and is not done again */
+    request(&first, GVCP_WRITEREG, words, 2, 11.5); /* it was done, and is not done again */
     assert_int_equal(answer.count, 1);
     assert_int_equal(answer.status, GVCP_SUCCESS);
     assert_int_equal(put_node(NODE_WIDTH, 640, 11.6), GVCP_ACCESS_DENIED);
@@ -224,6 +227,50 @@ static void packets_keep_the_distance_that_is_asked_for(void **state)
     assert_true(isinf(packet_stream_due_s(&stream)));
 }
 
+/* A socket that packets are sent to; *port: its own. */
+static int open_receiver(uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    socklen_t size = sizeof at;
+    int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(receiver, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(getsockname(receiver, (struct sockaddr *)&at, &size), 0);
+    *port = ntohs(at.sin_port);
+    return receiver;
+}
+
+/* The status of the packet that comes when image 1's first packet is asked for again. */
+static uint32_t ask_again(int receiver)
+{
+    const uint32_t first_packet_of_first[] = {1, 1, 1};
+    uint8_t packet[GVSP_MOST_BYTES];
+    while (recv(receiver, packet, sizeof packet, 0) > 0)
+        continue;
+    request(&first, GVCP_PACKET_RESEND, first_packet_of_first, 3, 10);
+    assert_true(recv(receiver, packet, sizeof packet, 0) > 0);
+    return get_be16(packet);
+}
+
+static void an_earlier_acquisitions_image_is_not_sent_again_for_a_new_ones(void **state)
+{
+    (void)state;
+    uint8_t bytes[1000] = {0};
+    const struct gvsp_block block = {.id = 1, .bytes = bytes, .size = sizeof bytes};
+    uint16_t port = 0;
+    int receiver = open_receiver(&port);
+    begin(NULL);
+    stream.socket = receiver; /* it may send to itself */
+    take_control(10);
+    assert_int_equal(put(&first, BOOT_STREAM_ADDRESS, 0x7f000001, 10), GVCP_SUCCESS);
+    assert_int_equal(put(&first, BOOT_STREAM_PORT, port, 10), GVCP_SUCCESS);
+    packet_stream_push(&stream, &block);
+    packet_stream_send(&stream, 10);
+    assert_int_equal(ask_again(receiver), 0);
+    assert_int_equal(put(&first, BOOT_STREAM_PORT, port, 10), GVCP_SUCCESS); /* another stream */
+    assert_int_not_equal(ask_again(receiver), 0);
+    close(receiver);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -235,6 +282,7 @@ int main(void)
         TEST(a_dropped_connection_answers_nothing_for_a_while),
         TEST(a_dropped_connection_loses_control_however_short_it_is),
         TEST(packets_keep_the_distance_that_is_asked_for),
+        TEST(an_earlier_acquisitions_image_is_not_sent_again_for_a_new_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
