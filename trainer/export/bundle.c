@@ -6,6 +6,7 @@
 #include "trainer/data/augment.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/image_png.h"
+#include "trainer/export/bundle_keep.h"
 #include "trainer/export/bundle_readme.h"
 #include "trainer/export/convert_command.h"
 #include "trainer/export/onnx_run.h"
@@ -460,6 +461,7 @@ enum err bundle_write(const struct bundle_cfg *cfg)
     TRY(file_remove_folder(bundle.aside));
     TRY(file_make_folders(bundle.aside));
     TRY(add_everything(&bundle));
+    TRY(bundle_keep(folder, bundle.aside, bundle.files));
     TRY(fence_check(&cfg->fence));
     TRY(fence_judge(&cfg->fence, folder_replace(bundle.aside, folder)));
 out:

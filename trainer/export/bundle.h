@@ -28,9 +28,10 @@ void bundle_fit_image(const struct image *from, int side, int channels, enum geo
 struct fold_cfg bundle_fold(const struct camera_device *device, const struct space *space);
 
 /* A format that cannot hold this network is left out and its reason listed in bundle.json. A bundle
- * in cfg->folder is replaced; ERR_CONFIG, and nothing touched, when something else is there.
- * ERR_FAILED when what was written answers differently from the supernet; ERR_AGAIN: another runner
- * has taken the run over; ERR_IO, ERR_FULL. */
+ * in cfg->folder is replaced, and what came into it later kept (bundle_keep.h); ERR_CONFIG, and
+ * nothing touched, when something else is there. ERR_FAILED when what was written answers
+ * differently from the supernet; ERR_AGAIN: another runner has taken the run over; ERR_IO,
+ * ERR_FULL. */
 MUST_CHECK enum err bundle_write(const struct bundle_cfg *cfg);
 
 #endif
