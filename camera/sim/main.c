@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/version/version.h"
 #include "camera/sim/file_access.h"
+#include "camera/sim/network.h"
 #include "camera/sim/options.h"
 #include "camera/sim/server.h"
 #include <signal.h>
@@ -44,6 +45,20 @@ static enum err tell_ready(const struct sim_words *words)
     return fflush(stdout) == 0 ? ERR_OK : err_set(ERR_IO, "standard output cannot be written");
 }
 
+/* A file that the camera would refuse is told at once, not when somebody asks for an answer. */
+static enum err read_network(const char *path, char **bytes, size_t *size)
+{
+    enum err err = ERR_OK;
+    struct network *network = NULL;
+    TRY(file_read(path, FLASH_BYTES, bytes, size));
+    err = network_open((const uint8_t *)*bytes, *size, ARITHMETIC_FP16_SUM32, &network);
+    if (err != ERR_OK)
+        TRY(err_prefix(err, "--network %s", path));
+out:
+    network_close(&network);
+    return err;
+}
+
 static enum err serve(struct sim_words *words)
 {
     enum err err = ERR_OK;
@@ -51,7 +66,7 @@ static enum err serve(struct sim_words *words)
     struct server *server = NULL;
     char *network = NULL;
     if (words->network)
-        TRY(file_read(words->network, FLASH_BYTES, &network, &words->cfg.flash_network_bytes));
+        TRY(read_network(words->network, &network, &words->cfg.flash_network_bytes));
     words->cfg.flash_network = (const uint8_t *)network;
     watch_signals();
     TRY(sim_camera_create(&words->cfg, &camera));

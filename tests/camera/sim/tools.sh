@@ -67,6 +67,9 @@ refuse --fault stuck-node:Wdth 'there is no node "Wdth"'
 refuse more 'it takes options only, not "more"'
 "$sim" --network "$work/nowhere" >"$work/refused" 2>&1
 [ $? = 65 ] || fail "a file that is not there: $(cat "$work/refused")"
+echo "no network" >"$work/words"
+timeout 20 "$sim" --address "$address" --network "$work/words" >"$work/refused" 2>&1
+[ $? = 65 ] && grep -qF -- "--network $work/words: " "$work/refused" || fail "a file that is no network: $(cat "$work/refused")"
 count=0
 for fault in $("$sim" --help | sed -n '/^faults:/,$s/^  \([a-z-]*\).*/\1/p'); do
     argument=$([ "$fault" != stuck-node ] || echo :Width)
