@@ -93,9 +93,10 @@ static void images_that_are_not_there_are_skipped_with_their_line(void **state)
     const char *source;
     struct import_report report;
     write_picture(scene->source, "1.png", 20, 20, 1, 1);
+    write_picture(scene->source, "2.png", 20, 20, 1, 1);
     write_file(scene->source, "text.png", "words", 5);
     char *list =
-        use_list(scene, "path,label\n1.png,a\ngone.png,a\ntext.png,b\n1.png,b\n1.png,a\n", &source);
+        use_list(scene, "path,label\n1.png,a\ngone.png,a\ntext.png,b\n2.png,b\n1.png,a\n", &source);
     assert_int_equal(dataset_import(&scene->cfg, &report), ERR_OK);
     assert_int_equal(report.train_count, 1);
     const char *reason = skip_reason(&report, "gone.png", SKIP_UNREADABLE);
@@ -105,7 +106,7 @@ static void images_that_are_not_there_are_skipped_with_their_line(void **state)
     assert_non_null(reason);
     assert_non_null(strstr(reason, "line 4: neither"));
     assert_non_null(skip_reason(&report, "1.png", SKIP_DUPLICATE));
-    assert_non_null(skip_reason(&report, "1.png", SKIP_CONFLICT));
+    assert_non_null(skip_reason(&report, "2.png", SKIP_CONFLICT));
     import_report_fini(&report);
     mem_free(list);
 }
@@ -121,12 +122,12 @@ static void the_order_of_rows_changes_nothing(void **state)
     }
     char *list = use_list(scene,
                           "path,label,split\n0.png,a,train\n1.png,b,train\n2.png,c,train\n"
-                          "3.png,a,test\n4.png,b,test\n5.png,c,test\n0.png,b,train\n",
+                          "3.png,a,test\n4.png,b,test\n5.png,c,test\n0.png,a,train\n",
                           &source);
     struct hash first = must_hash(&scene->cfg);
     mem_free(list);
     list = use_list(scene,
-                    "split,label,path\ntest,c,5.png\ntest,a,3.png\ntrain,b,0.png\ntrain,c,2.png\n"
+                    "split,label,path\ntest,c,5.png\ntest,a,3.png\ntrain,a,0.png\ntrain,c,2.png\n"
                     "train,b,1.png\ntest,b,4.png\ntrain,a,0.png\n",
                     &source);
     struct hash second = must_hash(&scene->cfg);
@@ -163,7 +164,10 @@ static void rows_that_are_none_are_refused_by_line_and_column(void **state)
         {"path,label\n1.png,a\n,a\n", "list.csv:3:1: a path is 1 to 4095 bytes"},
         {"path,label\n1.png,\n", "list.csv:2:7: an image without a label"},
         {"path,label\n1.png,\"a\nb\"\n", "list.csv:2:8: the class name"},
-        {"path,label\n1.png,caf\xe9\n", "list.csv:2:7: the class name"},
+        {"path,label\n1.png,caf\xe9\n", "is not UTF-8 at its byte 4 (0xe9): rename it"},
+        {"path;label\n1.png;a\n", "list.csv:1:1: columns are separated by commas here"},
+        {"path,label,split\n1.png,a,train\n2.png,b,train\n1.png,b,test\n",
+         "list.csv:4: 1.png is of class \"b\" here and of \"a\" in line 2"},
         {"path,label,split\n1.png,a,val\n", "list.csv:2:9: a split is train or test"},
         {"path,label\n\"1.png,a\n", "list.csv:2:2: a quote is not closed"},
     };

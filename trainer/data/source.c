@@ -40,12 +40,16 @@ enum err source_check_class(const char *name)
     size_t size = strlen(name);
     for (size_t at = 0, step = 0; at < size; at += step) {
         step = text_character_size(name + at, size - at);
-        if (step == 0 || (unsigned char)name[at] < ' ')
-            return err_set(
-                ERR_DATA,
-                "the class name \"%s\" has a line end, a control character or bytes that "
-                "are not UTF-8 behind its first %zu: rename it",
-                name, at);
+        if (step == 0)
+            return err_set(ERR_DATA,
+                           "the class name \"%s\" is not UTF-8 at its byte %zu (0x%02x): rename "
+                           "it, or save the list that names it as UTF-8",
+                           name, at + 1, (unsigned char)name[at]);
+        if ((unsigned char)name[at] < ' ')
+            return err_set(ERR_DATA,
+                           "the class name \"%s\" has a line end or a control character (its "
+                           "byte %zu): rename it",
+                           name, at + 1);
     }
     return ERR_OK;
 }

@@ -39,6 +39,10 @@ static enum err read_header(struct list *list)
     TRY(csv_find(&list->csv, "path", &list->path));
     TRY(csv_find(&list->csv, "label", &list->label));
     TRY(csv_find(&list->csv, "split", &list->split));
+    if (list->csv.count == 1 && strpbrk(list->csv.fields[0].text, ";\t"))
+        TRY(csv_refuse(&list->csv, 1,
+                       "columns are separated by commas here, not by semicolons or tabs: save the "
+                       "list with commas"));
     if (list->path < 0 || list->label < 0)
         TRY(csv_refuse(&list->csv, 1,
                        "a list of images begins with the names of its columns: path,label and, "
@@ -129,6 +133,33 @@ static int compare_rows(const void *left, const void *right)
     return order ? order : one->line - other->line;
 }
 
+static int compare_paths(const void *left, const void *right)
+{
+    const struct listed *one = left, *other = right;
+    int order = strcmp(one->path, other->path);
+    order = order ? order : strcmp(one->label, other->label);
+    return order ? order : one->line - other->line;
+}
+
+/* One image has one label, in whichever split. */
+static enum err check_labels(struct list *list, const char *path)
+{
+    qsort(list->rows, list->count, sizeof *list->rows, compare_paths);
+    for (size_t i = 1; i < list->count; i++) {
+        const struct listed *one = &list->rows[i - 1], *other = &list->rows[i];
+        bool is_conflict =
+            strcmp(one->path, other->path) == 0 && strcmp(one->label, other->label) != 0;
+        const struct listed *last = one->line > other->line ? one : other;
+        const struct listed *first = last == one ? other : one;
+        if (is_conflict)
+            return err_set(ERR_DATA,
+                           "%s:%d: %s is of class \"%s\" here and of \"%s\" in line %d: remove "
+                           "the line that is wrong",
+                           path, last->line, last->path, last->label, first->label, first->line);
+    }
+    return ERR_OK;
+}
+
 static enum err make_classes(const struct list *list, struct source *source)
 {
     enum err err = ERR_OK;
@@ -182,6 +213,7 @@ enum err source_open_list(const struct import_cfg *cfg, struct import_report *re
     struct list list = {.count = 0};
     source->root = folder_of(cfg->sources[0]);
     TRY(read_rows(&list, cfg->sources[0]));
+    TRY(check_labels(&list, cfg->sources[0]));
     TRY(make_classes(&list, source));
     if (source->classes == 0)
         TRY(err_set(ERR_DATA, "%s lists no training image", cfg->sources[0]));
