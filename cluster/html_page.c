@@ -51,6 +51,7 @@ static const char style[] =
     "figcaption{overflow-wrap:anywhere}"
     "details pre{background:var(--wash);padding:12px;overflow-x:auto;font-size:12px}"
     ".rows td{white-space:nowrap}.rows code{overflow-wrap:normal}"
+    "#layers td,#layers th{font-size:12px;padding-right:7px}#layers code{font-size:11px}"
     ".missing{color:#a61e4d}@media print{body{background:#fff}section{break-inside:avoid}}";
 
 void html_page_begin(struct text *html, const char *title)

@@ -121,14 +121,36 @@ static void add_worst_classes(const json_t *score, const json_t *names, struct t
     mem_free(rows);
 }
 
+/* Where little is wrong, the highest losses are of right answers, too. */
+static bool is_mistake(const json_t *image)
+{
+    return report_number(image, "label", -1) != report_number(image, "predicted", -1);
+}
+
+static int count_mistakes(const json_t *score)
+{
+    const json_t *image = NULL;
+    size_t i = 0;
+    int count = 0;
+    json_array_foreach(json_object_get(score, "worst"), i, image)
+    {
+        count += is_mistake(image);
+    }
+    return count;
+}
+
 static void add_worst(const json_t *score, const json_t *names, struct text *html)
 {
     const json_t *image = NULL;
     size_t i = 0;
     char truth[24], guess[24];
+    if (count_mistakes(score) == 0)
+        return;
     text_add(html, "<h3>Worst images: highest loss</h3><div class=\"worst\">");
     json_array_foreach(json_object_get(score, "worst"), i, image)
     {
+        if (!is_mistake(image))
+            continue;
         bool is_small = report_number(image, "width", SMALL_SIDE) <= SMALL_SIDE &&
                         report_number(image, "height", SMALL_SIDE) <= SMALL_SIDE;
         text_add(html, "<figure><img alt=\"\"%s src=\"data:image/png;base64,",

@@ -152,7 +152,8 @@ static void without_test_images_the_mistakes_on_the_holdout_are_shown_and_named(
     (void)state;
     static const char scores[] =
         "{\"accuracy\":0.75,\"confusion\":[[2,1],[0,1]],\"recall\":[0.67,1],\"precision\":[1,0.5],"
-        "\"worst\":[{\"label\":0,\"predicted\":1,\"name\":\"a.png\"}]}";
+        "\"worst\":[{\"label\":0,\"predicted\":1,\"name\":\"a.png\"},"
+        "{\"label\":1,\"predicted\":1,\"name\":\"b.png\"}]}";
     char search[1024];
     snprintf(search, sizeof search, "{\"targets\":[{" SMALL "," NONE ",\"%s\":%s}]," CANDIDATES "}",
              "holdout", scores);
@@ -161,6 +162,7 @@ static void without_test_images_the_mistakes_on_the_holdout_are_shown_and_named(
     expect(&html, "The data set has no test images: these are hold-out images");
     assert_int_equal(count_of(&html, "<table class=\"confusion\">"), 1);
     expect(&html, "0, taken for 1: a.png");
+    assert_int_equal(count_of(&html, "<figure>"), 1); /* the other was answered right */
     text_fini(&html);
     snprintf(search, sizeof search, "{\"targets\":[{" SMALL "," NONE ",\"%s\":%s}]," CANDIDATES "}",
              "test", scores);
@@ -221,7 +223,7 @@ static void names_from_outside_are_text_not_markup(void **state)
     (void)state;
     struct text html = page_of("{\"class_names\":[\"<b>&\"],\"targets\":[{" SMALL "," NONE
                                ",\"test\":{\"confusion\":[[3]],\"recall\":[1],\"precision\":[1],"
-                               "\"worst\":[{\"label\":0,\"predicted\":0,\"name\":\"<i>.png\"}]}}]"
+                               "\"worst\":[{\"label\":0,\"predicted\":1,\"name\":\"<i>.png\"}]}}]"
                                "," CANDIDATES "}",
                                1);
     expect(&html, "&lt;b&gt;&amp;");
