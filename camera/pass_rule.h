@@ -37,6 +37,7 @@ struct pass_figures {
     int latencies;
     double latency_median_ms, latency_p95_ms; /* NAN: none */
     double predicted_ms, budget_ms;           /* 0: none */
+    double fixed_ms;                          /* of every network on this device; 0: unknown */
 };
 
 /* Latencies are put in order, without those that are none (not above 0, no number). frames,

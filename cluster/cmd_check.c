@@ -6,6 +6,7 @@
 #include "cluster/check/check_run.h"
 #include "cluster/check/check_text.h"
 #include "cluster/command.h"
+#include "cluster/opened_bundle.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,7 @@ enum err cmd_check(int argc, char **argv)
     TRY(parse_options(argc, argv, &options));
     if (options.target)
         TRY(take_campaign(&options));
+    TRY(opened_bundle_check_writable(options.cfg.bundle, "copy the bundle, and check the copy"));
     set_defaults(DEFAULT_IMAGES, processors_allowed(), DEFAULT_LOSS, &options.cfg);
     err = bundle_check_run(&options.cfg, check);
     if (err != ERR_OK)

@@ -5,6 +5,7 @@
 #include "camera/camera_module.h"
 #include "cluster/command.h"
 #include "cluster/interrupt.h"
+#include "cluster/opened_bundle.h"
 #include "cluster/validate/camera_place.h"
 #include "cluster/validate/fit_verdicts.h"
 #include "cluster/validate/simulator.h"
@@ -276,14 +277,18 @@ static enum err validate(struct validate_options *options, struct validation *va
     char *state = NULL;
     if (options->target)
         TRY(take_campaign(options));
+    if (!options->to)
+        TRY(opened_bundle_check_writable(options->cfg.bundle, "say where else with --to FOLDER"));
     TRY(camera_place_parse(options->camera, &place));
     TRY(camera_place_state(&state));
     options->cfg.state = state;
     options->cfg.is_simulated = place.is_simulated;
     TRY(tell_verdict(validation, options, measure(options, &place, validation, &camera)));
+    /* on a terminal the reasons stand above already */
+    bool is_told = isatty(STDOUT_FILENO) && !options->is_json;
     if (validation->verdict.failures > 0)
-        TRY(err_set(ERR_FAILED, "%s does not pass on the camera: %s", options->cfg.bundle,
-                    validation->verdict.failure[0]));
+        TRY(err_set(ERR_FAILED, "%s does not pass on the camera%s%s", options->cfg.bundle,
+                    is_told ? "" : ": ", is_told ? "" : validation->verdict.failure[0]));
 out:
     camera_close(&camera);
     camera_place_fini(&place);

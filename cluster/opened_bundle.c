@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +30,10 @@ static enum err read_part(const char *bundle, const char *name, char **bytes, si
         close(file);
     }
     if (err == ERR_NOT_FOUND)
-        err = err_set(ERR_NOT_FOUND, "%s is not a bundle: it has no %s", bundle, name);
+        err = err_set(ERR_NOT_FOUND,
+                      "%s is not a bundle: it has no %s; name a bundle's folder, or "
+                      "compile it anew",
+                      bundle, name);
     mem_free(path);
     return err;
 }
@@ -107,6 +111,14 @@ enum err opened_bundle_read_labels(const char *bundle, struct opened_bundle *ope
 out:
     mem_free(bytes);
     return err;
+}
+
+enum err opened_bundle_check_writable(const char *bundle, const char *cure)
+{
+    if (access(bundle, W_OK) == 0 || (errno != EACCES && errno != EROFS && errno != EPERM))
+        return ERR_OK;
+    return err_set(ERR_IO, "%s cannot be written to (%s), where the verdict goes: %s", bundle,
+                   strerror(errno), cure);
 }
 
 enum err opened_bundle_load(const char *bundle, struct opened_bundle *opened)

@@ -27,4 +27,7 @@ void opened_bundle_fini(struct opened_bundle *opened); /* accepts a zeroed one *
 MUST_CHECK enum err opened_bundle_read_camera(const char *bundle, struct opened_bundle *opened);
 MUST_CHECK enum err opened_bundle_read_labels(const char *bundle, struct opened_bundle *opened);
 
+/* Before hours of work: may a verdict be written into it? ERR_IO, with the cure. */
+MUST_CHECK enum err opened_bundle_check_writable(const char *bundle, const char *cure);
+
 #endif

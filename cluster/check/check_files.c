@@ -41,7 +41,10 @@ static enum err check_hash(const char *bundle, const json_t *row)
         TRY(err_set(ERR_DATA, "%s/bundle.json: files needs rows of name and hash: compile it anew",
                     bundle));
     path = file_join(bundle, name);
-    TRY(read_regular(path, &bytes, &size));
+    err = read_regular(path, &bytes, &size);
+    if (err == ERR_NOT_FOUND)
+        err_set(err, "%s is missing, which bundle.json lists: compile the bundle anew", path);
+    TRY(err);
     struct hash found = hash_of(bytes, size);
     if (memcmp(&found, &expected, sizeof found) != 0)
         TRY(err_set(ERR_DATA, "%s was changed since it was compiled: compile the bundle anew",

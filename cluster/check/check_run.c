@@ -20,6 +20,11 @@ static enum err read_list(struct bundle_check *check)
     if (err == ERR_NOT_FOUND)
         err =
             err_set(ERR_NOT_FOUND, "%s is not a bundle: it has no bundle.json", check->cfg.bundle);
+    if (err == ERR_DATA) {
+        char *why = mem_string(err_text());
+        err_set(err, "%s: compile the bundle anew", why);
+        mem_free(why);
+    }
     mem_free(path);
     return err;
 }

@@ -37,9 +37,11 @@ static void add_verdict(const struct validation *validation, struct text *html)
     text_add(html, "</section>\n");
 }
 
-static void add_answers(const struct pass_figures *figures, struct text *html)
+static void add_answers(const struct validation *validation, struct text *html)
 {
     enum { CELL = 96 };
+    const struct pass_figures *figures = &validation->figures;
+    const struct measured *measured = &validation->measured;
     char found[CELL], asked[CELL];
     text_add(html,
              "<section id=\"answers\"><h2>Answers</h2><p>Each image was injected in the place of "
@@ -66,6 +68,9 @@ static void add_answers(const struct pass_figures *figures, struct text *html)
                  100.0 * figures->fp32_correct / figures->labelled, PASS_LOSS_POINTS);
         add_row(html, "accuracy", found, asked);
     }
+    snprintf(found, CELL, "%d lost, %d of another frame, %d impossible", measured->lost,
+             measured->strays, measured->garbled);
+    add_row(html, "frames left out", found, "-");
     text_add(html, "</table></section>\n");
 }
 
@@ -173,7 +178,7 @@ void validation_page(const struct validation *validation, struct text *html)
     html_page_begin(html, target ? target : "bundle");
     add_header(validation, html);
     add_verdict(validation, html);
-    add_answers(&validation->figures, html);
+    add_answers(validation, html);
     add_latency(validation, html);
     add_images(validation, html);
     html_page_end(html);

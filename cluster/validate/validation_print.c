@@ -30,6 +30,14 @@ static void add_answers(const struct pass_figures *figures, struct table *table)
     add_row(table, "accuracy", found, asked);
 }
 
+static void add_frames(const struct measured *measured, struct table *table)
+{
+    char found[CELL];
+    snprintf(found, CELL, "%d lost, %d of another frame, %d impossible", measured->lost,
+             measured->strays, measured->garbled);
+    add_row(table, "frames left out", found, "-");
+}
+
 static void add_latency(const struct pass_figures *figures, struct table *table)
 {
     char found[CELL], asked[CELL] = "-";
@@ -52,12 +60,13 @@ void validation_print(const struct validation *validation)
     const struct camera_identity *camera = &validation->camera;
     const struct pass_verdict *verdict = &validation->verdict;
     struct table table;
-    printf("%s on %s %s (serial %s, firmware %s), %d %s images\n", validation->file.name,
-           camera->model, validation->cfg.is_simulated ? "simulated" : "", camera->serial,
+    printf("%s on %s%s (serial %s, firmware %s), %d %s images\n", validation->file.name,
+           camera->model, validation->cfg.is_simulated ? " simulated" : "", camera->serial,
            camera->firmware, validation->figures.images, validation->check.images.from);
     table_init(&table, columns, 3, 0);
     add_answers(&validation->figures, &table);
     add_latency(&validation->figures, &table);
+    add_frames(&validation->measured, &table);
     table_print(&table);
     table_fini(&table);
     for (int w = 0; w < verdict->warnings; w++)

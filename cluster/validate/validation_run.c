@@ -230,6 +230,7 @@ static void judge(struct validation *validation)
     validation->figures.left_out =
         validation->measured.lost + validation->measured.strays + validation->measured.garbled;
     validation->figures.budget_ms = validation->cfg.budget_ms;
+    validation->figures.fixed_ms = validation->check.device.latency_fixed_ms;
     validation->figures.predicted_ms =
         camera_device_has_latency(&validation->check.device) ? predicted : 0;
     pass_rule_judge(&validation->figures, &validation->verdict);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -715,6 +716,29 @@ static void a_check_that_cannot_be_written_is_printed(void **state)
     close_rig(&rig);
 }
 
+/* As one who may only read it; root may write everywhere. */
+static void a_bundle_that_cannot_be_written_to_is_refused_before_anything(void **state)
+{
+    (void)state;
+    struct rig rig;
+    int status = 0;
+    open_rig(&rig, ACT_RELU);
+    write_bundle(&rig);
+    assert_int_equal(chmod(rig.folder, 0755), 0);
+    assert_int_equal(chmod(rig.bundle, 0555), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char *arguments[] = {"check", rig.bundle, NULL};
+        bool is_other = geteuid() != 0 || setuid(65534) == 0;
+        enum err err = is_other ? cmd_check(2, arguments) : ERR_OK;
+        _exit(err == ERR_IO && strstr(err_text(), "copy the bundle, and check the copy") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(chmod(rig.bundle, 0755), 0);
+    close_rig(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -739,6 +763,7 @@ int main(void)
         cmocka_unit_test(a_check_that_fails_leaves_no_earlier_verdict),
         cmocka_unit_test(what_is_no_bundle_is_said_to_be_none),
         cmocka_unit_test(the_command_writes_json_and_a_page),
+        cmocka_unit_test(a_bundle_that_cannot_be_written_to_is_refused_before_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

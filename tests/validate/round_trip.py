@@ -107,6 +107,14 @@ class Scene(unittest.TestCase):
 
 
 class Sound(Scene):
+    def test_a_camera_is_named_by_its_serial_number_alone(self):
+        serial = f"GW{os.getpid()}"
+        self.camera("--serial", serial)
+        shutil.copy(os.path.join(self.bundle, "network.pb"), os.path.join(self.bundle, "firefly.graph"))
+        said = self.call([program("glowworm"), "validate", self.bundle, "--camera", serial]).stdout
+        self.assertIn(f" (serial {serial}, ", said)
+        self.assertNotIn("  (serial", said)
+
     def test_a_sound_bundle_passes_and_the_camera_is_as_it_was(self):
         camera = self.camera()
         before = camera.state()
