@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and the long ones named
-# here, races in the suites that have threads. At most 25 minutes on two cores. Left out: memory and gang_memory, whose
-# limits a sanitizer's own memory exceeds, gang_interrupted, whose many gangs take seconds each to start (late_campaign kills
-# some, too), gang_search for the same reason (worker_exchange and shared_scores have its parts), slurm_sandbox, which runs nothing of ours, tensorboard_package, whose training takes long (event_log writes the files, too), run_stopped_rank, whose limits are seconds of a rank's silence, and what runs again on bf16 or on a lesser instruction set: that is other code in kernels/cpu alone, whose own suites have all of them. usage: tests/sanitize.sh [address|thread]   (without: both)
+# The tests under sanitizers: wrong addresses, leaks and undefined behaviour in the quick suites and a long one, races in the
+# suites that have threads. At most 25 minutes on two cores. Left out:
+#  - memory and gang_memory, whose limits a sanitizer's own memory exceeds;
+#  - gang_interrupted and gang_search, whose many gangs take seconds each to start (late_campaign kills some, too;
+#    worker_exchange and shared_scores have the parts of the search);
+#  - slurm_sandbox, which runs nothing of ours, and tensorboard_package, whose training takes long (event_log writes, too);
+#  - run_stopped_rank, whose limits are seconds of a rank's silence;
+#  - validate_sound: validate_faults goes the same road, and others;
+#  - what runs again on bf16 or on a lesser instruction set: that is other code in kernels/cpu alone, whose own suites have it.
+# usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
-# Of the long suites: hostile files in number.
-long=(plan_fuzz_long)
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
 mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
-again='_(bf16|pairs|x86-64-v[23])$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$'
+again='_(bf16|pairs|x86-64-v[23])$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_sound$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
@@ -74,7 +78,7 @@ address() {
     # What also runs on the device that is late runs on no other: that one wraps the CPU's.
     local options=$ASAN_OPTIONS late
     late="^($(tests_of build-address -L quick -R '_late$' | sed 's/_late$//' | paste -sd'|'))\$"
-    check build-address $(tests_of build-address -L quick -E "$mpi|$again|$late") "${long[@]}"
+    check build-address $(tests_of build-address -L quick -E "$mpi|$again|$late")
     ASAN_OPTIONS=$options:detect_leaks=0
     check build-address $(tests_of build-address -L quick -R "$mpi" -E "$mpi_leaks|$again")
     # Open MPI's leaks are told from ours by whole stacks, which makes an allocation cost 10 times as much.
