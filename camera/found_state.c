@@ -134,11 +134,12 @@ enum err found_state_note_files(struct found_state *state, struct camera *camera
     static const char *const nodes[] = {"FileOperationSelector", "FileOpenMode", "FileAccessLength",
                                         "FileAccessOffset"};
     enum err err = ERR_OK;
-    state->has_used_files = true; /* the note is what writes it down */
     TRY(found_state_note(state, camera, "FileSelector"));
     for (size_t n = 0; n < sizeof nodes / sizeof *nodes; n++)
         if (camera_is_writable(camera, nodes[n]))
             TRY(found_state_note_selected(state, camera, nodes[n], "FileSelector"));
+    state->has_used_files = true; /* last: closing files, too, changes what was noted */
+    TRY(save(state));
 out:
     return err;
 }

@@ -6,7 +6,8 @@
 #    worker_exchange and shared_scores have the parts of the search);
 #  - slurm_sandbox, which runs nothing of ours, and tensorboard_package, whose training takes long (event_log writes, too);
 #  - run_stopped_rank, whose limits are seconds of a rank's silence;
-#  - validate_sound: validate_faults goes the same road, and others;
+#  - validate_sound and validate_faults: at a sanitizer's pace frames of the simulated camera are lost; camera_*, sim_* and validation
+#    have their parts;
 #  - what runs again on bf16 or on a lesser instruction set: that is other code in kernels/cpu alone, whose own suites have it.
 # usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
@@ -15,12 +16,12 @@ cd "$root" || exit 1
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
 mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
-again='_(bf16|pairs|x86-64-v[23])$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_sound$'
+again='_(bf16|pairs|x86-64-v[23])$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_(sound|faults)$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
 threads=(kernels_team kernels_device kernels_elementwise kernels_linear kernels_loss kernels_pointwise supernet
-    data_idx data_folder data_samples data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
+    data_idx data_folder data_dataset data_loader data_loader_memory data_interrupted skipped safetensors
     checkpoint checkpoint_arranged checkpoint_trouble store store_trouble base_log wire worker_pulse worker_link worker_exchange scheduler_process scheduler_loop scheduler_gang_faults
     tree_sum eval_metrics calibrate step step_arena stage reuse workbench
     sim_camera late_device step_late workbench_late)

@@ -33,7 +33,7 @@ class Camera:
         tested += 1
         pid = os.getpid()
         self.address = address or f"127.{180 + tested}.{pid // 250 % 250}.{pid % 250 + 1}"
-        self.process = subprocess.Popen([program("glowworm-camera-sim"), "--address", self.address, "--speed", "20", *options],
+        self.process = subprocess.Popen([program("glowworm-camera-sim"), "--address", self.address, "--speed", "8", *options],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self.process.stdout.readline()
         assert line == f"ready {self.address}\n", line + self.process.stdout.read()

@@ -144,7 +144,8 @@ static int compare_paths(const void *left, const void *right)
 /* One image has one label, in whichever split. */
 static enum err check_labels(struct list *list, const char *path)
 {
-    qsort(list->rows, list->count, sizeof *list->rows, compare_paths);
+    if (list->count > 0)
+        qsort(list->rows, list->count, sizeof *list->rows, compare_paths);
     for (size_t i = 1; i < list->count; i++) {
         const struct listed *one = &list->rows[i - 1], *other = &list->rows[i];
         bool is_conflict =
