@@ -80,7 +80,7 @@ int err_exit_code(enum err code)
     return (size_t)code < CODE_COUNT ? codes[code].exit_code : 70;
 }
 
-_Noreturn void err_bug(const char *file, int line, const char *format, ...)
+NORETURN void err_bug(const char *file, int line, const char *format, ...)
 {
     va_list arguments;
     fprintf(stderr, "glowworm: a bug at %s:%d: ", file, line);

@@ -7,6 +7,7 @@
 #define BASE_ERR_H
 
 #define MUST_CHECK __attribute__((warn_unused_result))
+#define NORETURN   __attribute__((noreturn)) /* CUDA C++ reads this header, too */
 #define PRINTF_LIKE(format_index, first_argument)                                                  \
     __attribute__((format(printf, format_index, first_argument)))
 
@@ -54,7 +55,7 @@ void err_trace(const char *file, int line, const char *call);
 
 /* We are wrong: prints file, line and sentence, then aborts, in release builds too. */
 #define BUG(...) err_bug(__FILE__, __LINE__, __VA_ARGS__)
-_Noreturn void err_bug(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
+NORETURN void err_bug(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Needs `enum err err` and a label `out:` in the function. The only macro that jumps. */
 #define TRY(call)                                                                                  \
