@@ -1,6 +1,7 @@
 # The few functions the rooms' CMakeLists share.
 
-set(GLOWWORM_WARNINGS -Wall -Wextra -Wpedantic -Wvla -Wshadow -Wmissing-prototypes -Wstrict-prototypes)
+set(GLOWWORM_WARNINGS -Wall -Wextra -Wpedantic -Wvla -Wshadow $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>)
 if(GLOWWORM_WERROR)
   list(APPEND GLOWWORM_WARNINGS -Werror)
 endif()

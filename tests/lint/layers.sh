@@ -59,5 +59,5 @@ jail '(jpeglib|turbojpeg)' '^(trainer/data/|tests/)'
 jail 'microhttpd\.h' '^cluster/page/http'
 jail '(aravis|arv\.h)' '^(camera/aravis|tests/camera/sim/seen)'
 jail 'sodium\.h' '^base/(hash|wire/)'
-jail '(cuda|cudnn|nccl)' '^kernels/cuda/'
+jail '(cuda|cudnn|nccl)' '^(kernels/cuda/|tests/support/cuda/)'
 exit $failures

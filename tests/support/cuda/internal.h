@@ -1,0 +1,107 @@
+/* The emulator's parts among each other. One host thread at a time is in here: streams.cpp has the
+ * lock. */
+#ifndef TESTS_SUPPORT_CUDA_INTERNAL_H
+#define TESTS_SUPPORT_CUDA_INTERNAL_H
+
+#include "gpu_emulator.h"
+#include "tests/support/cuda/fibre.h"
+
+enum {
+    MOST_THREADS = 1024,
+    LANES = 32,
+    MOST_WARPS = MOST_THREADS / LANES,
+    MOST_STATIC_BYTES = 48 << 10,
+    MOST_SHARED_BYTES = 163 << 10, /* of an A100, the least of those that are supported */
+};
+
+/* order.cpp: the order of blocks, threads and streams. */
+enum order_kind { ORDER_FORWARD, ORDER_REVERSED, ORDER_SHUFFLED };
+struct order {
+    enum order_kind kind;
+    uint64_t state; /* of the random numbers */
+};
+/* From GPU_EMULATOR_ORDER. */
+struct order order_read(void);
+uint32_t order_below(struct order *order, uint32_t bound); /* random; bound > 0 */
+int order_pick(struct order *order, uint32_t bits);        /* the number of one of the bits set */
+void order_fill(struct order *order, uint32_t *numbers, uint32_t count); /* of 0 to count - 1 */
+
+/* block.cpp: one block at a time. */
+struct warp;
+
+/* What lanes of a warp do together: the last to come runs it for all. */
+struct meeting {
+    const char *name; /* all lanes are at the same */
+    void (*run)(struct warp *warp, const struct meeting *meeting, uint32_t lanes);
+};
+
+struct thread {
+    struct fibre *fibre;
+    bool is_at_barrier;
+    struct warp *warp;
+    uint3 index;
+    int number, lane;
+    const struct meeting *meeting; /* that it waits at */
+    uint32_t meeting_lanes;
+    void *operand; /* on its stack, for run() */
+};
+
+struct warp {
+    struct thread *threads; /* (LANES) */
+    int number;
+    uint32_t live, ready, waiting; /* lanes that have not ended; may run; are at a meeting */
+    uint32_t phase;                /* counts meetings that order memory */
+};
+
+struct block {
+    const struct gpu_kernel *kernel;
+    const void *argument;
+    struct order order;
+    uint64_t launch, number; /* launch: since the start; number: in its grid */
+    int threads_count, warps_count, ended, at_barrier;
+    uint32_t phase; /* counts barriers */
+    struct thread *current;
+    struct thread threads[MOST_THREADS];
+    struct warp warps[MOST_WARPS];
+};
+
+extern struct block gpu_block;
+
+void block_run_grid(const struct gpu_kernel *kernel, const void *argument);
+/* Waits for the lanes; `operand` is then read and written by meeting->run(). */
+void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand);
+/* Inside a kernel. */
+[[noreturn]] void block_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Anywhere. */
+[[noreturn]] void emulator_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* shared.cpp */
+void shared_begin_block(size_t dynamic_bytes);
+
+/* ptx.cpp */
+void copies_begin_block(void);
+void copies_end_thread(struct thread *thread);
+
+/* memory.cpp */
+struct gpu_allocation {
+    struct gpu_extent extent; /* first */
+    struct gpu_allocation *next;
+};
+bool memory_alloc(size_t size_bytes, void **handle); /* false: there is not so much */
+/* false: no live allocation begins there. */
+bool memory_free(void *handle);
+void memory_info(size_t *free_bytes, size_t *total_bytes);
+bool memory_is_device(const void *handle);
+/* Where all of these bytes of one live allocation are; else refuses, for `what`. */
+void *memory_reach(const char *what, const void *handle, size_t size_bytes);
+bool memory_pin(size_t size_bytes, void **host);
+bool memory_unpin(void *host);
+bool memory_is_pinned(const void *host, size_t size_bytes);
+
+/* streams.cpp */
+void streams_lock(void);
+void streams_unlock(void);
+/* Runs all that was queued. */
+void streams_drain(void);
+
+#endif
