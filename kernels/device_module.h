@@ -19,7 +19,7 @@
 
 /* Raised by hand whenever what a module sees changes its meaning: device.h, workload.h,
  * device_comm.h, this page, the headers of base named above. */
-enum { DEVICE_BORDER = 5 };
+enum { DEVICE_BORDER = 6 };
 /* The sizes make an operation or a field that somebody forgot to raise it for another border. */
 #define DEVICE_ABI                                                                                 \
     ((uint32_t)DEVICE_BORDER << 20 | (uint32_t)(sizeof(struct device_ops) + sizeof(struct device)))
@@ -27,9 +27,13 @@ enum { DEVICE_BORDER = 5 };
 /* What a module needs of the gang to make a communicator of its own. */
 struct device_gang {
     int rank, size;
+    double deadline_s; /* how long a rank waits for the others; 0: for ever */
+    char node[64];     /* name of this rank's machine; "": it does not matter */
     void *own;
-    /* rank 0's host memory to all; ERR_PEER after the gang's deadline */
+    /* Both collective, of host memory; ERR_PEER after the gang's deadline. broadcast: rank 0's to
+     * all; gather: `size_bytes` of every rank to all of them, in order of ranks. */
     MUST_CHECK enum err (*broadcast)(void *own, void *bytes, size_t size_bytes);
+    MUST_CHECK enum err (*gather)(void *own, const void *mine, void *all, size_t size_bytes);
 };
 
 struct device_module {
@@ -38,7 +42,9 @@ struct device_module {
     /* As device_open(), whose errors these are: ERR_UNAVAILABLE with what is missing. */
     MUST_CHECK enum err (*open)(const struct device_cfg *, struct device **);
     /* Collective. Exchanges of its own for a device that it opened. NULL: it has none, and
-     * trainer/gang/comm_staged.c does. Borrows the device; returns owned (device_comm_close). */
+     * trainer/gang/comm_staged.c does; so it does where *comm stays NULL, since this gang cannot
+     * use them: all ranks see that alike, and rank 0 logs why. Borrows the device; returns owned
+     * (device_comm_close). */
     MUST_CHECK enum err (*open_comm)(struct device *, const struct device_gang *,
                                      struct device_comm **);
 };

@@ -240,6 +240,7 @@ enum err comm_mpi_open(double deadline_s, struct rank_work *work, struct comm *c
     gang->offsets = mem_array((size_t)size, sizeof *gang->offsets);
     *comm = (struct comm){.rank = rank,
                           .size = size,
+                          .deadline_s = deadline_s,
                           .own = gang,
                           .exchange = mpi_exchange,
                           .gather_all = mpi_gather_all,

@@ -127,6 +127,24 @@ static void what_a_module_says_reaches_the_program(void **state)
     check_refused("refuses", "glowworm-device-refuses.so: no board for 1 threads", "plug one in");
 }
 
+static void a_gang_that_a_module_has_no_exchanges_for_gets_staged_ones(void **state)
+{
+    (void)state;
+    struct comm comm;
+    struct device_comm *far = NULL, *staged = NULL;
+    struct device *plain = open_device("plain"), *cpu = open_device("cpu");
+    comm_alone(&comm);
+    snprintf(comm.node, sizeof comm.node, "far");
+    assert_int_equal(comm_on_device(&comm, plain, &far), ERR_OK);
+    assert_int_equal(comm_on_device(&comm, cpu, &staged), ERR_OK);
+    assert_ptr_equal(far->device, plain);
+    assert_ptr_equal(far->exchange, staged->exchange);
+    device_comm_close(&far);
+    device_comm_close(&staged);
+    device_close(&plain);
+    device_close(&cpu);
+}
+
 static void a_module_s_own_exchanges_are_used_where_it_has_some(void **state)
 {
     (void)state;
@@ -159,6 +177,8 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_shared_object_is_refused),
         cmocka_unit_test_setup(what_a_module_says_reaches_the_program, name_folder),
         cmocka_unit_test_setup(a_module_s_own_exchanges_are_used_where_it_has_some, name_folder),
+        cmocka_unit_test_setup(a_gang_that_a_module_has_no_exchanges_for_gets_staged_ones,
+                               name_folder),
     };
     return cmocka_run_group_tests_name("device_module", tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 
 struct comm {
     int rank, size;
-    char node[64]; /* name of this rank's machine; "": it does not matter */
+    char node[64];     /* name of this rank's machine; "": it does not matter */
+    double deadline_s; /* how long a rank waits for the others; 0: for ever */
     void *own;
     /* alltoallv of floats or doubles: counts and offsets in items, per rank (size entries) */
     enum err (*exchange)(struct comm *, const void *send, const size_t *send_counts,

@@ -133,12 +133,25 @@ static enum err gang_broadcast(void *own, void *bytes, size_t size_bytes)
     return comm->broadcast(comm, bytes, size_bytes);
 }
 
+static enum err gang_gather(void *own, const void *mine, void *all, size_t size_bytes)
+{
+    return comm_gather_equal(own, mine, all, size_bytes);
+}
+
 enum err comm_on_device(struct comm *comm, struct device *device, struct device_comm **device_comm)
 {
-    struct device_gang gang = {
-        .rank = comm->rank, .size = comm->size, .own = comm, .broadcast = gang_broadcast};
+    enum err err = ERR_OK;
+    struct device_comm *own = NULL;
+    struct device_gang gang = {.rank = comm->rank,
+                               .size = comm->size,
+                               .deadline_s = comm->deadline_s,
+                               .own = comm,
+                               .broadcast = gang_broadcast,
+                               .gather = gang_gather};
+    memcpy(gang.node, comm->node, sizeof gang.node);
     if (device->module && device->module->open_comm)
-        return device->module->open_comm(device, &gang, device_comm);
-    *device_comm = comm_staged(comm, device);
-    return ERR_OK;
+        TRY(device->module->open_comm(device, &gang, &own));
+    *device_comm = own ? own : comm_staged(comm, device);
+out:
+    return err;
 }

@@ -30,13 +30,17 @@ static void plain_close(struct device_comm *comm)
     mem_free(comm);
 }
 
-/* own: what rank 0 said, to show that the gang's broadcast came through. */
+/* own: what rank 0 said, to show that the gang's words came through. On the machine "far" this
+ * device has no exchanges. */
 static enum err plain_open_comm(struct device *device, const struct device_gang *gang,
                                 struct device_comm **comm)
 {
     enum err err = ERR_OK;
     static char said[8];
     TRY(gang->broadcast(gang->own, said, sizeof said));
+    TRY(gang->gather(gang->own, gang->node, said, sizeof said));
+    if (strcmp(said, "far") == 0)
+        return ERR_OK;
     *comm = mem_alloc(sizeof **comm);
     **comm = (struct device_comm){.rank = gang->rank,
                                   .size = gang->size,
