@@ -90,18 +90,28 @@ function(glowworm_test name)
   set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABELS} TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
-# glowworm_on_late(test...): these tests of the same folder once more as <test>_late, on the device "late"
-# (tests/support/late_device), which runs everything late on memory that the host cannot touch.
+# glowworm_on(device ending test...): these tests of the same folder once more as <test>_<ending>.
 set(GLOWWORM_TEST_DEVICES ${CMAKE_BINARY_DIR}/tests/devices)
-function(glowworm_on_late)
+function(glowworm_on device ending)
   foreach(name ${ARGN})
     get_test_property(${name} LABELS labels)
     get_test_property(${name} TIMEOUT timeout)
-    add_test(NAME ${name}_late COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name}_late PROPERTIES LABELS ${labels} TIMEOUT ${timeout}
-      ENVIRONMENT "GLOWWORM_TEST_DEVICE=late;GLOWWORM_DEVICES=${GLOWWORM_TEST_DEVICES}")
-    add_dependencies(test_${name} glowworm-device-late)
+    add_test(NAME ${name}_${ending} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name}_${ending} PROPERTIES LABELS ${labels} TIMEOUT ${timeout}
+      ENVIRONMENT "GLOWWORM_TEST_DEVICE=${device};GLOWWORM_DEVICES=${GLOWWORM_TEST_DEVICES}")
+    add_dependencies(test_${name} glowworm-device-${device})
   endforeach()
+endfunction()
+
+# glowworm_on_late(test...): on the device "late" (tests/support/late_device), which runs everything late on memory that the
+# host cannot touch.
+function(glowworm_on_late)
+  glowworm_on(late late ${ARGN})
+endfunction()
+
+# glowworm_on_cuda(test...): on the device "cuda-emulated", which is kernels/cuda on the GPU that tests/support/cuda emulates.
+function(glowworm_on_cuda)
+  glowworm_on(cuda-emulated cuda ${ARGN})
 endfunction()
 
 # glowworm_on_each_isa(suite...): again on x86-64-v2 and x86-64-v3; by itself a suite takes the best there is.

@@ -4,8 +4,7 @@
 #ifndef KERNELS_CUDA_CUDA_H
 #define KERNELS_CUDA_CUDA_H
 
-#include "kernels/device_module.h"
-#include "kernels/workload.h"
+#include "kernels/cuda/border.h"
 #include <cuda_runtime_api.h>
 
 #ifdef __cplusplus
@@ -28,6 +27,7 @@ struct cuda {
     char trouble[512];
 };
 
+/* Its card becomes the one that this thread calls. */
 struct cuda *cuda_of(struct device *device);
 
 /* Scratch for this operation, 256-aligned, not initialised, until the next operation is called.
@@ -37,12 +37,57 @@ void *cuda_scratch(struct cuda *cuda, const struct work *work, size_t size_bytes
 /* Leaves the error that sticks, where `error` is one: "NAME: what CUDA says". */
 void cuda_note(struct cuda *cuda, const char *name, cudaError_t error);
 
-/* What an operation of this work needs of cuda_scratch(): for `prepare`, for plans, for itself. One
- * beside each operation that needs any; plan.c has the table. */
-size_t cuda_plan(const struct work *work, enum precision precision);
+/* What an operation of this work needs of cuda_scratch(). plan.c has the table, of one function
+ * beside each operation that needs any, which asks it, too: cuda_NAME_plan, declared here. */
+typedef size_t cuda_plan_fn(const struct work *work, enum precision precision);
+cuda_plan_fn cuda_plan;
 
-/* The operations, each in the .cu file of its name; comments in kernels/device.h. */
-#define CUDA_OPERATION(name) extern __typeof__(*((struct device_ops *)0)->name) cuda_##name
+/* The operations; comments in kernels/device.h. */
+#define CUDA_OPERATION(name) __typeof__(*((struct device_ops *)0)->name) cuda_##name
+CUDA_OPERATION(image_forward);
+CUDA_OPERATION(stem_forward);
+CUDA_OPERATION(stem_backward);
+CUDA_OPERATION(pw_forward);
+CUDA_OPERATION(pw_backward);
+CUDA_OPERATION(dw_forward);
+CUDA_OPERATION(dw_backward);
+CUDA_OPERATION(residual_forward);
+CUDA_OPERATION(pool_forward);
+CUDA_OPERATION(pool_backward);
+CUDA_OPERATION(excite_forward);
+CUDA_OPERATION(excite_backward);
+CUDA_OPERATION(linear_forward);
+CUDA_OPERATION(linear_backward);
+CUDA_OPERATION(kernel_forward);
+CUDA_OPERATION(kernel_backward);
+CUDA_OPERATION(dropout_mask);
+CUDA_OPERATION(loss_forward);
+CUDA_OPERATION(sgd_step);
+CUDA_OPERATION(fold);
+CUDA_OPERATION(fold_doubles);
+CUDA_OPERATION(cast);
+CUDA_OPERATION(find_nonfinite);
+CUDA_OPERATION(set_word);
+/* Those that launch no kernel. */
+CUDA_OPERATION(prepare);
+CUDA_OPERATION(zero);
+CUDA_OPERATION(fill_nan);
+CUDA_OPERATION(copy);
+CUDA_OPERATION(alloc);
+CUDA_OPERATION(free);
+CUDA_OPERATION(pin);
+CUDA_OPERATION(unpin);
+CUDA_OPERATION(upload);
+CUDA_OPERATION(upload_async);
+CUDA_OPERATION(download_async);
+CUDA_OPERATION(download);
+CUDA_OPERATION(sync);
+CUDA_OPERATION(event_create);
+CUDA_OPERATION(event_destroy);
+CUDA_OPERATION(event_record);
+CUDA_OPERATION(event_wait);
+CUDA_OPERATION(close);
+#undef CUDA_OPERATION
 
 #ifdef __cplusplus
 }

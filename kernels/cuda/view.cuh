@@ -4,8 +4,8 @@
 #ifndef KERNELS_CUDA_VIEW_CUH
 #define KERNELS_CUDA_VIEW_CUH
 
+#include "kernels/cuda/border.h"
 #include "kernels/cuda/map.cuh"
-#include "kernels/device.h"
 
 static __device__ __forceinline__ float act_ramp(float x) /* relu6(x + 3) / 6 */
 {

@@ -1,0 +1,18 @@
+#include "kernels/cuda/host.h"
+
+static cuda_plan_fn *const plans[WORK_KINDS] = {0};
+
+size_t cuda_plan(const struct work *work, enum precision precision)
+{
+    return plans[work->kind] ? plans[work->kind](work, precision) : 0;
+}
+
+size_t cuda_most_needed(const struct workload *workload, enum precision precision)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < workload->count; i++) {
+        size_t needed = cuda_plan(&workload->works[i], precision);
+        most = most < needed ? needed : most;
+    }
+    return most;
+}

@@ -1,0 +1,98 @@
+/* Copies and waiting. Everything runs on the device's one stream, in the order of calls. */
+#include "base/mem.h"
+#include "kernels/cuda/host.h"
+
+struct event {
+    cudaEvent_t passed;
+};
+
+enum err cuda_drain(struct cuda *cuda)
+{
+    cuda_note(cuda, "an operation", cudaStreamSynchronize(cuda->stream));
+    return cuda_left(cuda);
+}
+
+/* Whatever memory that is, it has been read. */
+void cuda_upload(struct device *device, void *to, const void *host, size_t size_bytes)
+{
+    struct cuda *cuda = cuda_of(device);
+    cuda_note(cuda, "upload", cudaStreamSynchronize(cuda->stream));
+    if (cuda->err == ERR_OK && size_bytes > 0)
+        cuda_note(cuda, "upload", cudaMemcpy(to, host, size_bytes, cudaMemcpyHostToDevice));
+}
+
+void cuda_upload_async(struct device *device, void *to, const void *host, size_t size_bytes)
+{
+    struct cuda *cuda = cuda_of(device);
+    if (cuda->err == ERR_OK && size_bytes > 0)
+        cuda_note(cuda, "upload",
+                  cudaMemcpyAsync(to, host, size_bytes, cudaMemcpyHostToDevice, cuda->stream));
+}
+
+void cuda_download_async(struct device *device, void *host, const void *from, size_t size_bytes)
+{
+    struct cuda *cuda = cuda_of(device);
+    if (cuda->err == ERR_OK && size_bytes > 0)
+        cuda_note(cuda, "download",
+                  cudaMemcpyAsync(host, from, size_bytes, cudaMemcpyDeviceToHost, cuda->stream));
+}
+
+enum err cuda_download(struct device *device, void *host, const void *from, size_t size_bytes)
+{
+    enum err err = ERR_OK;
+    struct cuda *cuda = cuda_of(device);
+    TRY(cuda_drain(cuda));
+    if (size_bytes > 0)
+        cuda_note(cuda, "download", cudaMemcpy(host, from, size_bytes, cudaMemcpyDeviceToHost));
+    TRY(cuda_left(cuda));
+out:
+    return err;
+}
+
+enum err cuda_sync(struct device *device)
+{
+    return cuda_drain(cuda_of(device));
+}
+
+enum err cuda_event_create(struct device *device, struct event **out)
+{
+    enum err err = ERR_OK;
+    struct cuda *cuda = cuda_of(device);
+    struct event *event = mem_alloc(sizeof *event);
+    TRY(cuda_left(cuda));
+    TRY(CUDA(cudaEventCreateWithFlags(&event->passed, cudaEventDisableTiming)));
+    *out = event;
+    event = NULL;
+out:
+    mem_free(event);
+    return err;
+}
+
+void cuda_event_destroy(struct device *device, struct event *event)
+{
+    struct cuda *cuda = cuda_of(device);
+    if (!event)
+        return;
+    cuda_note(cuda, "event_destroy", cudaEventDestroy(event->passed));
+    mem_free(event);
+}
+
+void cuda_event_record(struct device *device, struct event *event)
+{
+    struct cuda *cuda = cuda_of(device);
+    if (cuda->err == ERR_OK)
+        cuda_note(cuda, "event_record", cudaEventRecord(event->passed, cuda->stream));
+}
+
+/* Any thread: what is left is the calling thread's to write, so a failed wait is told, not noted;
+ * whoever calls next finds the card lost as well. */
+enum err cuda_event_wait(struct device *device, struct event *event)
+{
+    enum err err = ERR_OK;
+    struct cuda *cuda = cuda_of(device);
+    TRY(cuda_left(cuda));
+    TRY(CUDA(cudaEventSynchronize(event->passed)));
+    TRY(cuda_left(cuda));
+out:
+    return err;
+}
