@@ -16,8 +16,14 @@ struct cuda *cuda_of(struct device *device)
     return cuda;
 }
 
-/* A program built with one major version of CUDA runs with any driver of that version or a later
- * one (CUDA Compatibility Guide, "Minor Version Compatibility"). */
+/* NVIDIA, CUDA Toolkit Release Notes: "Minimum Required Driver Version for CUDA Minor Version
+ * Compatibility". A program built with one major version of CUDA runs with any driver that has that
+ * version, whatever the minor one. */
+static int least_driver(int runtime)
+{
+    return runtime / MAJOR == 12 ? 525 : 580;
+}
+
 static enum err check_driver(void)
 {
     enum err err = ERR_OK;
@@ -27,15 +33,14 @@ static enum err check_driver(void)
     if (driver == 0)
         TRY(err_set(ERR_UNAVAILABLE,
                     "no NVIDIA driver is loaded on this host (nvidia-smi would say the same); "
-                    "install one that has CUDA %d.0 or later, or use device cpu",
-                    runtime / MAJOR));
+                    "install version %d or later, or use device cpu",
+                    least_driver(runtime)));
     if (driver / MAJOR < runtime / MAJOR)
         TRY(err_set(ERR_UNAVAILABLE,
                     "this host's NVIDIA driver has CUDA %d.%d, this module was built with CUDA "
-                    "%d.%d and needs %d.0 or later; install a newer driver, or build with a "
-                    "CUDA %d toolkit",
+                    "%d.%d; install driver %d or later, or build with a toolkit of CUDA %d",
                     driver / MAJOR, driver % MAJOR / MINOR, runtime / MAJOR,
-                    runtime % MAJOR / MINOR, runtime / MAJOR, driver / MAJOR));
+                    runtime % MAJOR / MINOR, least_driver(runtime), driver / MAJOR));
 out:
     return err;
 }

@@ -13,7 +13,7 @@ unit() { # FILE: what it counts as
 
 edges() { # "A B": A includes B; a pair of the same word is a unit without includes
     local file line
-    git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cu' | grep -v '^tests/' | while read -r file; do
+    git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cu' '*.cuh' | grep -v '^tests/' | while read -r file; do
         [ -e "$file" ] || continue
         local from
         from=$(unit "$file")

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 failures=0
-files=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | while read -r f; do [ -e "$f" ] && echo "$f"; done)
+files=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' | while read -r f; do [ -e "$f" ] && echo "$f"; done)
 
 bad=$(grep -nE '\b(strcpy|strcat|sprintf|strtok|atoi|atof|gmtime|localtime|rand|alloca)[[:space:]]*\(' $files)
 [ -n "$bad" ] && { echo "banned functions:"; echo "$bad"; failures=1; }

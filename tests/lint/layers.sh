@@ -15,7 +15,7 @@ check_room() {
         failures=1
     fi
 }
-list() { git ls-files --cached --others --exclude-standard -- "$@" | grep -E '\.(c|h|cu)$'; }
+list() { git ls-files --cached --others --exclude-standard -- "$@" | grep -E '\.(c|h|cu|cuh|cpp)$'; }
 
 check_room "$(list base)" 'base/'
 check_room "$(list kernels)" 'base/|kernels/'
@@ -59,5 +59,7 @@ jail '(jpeglib|turbojpeg)' '^(trainer/data/|tests/)'
 jail 'microhttpd\.h' '^cluster/page/http'
 jail '(aravis|arv\.h)' '^(camera/aravis|tests/camera/sim/seen)'
 jail 'sodium\.h' '^base/(hash|wire/)'
-jail '(cuda|cudnn|nccl)' '^(kernels/cuda/|tests/support/cuda/)'
+jail 'cuda' '^(kernels/cuda/|tests/support/cuda/)'
+jail 'cudnn' '^kernels/cuda/'
+jail 'nccl\.h' '^(kernels/cuda/nccl|tests/support/nccl/)'
 exit $failures
