@@ -88,7 +88,7 @@ void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand)
 static void order_memory(struct warp *warp, const struct meeting *meeting, uint32_t lanes)
 {
     (void)meeting, (void)lanes;
-    warp->phase++;
+    shared_sync_warp(warp);
 }
 
 void gpu_warp_barrier(uint32_t lanes)
@@ -174,7 +174,7 @@ static void pass_barrier(struct block *block)
     if (block->at_barrier != block->threads_count)
         refuse_deadlock(block);
     block->at_barrier = 0;
-    block->phase++;
+    shared_pass_barrier();
     for (int i = 0; i < block->threads_count; i++)
         block->threads[i].is_at_barrier = false;
     for (int i = 0; i < block->warps_count; i++)
@@ -192,22 +192,22 @@ static void begin_threads(struct block *block)
         struct thread *thread = &block->threads[i];
         thread->is_at_barrier = false;
         thread->meeting = NULL;
+        thread->copies_first = thread->copies = 0;
+        thread->copies_group = 0;
         fibre_start(thread->fibre, run_thread, thread);
     }
     for (int i = 0; i < block->warps_count; i++) {
         struct warp *warp = &block->warps[i];
         warp->live = warp->ready = first_lanes(block->threads_count - i * LANES);
-        warp->waiting = warp->phase = 0;
+        warp->waiting = warp->synced = 0;
     }
     block->ended = block->at_barrier = 0;
-    block->phase = 0;
 }
 
 static void run_block(struct block *block)
 {
     uint32_t numbers[MOST_WARPS];
-    shared_begin_block(block->kernel->shared_bytes);
-    copies_begin_block();
+    shared_begin_block();
     begin_threads(block);
     for (;;) {
         order_fill(&block->order, numbers, (uint32_t)block->warps_count);
@@ -258,6 +258,7 @@ void block_run_grid(const struct gpu_kernel *kernel, const void *argument)
     gpu_block_shape = kernel->block;
     gpu_grid_shape = grid;
     init_threads(block, kernel->block);
+    shared_begin_launch(kernel->shared_bytes);
     order_fill(&block->order, numbers, count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t n = block->number = numbers[i];

@@ -43,14 +43,16 @@ struct thread {
     int number, lane;
     const struct meeting *meeting; /* that it waits at */
     uint32_t meeting_lanes;
-    void *operand; /* on its stack, for run() */
+    void *operand;            /* on its stack, for run() */
+    int copies_first, copies; /* of cp.async, on their way (ptx.cpp) */
+    unsigned copies_group;    /* not yet committed */
 };
 
 struct warp {
     struct thread *threads; /* (LANES) */
     int number;
     uint32_t live, ready, waiting; /* lanes that have not ended; may run; are at a meeting */
-    uint32_t phase;                /* counts meetings that order memory */
+    uint32_t synced;               /* the time of its last __syncwarp (shared.cpp) */
 };
 
 struct block {
@@ -59,7 +61,7 @@ struct block {
     struct order order;
     uint64_t launch, number; /* launch: since the start; number: in its grid */
     int threads_count, warps_count, ended, at_barrier;
-    uint32_t phase; /* counts barriers */
+    uint32_t synced; /* the time of the last barrier */
     struct thread *current;
     struct thread threads[MOST_THREADS];
     struct warp warps[MOST_WARPS];
@@ -76,11 +78,16 @@ void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand);
 [[noreturn]] void emulator_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* shared.cpp */
-void shared_begin_block(size_t dynamic_bytes);
+void shared_begin_launch(size_t dynamic_bytes);
+void shared_begin_block(void); /* full of NaN, used by nobody */
+void shared_pass_barrier(void);
+void shared_sync_warp(struct warp *warp);
+/* Between them nobody may use what the copy stores. */
+void shared_begin_copy(const void *to, size_t size_bytes);
+void shared_end_copy(const void *to, size_t size_bytes);
 
 /* ptx.cpp */
-void copies_begin_block(void);
-void copies_end_thread(struct thread *thread);
+void copies_end_thread(const struct thread *thread);
 
 /* memory.cpp */
 struct gpu_allocation {

@@ -107,7 +107,7 @@ void gpu_ldmatrix(uint32_t *to, const void *row, bool is_transposed)
     static const struct meeting meetings[] = {{"ldmatrix", load_matrices},
                                               {"ldmatrix.trans", load_matrices}};
     struct matrices mine = {to, static_cast<const uint16_t *>(row)};
-    gpu_shared_reach(GPU_SHARED_LOAD, row, 16);
+    gpu_shared_note_load(row, 16);
     block_meet(&meetings[is_transposed], UINT32_MAX, &mine);
 }
 
@@ -121,40 +121,29 @@ struct copy {
     unsigned group;
 };
 
-struct copies { /* of one thread, oldest first */
-    struct copy list[MOST_COPIES];
-    int first, count;
-    unsigned group; /* not yet committed */
-};
-
-static struct copies copies[MOST_THREADS];
-
-void copies_begin_block(void)
-{
-    for (int i = 0; i < gpu_block.threads_count; i++)
-        copies[i].first = copies[i].count = 0, copies[i].group = 0;
-}
+static struct copy copies[MOST_THREADS][MOST_COPIES]; /* each oldest first */
 
 void gpu_copy_async(void *to, const void *from, bool is_there)
 {
-    struct copies *mine = &copies[gpu_block.current->number];
-    gpu_shared_reach(GPU_SHARED_STORE, to, COPY_BYTES);
+    struct thread *mine = gpu_block.current;
+    shared_begin_copy(to, COPY_BYTES);
     if (is_there)
         gpu_reach<COPY_BYTES>(GPU_LOAD, from);
-    if (mine->count == MOST_COPIES)
+    if (mine->copies == MOST_COPIES)
         block_refuse("more than %d copies of one thread on their way", MOST_COPIES);
     memset(to, 0xff, COPY_BYTES);
-    mine->list[(mine->first + mine->count++) % MOST_COPIES] = {static_cast<unsigned char *>(to),
-                                                               is_there ? from : NULL, mine->group};
+    copies[mine->number][(mine->copies_first + mine->copies++) % MOST_COPIES] = {
+        static_cast<unsigned char *>(to), is_there ? from : NULL, mine->copies_group};
 }
 
 void gpu_copy_commit(void)
 {
-    copies[gpu_block.current->number].group++;
+    gpu_block.current->copies_group++;
 }
 
 static void land(const struct copy *copy)
 {
+    shared_end_copy(copy->to, COPY_BYTES);
     if (!copy->from) {
         memset(copy->to, 0, COPY_BYTES);
         return;
@@ -165,19 +154,19 @@ static void land(const struct copy *copy)
 
 void gpu_copy_wait(int pending)
 {
-    struct copies *mine = &copies[gpu_block.current->number];
-    while (mine->count > 0) {
-        const struct copy *oldest = &mine->list[mine->first];
-        if (oldest->group + (unsigned)pending >= mine->group)
+    struct thread *mine = gpu_block.current;
+    while (mine->copies > 0) {
+        const struct copy *oldest = &copies[mine->number][mine->copies_first];
+        if (oldest->group + (unsigned)pending >= mine->copies_group)
             break;
         land(oldest);
-        mine->first = (mine->first + 1) % MOST_COPIES;
-        mine->count--;
+        mine->copies_first = (mine->copies_first + 1) % MOST_COPIES;
+        mine->copies--;
     }
 }
 
-void copies_end_thread(struct thread *thread)
+void copies_end_thread(const struct thread *thread)
 {
-    if (copies[thread->number].count > 0)
-        block_refuse("it ends with %d copies on their way", copies[thread->number].count);
+    if (thread->copies > 0)
+        block_refuse("it ends with %d copies on their way", thread->copies);
 }

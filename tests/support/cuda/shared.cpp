@@ -1,24 +1,48 @@
 /* The shared memory of the block that runs: the dynamic part first, then what is declared, each
- * piece 128-aligned with a gap behind it. */
+ * piece 128-aligned with a gap behind it; and who used which two bytes of it last.
+ *
+ * Time is a count of barriers (clock). What a thread does has the time as its stamp; it comes
+ * before all that follows a later barrier of the block, and before what lanes of its warp do behind
+ * a later __syncwarp. What is ordered by neither, of two threads, one of them storing, is a race.
+ */
 #include "tests/support/cuda/internal.h"
 
 enum {
-    MOST_SITES = 64,
+    MOST_PIECES = 64,
     PIECE_ALIGN = 128,
-    MEMORY_BYTES = MOST_SHARED_BYTES + MOST_STATIC_BYTES + (MOST_SITES + 1) * 2 * PIECE_ALIGN
+    UNIT_BYTES = 2,
+    MEMORY_BYTES = MOST_SHARED_BYTES + (MOST_PIECES + 1) * 2 * PIECE_ALIGN,
+    UNITS = MEMORY_BYTES / UNIT_BYTES,
+};
+
+/* A stamp, who, and of loads: one thread, several of its warp, or of several warps. */
+typedef uint32_t use;
+enum use_kind { USE_ONE, USE_WARP, USE_MANY };
+enum { THREAD_BITS = 10, KIND_BITS = 2, STAMP_SHIFT = THREAD_BITS + KIND_BITS };
+static const uint32_t NEVER_STAMP = UINT32_MAX >> STAMP_SHIFT;
+static const use NOBODYS = UINT32_MAX; /* no piece has the unit */
+/* + thread: a copy behind the thread's back will store */
+static const use ON_ITS_WAY = NEVER_STAMP << STAMP_SHIFT | USE_MANY << THREAD_BITS;
+
+struct unit {
+    use stored, loaded;
 };
 
 struct piece {
-    const void *site;
+    const void *site; /* NULL: the dynamic part */
     size_t begin, end;
 };
 
 static struct {
-    struct piece pieces[MOST_SITES]; /* [0]: the dynamic part */
+    struct piece pieces[MOST_PIECES];
     int count;
-    size_t static_bytes;
+    size_t static_bytes, dynamic_bytes, used_bytes;
+    uint32_t clock;
+    struct unit units[UNITS];
     alignas(PIECE_ALIGN) unsigned char memory[MEMORY_BYTES];
 } memory;
+
+/* ---- pieces */
 
 static void *add_piece(const void *site, size_t size_bytes)
 {
@@ -26,16 +50,33 @@ static void *add_piece(const void *site, size_t size_bytes)
     size_t begin = memory.count ? piece[-1].end + PIECE_ALIGN : 0;
     begin = (begin + PIECE_ALIGN - 1) / PIECE_ALIGN * PIECE_ALIGN;
     *piece = {site, begin, begin + size_bytes};
-    memset(memory.memory + begin, 0xff, size_bytes);
+    memory.used_bytes = begin + size_bytes;
     memory.count++;
+    memset(memory.memory + begin, 0xff, size_bytes);
+    memset(memory.units + begin / UNIT_BYTES, 0,
+           (size_bytes + 1) / UNIT_BYTES * sizeof *memory.units);
     return memory.memory + begin;
 }
 
-void shared_begin_block(size_t dynamic_bytes)
+void shared_begin_launch(size_t dynamic_bytes)
 {
+    size_t used_units = (memory.used_bytes + 1) / UNIT_BYTES;
+    if (memory.clock == 0)
+        used_units = UNITS;
+    memset(memory.units, 0xff, used_units * sizeof *memory.units);
+    memory.clock = 1;
     memory.count = 0;
     memory.static_bytes = 0;
+    memory.dynamic_bytes = dynamic_bytes;
     add_piece(NULL, dynamic_bytes);
+}
+
+void shared_begin_block(void)
+{
+    for (int i = 0; i < memory.count; i++)
+        memset(memory.memory + memory.pieces[i].begin, 0xff,
+               memory.pieces[i].end - memory.pieces[i].begin);
+    shared_pass_barrier();
 }
 
 void *gpu_shared_static(const void *site, size_t size_bytes)
@@ -44,9 +85,11 @@ void *gpu_shared_static(const void *site, size_t size_bytes)
         if (memory.pieces[i].site == site)
             return memory.memory + memory.pieces[i].begin;
     memory.static_bytes += size_bytes;
-    if (memory.count == MOST_SITES || memory.static_bytes > MOST_STATIC_BYTES)
-        block_refuse("more than %d bytes of static shared memory, or %d pieces of it",
-                     MOST_STATIC_BYTES, MOST_SITES);
+    if (memory.count == MOST_PIECES || memory.static_bytes > MOST_STATIC_BYTES ||
+        memory.static_bytes + memory.dynamic_bytes > MOST_SHARED_BYTES)
+        block_refuse("%zu bytes of static shared memory beside %zu of dynamic, in %d pieces: too "
+                     "much",
+                     memory.static_bytes, memory.dynamic_bytes, memory.count);
     return add_piece(site, size_bytes);
 }
 
@@ -55,28 +98,184 @@ void *gpu_shared_dynamic(void)
     return memory.memory;
 }
 
-[[noreturn]] static void refuse(const void *at, size_t size_bytes)
+/* ---- time */
+
+/* Everybody forgets: as if nobody had used it. */
+static void begin_time(void)
 {
-    const unsigned char *address = static_cast<const unsigned char *>(at);
     for (int i = 0; i < memory.count; i++) {
         const struct piece *piece = &memory.pieces[i];
-        ptrdiff_t from = address - (memory.memory + piece->begin);
-        if (from > -PIECE_ALIGN && from < (ptrdiff_t)(piece->end - piece->begin) + PIECE_ALIGN)
-            block_refuse("%zu bytes at byte %td of a piece of shared memory that has %zu",
-                         size_bytes, from, piece->end - piece->begin);
+        memset(memory.units + piece->begin / UNIT_BYTES, 0,
+               (piece->end - piece->begin + 1) / UNIT_BYTES * sizeof *memory.units);
     }
-    block_refuse("%zu bytes at %p, which is not shared memory of this block", size_bytes, at);
+    for (int i = 0; i < gpu_block.warps_count; i++)
+        gpu_block.warps[i].synced = 1;
+    memory.clock = 1;
 }
 
-void gpu_shared_reach(enum gpu_shared_access access, const void *at, size_t size_bytes)
+static uint32_t next_time(void)
 {
-    (void)access;
+    if (memory.clock == NEVER_STAMP - 1)
+        begin_time();
+    return ++memory.clock;
+}
+
+void shared_pass_barrier(void)
+{
+    gpu_block.synced = next_time();
+}
+
+void shared_sync_warp(struct warp *warp)
+{
+    warp->synced = next_time();
+}
+
+/* ---- uses */
+
+static use use_make(enum use_kind kind, int thread)
+{
+    return memory.clock << STAMP_SHIFT | (uint32_t)kind << THREAD_BITS | (uint32_t)thread;
+}
+
+static uint32_t use_stamp(use of)
+{
+    return of >> STAMP_SHIFT;
+}
+
+static int use_thread(use of)
+{
+    return (int)(of & ((1u << THREAD_BITS) - 1));
+}
+
+static enum use_kind use_kind(use of)
+{
+    return (enum use_kind)(of >> THREAD_BITS & ((1u << KIND_BITS) - 1));
+}
+
+/* Whether what was done comes before all that this thread does now. */
+static bool is_before(use done, const struct thread *mine)
+{
+    if (use_stamp(done) < gpu_block.synced)
+        return true;
+    if (use_kind(done) == USE_ONE && use_thread(done) == mine->number)
+        return true;
+    return use_kind(done) < USE_MANY && use_thread(done) / LANES == mine->warp->number &&
+           use_stamp(done) < mine->warp->synced;
+}
+
+/* 0: it is inside. */
+static ptrdiff_t distance(const struct piece *piece, ptrdiff_t from)
+{
+    ptrdiff_t begin = (ptrdiff_t)piece->begin, end = (ptrdiff_t)piece->end;
+    return from < begin ? begin - from : from >= end ? from - end + 1 : 0;
+}
+
+[[noreturn]] static void refuse_place(const void *at, size_t size_bytes)
+{
+    ptrdiff_t from = static_cast<const unsigned char *>(at) - memory.memory;
+    const struct piece *best = &memory.pieces[0];
+    for (int i = 1; i < memory.count; i++)
+        if (distance(&memory.pieces[i], from) < distance(best, from))
+            best = &memory.pieces[i];
+    if (distance(best, from) > PIECE_ALIGN)
+        block_refuse("%zu bytes at %p, which is not shared memory of this block", size_bytes, at);
+    block_refuse("%zu bytes at byte %td of a piece of shared memory that has %zu", size_bytes,
+                 from - (ptrdiff_t)best->begin, best->end - best->begin);
+}
+
+[[noreturn]] static void refuse_race(const char *now, const void *at, size_t size_bytes,
+                                     const char *then, use done)
+{
+    size_t from = (size_t)(static_cast<const unsigned char *>(at) - memory.memory);
+    const uint3 t = gpu_block.threads[use_thread(done)].index;
+    int i = memory.count - 1;
+    while (from < memory.pieces[i].begin)
+        i--;
+    block_refuse("a race in shared memory: it %s %zu bytes at byte %zu of %zu %s, which %s "
+                 "thread (%u, %u, %u) %s",
+                 now, size_bytes, from - memory.pieces[i].begin,
+                 memory.pieces[i].end - memory.pieces[i].begin, i ? "declared" : "dynamic",
+                 use_stamp(done) == NEVER_STAMP ? "cp.async of" : "", t.x, t.y, t.z, then);
+}
+
+[[noreturn]] static void refuse(const char *now, const void *at, size_t size_bytes,
+                                const struct unit *unit)
+{
+    const struct thread *mine = gpu_block.current;
+    if (unit->stored == NOBODYS)
+        refuse_place(at, size_bytes);
+    if (!is_before(unit->stored, mine))
+        refuse_race(now, at, size_bytes,
+                    use_stamp(unit->stored) == NEVER_STAMP ? "has yet to store"
+                                                           : "has stored since the last barrier",
+                    unit->stored);
+    refuse_race(now, at, size_bytes, "has loaded since the last barrier", unit->loaded);
+}
+
+static void note_load(struct unit *unit, const struct thread *mine)
+{
+    use before = unit->loaded;
+    enum use_kind kind = USE_MANY;
+    if (use_stamp(before) < gpu_block.synced ||
+        (use_kind(before) == USE_ONE && use_thread(before) == mine->number))
+        kind = USE_ONE;
+    else if (use_kind(before) != USE_MANY && use_thread(before) / LANES == mine->warp->number)
+        kind = USE_WARP;
+    unit->loaded = use_make(kind, mine->number);
+}
+
+static struct unit *units_at(const void *at, size_t size_bytes)
+{
     uintptr_t from = (uintptr_t)at - (uintptr_t)memory.memory;
+    if (from >= MEMORY_BYTES)
+        refuse_place(at, size_bytes);
     if (from % size_bytes)
-        block_refuse("shared memory: %zu bytes at an address that is no multiple of that",
-                     size_bytes);
-    for (int i = 0; i < memory.count; i++)
-        if (from >= memory.pieces[i].begin && from + size_bytes <= memory.pieces[i].end)
-            return;
-    refuse(at, size_bytes);
+        block_refuse("misaligned: %zu bytes of shared memory at byte %zu of it", size_bytes, from);
+    return &memory.units[from / UNIT_BYTES];
+}
+
+void gpu_shared_note_load(const void *at, size_t size_bytes)
+{
+    struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
+    const struct thread *mine = gpu_block.current;
+    for (; unit < end; unit++) {
+        if (__builtin_expect(!is_before(unit->stored, mine), 0))
+            refuse("loads", at, size_bytes, unit);
+        note_load(unit, mine);
+    }
+}
+
+void gpu_shared_note_store(const void *at, size_t size_bytes)
+{
+    struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
+    const struct thread *mine = gpu_block.current;
+    for (; unit < end; unit++) {
+        if (__builtin_expect(!is_before(unit->stored, mine) || !is_before(unit->loaded, mine), 0))
+            refuse("stores", at, size_bytes, unit);
+        unit->stored = use_make(USE_ONE, mine->number);
+        unit->loaded = 0;
+    }
+}
+
+void shared_begin_copy(const void *to, size_t size_bytes)
+{
+    struct unit *unit = units_at(to, size_bytes), *end = unit + size_bytes / UNIT_BYTES;
+    gpu_shared_note_store(to, size_bytes);
+    for (; unit < end; unit++)
+        unit->stored = ON_ITS_WAY | (use)gpu_block.current->number;
+}
+
+void shared_end_copy(const void *to, size_t size_bytes)
+{
+    struct unit *unit = units_at(to, size_bytes), *end = unit + size_bytes / UNIT_BYTES;
+    for (; unit < end; unit++)
+        unit->stored = use_make(USE_ONE, gpu_block.current->number);
+}
+
+/* Atomic operations are ordered among themselves. */
+void gpu_shared_note_atomic(const void *at, size_t size_bytes)
+{
+    struct unit *unit = units_at(at, size_bytes);
+    if (unit->stored == NOBODYS)
+        refuse_place(at, size_bytes);
 }

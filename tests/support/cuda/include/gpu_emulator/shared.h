@@ -7,10 +7,11 @@
 #include <string.h>
 #include <type_traits>
 
-enum gpu_shared_access { GPU_SHARED_LOAD, GPU_SHARED_STORE, GPU_SHARED_ATOMIC };
-
-/* Checks that all of it is the block's, and aligned to its size. */
-void gpu_shared_reach(enum gpu_shared_access access, const void *at, size_t size_bytes);
+/* They check that all of it is the block's, aligned to its size, and that no other thread used it
+ * unordered. */
+void gpu_shared_note_load(const void *at, size_t size_bytes);
+void gpu_shared_note_store(const void *at, size_t size_bytes);
+void gpu_shared_note_atomic(const void *at, size_t size_bytes);
 /* The memory of the declaration that `site` stands for: all threads of the block get the same. */
 void *gpu_shared_static(const void *site, size_t size_bytes);
 void *gpu_shared_dynamic(void);
@@ -18,51 +19,52 @@ void *gpu_shared_dynamic(void);
 template <typename V> static inline V gpu_shared_load(const void *at)
 {
     V value;
-    gpu_shared_reach(GPU_SHARED_LOAD, at, sizeof value);
+    gpu_shared_note_load(at, sizeof value);
     memcpy(&value, at, sizeof value);
     return value;
 }
 
 template <typename V> static inline void gpu_shared_store(void *at, V value)
 {
-    gpu_shared_reach(GPU_SHARED_STORE, at, sizeof value);
+    gpu_shared_note_store(at, sizeof value);
     memcpy(at, &value, sizeof value);
 }
 
 template <typename T> struct shared;
 
 template <typename T> struct shared_element {
+    typedef typename std::remove_const<T>::type plain;
     T *at;
 
-    operator T() const
+    operator plain() const
     {
-        return gpu_shared_load<T>(at);
+        return gpu_shared_load<plain>(at);
     }
     shared<T> operator&() const;
-    const shared_element &operator=(T value) const
+    const shared_element &operator=(plain value) const
     {
         gpu_shared_store(at, value);
         return *this;
     }
     const shared_element &operator=(const shared_element &other) const
     {
-        return *this = (T)other;
+        return *this = (plain)other;
     }
-    const shared_element &operator+=(T by) const
+    const shared_element &operator+=(plain by) const
     {
-        return *this = (T)(*this + by);
+        return *this = (plain)(*this + by);
     }
-    const shared_element &operator-=(T by) const
+    const shared_element &operator-=(plain by) const
     {
-        return *this = (T)(*this - by);
+        return *this = (plain)(*this - by);
     }
-    const shared_element &operator*=(T by) const
+    const shared_element &operator*=(plain by) const
     {
-        return *this = (T)(*this * by);
+        return *this = (plain)(*this * by);
     }
-    const shared_element &operator|=(T by) const
+    const shared_element &operator|=(plain by) const
     {
-        return *this = (T)(*this | by);
+        return *this = (plain)(*this | by);
     }
 };
 
@@ -143,7 +145,7 @@ template <typename V, typename T> static inline void shared_store(shared<T> to, 
 
 static inline unsigned atomicAdd(shared<unsigned> at, unsigned value)
 {
-    gpu_shared_reach(GPU_SHARED_ATOMIC, at.at, sizeof value);
+    gpu_shared_note_atomic(at.at, sizeof value);
     unsigned before = *at.at;
     *at.at = before + value;
     return before;
