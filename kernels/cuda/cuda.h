@@ -13,11 +13,14 @@ extern "C" {
 
 enum { CUDA_TICKETS = 4096 };
 
+struct cuda_uploads; /* uploads.c */
+
 struct cuda {
     struct device face; /* first */
     enum precision precision;
     int ordinal; /* of the card among those that this process sees */
     cudaStream_t stream, copies;
+    struct cuda_uploads *uploads;
     void *scratch; /* device; of one operation at a time, in stream order */
     size_t scratch_bytes;
     bool is_prepared;

@@ -104,6 +104,7 @@ static enum err take_resources(struct cuda *cuda)
     size_t tickets_bytes = CUDA_TICKETS * sizeof *cuda->tickets;
     TRY(CUDA(cudaSetDevice(cuda->ordinal)));
     TRY(CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)));
+    TRY(cuda_uploads_create(&cuda->uploads));
     TRY(cuda_take(cuda, tickets_bytes, (void **)&cuda->tickets));
     TRY(CUDA(cudaMemsetAsync(cuda->tickets, 0, tickets_bytes, cuda->stream)));
     TRY(cuda_take(cuda, LEAST_SCRATCH, &cuda->scratch));
@@ -138,6 +139,7 @@ void cuda_close(struct device *device)
     if (cuda->stream) {
         (void)cuda_of(device);
         (void)cudaStreamSynchronize(cuda->stream);
+        cuda_uploads_destroy(&cuda->uploads);
         (void)cudaFree(cuda->scratch);
         (void)cudaFree(cuda->tickets);
         (void)cudaStreamDestroy(cuda->stream);

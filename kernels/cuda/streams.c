@@ -12,15 +12,6 @@ enum err cuda_drain(struct cuda *cuda)
     return cuda_left(cuda);
 }
 
-/* Whatever memory that is, it has been read. */
-void cuda_upload(struct device *device, void *to, const void *host, size_t size_bytes)
-{
-    struct cuda *cuda = cuda_of(device);
-    cuda_note(cuda, "upload", cudaStreamSynchronize(cuda->stream));
-    if (cuda->err == ERR_OK && size_bytes > 0)
-        cuda_note(cuda, "upload", cudaMemcpy(to, host, size_bytes, cudaMemcpyHostToDevice));
-}
-
 void cuda_upload_async(struct device *device, void *to, const void *host, size_t size_bytes)
 {
     struct cuda *cuda = cuda_of(device);

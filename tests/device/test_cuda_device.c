@@ -1,0 +1,227 @@
+/* The CUDA device from the host's side, on the emulated GPU: what opening it says of a host that
+ * lacks something, memory, copies, what a lost card leaves. tests/kernels has the operations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernels/device.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICE   "cuda-emulated"
+#define MEGABYTE ((size_t)1 << 20)
+
+static const struct device_cfg fp32 = {DEVICE, 1, ISA_AUTO, PRECISION_FP32};
+
+static void must(enum err err)
+{
+    if (err != ERR_OK)
+        fail_msg("%s", err_text());
+}
+
+static void check_error(enum err err, enum err code, const char *text)
+{
+    if (err != code || !strstr(err_text(), text))
+        fail_msg("error %d, no %d with \"%s\": %s", err, code, text, err_text());
+}
+
+static struct device *open_device(void)
+{
+    struct device *device = NULL;
+    must(device_open(&fp32, &device));
+    return device;
+}
+
+static void *allocate(struct device *device, size_t size_bytes)
+{
+    void *memory = NULL;
+    must(device->ops->alloc(device, size_bytes, &memory));
+    return memory;
+}
+
+static void a_host_that_lacks_something_says_what_and_the_cure(void **state)
+{
+    static const struct {
+        const char *variable, *value, *text;
+    } hosts[] = {
+        {"GPU_EMULATOR_DRIVER", "0", "no NVIDIA driver is loaded"},
+        {"GPU_EMULATOR_DRIVER", "0", "install version 580 or later"},
+        {"GPU_EMULATOR_DRIVER", "12080",
+         "driver has CUDA 12.8, this module was built with CUDA 13.0"},
+        {"GPU_EMULATOR_DEVICES", "0", "no GPU that this process may use"},
+        {"GPU_EMULATOR_CAPABILITY", "75", "has compute capability 7.5; 8.0 (Ampere) is the least"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        struct device *device = NULL;
+        setenv(hosts[i].variable, hosts[i].value, 1);
+        enum err err = device_open(&fp32, &device);
+        unsetenv(hosts[i].variable);
+        check_error(err, ERR_UNAVAILABLE, hosts[i].text);
+        assert_null(device);
+    }
+}
+
+static void a_rank_takes_the_card_of_its_place_on_the_host(void **state)
+{
+    struct device *device = NULL;
+    (void)state;
+    setenv("GPU_EMULATOR_DEVICES", "4", 1);
+    setenv("GPU_EMULATOR_CAPABILITY", "75", 1); /* its card is named where it is refused */
+    setenv("SLURM_LOCALID", "1", 1);
+    check_error(device_open(&fp32, &device), ERR_UNAVAILABLE, "GPU 1, ");
+    setenv("OMPI_COMM_WORLD_LOCAL_RANK", "6", 1);
+    check_error(device_open(&fp32, &device), ERR_UNAVAILABLE, "GPU 2, ");
+    setenv("OMPI_COMM_WORLD_LOCAL_RANK", "", 1);
+    check_error(device_open(&fp32, &device), ERR_UNAVAILABLE, "GPU 1, ");
+    unsetenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    unsetenv("SLURM_LOCALID");
+    check_error(device_open(&fp32, &device), ERR_UNAVAILABLE, "GPU 0, ");
+    unsetenv("GPU_EMULATOR_DEVICES");
+    unsetenv("GPU_EMULATOR_CAPABILITY");
+}
+
+static void it_says_what_its_results_depend_on(void **state)
+{
+    (void)state;
+    struct device_cfg bf16 = fp32;
+    struct device *device = NULL;
+    bf16.precision = PRECISION_BF16;
+    setenv("GPU_EMULATOR_CAPABILITY", "90", 1);
+    must(device_open(&bf16, &device));
+    unsetenv("GPU_EMULATOR_CAPABILITY");
+    assert_string_equal(device->lineage, "cuda sm_90 toolkit 13.0 bf16 on Emulated GPU");
+    assert_string_equal(device->ops->name, DEVICE);
+    assert_int_equal(device->map_bytes, 2);
+    device_close(&device);
+}
+
+static void memory_that_is_not_there_says_how_much_there_is(void **state)
+{
+    (void)state;
+    struct device *device = open_device();
+    void *memory = NULL, *block = allocate(device, 40 * MEGABYTE);
+    check_error(device->ops->alloc(device, 40 * MEGABYTE, &memory), ERR_MEMORY,
+                "no memory for a block of 41943040 bytes: of the 67108864 bytes of GPU 0 ");
+    assert_null(memory);
+    device->ops->free(device, block);
+    device->ops->free(device, allocate(device, 40 * MEGABYTE)); /* and nothing has stuck */
+    must(device->ops->sync(device));
+    device_close(&device);
+}
+
+static unsigned char *pattern(size_t size_bytes, unsigned salt)
+{
+    unsigned char *bytes = malloc(size_bytes);
+    for (size_t i = 0; i < size_bytes; i++)
+        bytes[i] = (unsigned char)((i * 2654435761u + salt) >> 13);
+    return bytes;
+}
+
+/* Small ones, and more than is kept at once of what was read. */
+static void what_is_uploaded_has_been_read_when_the_call_returns(void **state)
+{
+    static const size_t sizes[] = {1, 24, 1000, 3 * MEGABYTE + 17, 5, MEGABYTE, MEGABYTE - 1, 64};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    (void)state;
+    struct device *device = open_device();
+    void *memory[COUNT];
+    unsigned char back[4 * MEGABYTE / 4];
+    for (int i = 0; i < COUNT; i++) {
+        unsigned char *host = pattern(sizes[i], (unsigned)i);
+        memory[i] = allocate(device, sizes[i]);
+        device->ops->fill_nan(device, sizes[i], memory[i]);
+        device->ops->upload(device, memory[i], host, sizes[i]);
+        memset(host, 0, sizes[i]);
+        free(host);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        unsigned char *want = pattern(sizes[i], (unsigned)i);
+        for (size_t at = 0; at < sizes[i]; at += sizeof back) {
+            size_t count = sizes[i] - at < sizeof back ? sizes[i] - at : sizeof back;
+            must(device->ops->download(device, back, (char *)memory[i] + at, count));
+            assert_memory_equal(back, want + at, count);
+        }
+        free(want);
+        device->ops->free(device, memory[i]);
+    }
+    device_close(&device);
+}
+
+static void copies_and_operations_run_in_the_order_of_calls(void **state)
+{
+    enum { COUNT = 1000 };
+    (void)state;
+    struct device *device = open_device();
+    const struct device_ops *ops = device->ops;
+    float *x = allocate(device, COUNT * sizeof *x), *sum = allocate(device, COUNT * sizeof *sum);
+    float *host = NULL, *back = NULL;
+    struct event *uploaded = NULL, *downloaded = NULL;
+    must(ops->pin(device, COUNT * sizeof *host, (void **)&host));
+    must(ops->pin(device, COUNT * sizeof *back, (void **)&back));
+    must(ops->event_create(device, &uploaded));
+    must(ops->event_create(device, &downloaded));
+    for (int round = 1; round <= 3; round++) {
+        must(ops->event_wait(device, uploaded));
+        for (int i = 0; i < COUNT; i++)
+            host[i] = (float)round;
+        ops->upload_async(device, x, host, COUNT * sizeof *host);
+        ops->event_record(device, uploaded);
+        ops->fold(device, COUNT, x, sum);
+        must(ops->event_wait(device, downloaded));
+        ops->download_async(device, back, sum, COUNT * sizeof *back);
+        ops->event_record(device, downloaded);
+        ops->zero(device, sizeof *sum, sum + round); /* behind the download */
+    }
+    must(ops->event_wait(device, downloaded));
+    for (int i = 0; i < COUNT; i++) {
+        float want = i == 1 ? 5 : i == 2 ? 3 : 6;
+        if (back[i] != want)
+            fail_msg("sum[%d] is %g, should be %g", i, (double)back[i], (double)want);
+    }
+    ops->event_destroy(device, uploaded);
+    ops->event_destroy(device, downloaded);
+    ops->unpin(device, host);
+    ops->unpin(device, back);
+    ops->free(device, x);
+    ops->free(device, sum);
+    device_close(&device);
+}
+
+static void memory_is_freed_behind_what_was_queued(void **state)
+{
+    (void)state;
+    struct device *device = open_device();
+    for (int i = 0; i < 10; i++) {
+        void *memory = allocate(device, MEGABYTE);
+        device->ops->zero(device, MEGABYTE, memory);
+        device->ops->free(device, memory);
+        device->ops->free(device, NULL);
+    }
+    must(device->ops->sync(device));
+    device_close(&device);
+}
+
+int main(void)
+{
+    static const char *const orders[] = {"forward", "reversed", "shuffled:1"};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_that_lacks_something_says_what_and_the_cure),
+        cmocka_unit_test(a_rank_takes_the_card_of_its_place_on_the_host),
+        cmocka_unit_test(it_says_what_its_results_depend_on),
+        cmocka_unit_test(memory_that_is_not_there_says_how_much_there_is),
+        cmocka_unit_test(what_is_uploaded_has_been_read_when_the_call_returns),
+        cmocka_unit_test(copies_and_operations_run_in_the_order_of_calls),
+        cmocka_unit_test(memory_is_freed_behind_what_was_queued),
+    };
+    int failures = 0;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        setenv("GPU_EMULATOR_ORDER", orders[i], 1);
+        failures += cmocka_run_group_tests_name(orders[i], tests, NULL, NULL);
+    }
+    return failures;
+}
