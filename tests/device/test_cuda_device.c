@@ -9,8 +9,11 @@
 
 #include "kernels/device.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define DEVICE   "cuda-emulated"
 #define MEGABYTE ((size_t)1 << 20)
@@ -206,6 +209,72 @@ static void memory_is_freed_behind_what_was_queued(void **state)
     device_close(&device);
 }
 
+struct waiting {
+    struct device *device;
+    struct event *event;
+    enum err err;
+    char text[256];
+};
+
+static void *wait_elsewhere(void *argument)
+{
+    struct waiting *waiting = argument;
+    waiting->err = waiting->device->ops->event_wait(waiting->device, waiting->event);
+    snprintf(waiting->text, sizeof waiting->text, "%s", err_text());
+    return NULL;
+}
+
+static void wait_in_a_thread(struct waiting *waiting)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wait_elsewhere, waiting), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* In a process of its own: the card does not come back. */
+static void lose_the_card(void)
+{
+    struct device *device = open_device();
+    const struct device_ops *ops = device->ops;
+    float *x = allocate(device, 64), *sum = allocate(device, 64), word = 0;
+    struct waiting waiting = {.device = device};
+    void *memory = NULL;
+    must(ops->event_create(device, &waiting.event));
+    ops->event_record(device, waiting.event);
+    wait_in_a_thread(&waiting);
+    assert_int_equal(waiting.err, ERR_OK);
+    setenv("GPU_EMULATOR_LOST", "fold", 1);
+    ops->fold(device, 16, x, sum);
+    ops->event_record(device, waiting.event);
+    wait_in_a_thread(&waiting);
+    assert_int_equal(waiting.err, ERR_UNAVAILABLE);
+    assert_non_null(strstr(waiting.text, "uncorrectable ECC error"));
+    ops->zero(device, 64, x);
+    check_error(ops->sync(device), ERR_UNAVAILABLE, "the GPU is lost to this process");
+    check_error(ops->download(device, &word, x, sizeof word), ERR_UNAVAILABLE, "ECC");
+    check_error(ops->alloc(device, 64, &memory), ERR_UNAVAILABLE, "ECC");
+    check_error(ops->pin(device, 64, &memory), ERR_UNAVAILABLE, "ECC");
+    wait_in_a_thread(&waiting);
+    assert_int_equal(waiting.err, ERR_UNAVAILABLE);
+    ops->event_destroy(device, waiting.event);
+    ops->free(device, x);
+    ops->free(device, sum);
+    device_close(&device);
+}
+
+static void a_lost_card_is_told_to_whoever_calls_or_waits(void **state)
+{
+    int status = 0;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        lose_the_card();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     static const char *const orders[] = {"forward", "reversed", "shuffled:1"};
@@ -217,6 +286,7 @@ int main(void)
         cmocka_unit_test(what_is_uploaded_has_been_read_when_the_call_returns),
         cmocka_unit_test(copies_and_operations_run_in_the_order_of_calls),
         cmocka_unit_test(memory_is_freed_behind_what_was_queued),
+        cmocka_unit_test(a_lost_card_is_told_to_whoever_calls_or_waits),
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {

@@ -18,7 +18,9 @@
  * and, of trouble that a machine may have:
  *   GPU_EMULATOR_DEVICES=N (1), GPU_EMULATOR_MEMORY_MB=N (8192; read once),
  *   GPU_EMULATOR_DRIVER=VERSION (13000; less than the runtime's is "too old"),
- *   GPU_EMULATOR_CAPABILITY=N (80), GPU_EMULATOR_MULTIPROCESSORS=N (108). */
+ *   GPU_EMULATOR_CAPABILITY=N (80), GPU_EMULATOR_MULTIPROCESSORS=N (108),
+ *   GPU_EMULATOR_LOST=KERNEL: the card is lost when a kernel of this name should run. Nothing runs
+ *     any more, and every call returns an error, until cudaDeviceReset(). */
 #ifndef TESTS_SUPPORT_CUDA_EMULATOR_H
 #define TESTS_SUPPORT_CUDA_EMULATOR_H
 #endif

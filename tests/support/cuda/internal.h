@@ -110,5 +110,8 @@ void streams_lock(void);
 void streams_unlock(void);
 /* Runs all that was queued. */
 void streams_drain(void);
+/* What every call returns, once the card is lost. */
+cudaError_t streams_lost(void);
+void streams_found(void); /* it is there again, and has forgotten what was queued */
 
 #endif

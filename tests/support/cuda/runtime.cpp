@@ -30,6 +30,8 @@ static cudaError_t check_driver(void)
     int version = number_of("GPU_EMULATOR_DRIVER", GPU_DRIVER);
     if (version < CUDART_VERSION)
         return cudaErrorInsufficientDriver;
+    if (streams_lost() != cudaSuccess)
+        return streams_lost();
     return number_of("GPU_EMULATOR_DEVICES", 1) > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
@@ -133,7 +135,9 @@ cudaError_t cudaSetDeviceFlags(unsigned flags)
 
 cudaError_t cudaDeviceReset(void)
 {
-    return cudaDeviceSynchronize();
+    cudaError_t error = cudaDeviceSynchronize();
+    streams_found();
+    return error;
 }
 
 cudaError_t cudaDriverGetVersion(int *version)
@@ -219,7 +223,7 @@ cudaError_t cudaFree(void *memory)
     if (!memory_free(memory))
         emulator_refuse("cudaFree of %p, where no allocation begins", memory);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 cudaError_t cudaMallocHost(void **host, size_t size_bytes)
@@ -248,7 +252,7 @@ cudaError_t cudaFreeHost(void *host)
     if (!memory_unpin(host))
         emulator_refuse("cudaFreeHost of %p, where no pinned memory begins", host);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
@@ -259,5 +263,5 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
     streams_lock();
     memory_info(free_bytes, total_bytes);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }

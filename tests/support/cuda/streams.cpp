@@ -40,7 +40,9 @@ static struct {
     struct CUstream_st *streams; /* in the order of their creation */
     struct CUstream_st none;     /* the default stream */
     struct order order;
-} queues = {PTHREAD_MUTEX_INITIALIZER, NULL, {NULL, NULL, NULL, 0, true}, {ORDER_FORWARD, 1}};
+    bool is_lost; /* the card */
+} queues = {
+    PTHREAD_MUTEX_INITIALIZER, NULL, {NULL, NULL, NULL, 0, true}, {ORDER_FORWARD, 1}, false};
 
 void streams_lock(void)
 {
@@ -79,9 +81,31 @@ static void run_copy(const struct job *job)
     memmove(to, from, job->size_bytes);
 }
 
+cudaError_t streams_lost(void)
+{
+    return __atomic_load_n(&queues.is_lost, __ATOMIC_SEQ_CST) ? cudaErrorECCUncorrectable
+                                                              : cudaSuccess;
+}
+
+void streams_found(void)
+{
+    __atomic_store_n(&queues.is_lost, false, __ATOMIC_SEQ_CST);
+}
+
+/* Whether the card is there for this job. */
+static bool is_there(const struct job *job)
+{
+    const char *lost = getenv("GPU_EMULATOR_LOST");
+    if (job->kind == JOB_KERNEL && lost && strcmp(job->kernel.name, lost) == 0)
+        __atomic_store_n(&queues.is_lost, true, __ATOMIC_SEQ_CST);
+    return streams_lost() == cudaSuccess;
+}
+
 static void run_job(struct job *job)
 {
-    if (job->kind == JOB_KERNEL)
+    if (!is_there(job) && job->kind != JOB_RECORD)
+        ; /* it never comes to pass */
+    else if (job->kind == JOB_KERNEL)
         block_run_grid(&job->kernel, job->argument);
     else if (job->kind == JOB_COPY)
         run_copy(job);
@@ -253,7 +277,7 @@ cudaError_t gpu_queue_kernel(const struct gpu_kernel *kernel, const void *argume
     memcpy(job->argument, argument, argument_bytes);
     queue(stream, job);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 static enum cudaMemcpyKind direction_of(const void *to, const void *from)
@@ -300,7 +324,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size_bytes, enum 
         queue(stream, job);
     }
     streams_unlock();
-    return error;
+    return error == cudaSuccess ? streams_lost() : error;
 }
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t size_bytes, enum cudaMemcpyKind kind)
@@ -313,7 +337,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t size_bytes, enum cudaM
     if (error == cudaSuccess)
         queue(NULL, job);
     streams_unlock();
-    return error;
+    return error == cudaSuccess ? streams_lost() : error;
 }
 
 cudaError_t cudaMemsetAsync(void *memory, int byte, size_t size_bytes, cudaStream_t stream)
@@ -329,7 +353,7 @@ cudaError_t cudaMemsetAsync(void *memory, int byte, size_t size_bytes, cudaStrea
     job->size_bytes = size_bytes;
     queue(stream, job);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 cudaError_t cudaMemset(void *memory, int byte, size_t size_bytes)
@@ -385,7 +409,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     *at = stream->next;
     free(stream);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
@@ -397,7 +421,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     else
         drain_blocking();
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 /* Somebody who asks again and again gets there: each time one job runs. */
@@ -418,7 +442,7 @@ cudaError_t cudaDeviceSynchronize(void)
     streams_lock();
     streams_drain();
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 /* ---- events */
@@ -443,7 +467,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     event->is_destroyed = true;
     forget_event(event);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 static void queue_event(enum job_kind kind, struct CUevent_st *event, struct CUstream_st *stream)
@@ -461,7 +485,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     event->recorded++;
     queue_event(JOB_RECORD, event, stream);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 /* Of an event that was never recorded nobody waits. */
@@ -472,7 +496,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     check_stream(stream);
     queue_event(JOB_WAIT, event, stream);
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 static struct CUstream_st *stream_of(const struct CUevent_st *event)
@@ -502,7 +526,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     while (event->passed != event->recorded)
         run_first(choose(stream_of(event)));
     streams_unlock();
-    return cudaSuccess;
+    return streams_lost();
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to)
