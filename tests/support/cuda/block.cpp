@@ -62,6 +62,8 @@ static bool try_meeting(struct warp *warp, const struct thread *mine)
     check_meeting(warp, mine, lanes);
     if (meeting->run)
         meeting->run(warp, meeting, lanes);
+    if (lanes == warp->live)
+        counters_lanes_met();
     warp->waiting &= ~lanes;
     warp->ready |= lanes;
     return true;
@@ -106,6 +108,7 @@ void gpu_block_barrier(void)
 
 void gpu_fence(void)
 {
+    races_fence();
 }
 
 /* ---- */
@@ -132,6 +135,7 @@ static void run_warp(struct warp *warp)
         gpu_thread_index = &thread->index;
         fibre_resume(thread->fibre);
     }
+    counters_lanes_met();
 }
 
 static void say_where(const struct thread *thread, char *text, size_t size)
@@ -208,6 +212,7 @@ static void run_block(struct block *block)
 {
     uint32_t numbers[MOST_WARPS];
     shared_begin_block();
+    watch_begin_block();
     begin_threads(block);
     for (;;) {
         order_fill(&block->order, numbers, (uint32_t)block->warps_count);
@@ -259,12 +264,16 @@ void block_run_grid(const struct gpu_kernel *kernel, const void *argument)
     gpu_grid_shape = grid;
     init_threads(block, kernel->block);
     shared_begin_launch(kernel->shared_bytes);
+    watch_begin_launch();
+    fault_begin_launch();
     order_fill(&block->order, numbers, count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t n = block->number = numbers[i];
         gpu_block_index = uint3{n % grid.x, n / grid.x % grid.y, n / grid.x / grid.y};
         run_block(block);
     }
+    fault_end_launch();
+    counters_end_launch(kernel, shared_static_bytes());
     block->kernel = NULL;
     free(numbers);
 }

@@ -79,11 +79,14 @@ void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand);
 
 /* shared.cpp */
 void shared_begin_launch(size_t dynamic_bytes);
+size_t shared_static_bytes(void);
+/* As gpu_shared_note_load(); code: where in the kernel. */
+void shared_note_load(const void *at, size_t size_bytes, const void *code);
 void shared_begin_block(void); /* full of NaN, used by nobody */
 void shared_pass_barrier(void);
 void shared_sync_warp(struct warp *warp);
 /* Between them nobody may use what the copy stores. */
-void shared_begin_copy(const void *to, size_t size_bytes);
+void shared_begin_copy(const void *to, size_t size_bytes, const void *code);
 void shared_end_copy(const void *to, size_t size_bytes);
 
 /* ptx.cpp */
@@ -91,9 +94,14 @@ void copies_end_thread(const struct thread *thread);
 
 /* memory.cpp */
 struct gpu_allocation {
-    struct gpu_extent extent; /* first */
+    struct gpu_extent extent;
     struct gpu_allocation *next;
+    struct allocation_count *counted; /* counters.cpp's; NULL: not yet */
+    struct uses *uses;                /* races.cpp's; NULL: not yet */
 };
+struct gpu_allocation *memory_first(void); /* of those that live */
+/* An address and what is near it. */
+void memory_say_where(const void *at, char *text, size_t size);
 bool memory_alloc(size_t size_bytes, void **handle); /* false: there is not so much */
 /* false: no live allocation begins there. */
 bool memory_free(void *handle);
@@ -104,6 +112,45 @@ void *memory_reach(const char *what, const void *handle, size_t size_bytes);
 bool memory_pin(size_t size_bytes, void **host);
 bool memory_unpin(void *host);
 bool memory_is_pinned(const void *host, size_t size_bytes);
+
+/* watch.cpp, counters.cpp, races.cpp */
+enum watched { WATCHED_LOAD, WATCHED_STORE, WATCHED_SHARED_LOAD, WATCHED_SHARED_STORE };
+
+/* Bytes. loaded, stored: as threads asked for; read, written: sectors of 32 that a block touched,
+ * each once, added over blocks; ..._once: those that the launch touched at all; sectors: those that
+ * instructions of warps touched; used: what they asked of those. */
+struct memory_count {
+    uint64_t loaded, stored, read, written, read_once, written_once, sectors, used;
+};
+
+struct launch_count {
+    uint64_t sectors, used;
+    uint64_t shared_accesses, shared_passes; /* if no two lanes wanted one bank; as it was */
+};
+
+void watch_begin_launch(void);
+void watch_begin_block(void);
+/* code: where in the kernel. */
+void watch_access(enum gpu_access access, const void *at, size_t size_bytes, const void *code);
+
+void counters_begin_launch(void);
+void counters_begin_block(void);
+void counters_end_launch(const struct gpu_kernel *kernel, size_t static_bytes);
+bool counters_are_on(void);
+void counters_note(enum watched what, uintptr_t at, size_t size_bytes, const void *code);
+void counters_lanes_met(void); /* those of the warp that runs */
+void counters_forget(struct gpu_allocation *allocation);
+
+void races_begin_launch(void);
+void races_begin_block(void);
+bool races_are_on(void);
+void races_note(enum gpu_access access, uint64_t from, size_t size_bytes);
+void races_fence(void);
+void races_forget(struct gpu_allocation *allocation);
+
+/* fault.cpp */
+void fault_begin_launch(void);
+void fault_end_launch(void);
 
 /* streams.cpp */
 void streams_lock(void);

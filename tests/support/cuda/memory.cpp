@@ -107,8 +107,15 @@ bool memory_free(void *handle)
         emulator_refuse("memory cannot be given back");
     memory.used_bytes -= gone->extent.end - begin;
     *at = gone->next;
+    counters_forget(gone);
+    races_forget(gone);
     free(gone);
     return true;
+}
+
+struct gpu_allocation *memory_first(void)
+{
+    return memory.live;
 }
 
 void memory_info(size_t *free_bytes, size_t *total_bytes)
@@ -140,7 +147,7 @@ static const struct gpu_allocation *nearest(uint64_t from)
     return best;
 }
 
-static void say_where(const void *at, char *text, size_t size)
+void memory_say_where(const void *at, char *text, size_t size)
 {
     uint64_t from = (uintptr_t)at - gpu_space.base;
     if (!memory_is_device(at)) {
@@ -158,10 +165,10 @@ static void say_where(const void *at, char *text, size_t size)
 
 void gpu_refuse_access(enum gpu_access access, const void *at, size_t size_bytes)
 {
-    static const char *const names[] = {"load", "load", "store", "atomic operation"};
+    static const char *const names[] = {"a load", "a load", "a store", "an atomic operation"};
     char where[256];
-    say_where(at, where, sizeof where);
-    block_refuse("a %s of %zu bytes%s at %s", names[access], size_bytes,
+    memory_say_where(at, where, sizeof where);
+    block_refuse("%s of %zu bytes%s at %s", names[access], size_bytes,
                  (uintptr_t)at % size_bytes ? ", misaligned," : "", where);
 }
 
@@ -173,7 +180,7 @@ void *memory_reach(const char *what, const void *handle, size_t size_bytes)
     if (memory_is_device(handle))
         in = memory.chunks[from / GPU_CHUNK_BYTES];
     if (!in || from > in->end || size_bytes > in->end - from) {
-        say_where(handle, where, sizeof where);
+        memory_say_where(handle, where, sizeof where);
         emulator_refuse("%s of %zu bytes at %s", what, size_bytes, where);
     }
     return bytes_at(from);

@@ -107,7 +107,7 @@ void gpu_ldmatrix(uint32_t *to, const void *row, bool is_transposed)
     static const struct meeting meetings[] = {{"ldmatrix", load_matrices},
                                               {"ldmatrix.trans", load_matrices}};
     struct matrices mine = {to, static_cast<const uint16_t *>(row)};
-    gpu_shared_note_load(row, 16);
+    shared_note_load(row, 16, __builtin_return_address(0));
     block_meet(&meetings[is_transposed], UINT32_MAX, &mine);
 }
 
@@ -126,9 +126,12 @@ static struct copy copies[MOST_THREADS][MOST_COPIES]; /* each oldest first */
 void gpu_copy_async(void *to, const void *from, bool is_there)
 {
     struct thread *mine = gpu_block.current;
-    shared_begin_copy(to, COPY_BYTES);
+    const void *code = __builtin_return_address(0);
+    shared_begin_copy(to, COPY_BYTES, code);
     if (is_there)
-        gpu_reach<COPY_BYTES>(GPU_LOAD, from);
+        gpu_check<COPY_BYTES>(GPU_LOAD, from);
+    if (is_there && gpu_space.is_watched)
+        watch_access(GPU_LOAD, from, COPY_BYTES, code);
     if (mine->copies == MOST_COPIES)
         block_refuse("more than %d copies of one thread on their way", MOST_COPIES);
     memset(to, 0xff, COPY_BYTES);
@@ -148,7 +151,7 @@ static void land(const struct copy *copy)
         memset(copy->to, 0, COPY_BYTES);
         return;
     }
-    memcpy(copy->to, gpu_reach<COPY_BYTES>(GPU_LOAD, copy->from), COPY_BYTES);
+    memcpy(copy->to, static_cast<const char *>(copy->from) + GPU_SPACE_BYTES, COPY_BYTES);
     gpu_space.loaded_bytes += COPY_BYTES;
 }
 

@@ -93,6 +93,11 @@ void *gpu_shared_static(const void *site, size_t size_bytes)
     return add_piece(site, size_bytes);
 }
 
+size_t shared_static_bytes(void)
+{
+    return memory.static_bytes;
+}
+
 void *gpu_shared_dynamic(void)
 {
     return memory.memory;
@@ -234,7 +239,7 @@ static struct unit *units_at(const void *at, size_t size_bytes)
     return &memory.units[from / UNIT_BYTES];
 }
 
-void gpu_shared_note_load(const void *at, size_t size_bytes)
+void shared_note_load(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
@@ -243,9 +248,16 @@ void gpu_shared_note_load(const void *at, size_t size_bytes)
             refuse("loads", at, size_bytes, unit);
         note_load(unit, mine);
     }
+    if (counters_are_on())
+        counters_note(WATCHED_SHARED_LOAD, (uintptr_t)at, size_bytes, code);
 }
 
-void gpu_shared_note_store(const void *at, size_t size_bytes)
+void gpu_shared_note_load(const void *at, size_t size_bytes)
+{
+    shared_note_load(at, size_bytes, __builtin_return_address(0));
+}
+
+static void note_store(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
@@ -255,12 +267,19 @@ void gpu_shared_note_store(const void *at, size_t size_bytes)
         unit->stored = use_make(USE_ONE, mine->number);
         unit->loaded = 0;
     }
+    if (counters_are_on())
+        counters_note(WATCHED_SHARED_STORE, (uintptr_t)at, size_bytes, code);
 }
 
-void shared_begin_copy(const void *to, size_t size_bytes)
+void gpu_shared_note_store(const void *at, size_t size_bytes)
+{
+    note_store(at, size_bytes, __builtin_return_address(0));
+}
+
+void shared_begin_copy(const void *to, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(to, size_bytes), *end = unit + size_bytes / UNIT_BYTES;
-    gpu_shared_note_store(to, size_bytes);
+    note_store(to, size_bytes, code);
     for (; unit < end; unit++)
         unit->stored = ON_ITS_WAY | (use)gpu_block.current->number;
 }

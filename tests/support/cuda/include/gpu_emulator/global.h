@@ -20,8 +20,9 @@ struct gpu_extent { /* of the allocation that has a chunk, from the space's star
 
 struct gpu_space {
     uintptr_t base;
-    struct gpu_extent *const *chunks; /* by chunk; NULL: nothing there */
-    uint64_t loaded_bytes, stored_bytes;
+    struct gpu_extent *const *chunks;    /* by chunk; NULL: nothing there */
+    uint64_t loaded_bytes, stored_bytes; /* by the launch that runs */
+    bool is_watched;                     /* somebody wants to know of each access */
 };
 
 extern struct gpu_space gpu_space;
@@ -31,9 +32,10 @@ enum gpu_access { GPU_LOAD, GPU_LOAD_FRESH, GPU_STORE, GPU_ATOMIC };
 /* Ends the process. */
 [[noreturn]] void gpu_refuse_access(enum gpu_access access, const void *at, size_t size_bytes);
 
-/* Where the bytes are. */
+void gpu_watch_access(enum gpu_access access, const void *at, size_t size_bytes);
+
 template <size_t size_bytes>
-static inline __attribute__((always_inline)) void *gpu_reach(enum gpu_access access, const void *at)
+static inline __attribute__((always_inline)) void gpu_check(enum gpu_access access, const void *at)
 {
     static_assert(size_bytes == 1 || size_bytes == 2 || size_bytes == 4 || size_bytes == 8 ||
                       size_bytes == 16,
@@ -44,6 +46,15 @@ static inline __attribute__((always_inline)) void *gpu_reach(enum gpu_access acc
         in = gpu_space.chunks[from / GPU_CHUNK_BYTES];
     if (__builtin_expect(!in || from + size_bytes > in->end, 0))
         gpu_refuse_access(access, at, size_bytes);
+}
+
+/* Where the bytes are. */
+template <size_t size_bytes>
+static inline __attribute__((always_inline)) void *gpu_reach(enum gpu_access access, const void *at)
+{
+    gpu_check<size_bytes>(access, at);
+    if (__builtin_expect(gpu_space.is_watched, 0))
+        gpu_watch_access(access, at, size_bytes);
     return (void *)((uintptr_t)at + GPU_SPACE_BYTES);
 }
 

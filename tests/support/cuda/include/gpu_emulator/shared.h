@@ -16,7 +16,7 @@ void gpu_shared_note_atomic(const void *at, size_t size_bytes);
 void *gpu_shared_static(const void *site, size_t size_bytes);
 void *gpu_shared_dynamic(void);
 
-template <typename V> static inline V gpu_shared_load(const void *at)
+template <typename V> static inline __attribute__((always_inline)) V gpu_shared_load(const void *at)
 {
     V value;
     gpu_shared_note_load(at, sizeof value);
@@ -24,7 +24,8 @@ template <typename V> static inline V gpu_shared_load(const void *at)
     return value;
 }
 
-template <typename V> static inline void gpu_shared_store(void *at, V value)
+template <typename V>
+static inline __attribute__((always_inline)) void gpu_shared_store(void *at, V value)
 {
     gpu_shared_note_store(at, sizeof value);
     memcpy(at, &value, sizeof value);
