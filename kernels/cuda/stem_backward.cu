@@ -1,0 +1,254 @@
+/* The gradient of the stem's weights; none flows to the image. One read of dz's maps and of the
+ * image: a tile's dz lies in shared memory beside the rows of the image around it, and a thread
+ * adds up N channels of three neighbouring taps over every slices-th column, in fp32 over a tile,
+ * in fp64 over the block's tiles. */
+#include "kernels/cuda/last_block.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/stem.cuh"
+
+/* TAPS: of a thread, neighbours in a row of the image. */
+enum { TAPS = 3 };
+
+struct stem_backward {
+    struct stem plan;
+    struct grad dz;
+    float *dw;         /* (taps,ld) += */
+    double *partial;   /* scratch (runs of channels,blocks,taps,run) */
+    unsigned *tickets; /* one for a run of channels */
+};
+
+template <int N> struct grad_channels {
+    grad_channel k[N];
+};
+
+template <int N>
+static __device__ __forceinline__ grad_channels<N> load_channels(const struct grad &dz, int k)
+{
+    grad_channels<N> channels;
+#pragma unroll
+    for (int j = 0; j < N; j++)
+        channels.k[j] = grad_channel_load(dz, k + j);
+    return channels;
+}
+
+/* A tile's dz, (pixels,width), formed while loading. */
+template <typename E, int N>
+static __device__ __forceinline__ void fill_dz(const struct stem_backward &op,
+                                               const stem_share &mine, const stem_tile &tile,
+                                               const grad_channels<N> &channels, shared<float> to)
+{
+    struct dims out = op.plan.out;
+    int k = mine.k0 + mine.k, pixels = tile.rows * out.W;
+    size_t from = ((size_t)tile.n * out.H + tile.first) * out.W * out.C + k;
+    const E *z = static_cast<const E *>(op.dz.of.z) + from;
+    const E *q = op.dz.q ? static_cast<const E *>(op.dz.q) + from : NULL;
+    float s[N], p[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+        s[j] = view_gate(op.dz.of, out.C, tile.n, k + j);
+        p[j] = gpu_load_or(op.dz.p, (size_t)tile.n * out.C + k + j, 0);
+    }
+#pragma unroll 4
+    for (int pixel = mine.row; pixel < pixels; pixel += mine.down) {
+        float raw[N], gradient[N] = {};
+        map_load(raw, z + (size_t)pixel * out.C);
+        if (q)
+            map_load(gradient, q + (size_t)pixel * out.C);
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            gradient[j] = grad_value(op.dz.of.act, channels.k[j], raw[j], gradient[j], s[j], p[j]);
+        stem_place(to + pixel * mine.width + mine.k, gradient);
+    }
+}
+
+struct taps {   /* what a thread adds up */
+    int k;      /* first channel, from the block's on */
+    int tap;    /* the first of TAPS */
+    int window; /* where its pixel is in a window, floats of shared memory */
+    int slice;  /* columns slice, slice + slices, ...; not below slices: nothing */
+    int slices;
+};
+
+template <int N>
+static __device__ __forceinline__ taps taps_of(const struct stem &plan, const stem_share &mine)
+{
+    int across = mine.width / N, runs = STEM_R * plan.in.C, per_slice = runs * across;
+    int run = (int)threadIdx.x / across % runs, per_row = plan.in.C; /* runs in a row of taps */
+    taps own;
+    own.k = (int)threadIdx.x % across * N;
+    own.tap = run * TAPS;
+    own.window = run / per_row * plan.row_floats + run % per_row * TAPS;
+    own.slice = (int)threadIdx.x / per_slice;
+    own.slices = STEM_THREADS / per_slice;
+    return own;
+}
+
+template <int N>
+static __device__ __forceinline__ void add_row(const struct stem &plan, const taps &own,
+                                               shared<float> image, shared<float> dz, int width,
+                                               float (&sums)[TAPS][N])
+{
+    int step = plan.S * plan.in.C;
+#pragma unroll 2
+    for (int column = own.slice; column < plan.out.W; column += own.slices) {
+        float gradient[N];
+        stem_take(gradient, dz + column * width);
+#pragma unroll
+        for (int i = 0; i < TAPS; i++) {
+            float x = image[column * step + i];
+#pragma unroll
+            for (int j = 0; j < N; j++)
+                sums[i][j] = fmaf(gradient[j], x, sums[i][j]);
+        }
+    }
+}
+
+/* total (TAPS,N) += the tile's sums. */
+template <int N>
+static __device__ __forceinline__ void
+add_tile(const struct stem &plan, const taps &own, const stem_share &mine, const stem_tile &tile,
+         shared<float> patch, shared<float> dz, double (&total)[TAPS][N])
+{
+    float sums[TAPS][N] = {};
+    if (own.slice >= own.slices)
+        return;
+    for (int row = 0; row < tile.rows; row++)
+        add_row(plan, own, patch + row * plan.S * plan.row_floats + plan.skip + own.window,
+                dz + row * plan.out.W * mine.width + own.k, mine.width, sums);
+#pragma unroll
+    for (int i = 0; i < TAPS; i++)
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            total[i][j] += (double)sums[i][j];
+}
+
+template <typename E, int N>
+static __device__ __forceinline__ void walk(const struct stem_backward &op, const stem_share &mine,
+                                            const taps &own, shared<float> patch, shared<float> dz,
+                                            double (&total)[TAPS][N])
+{
+    int tiles = op.plan.in.N * op.plan.tiles;
+    grad_channels<N> channels = load_channels<N>(op.dz, mine.k0 + mine.k);
+    for (int number = (int)blockIdx.x; number < tiles; number += (int)gridDim.x) {
+        stem_tile tile = stem_tile_at(op.plan, number);
+        __syncthreads();
+        stem_fill<E>(op.plan, tile, patch);
+        if (mine.row < mine.down)
+            fill_dz<E, N>(op, mine, tile, channels, dz);
+        __syncthreads();
+        add_tile(op.plan, own, mine, tile, patch, dz, total);
+    }
+    __syncthreads();
+}
+
+/* The slices' totals to the block's partial sums, (taps,width). */
+template <int N>
+static __device__ __forceinline__ void store_partial(const taps &own, int width, int columns,
+                                                     const double (&total)[TAPS][N], double *to,
+                                                     shared<double> memory)
+{
+    if (own.slice < own.slices)
+#pragma unroll
+        for (int i = 0; i < TAPS; i++)
+#pragma unroll
+            for (int j = 0; j < N; j++)
+                memory[own.slice * columns + (own.tap + i) * width + own.k + j] = total[i][j];
+    __syncthreads();
+    for (int e = threadIdx.x; e < columns; e += STEM_THREADS) {
+        double sum = 0;
+        for (int slice = 0; slice < own.slices; slice++)
+            sum += memory[slice * columns + e];
+        gpu_store(to + e, sum);
+    }
+    __syncthreads();
+}
+
+template <typename E, int N> static __global__ void stem_backward_kernel(struct stem_backward op)
+{
+    GPU_SHARED_DYNAMIC(memory);
+    const struct stem &plan = op.plan;
+    stem_share mine = stem_share_of<N>(plan);
+    taps own = taps_of<N>(plan, mine);
+    int columns = STEM_R * STEM_R * plan.in.C * mine.width;
+    int patch_floats = ((plan.tile_rows - 1) * plan.S + STEM_R) * plan.row_floats;
+    shared<float> patch = shared_cast<float>(memory), dz = patch + patch_floats;
+    shared<double> sums = shared_cast<double>(memory);
+    double total[TAPS][N] = {};
+    stem_clear(plan, patch);
+    walk<E, N>(op, mine, own, patch, dz, total);
+    size_t size = (size_t)(STEM_R * STEM_R * plan.in.C * plan.run);
+    double *partial = op.partial + blockIdx.y * gridDim.x * size;
+    store_partial<N>(own, mine.width, columns, total, partial + (size_t)blockIdx.x * columns, sums);
+    if (!gpu_is_last_block(op.tickets + blockIdx.y, gridDim.x))
+        return;
+    stem_add_blocks(partial, (int)gridDim.x, columns, sums);
+    for (int e = threadIdx.x; e < columns; e += STEM_THREADS) {
+        float *to = op.dw + (size_t)(e / mine.width) * plan.ld + mine.k0 + e % mine.width;
+        gpu_store(to, gpu_load(to) + (float)sums[e]);
+    }
+}
+
+static struct stem plan_of(const struct conv *conv)
+{
+    int N = conv->K % 4 == 0 ? 4 : 1, run = conv->K < stem_run(N) ? conv->K : stem_run(N);
+    const struct stem_limits limits = {8192 / run, 2, 256}; /* 32 KB of dz in a tile */
+    return stem_plan(conv, N, limits);
+}
+
+static size_t partial_bytes(const struct stem *plan)
+{
+    size_t columns = (size_t)(STEM_R * STEM_R * plan->in.C * plan->run);
+    return sizeof(double) * stem_runs(plan) * (size_t)plan->blocks * columns;
+}
+
+static size_t shared_bytes(const struct stem *plan, int N)
+{
+    size_t dz = (size_t)plan->tile_rows * (size_t)plan->out.W * (size_t)plan->run;
+    size_t tile = sizeof(float) * (stem_patch_floats(plan) + dz);
+    size_t sums = sizeof(double) * TAPS * STEM_THREADS * (size_t)N; /* of slices, or of blocks */
+    return tile > sums ? tile : sums;
+}
+
+size_t cuda_stem_backward_plan(const struct work *work, enum precision precision)
+{
+    struct stem plan = plan_of(&work->conv);
+    (void)precision;
+    return partial_bytes(&plan);
+}
+
+template <typename E, int N> static void queue(struct cuda *cuda, const struct stem_backward *op)
+{
+    dim3 grid((unsigned)op->plan.blocks, stem_runs(&op->plan));
+    cuda_launch(cuda, "stem_backward_kernel", stem_backward_kernel<E, N>, grid, dim3(STEM_THREADS),
+                shared_bytes(&op->plan, N), op);
+}
+
+template <typename E> static void run(struct cuda *cuda, const struct stem_backward *op)
+{
+    if (op->plan.out.C % 4 == 0)
+        queue<E, 4>(cuda, op);
+    else
+        queue<E, 1>(cuda, op);
+}
+
+void cuda_stem_backward(struct device *device, const struct conv *conv, const struct grad *dz,
+                        struct view x, float *dw)
+{
+    struct cuda *cuda = cuda_of(device);
+    struct stem_backward op = {};
+    struct work work = {};
+    work.kind = WORK_STEM_BACKWARD;
+    work.conv = *conv;
+    op.plan = plan_of(conv);
+    op.partial = static_cast<double *>(cuda_scratch(cuda, &work, partial_bytes(&op.plan)));
+    if (!op.partial)
+        return;
+    op.plan.x = x;
+    op.dz = *dz;
+    op.dw = dw;
+    op.tickets = cuda->tickets;
+    if (cuda->precision == PRECISION_BF16)
+        run<bf16>(cuda, &op);
+    else
+        run<float>(cuda, &op);
+}
