@@ -1,7 +1,9 @@
 #include "tests/kernels/check.h"
 #include "base/err.h"
 #include "base/rng.h"
-#include "tests/kernels/narrow_device.h"
+#include "tests/kernels/host_copies.h"
+#include "tests/kernels/host_face.h"
+#include "tests/support/test_device.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,11 @@
 static enum isa process_isa = ISA_AUTO;
 static enum precision process_precision = PRECISION_FP32;
 
+bool check_is_host(void)
+{
+    return device_is_host(test_device());
+}
+
 static int run_one(const char *isa, const char *precision, int (*run_group)(void))
 {
     struct device *device = NULL;
@@ -20,10 +27,10 @@ static int run_one(const char *isa, const char *precision, int (*run_group)(void
         fprintf(stderr, "%s\n", err_text());
         return 1;
     }
-    struct device_cfg cfg = {"cpu", 1, process_isa, process_precision};
+    struct device_cfg cfg = {test_device(), 1, process_isa, process_precision};
     if (device_open(&cfg, &device) != ERR_OK) {
-        fprintf(stderr, "skipped: %s\n", err_text());
-        return 0;
+        fprintf(stderr, "%s: %s\n", check_is_host() ? "skipped" : "failed", err_text());
+        return check_is_host() ? 0 : 1;
     }
     fprintf(stderr, "device: %s\n", device->lineage);
     device_close(&device);
@@ -66,6 +73,11 @@ static int run_all(int argc, char **argv, int (*run_group)(void), int precisions
     int failures = 0;
     if (argc > 1)
         return run_one(argv[1], argc > 2 ? argv[2] : "fp32", run_group);
+    if (!check_is_host()) {
+        for (int precision = 0; precision < precisions; precision++)
+            failures += run_apart("auto", names[precision], run_group);
+        return failures;
+    }
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
         for (int precision = 0; precision < precisions; precision++)
             if (is_worth((int)i, precision))
@@ -99,15 +111,28 @@ void check_round_operands(double *values, size_t count)
         values[i] = (double)as_held((float)values[i]);
 }
 
+/* In which order an emulated GPU runs what may run in any. */
+static void set_order(int threads)
+{
+    static const char *const orders[CHECK_THREADS] = {"forward", "reversed", "shuffled"};
+    setenv("GPU_EMULATOR_ORDER", orders[(threads - 1) % CHECK_THREADS], 1);
+}
+
 struct device *check_open(int threads)
 {
     struct device *device = NULL;
-    struct device_cfg cfg = {"cpu", threads, process_isa, process_precision};
+    set_order(threads);
+    struct device_cfg cfg = {test_device(), threads, process_isa, process_precision};
     if (device_open(&cfg, &device) != ERR_OK)
         fail_msg("device of %d threads: %s", threads, err_text());
-    if (cfg.precision == PRECISION_BF16)
-        narrow_device_wrap(device);
+    host_face_wrap(device);
     return device;
+}
+
+void check_scratch(const struct device *device, bool has_some)
+{
+    uint64_t peak = device->traffic.scratch_peak_bytes;
+    assert_in_range(peak, has_some && check_is_host() ? 1 : 0, 1 << 20);
 }
 
 static void *allocate(size_t size_bytes)

@@ -1,8 +1,13 @@
 /* What every kernel test shares: the whole group runs once for every instruction set this machine
  * has (each in a process of its own, because a GEMM library is pinned once per process), every
  * operation on devices of 1, 2 and 3 threads, and results are compared with both sides printed.
- * Groups about maps run for each precision too: in floats, with bf16 behind narrow_device.h, and
- * random numbers that bf16 holds. `test_x x86-64-v3 bf16` runs one of them in the foreground. */
+ * Groups about maps run for each precision too: in floats, with bf16 behind host_face.h, and
+ * random numbers that bf16 holds. `test_x x86-64-v3 bf16` runs one of them in the foreground.
+ *
+ * Where the environment's GLOWWORM_TEST_DEVICE names another device than the CPU, a group runs on
+ * that one instead, once for each precision, behind host_face.h, too. What says "1, 2 and 3
+ * threads" is there, where a GPU is emulated, what may run in any order run forward, reversed and
+ * shuffled. What only a CPU has is left out (check_is_host()). */
 #ifndef TESTS_KERNELS_CHECK_H
 #define TESTS_KERNELS_CHECK_H
 
@@ -25,6 +30,10 @@ enum { CHECK_THREADS = 3 }; /* devices of 1, 2, ... CHECK_THREADS threads */
 
 /* A device of the process's instruction set. Returns owned (device_close). */
 struct device *check_open(int threads);
+bool check_is_host(void); /* the CPU device is what runs */
+/* No operation so far held more activated scratch than 1 MB, and, on the CPU, some did where
+ * has_some. */
+void check_scratch(const struct device *device, bool has_some);
 
 /* count floats of mean + deviation * normal(), a function of (seed, index), as the precision holds
  * them. Returns owned (free()). */

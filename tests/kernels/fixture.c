@@ -123,7 +123,7 @@ struct forward_result fixture_forward(struct fixture *fixture, const struct conv
                                                                        &sums);
     assert_int_equal(device->traffic.raw_bytes, reference_count(out) * sizeof *result.z);
     assert_int_equal(device->traffic.gradient_bytes + device->traffic.residual_bytes, 0);
-    assert_in_range(device->traffic.scratch_peak_bytes, conv->R == 1 && x.scale ? 1 : 0, 1 << 20);
+    check_scratch(device, conv->R == 1 && x.scale);
     device_close(&device);
     return result;
 }

@@ -52,7 +52,7 @@ struct backward_result fixture_backward(struct fixture *fixture, const struct ba
         device, conv, &back->dz, back->x, back->w, &sink, result.dw);
     assert_int_equal(device->traffic.gradient_bytes, count * sizeof *result.q);
     assert_int_equal(device->traffic.raw_bytes + device->traffic.residual_bytes, 0);
-    assert_in_range(device->traffic.scratch_peak_bytes, 1, 1 << 20);
+    check_scratch(device, true);
     device_close(&device);
     double *q = fixture_widen(fixture, result.q, count);
     result.want_sums = fixture_keep(fixture, reference_sink_sums(conv->in, &back->sink, q));

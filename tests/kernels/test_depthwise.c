@@ -74,7 +74,7 @@ static void forward_needs_no_sums(void **state)
     device->ops->dw_forward(device, &conv, x, w, z, NULL);
     assert_int_equal(device->traffic.raw_bytes, reference_count(conv.in) * sizeof *z);
     assert_int_equal(device->traffic.gradient_bytes + device->traffic.residual_bytes, 0);
-    assert_in_range(device->traffic.scratch_peak_bytes, 1, 1 << 20);
+    check_scratch(device, true);
     check_same("z without sums", z, with.z, reference_count(conv.in) * sizeof *z);
     device_close(&device);
     fixture_fini(&fixture);
@@ -95,10 +95,12 @@ static void big_maps_are_the_same_as_their_images_one_by_one(void **state)
     (void)state;
     struct fixture fixture = {.seed = 8};
     struct conv conv = {.in = {5, 96, 96, 96}, .K = 96, .R = 3, .S = 1, .ld = 96};
+    if (!check_is_host()) /* what is big streams past a cache: other devices have no such case */
+        conv.in.H = conv.in.W = 24;
     struct conv one = conv;
     one.in.N = 1;
     size_t image = reference_count(one.in), count = reference_count(conv.in);
-    assert_true(count * sizeof(float) > (size_t)16 << 20);
+    assert_true(!check_is_host() || count * sizeof(float) > (size_t)16 << 20);
     float *x = many_images(&fixture, 5, image), *q = many_images(&fixture, 5, image);
     float *z[2], *dx[2], *w = fixture_weights(&fixture, 9, 96, 96);
     float *dw = fixture_keep(&fixture, check_filled(9 * 96, 0));

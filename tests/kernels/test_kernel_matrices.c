@@ -142,11 +142,70 @@ static void gradients_are_finite_differences(void **state)
                 check_backward(number, R, has_matrices);
 }
 
+struct batch { /* every width with both kernels, half of them with matrices */
+    struct kernel_transform forward[2 * WIDTHS];
+    struct kernel_gradient backward[2 * WIDTHS];
+};
+
+static void make_batch(struct fixture *fixture, struct batch *batch)
+{
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        struct transform t = make(fixture, i / 2, i % 3 == 0);
+        t.k.R = 3 + i % 2 * 2;
+        size_t count = (size_t)(t.k.R * t.k.R * t.k.C), taps7 = (size_t)(49 * t.k.ld);
+        t.k.w = fixture_keep(fixture, check_filled(count, NAN));
+        batch->forward[i] = t.k;
+        batch->backward[i] = (struct kernel_gradient){
+            .of = t.k,
+            .dw = fixture_random(fixture, count, 0, 1),
+            .dw7 = fixture_keep(fixture, check_filled(taps7, 1)),
+            .dm75 = t.m75 ? fixture_keep(fixture, check_filled(625, 1)) : NULL,
+            .dm53 = t.m53 ? fixture_keep(fixture, check_filled(81, 1)) : NULL};
+    }
+}
+
+static void check_batch(const struct batch *whole, const struct batch *alone)
+{
+    for (int i = 0; i < 2 * WIDTHS; i++) {
+        const struct kernel_transform *k = &whole->forward[i];
+        const struct kernel_gradient *got = &whole->backward[i], *want = &alone->backward[i];
+        check_same("w", k->w, alone->forward[i].w, (size_t)(k->R * k->R * k->C) * sizeof(float));
+        check_same("dw7", got->dw7, want->dw7, (size_t)(49 * k->ld) * sizeof(float));
+        if (!got->dm75)
+            continue;
+        check_same("dm75", got->dm75, want->dm75, 625 * sizeof(float));
+        check_same("dm53", got->dm53, want->dm53, 81 * sizeof(float));
+    }
+}
+
+static void the_layers_of_a_pass_are_done_at_once_as_each_alone(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= CHECK_THREADS; threads++) {
+        struct fixture one = {.seed = 7}, other = {.seed = 7};
+        struct batch whole, alone;
+        make_batch(&one, &whole);
+        make_batch(&other, &alone);
+        struct device *device = check_open(threads);
+        device->ops->kernel_forward(device, 2 * WIDTHS, whole.forward);
+        device->ops->kernel_backward(device, 2 * WIDTHS, whole.backward);
+        for (int i = 0; i < 2 * WIDTHS; i++) {
+            device->ops->kernel_forward(device, 1, &alone.forward[i]);
+            device->ops->kernel_backward(device, 1, &alone.backward[i]);
+        }
+        device_close(&device);
+        check_batch(&whole, &alone);
+        fixture_fini(&one);
+        fixture_fini(&other);
+    }
+}
+
 static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(active_kernels_are_the_transformed_centres),
         cmocka_unit_test(gradients_are_finite_differences),
+        cmocka_unit_test(the_layers_of_a_pass_are_done_at_once_as_each_alone),
     };
     return cmocka_run_group_tests_name("kernel matrices", tests, NULL, NULL);
 }

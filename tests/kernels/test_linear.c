@@ -98,7 +98,7 @@ static struct result run(struct fixture *fixture, const struct layer *layer, int
     assert_int_equal(device->traffic.raw_bytes + device->traffic.gradient_bytes +
                          device->traffic.residual_bytes,
                      0);
-    assert_in_range(device->traffic.scratch_peak_bytes, 0, 1 << 20);
+    check_scratch(device, false);
     device_close(&device);
     return result;
 }
