@@ -4,6 +4,7 @@ static cuda_plan_fn *const plans[WORK_KINDS] = {
     [WORK_STEM_FORWARD] = cuda_stem_forward_plan,
     [WORK_STEM_BACKWARD] = cuda_stem_backward_plan,
     [WORK_EXCITE_BACKWARD] = cuda_excite_backward_plan,
+    [WORK_LOSS_FORWARD] = cuda_loss_forward_plan,
 };
 
 size_t cuda_plan(const struct work *work, enum precision precision)

@@ -14,6 +14,7 @@ const struct device_ops cuda_ops = {
     .linear_forward = cuda_linear_forward,
     .linear_backward = cuda_linear_backward,
     .dropout_mask = cuda_dropout_mask,
+    .loss_forward = cuda_loss_forward,
     .sgd_step = cuda_sgd_step,
     .zero = cuda_zero,
     .fill_nan = cuda_fill_nan,
