@@ -1,7 +1,7 @@
-/* Races of blocks in device memory (but with GPU_EMULATOR_RACES=0): who used which two bytes last in this
- * launch. A word that one block stores no other block may use, unless it has passed a ticket
- * (last_block.cuh: an atomic operation, then a fence) and loads it by gpu_load_fresh(), or stores.
- * Single bytes are not watched. */
+/* Races of blocks in device memory (but with GPU_EMULATOR_RACES=0): who used which two bytes last
+ * in this launch. A word that one block stores no other block may use, unless it has passed a
+ * ticket (last_block.cuh: an atomic operation, then a fence) and loads it by gpu_load_fresh(), or
+ * stores. Single bytes are not watched. */
 #include "tests/support/cuda/internal.h"
 #include <stdlib.h>
 

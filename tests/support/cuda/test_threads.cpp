@@ -166,6 +166,42 @@ static void lanes_shuffle_and_vote(void **)
         assert_int_equal(to[i], expected_lane(i / 32, i % 32));
 }
 
+struct turn {
+    unsigned *next; /* (1) */
+    unsigned *to;   /* (blocks, threads): whose turn it was */
+};
+
+static __global__ void turn_kernel(struct turn op)
+{
+    unsigned turn = atomicAdd(op.next, 1u);
+    gpu_store(op.to + turn, blockIdx.x * blockDim.x + threadIdx.x);
+}
+
+static bool is_in_order(const unsigned *turns, unsigned count, bool is_reversed)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (turns[i] != (is_reversed ? count - 1 - i : i))
+            return false;
+    return true;
+}
+
+static void the_environment_says_in_which_order_they_run(void **)
+{
+    enum { ALL = BLOCKS * THREADS };
+    unsigned zero = 0, turns[ALL], seen[ALL] = {0};
+    const char *order = getenv("GPU_EMULATOR_ORDER");
+    struct turn op = {(unsigned *)check_upload(&zero, sizeof zero),
+                      (unsigned *)check_upload(NULL, sizeof turns)};
+    check_launch("turn", turn_kernel, dim3(BLOCKS), dim3(THREADS), 0, op);
+    check_download(turns, op.to, sizeof turns);
+    assert_int_equal(is_in_order(turns, ALL, false), strcmp(order, "forward") == 0);
+    assert_int_equal(is_in_order(turns, ALL, true), strcmp(order, "reversed") == 0);
+    for (unsigned turn : turns)
+        seen[turn]++;
+    for (unsigned times : seen)
+        assert_int_equal(times, 1);
+}
+
 /* ---- planted faults */
 
 struct fault {
@@ -223,6 +259,7 @@ int main(void)
         cmocka_unit_test(threads_add_up_by_shuffles_and_shared_memory),
         cmocka_unit_test(a_block_of_1024_threads_meets_at_barriers),
         cmocka_unit_test(lanes_shuffle_and_vote),
+        cmocka_unit_test(the_environment_says_in_which_order_they_run),
         cmocka_unit_test(a_barrier_that_not_all_threads_reach_is_found),
         cmocka_unit_test(a_collective_that_not_all_lanes_reach_is_found),
     };
