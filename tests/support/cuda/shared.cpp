@@ -217,16 +217,19 @@ static ptrdiff_t distance(const struct piece *piece, ptrdiff_t from)
     refuse_race(now, at, size_bytes, "has loaded since the last barrier", unit->loaded);
 }
 
-static void note_load(struct unit *unit, const struct thread *mine)
+/* since: the least use behind the last barrier. */
+static inline void note_load(struct unit *unit, const struct thread *mine, use since)
 {
     use before = unit->loaded;
-    enum use_kind kind = USE_MANY;
-    if (use_stamp(before) < gpu_block.synced ||
-        (use_kind(before) == USE_ONE && use_thread(before) == mine->number))
-        kind = USE_ONE;
-    else if (use_kind(before) != USE_MANY && use_thread(before) / LANES == mine->warp->number)
-        kind = USE_WARP;
-    unit->loaded = use_make(kind, mine->number);
+    if (before < since)
+        unit->loaded = use_make(USE_ONE, mine->number);
+    else if (use_kind(before) == USE_MANY)
+        return;
+    else if (use_thread(before) == mine->number)
+        unit->loaded = use_make(use_kind(before), mine->number);
+    else
+        unit->loaded = use_make(
+            use_thread(before) / LANES == mine->warp->number ? USE_WARP : USE_MANY, mine->number);
 }
 
 static struct unit *units_at(const void *at, size_t size_bytes)
@@ -243,10 +246,11 @@ void shared_note_load(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
+    const use since = gpu_block.synced << STAMP_SHIFT;
     for (; unit < end; unit++) {
-        if (__builtin_expect(!is_before(unit->stored, mine), 0))
+        if (unit->stored >= since && !is_before(unit->stored, mine))
             refuse("loads", at, size_bytes, unit);
-        note_load(unit, mine);
+        note_load(unit, mine, since);
     }
     if (counters_are_on())
         counters_note(WATCHED_SHARED_LOAD, (uintptr_t)at, size_bytes, code);
@@ -261,10 +265,12 @@ static void note_store(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
+    const use since = gpu_block.synced << STAMP_SHIFT, now = use_make(USE_ONE, mine->number);
     for (; unit < end; unit++) {
-        if (__builtin_expect(!is_before(unit->stored, mine) || !is_before(unit->loaded, mine), 0))
+        if ((unit->stored >= since && !is_before(unit->stored, mine)) ||
+            (unit->loaded >= since && !is_before(unit->loaded, mine)))
             refuse("stores", at, size_bytes, unit);
-        unit->stored = use_make(USE_ONE, mine->number);
+        unit->stored = now;
         unit->loaded = 0;
     }
     if (counters_are_on())
