@@ -12,6 +12,7 @@ static const struct option all[] = {{"batch", required_argument, NULL, 'b'},
                                     {"isa", required_argument, NULL, 'i'},
                                     {"precision", required_argument, NULL, 'p'},
                                     {"phase", required_argument, NULL, 'r'},
+                                    {"device", required_argument, NULL, 'd'},
                                     {"layers", no_argument, NULL, 'l'},
                                     {"teacher", no_argument, NULL, 'k'},
                                     {"fixed", no_argument, NULL, 'f'},
@@ -49,6 +50,9 @@ static enum err read_value(int option, struct bench_options *options)
         break;
     case 'r':
         options->phase = optarg;
+        break;
+    case 'd':
+        options->device = optarg;
         break;
     case 'l':
         options->has_layers = true;

@@ -12,6 +12,7 @@ struct bench_options { /* what was not said is as the caller had it */
     const char *isa;       /* as isa_parse() reads it */
     const char *precision; /* as precision_parse() reads it */
     const char *phase;     /* a row of the schedule "ofa" */
+    const char *device;    /* a file (gpu_ceilings.h); NULL: this machine */
     bool has_layers, has_teacher, has_json;
     bool is_fixed; /* the same sub-networks in every step */
     char **words;

@@ -1,8 +1,11 @@
 /* What the counted device counts is what the network has: multiply-adds as trainer/spec/cost.h
  * counts them, and of a network small enough every map and tap by hand. */
 #include "tests/bench/counted_device.h"
+#include "tests/bench/gpu_ceilings.h"
 #include "tests/bench/passes.h"
+#include "tests/bench/virtual_expand.h"
 #include "trainer/spec/cost.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -215,6 +218,34 @@ static void the_update_touches_every_weight(void **state)
     }
 }
 
+/* The block's expansion is 8 to 16 channels on 4x4; behind it 16 on 2x2, and 8. */
+static void a_step_without_expanded_maps_is_counted_by_hand(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct count change = {0};
+    const double M = 2, pixels = N * 16;
+    open_small(&scene, 2);
+    virtual_expand_count(&scene.passes.space, &scene.subnet, N, 2, &change);
+    check("read", change.read_bytes, M * (3.0 * NARROW + 2.0 * LAST - 4.0 * WIDE - SMALL_WIDE));
+    check("written", change.written_bytes, M * ((double)NARROW - 2.0 * WIDE - SMALL_WIDE));
+    double products = pixels * (2 * 64 + 1.6 * 128) + N * 4.0 * 128;
+    assert_true(fabs(change.products - products) < 1e-6 * products);
+    passes_close(&scene.passes);
+}
+
+static void a_gpu_is_described_by_a_file(void **state)
+{
+    (void)state;
+    struct gpu_ceilings gpu;
+    must(gpu_ceilings_read("tests/bench/h100.yaml", &gpu));
+    struct ceilings rates = gpu_ceilings_rates(&gpu);
+    check("multiply-adds of fp32", rates.fma, 0.5e12 * gpu.fp32);
+    check("bytes read", rates.read, 1e9 * gpu.copy);
+    assert_true(rates.bf16 > rates.fma);
+    assert_int_equal(gpu_ceilings_read("configs/spaces/mbv3.yaml", &gpu), ERR_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +255,8 @@ int main(void)
         cmocka_unit_test(taps_outside_the_map_do_not_count),
         cmocka_unit_test(views_and_sums_are_counted_by_hand),
         cmocka_unit_test(the_update_touches_every_weight),
+        cmocka_unit_test(a_step_without_expanded_maps_is_counted_by_hand),
+        cmocka_unit_test(a_gpu_is_described_by_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
