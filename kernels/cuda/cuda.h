@@ -45,6 +45,7 @@ void cuda_note(struct cuda *cuda, const char *name, cudaError_t error);
 typedef size_t cuda_plan_fn(const struct work *work, enum precision precision);
 cuda_plan_fn cuda_plan;
 cuda_plan_fn cuda_stem_forward_plan, cuda_stem_backward_plan, cuda_excite_backward_plan;
+cuda_plan_fn cuda_dw_forward_plan, cuda_dw_backward_plan, cuda_kernel_backward_plan;
 cuda_plan_fn cuda_loss_forward_plan;
 
 /* The operations; comments in kernels/device.h. */

@@ -4,6 +4,9 @@ static cuda_plan_fn *const plans[WORK_KINDS] = {
     [WORK_STEM_FORWARD] = cuda_stem_forward_plan,
     [WORK_STEM_BACKWARD] = cuda_stem_backward_plan,
     [WORK_EXCITE_BACKWARD] = cuda_excite_backward_plan,
+    [WORK_DW_FORWARD] = cuda_dw_forward_plan,
+    [WORK_DW_BACKWARD] = cuda_dw_backward_plan,
+    [WORK_KERNEL_BACKWARD] = cuda_kernel_backward_plan,
     [WORK_LOSS_FORWARD] = cuda_loss_forward_plan,
 };
 
