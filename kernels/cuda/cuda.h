@@ -1,6 +1,6 @@
 /* The CUDA device from the host's side: what opens, holds and waits (C files), and what launches
- * (the last storey of each .cu file). One stream for operations, in their order; one for copies,
- * ordered with it by events. */
+ * (the last storey of each .cu file). One stream for operations, in their order; one for long
+ * copies to the card, ordered with it by events. */
 #ifndef KERNELS_CUDA_CUDA_H
 #define KERNELS_CUDA_CUDA_H
 

@@ -104,6 +104,7 @@ static enum err take_resources(struct cuda *cuda)
     size_t tickets_bytes = CUDA_TICKETS * sizeof *cuda->tickets;
     TRY(CUDA(cudaSetDevice(cuda->ordinal)));
     TRY(CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)));
+    TRY(CUDA(cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking)));
     TRY(cuda_uploads_create(&cuda->uploads));
     TRY(cuda_take(cuda, tickets_bytes, (void **)&cuda->tickets));
     TRY(CUDA(cudaMemsetAsync(cuda->tickets, 0, tickets_bytes, cuda->stream)));
@@ -143,6 +144,8 @@ void cuda_close(struct device *device)
         (void)cudaFree(cuda->scratch);
         (void)cudaFree(cuda->tickets);
         (void)cudaStreamDestroy(cuda->stream);
+        if (cuda->copies)
+            (void)cudaStreamDestroy(cuda->copies);
     }
     mem_free(cuda);
 }

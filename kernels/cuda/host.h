@@ -23,9 +23,11 @@ MUST_CHECK enum err cuda_drain(struct cuda *cuda);
  * how much. */
 MUST_CHECK enum err cuda_take(struct cuda *cuda, size_t size_bytes, void **memory);
 
-/* Pinned memory that uploads go through, whatever memory they come from. */
+/* What uploads go through, on both sides of the bus. */
 MUST_CHECK enum err cuda_uploads_create(struct cuda_uploads **uploads);
 void cuda_uploads_destroy(struct cuda_uploads **uploads); /* accepts a pointer to NULL; sets NULL */
+/* A download_async() was queued: whatever is uploaded next may be what it wrote. */
+void cuda_uploads_follow_download(struct cuda *cuda);
 
 /* The largest of what these works need of cuda_scratch(). */
 size_t cuda_most_needed(const struct workload *workload, enum precision precision);

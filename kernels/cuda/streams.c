@@ -1,4 +1,4 @@
-/* Copies and waiting. Everything runs on the device's one stream, in the order of calls. */
+/* Copies to the host, and waiting. */
 #include "base/mem.h"
 #include "kernels/cuda/host.h"
 
@@ -12,20 +12,14 @@ enum err cuda_drain(struct cuda *cuda)
     return cuda_left(cuda);
 }
 
-void cuda_upload_async(struct device *device, void *to, const void *host, size_t size_bytes)
-{
-    struct cuda *cuda = cuda_of(device);
-    if (cuda->err == ERR_OK && size_bytes > 0)
-        cuda_note(cuda, "upload",
-                  cudaMemcpyAsync(to, host, size_bytes, cudaMemcpyHostToDevice, cuda->stream));
-}
-
 void cuda_download_async(struct device *device, void *host, const void *from, size_t size_bytes)
 {
     struct cuda *cuda = cuda_of(device);
-    if (cuda->err == ERR_OK && size_bytes > 0)
-        cuda_note(cuda, "download",
-                  cudaMemcpyAsync(host, from, size_bytes, cudaMemcpyDeviceToHost, cuda->stream));
+    if (cuda->err != ERR_OK || size_bytes == 0)
+        return;
+    cuda_note(cuda, "download",
+              cudaMemcpyAsync(host, from, size_bytes, cudaMemcpyDeviceToHost, cuda->stream));
+    cuda_uploads_follow_download(cuda);
 }
 
 enum err cuda_download(struct device *device, void *host, const void *from, size_t size_bytes)

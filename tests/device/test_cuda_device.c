@@ -195,6 +195,40 @@ static void copies_and_operations_run_in_the_order_of_calls(void **state)
     device_close(&device);
 }
 
+/* What crosses the bus ahead of its turn is seen by nobody before it, and is what the host's memory
+ * held then: an upload behind a download has what that brought. */
+static void a_long_upload_overtakes_nothing(void **state)
+{
+    enum { COUNT = 1 << 19 };
+    (void)state;
+    struct device *device = open_device();
+    const struct device_ops *ops = device->ops;
+    size_t bytes = COUNT * sizeof(float);
+    float *x = allocate(device, bytes), *sum = allocate(device, bytes), *pinned[3];
+    for (int i = 0; i < 3; i++) {
+        must(ops->pin(device, bytes, (void **)&pinned[i]));
+        for (int k = 0; k < COUNT; k++)
+            pinned[i][k] = (float)(i + 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        ops->upload_async(device, x, pinned[i], bytes);
+        ops->fold(device, COUNT, x, sum);
+    }
+    ops->download_async(device, pinned[2], sum, bytes);
+    ops->upload_async(device, x, pinned[2], bytes);
+    ops->fold(device, COUNT, x, sum);
+    for (int k = 0; k < COUNT; k += COUNT / 4 - 1) {
+        float got = 0;
+        must(ops->download(device, &got, sum + k, sizeof got));
+        assert_true(got == 6);
+    }
+    for (int i = 0; i < 3; i++)
+        ops->unpin(device, pinned[i]);
+    ops->free(device, x);
+    ops->free(device, sum);
+    device_close(&device);
+}
+
 static void memory_is_freed_behind_what_was_queued(void **state)
 {
     (void)state;
@@ -285,6 +319,7 @@ int main(void)
         cmocka_unit_test(memory_that_is_not_there_says_how_much_there_is),
         cmocka_unit_test(what_is_uploaded_has_been_read_when_the_call_returns),
         cmocka_unit_test(copies_and_operations_run_in_the_order_of_calls),
+        cmocka_unit_test(a_long_upload_overtakes_nothing),
         cmocka_unit_test(memory_is_freed_behind_what_was_queued),
         cmocka_unit_test(a_lost_card_is_told_to_whoever_calls_or_waits),
     };
