@@ -41,25 +41,24 @@ struct block gpu_block;
 
 /* ---- */
 
-static void check_meeting(const struct warp *warp, const struct thread *mine, uint32_t lanes)
+static bool is_waiting(const struct thread *thread)
 {
-    for (uint32_t left = lanes; left; left &= left - 1) {
-        const struct thread *other = &warp->threads[__builtin_ctz(left)];
-        if (other->meeting != mine->meeting || other->meeting_lanes != mine->meeting_lanes)
-            block_refuse("lane %d is at %s of lanes %08x, but lane %d at %s of lanes %08x",
-                         mine->lane, mine->meeting->name, mine->meeting_lanes, other->lane,
-                         other->meeting->name, other->meeting_lanes);
-    }
+    return thread->warp->waiting >> thread->lane & 1;
 }
 
-/* Whether all that the lane waits for have come; if so they go on. */
+/* Whether all that the lane waits for have come; if so they go on. Who is somewhere else yet may
+ * still come, or end. */
 static bool try_meeting(struct warp *warp, const struct thread *mine)
 {
     uint32_t lanes = mine->meeting_lanes & warp->live;
     const struct meeting *meeting = mine->meeting;
     if ((warp->waiting & lanes) != lanes)
         return false;
-    check_meeting(warp, mine, lanes);
+    for (uint32_t left = lanes; left; left &= left - 1) {
+        const struct thread *other = &warp->threads[__builtin_ctz(left)];
+        if (other->meeting != meeting || other->meeting_lanes != mine->meeting_lanes)
+            return false;
+    }
     if (meeting->run)
         meeting->run(warp, meeting, lanes);
     if (lanes == warp->live)
@@ -121,8 +120,11 @@ static void run_thread(void *argument)
     copies_end_thread(thread);
     gpu_block.ended++;
     warp->live &= ~(UINT32_C(1) << thread->lane);
-    if (warp->waiting) /* perhaps for this one */
-        try_meeting(warp, &warp->threads[__builtin_ctz(warp->waiting)]);
+    for (uint32_t left = warp->waiting; left; left &= left - 1) { /* perhaps for this one */
+        int lane = __builtin_ctz(left);
+        if (warp->waiting >> lane & 1)
+            try_meeting(warp, &warp->threads[lane]);
+    }
 }
 
 static void run_warp(struct warp *warp)
@@ -143,34 +145,34 @@ static void say_where(const struct thread *thread, char *text, size_t size)
     const struct uint3 t = thread->index;
     if (thread->is_at_barrier)
         snprintf(text, size, "thread (%u, %u, %u) waits at __syncthreads", t.x, t.y, t.z);
-    else if (thread->warp->waiting >> thread->lane & 1)
+    else if (is_waiting(thread))
         snprintf(text, size, "thread (%u, %u, %u) waits at %s of lanes %08x", t.x, t.y, t.z,
                  thread->meeting->name, thread->meeting_lanes);
     else
         snprintf(text, size, "thread (%u, %u, %u) has ended", t.x, t.y, t.z);
 }
 
-/* Of two threads that will not meet. */
-[[noreturn]] static void refuse_deadlock(const struct block *block)
+static bool is_elsewhere(const struct thread *thread, const struct thread *other)
 {
-    struct thread *first = NULL;
-    char one[256] = "", other[256] = "";
-    for (int i = 0; i < block->threads_count; i++) {
-        struct thread *thread = &gpu_block.threads[i];
-        bool is_live = thread->warp->live >> thread->lane & 1;
-        if (!first && is_live)
-            first = thread;
-    }
-    gpu_block.current = first;
+    bool is_at_meeting = is_waiting(thread);
+    return thread->is_at_barrier != other->is_at_barrier || is_at_meeting != is_waiting(other) ||
+           (is_at_meeting &&
+            (thread->meeting != other->meeting || thread->meeting_lanes != other->meeting_lanes));
+}
+
+/* Of two threads that will not meet; the first still waits. */
+[[noreturn]] static void refuse_deadlock(struct block *block)
+{
+    char one[256] = "", other[256] = "so do all others";
+    int i = 0;
+    while (!(block->threads[i].warp->live >> block->threads[i].lane & 1))
+        i++;
+    const struct thread *first = block->current = &block->threads[i];
+    for (i = block->threads_count - 1; i >= 0; i--)
+        if (is_elsewhere(&block->threads[i], first))
+            say_where(&block->threads[i], other, sizeof other);
     say_where(first, one, sizeof one);
-    for (int i = 0; i < block->threads_count && !*other; i++) {
-        const struct thread *thread = &block->threads[i];
-        if (thread->is_at_barrier != first->is_at_barrier ||
-            !(thread->warp->live >> thread->lane & 1) ||
-            (thread->warp->waiting && thread->meeting != first->meeting))
-            say_where(thread, other, sizeof other);
-    }
-    block_refuse("deadlock: %s; %s", one, *other ? other : "so do all others");
+    block_refuse("deadlock: %s; %s", one, other);
 }
 
 static void pass_barrier(struct block *block)

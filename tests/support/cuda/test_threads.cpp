@@ -166,6 +166,27 @@ static void lanes_shuffle_and_vote(void **)
         assert_int_equal(to[i], expected_lane(i / 32, i % 32));
 }
 
+/* Two halves; the last lanes of both meet each other and go. */
+static __global__ void leavers_kernel(struct lanes op)
+{
+    unsigned lane = threadIdx.x, half = lane / 16 ? 0xffff0000u : 0x0000ffffu;
+    if (lane % 16 == 15) {
+        __syncwarp(0x80008000u);
+        return;
+    }
+    gpu_store(op.to + lane, __ballot_sync(half, 1));
+}
+
+static void lanes_that_have_ended_are_not_waited_for(void **)
+{
+    unsigned to[8 * 32];
+    struct lanes op = {(unsigned *)check_upload(NULL, sizeof to)};
+    check_launch("leavers", leavers_kernel, dim3(1), dim3(32), 0, op);
+    check_download(to, op.to, sizeof to);
+    for (unsigned i = 0; i < 32; i++)
+        assert_int_equal(to[i], i % 16 == 15 ? 0xffffffffu : i < 16 ? 0x7fffu : 0x7fff0000u);
+}
+
 struct turn {
     unsigned *next; /* (1) */
     unsigned *to;   /* (blocks, threads): whose turn it was */
@@ -259,6 +280,7 @@ int main(void)
         cmocka_unit_test(threads_add_up_by_shuffles_and_shared_memory),
         cmocka_unit_test(a_block_of_1024_threads_meets_at_barriers),
         cmocka_unit_test(lanes_shuffle_and_vote),
+        cmocka_unit_test(lanes_that_have_ended_are_not_waited_for),
         cmocka_unit_test(the_environment_says_in_which_order_they_run),
         cmocka_unit_test(a_barrier_that_not_all_threads_reach_is_found),
         cmocka_unit_test(a_collective_that_not_all_lanes_reach_is_found),
