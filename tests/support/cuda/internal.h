@@ -160,5 +160,8 @@ void streams_drain(void);
 /* What every call returns, once the card is lost. */
 cudaError_t streams_lost(void);
 void streams_found(void); /* it is there again, and has forgotten what was queued */
+/* Work of somebody else's (tests/support/nccl): when its turn comes it is asked, under the lock and
+ * again and again, until it is over. */
+cudaError_t streams_queue_call(cudaStream_t stream, bool (*is_over)(void *own), void *own);
 
 #endif

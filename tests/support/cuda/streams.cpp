@@ -3,10 +3,11 @@
 #include "tests/support/cuda/internal.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { LONG_QUEUE = 4096 };
 
-enum job_kind { JOB_KERNEL, JOB_COPY, JOB_SET, JOB_RECORD, JOB_WAIT };
+enum job_kind { JOB_KERNEL, JOB_COPY, JOB_SET, JOB_RECORD, JOB_WAIT, JOB_CALL };
 
 struct job {
     struct job *next;
@@ -18,8 +19,10 @@ struct job {
     enum cudaMemcpyKind direction;
     int byte;
     struct CUevent_st *event;
-    uint64_t mark;  /* the record of the event that is meant */
-    void *argument; /* of a kernel, behind it */
+    uint64_t mark;              /* the record of the event that is meant */
+    void *argument;             /* of a kernel, behind it */
+    bool (*is_over)(void *own); /* of a call */
+    void *own;
 };
 
 struct CUevent_st {
@@ -56,9 +59,14 @@ void streams_unlock(void)
 
 /* ---- */
 
-static bool may_run(const struct job *job)
+/* Of a call it is asked until it says yes, and then never again. */
+static bool may_run(struct job *job)
 {
-    return job->kind != JOB_WAIT || job->event->passed >= job->mark;
+    if (job->kind == JOB_CALL && job->is_over &&
+        (streams_lost() != cudaSuccess || job->is_over(job->own)))
+        job->is_over = NULL;
+    return job->kind == JOB_CALL ? !job->is_over
+                                 : job->kind != JOB_WAIT || job->event->passed >= job->mark;
 }
 
 static void forget_event(struct CUevent_st *event)
@@ -163,12 +171,23 @@ static struct CUstream_st *needed(struct CUstream_st *stream)
     return NULL;
 }
 
-/* Forward: what is wanted, and nothing else. Reversed: everything else first. Shuffled: any. */
+static bool is_called(void)
+{
+    for (const struct CUstream_st *next = queues.streams; next; next = next->next)
+        if (next->first && next->first->kind == JOB_CALL)
+            return true;
+    return false;
+}
+
+/* Forward: what is wanted, and nothing else. Reversed: everything else first. Shuffled: any. NULL:
+ * all wait for calls. */
 static struct CUstream_st *choose(struct CUstream_st *wanted)
 {
     struct CUstream_st *list[MOST_CHOICES];
     int count = runnable(list);
     struct CUstream_st *next = needed(wanted);
+    if (count == 0 && is_called())
+        return NULL;
     if (count == 0)
         emulator_refuse("streams wait for events of each other: a deadlock");
     if (queues.order.kind == ORDER_SHUFFLED)
@@ -188,11 +207,31 @@ static void read_order(void)
         queues.order = order;
 }
 
+/* False: nothing could run. */
+static bool run_one(struct CUstream_st *wanted)
+{
+    struct CUstream_st *chosen = choose(wanted);
+    if (chosen)
+        run_first(chosen);
+    return chosen != NULL;
+}
+
+/* As run_one(); where all wait for calls, others may come in meanwhile. */
+static void run_or_wait(struct CUstream_st *wanted)
+{
+    const struct timespec moment = {0, 20000};
+    if (run_one(wanted))
+        return;
+    streams_unlock();
+    nanosleep(&moment, NULL);
+    streams_lock();
+}
+
 static void run_stream(struct CUstream_st *stream)
 {
     read_order();
     while (stream->first)
-        run_first(choose(stream));
+        run_or_wait(stream);
 }
 
 void streams_drain(void)
@@ -200,7 +239,7 @@ void streams_drain(void)
     read_order();
     for (struct CUstream_st *next = queues.streams; next; next = next->next)
         while (next->first)
-            run_first(choose(next));
+            run_or_wait(next);
 }
 
 /* In front of work on the default stream. */
@@ -209,7 +248,7 @@ static void drain_blocking(void)
     read_order();
     for (struct CUstream_st *next = queues.streams; next; next = next->next)
         while (next->is_blocking && next->first)
-            run_first(choose(next));
+            run_or_wait(next);
 }
 
 /* ---- queueing */
@@ -275,6 +314,18 @@ cudaError_t gpu_queue_kernel(const struct gpu_kernel *kernel, const void *argume
     struct job *job = job_make(JOB_KERNEL, argument_bytes);
     job->kernel = *kernel;
     memcpy(job->argument, argument, argument_bytes);
+    queue(stream, job);
+    streams_unlock();
+    return streams_lost();
+}
+
+cudaError_t streams_queue_call(cudaStream_t stream, bool (*is_over)(void *own), void *own)
+{
+    streams_lock();
+    check_stream(stream);
+    struct job *job = job_make(JOB_CALL, 0);
+    job->is_over = is_over;
+    job->own = own;
     queue(stream, job);
     streams_unlock();
     return streams_lost();
@@ -432,7 +483,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     read_order();
     bool is_done = !stream || !stream->first;
     if (!is_done)
-        run_first(choose(stream));
+        run_one(stream);
     streams_unlock();
     return is_done ? cudaSuccess : cudaErrorNotReady;
 }
@@ -514,7 +565,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
     read_order();
     bool is_done = event->passed == event->recorded;
     if (!is_done)
-        run_first(choose(stream_of(event)));
+        run_one(stream_of(event));
     streams_unlock();
     return is_done ? cudaSuccess : cudaErrorNotReady;
 }
@@ -524,7 +575,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     streams_lock();
     read_order();
     while (event->passed != event->recorded)
-        run_first(choose(stream_of(event)));
+        run_or_wait(stream_of(event));
     streams_unlock();
     return streams_lost();
 }
