@@ -68,19 +68,41 @@ out:
     return err;
 }
 
+/* *path: returns owned, after an error too. */
+static enum err find_module(const char *name, char **path, const struct device_module **module)
+{
+    enum err err = ERR_OK;
+    if (!file_is_name(name))
+        TRY(err_set(ERR_UNAVAILABLE,
+                    "\"%s\" is no device's name: auto, cpu or a module's, of letters, digits, - "
+                    "and _",
+                    name));
+    TRY(find(name, path));
+    TRY(load(*path, name, module));
+out:
+    return err;
+}
+
+enum err device_module_survey(const char *name, device_found_fn *found, void *own)
+{
+    enum err err = ERR_OK;
+    const struct device_module *module = NULL;
+    char *path = NULL;
+    TRY(find_module(name, &path, &module));
+    if (module->survey)
+        module->survey(found, own);
+out:
+    mem_free(path);
+    return err;
+}
+
 enum err device_module_open(const struct device_cfg *cfg, struct device **device)
 {
     enum err err = ERR_OK;
     const struct device_module *module = NULL;
     struct device *opened = NULL;
     char *path = NULL;
-    if (!file_is_name(cfg->name))
-        TRY(err_set(ERR_UNAVAILABLE,
-                    "\"%s\" is no device's name: auto, cpu or a module's, of letters, digits, - "
-                    "and _",
-                    cfg->name));
-    TRY(find(cfg->name, &path));
-    TRY(load(path, cfg->name, &module));
+    TRY(find_module(cfg->name, &path, &module));
     err = module->open(cfg, &opened);
     if (err != ERR_OK)
         TRY(err_prefix(err, "%s", path));

@@ -19,7 +19,7 @@
 
 /* Raised by hand whenever what a module sees changes its meaning: device.h, workload.h,
  * device_comm.h, this page, the headers of base named above. */
-enum { DEVICE_BORDER = 6 };
+enum { DEVICE_BORDER = 7 };
 /* The sizes make an operation or a field that somebody forgot to raise it for another border. */
 #define DEVICE_ABI                                                                                 \
     ((uint32_t)DEVICE_BORDER << 20 | (uint32_t)(sizeof(struct device_ops) + sizeof(struct device)))
@@ -36,6 +36,9 @@ struct device_gang {
     MUST_CHECK enum err (*gather)(void *own, const void *mine, void *all, size_t size_bytes);
 };
 
+/* is_missing: several ranks would do without it; then the sentence has the cure. */
+typedef void device_found_fn(void *own, bool is_missing, const char *text);
+
 struct device_module {
     uint32_t abi;     /* DEVICE_ABI; first, whatever else changes */
     const char *name; /* as in the file's name */
@@ -47,6 +50,10 @@ struct device_module {
      * (device_comm_close). */
     MUST_CHECK enum err (*open_comm)(struct device *, const struct device_gang *,
                                      struct device_comm **);
+    /* For people ("glowworm doctor"): a sentence to `found` for each thing of its hardware and
+     * libraries, in front of any device_open(), which says what is amiss for one rank. NULL:
+     * nothing to say. */
+    void (*survey)(device_found_fn *found, void *own);
 };
 
 #define DEVICE_MODULE_EXPORT __attribute__((visibility("default")))
@@ -56,5 +63,7 @@ DEVICE_MODULE_EXPORT const struct device_module *glowworm_device_module(void);
  * were looked through, and the cure: there is none, it cannot be loaded, it is no device module, it
  * was built for another border. Returns owned. */
 MUST_CHECK enum err device_module_open(const struct device_cfg *cfg, struct device **device);
+/* What that module says of its hardware; errors as those of device_module_open(). */
+MUST_CHECK enum err device_module_survey(const char *name, device_found_fn *found, void *own);
 
 #endif

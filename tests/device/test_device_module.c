@@ -127,6 +127,23 @@ static void what_a_module_says_reaches_the_program(void **state)
     check_refused("refuses", "glowworm-device-refuses.so: no board for 1 threads", "plug one in");
 }
 
+static void note(void *own, bool is_missing, const char *text)
+{
+    char *said = own;
+    snprintf(said + strlen(said), 64, "%s%s.", is_missing ? "missing: " : "", text);
+}
+
+static void what_a_module_says_of_its_hardware_is_heard_and_some_say_nothing(void **state)
+{
+    (void)state;
+    char said[128] = "";
+    assert_int_equal(device_module_survey("misnamed", note, said), ERR_UNAVAILABLE);
+    assert_int_equal(device_module_survey("refuses", note, said), ERR_OK);
+    assert_string_equal(said, "");
+    assert_int_equal(device_module_survey("plain", note, said), ERR_OK);
+    assert_string_equal(said, "a plain board.missing: no wire; buy one.");
+}
+
 static void a_gang_that_a_module_has_no_exchanges_for_gets_staged_ones(void **state)
 {
     (void)state;
@@ -177,6 +194,8 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_shared_object_is_refused),
         cmocka_unit_test_setup(what_a_module_says_reaches_the_program, name_folder),
         cmocka_unit_test_setup(a_module_s_own_exchanges_are_used_where_it_has_some, name_folder),
+        cmocka_unit_test_setup(what_a_module_says_of_its_hardware_is_heard_and_some_say_nothing,
+                               name_folder),
         cmocka_unit_test_setup(a_gang_that_a_module_has_no_exchanges_for_gets_staged_ones,
                                name_folder),
     };

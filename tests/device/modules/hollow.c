@@ -10,6 +10,7 @@ static enum err open_nothing(const struct device_cfg *cfg, struct device **devic
 
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "hollow", open_nothing, NULL};
+    static const struct device_module module = {
+        .abi = DEVICE_ABI, .name = "hollow", .open = open_nothing};
     return &module;
 }

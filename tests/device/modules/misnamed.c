@@ -9,6 +9,7 @@ static enum err misnamed_open(const struct device_cfg *cfg, struct device **devi
 
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "someone", misnamed_open, NULL};
+    static const struct device_module module = {
+        .abi = DEVICE_ABI, .name = "someone", .open = misnamed_open};
     return &module;
 }

@@ -54,8 +54,18 @@ out:
     return err;
 }
 
+static void plain_survey(device_found_fn *found, void *own)
+{
+    found(own, false, "a plain board");
+    found(own, true, "no wire; buy one");
+}
+
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "plain", plain_open, plain_open_comm};
+    static const struct device_module module = {.abi = DEVICE_ABI,
+                                                .name = "plain",
+                                                .open = plain_open,
+                                                .open_comm = plain_open_comm,
+                                                .survey = plain_survey};
     return &module;
 }

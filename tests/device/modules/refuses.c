@@ -9,6 +9,7 @@ static enum err refuse(const struct device_cfg *cfg, struct device **device)
 
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "refuses", refuse, NULL};
+    static const struct device_module module = {
+        .abi = DEVICE_ABI, .name = "refuses", .open = refuse};
     return &module;
 }

@@ -6,6 +6,7 @@ enum err nobody_has_this(const struct device_cfg *cfg, struct device **device);
 
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "unfit", nobody_has_this, NULL};
+    static const struct device_module module = {
+        .abi = DEVICE_ABI, .name = "unfit", .open = nobody_has_this};
     return &module;
 }

@@ -207,6 +207,7 @@ out:
 
 const struct device_module *glowworm_device_module(void)
 {
-    static const struct device_module module = {DEVICE_ABI, "late", late_open, NULL};
+    static const struct device_module module = {
+        .abi = DEVICE_ABI, .name = "late", .open = late_open};
     return &module;
 }
