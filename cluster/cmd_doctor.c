@@ -54,6 +54,8 @@ static void find_subject(const struct request *request, struct campaign *campaig
         subject->ranks = campaign->resources.ranks;
         subject->threads = campaign->resources.threads;
         snprintf(subject->device, sizeof subject->device, "%s", campaign->resources.device);
+        if (precision_parse(campaign->precision, &subject->precision) != ERR_OK)
+            subject->precision = PRECISION_FP32; /* no campaign that loads has another word */
     }
     if (request->run_folder)
         subject->run_folder = request->run_folder;

@@ -4,7 +4,7 @@
 #ifndef CLUSTER_DOCTOR_DOCTOR_H
 #define CLUSTER_DOCTOR_DOCTOR_H
 
-#include "base/err.h"
+#include "kernels/device.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,6 +23,7 @@ struct doctor_subject {        /* all borrowed */
     const char *scratch;       /* resources.scratch; "": its stores lie in its folder */
     const char *worker, *glowworm;
     char device[32]; /* the campaign's; "auto" */
+    enum precision precision;
     int ranks, threads;
 };
 

@@ -26,8 +26,10 @@ struct cuda {
     bool is_prepared;
     unsigned *tickets; /* device, (CUDA_TICKETS) zeros: last_block.cuh; whoever uses some leaves
                           zeros */
-    enum err err;      /* what an operation left, with its text; ERR_OK: none */
+    enum err err;      /* what was left, by an operation or by the watchdog over exchanges, with its
+                          text; ERR_OK: nothing was */
     char trouble[512];
+    bool is_troubled, is_told; /* somebody has begun to leave it; has been told of it */
 };
 
 /* Its card becomes the one that this thread calls. */

@@ -43,11 +43,12 @@ enum err cuda_error(cudaError_t error, const char *call)
     return err_set(cuda_code(error), "%s: %s%s", call, cudaGetErrorString(error), cure(error));
 }
 
-/* Whoever waits in another thread reads the code first. */
+/* Two threads leave errors: the one that calls operations, and the watchdog over exchanges. The
+ * first counts. Who waits reads the code first. */
 void cuda_leave(struct cuda *cuda, enum err code, const char *format, ...)
 {
     va_list arguments;
-    if (cuda->err != ERR_OK)
+    if (__atomic_exchange_n(&cuda->is_troubled, true, __ATOMIC_RELAXED))
         return;
     va_start(arguments, format);
     vsnprintf(cuda->trouble, sizeof cuda->trouble, format, arguments);
@@ -58,7 +59,15 @@ void cuda_leave(struct cuda *cuda, enum err code, const char *format, ...)
 enum err cuda_left(struct cuda *cuda)
 {
     enum err left = __atomic_load_n(&cuda->err, __ATOMIC_ACQUIRE);
-    return left == ERR_OK ? ERR_OK : err_set(left, "%s", cuda->trouble);
+    if (left == ERR_OK)
+        return ERR_OK;
+    __atomic_store_n(&cuda->is_told, true, __ATOMIC_RELAXED);
+    return err_set(left, "%s", cuda->trouble);
+}
+
+bool cuda_is_told(const struct cuda *cuda)
+{
+    return __atomic_load_n(&cuda->is_told, __ATOMIC_RELAXED);
 }
 
 void cuda_note(struct cuda *cuda, const char *name, cudaError_t error)

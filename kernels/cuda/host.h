@@ -13,7 +13,9 @@ enum err cuda_code(cudaError_t error);
 
 /* The error that an operation left, with its text; ERR_OK: none. Any thread. */
 MUST_CHECK enum err cuda_left(struct cuda *cuda);
-/* Leaves this one, unless there is one. */
+/* Whether somebody has been returned an error by it. Any thread. */
+bool cuda_is_told(const struct cuda *cuda);
+/* Leaves this one, unless there is one. Any thread. */
 void cuda_leave(struct cuda *cuda, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Waits for what was queued, then the same as cuda_left(). */
