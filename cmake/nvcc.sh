@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles one .cu file and writes what its kernels hold, one a line: file, architecture, registers of a thread, bytes of
-# static shared memory and of stack, bytes spilled, kernel. Fails where a kernel spills registers: memory that nobody planned.
+# static shared memory and of stack, bytes spilled, kernel. A kernel that spills registers, to memory that nobody planned, is
+# warned of, and fails where warnings do.
 # usage: nvcc.sh TABLE NVCC_COMMAND... FILE.cu
 set -uo pipefail
 table=$1 file=${!#}
@@ -22,6 +23,5 @@ awk -v file="$(basename "$file")" '
 if spills=$(awk '$6 > 0' "$table") && [ -n "$spills" ]; then
     echo "kernels that spill registers (file, architecture, registers, shared, stack, spilled, kernel):" >&2
     echo "$spills" >&2
-    rm -f "$table"
-    exit 1
+    [[ " $* " != *" -Werror "* ]] || { rm -f "$table"; exit 1; }
 fi

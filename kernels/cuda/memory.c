@@ -86,17 +86,15 @@ void cuda_copy(struct device *device, size_t size_bytes, const void *from, void 
                   cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToDevice, cuda->stream));
 }
 
-/* The old block goes when the larger one is there: what fails changes nothing. */
-static enum err grow_scratch(struct cuda *cuda, size_t size_bytes)
+/* The old block goes when the other is there: what fails changes nothing. */
+static enum err resize_scratch(struct cuda *cuda, size_t size_bytes)
 {
     enum err err = ERR_OK;
-    void *larger = NULL;
-    if (size_bytes <= cuda->scratch_bytes)
-        return ERR_OK;
+    void *other = NULL;
     TRY(cuda_drain(cuda));
-    TRY(cuda_take(cuda, size_bytes, &larger));
+    TRY(cuda_take(cuda, size_bytes, &other));
     TRY(CUDA(cudaFree(cuda->scratch)));
-    cuda->scratch = larger;
+    cuda->scratch = other;
     cuda->scratch_bytes = size_bytes;
 out:
     return err;
@@ -107,7 +105,9 @@ enum err cuda_prepare(struct device *device, const struct workload *workload)
     enum err err = ERR_OK;
     struct cuda *cuda = cuda_of(device);
     TRY(cuda_drain(cuda));
-    TRY(grow_scratch(cuda, cuda_most_needed(workload, cuda->precision)));
+    size_t needed = cuda_most_needed(workload, cuda->precision);
+    if (needed > cuda->scratch_bytes)
+        TRY(resize_scratch(cuda, needed));
     cuda->is_prepared = true;
 out:
     return err;
@@ -122,20 +122,25 @@ static void leave_too_little(struct cuda *cuda, const struct work *work, size_t 
                shape, size_bytes, cuda->scratch_bytes);
 }
 
+static bool has_scratch(struct cuda *cuda, const struct work *work, size_t size_bytes)
+{
+    if (cuda->is_prepared && size_bytes > cuda->scratch_bytes)
+        leave_too_little(cuda, work, size_bytes);
+    else if (!cuda->is_prepared && size_bytes > 0 && size_bytes != cuda->scratch_bytes) {
+        enum err err = resize_scratch(cuda, size_bytes);
+        if (err != ERR_OK)
+            cuda_leave(cuda, err, "%s", err_text());
+    }
+    return cuda->err == ERR_OK;
+}
+
+/* On a device that nobody prepared an operation has as much as it asked for and not a byte more, so
+ * that tools that look at memory see who goes beyond. */
 void *cuda_scratch(struct cuda *cuda, const struct work *work, size_t size_bytes)
 {
     struct device_traffic *traffic = &cuda->face.traffic;
-    if (cuda->err != ERR_OK)
+    if (cuda->err != ERR_OK || !has_scratch(cuda, work, size_bytes))
         return NULL;
-    if (size_bytes > cuda->scratch_bytes && cuda->is_prepared) {
-        leave_too_little(cuda, work, size_bytes);
-        return NULL;
-    }
-    enum err err = grow_scratch(cuda, size_bytes);
-    if (err != ERR_OK) {
-        cuda_leave(cuda, err, "%s", err_text());
-        return NULL;
-    }
     if (traffic->working_peak_bytes < size_bytes)
         traffic->working_peak_bytes = size_bytes;
     return cuda->scratch;

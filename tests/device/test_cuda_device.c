@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/device.h"
+#include "kernels/workload.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +17,8 @@
 
 #define DEVICE   "cuda-emulated"
 #define MEGABYTE ((size_t)1 << 20)
+
+enum { CLASSES = 10 };
 
 static const struct device_cfg fp32 = {DEVICE, 1, ISA_AUTO, PRECISION_FP32};
 
@@ -243,6 +245,65 @@ static void memory_is_freed_behind_what_was_queued(void **state)
     device_close(&device);
 }
 
+static enum err prepare_for_loss(struct device *device, int N)
+{
+    struct workload workload = {0};
+    workload_add(&workload,
+                 &(struct work){.kind = WORK_LOSS_FORWARD, .conv = {.in = {.N = N}, .K = CLASSES}});
+    enum err err = device->ops->prepare(device, &workload);
+    workload_fini(&workload);
+    return err;
+}
+
+/* Of N images, all of class 0, whose logits are 0: how many images its sums say that there were. */
+static double run_loss(struct device *device, int N)
+{
+    const struct device_ops *ops = device->ops;
+    double sums[LOSS_SUMS] = {0};
+    struct loss loss = {.N = N, .K = CLASSES, .label_weight = 1, .divisor = 1};
+    loss.logits = allocate(device, (size_t)(N * CLASSES) * sizeof(float));
+    loss.labels = allocate(device, (size_t)N * sizeof(int32_t));
+    loss.sums = allocate(device, sizeof sums);
+    ops->loss_forward(device, &loss, NULL);
+    if (ops->download(device, sums, loss.sums, sizeof sums) != ERR_OK)
+        sums[LOSS_IMAGES] = -1;
+    ops->free(device, (void *)loss.logits);
+    ops->free(device, (void *)loss.labels);
+    ops->free(device, loss.sums);
+    return sums[LOSS_IMAGES];
+}
+
+static void what_it_was_prepared_for_runs_and_what_is_beyond_leaves_an_error(void **state)
+{
+    (void)state;
+    struct device *device = open_device();
+    void *memory = NULL;
+    must(prepare_for_loss(device, 256));
+    must(prepare_for_loss(device, 64)); /* it still holds what the largest needs */
+    assert_true(run_loss(device, 256) == 256);
+    assert_true(run_loss(device, 64) == 64);
+    check_error(prepare_for_loss(device, 1 << 24), ERR_MEMORY, "no memory for a block of ");
+    assert_true(run_loss(device, 256) == 256);
+    assert_true(run_loss(device, 257) == -1);
+    const char *shape = "loss_forward of ";
+    check_error(device->ops->sync(device), ERR_FAILED, shape);
+    check_error(device->ops->alloc(device, 1, &memory), ERR_FAILED, shape);
+    check_error(prepare_for_loss(device, 257), ERR_FAILED, shape);
+    print_message("%s\n", err_text());
+    device_close(&device);
+}
+
+static void a_device_that_nobody_prepared_grows(void **state)
+{
+    (void)state;
+    struct device *device = open_device();
+    for (int N = 64; N <= 512; N *= 2)
+        assert_true(run_loss(device, N) == N);
+    assert_true(run_loss(device, 64) == 64);
+    assert_true(device->traffic.working_peak_bytes > 512 * sizeof(double));
+    device_close(&device);
+}
+
 struct waiting {
     struct device *device;
     struct event *event;
@@ -321,6 +382,8 @@ int main(void)
         cmocka_unit_test(copies_and_operations_run_in_the_order_of_calls),
         cmocka_unit_test(a_long_upload_overtakes_nothing),
         cmocka_unit_test(memory_is_freed_behind_what_was_queued),
+        cmocka_unit_test(what_it_was_prepared_for_runs_and_what_is_beyond_leaves_an_error),
+        cmocka_unit_test(a_device_that_nobody_prepared_grows),
         cmocka_unit_test(a_lost_card_is_told_to_whoever_calls_or_waits),
     };
     int failures = 0;
