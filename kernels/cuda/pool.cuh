@@ -3,6 +3,7 @@
 #ifndef KERNELS_CUDA_POOL_CUH
 #define KERNELS_CUDA_POOL_CUH
 
+#include "kernels/cuda/thread_rows.cuh"
 #include "kernels/cuda/view.cuh"
 
 /* ROWS: of a thread, added in fp32. CHANNELS: at most, of a tile. SUMS: y, act', act' (z - mean).
@@ -34,7 +35,7 @@ static inline int pool_tiles(int C)
 /* Dynamic shared memory of a block whose threads have N channels each. */
 static inline size_t pool_shared_bytes(int N)
 {
-    return sizeof(double) * POOL_SUMS * POOL_THREADS * (size_t)N;
+    return sizeof(double) * POOL_SUMS * (size_t)thread_rows_doubles(N, POOL_THREADS, 1);
 }
 
 template <int N> struct pool_channels {
@@ -106,25 +107,22 @@ template <typename E, int N>
 static __device__ __forceinline__ void pool_image(const struct pool &op, int n, int c0,
                                                   shared<double> sums)
 {
-    int t = threadIdx.x, across = op.width / N, down = POOL_THREADS / across;
-    int c = c0 + t % across * N, row = t / across, size = down * op.width;
+    int t = threadIdx.x, across = op.width / N, rows = POOL_THREADS / across;
+    int group = t % across, row = t / across, size = thread_rows_doubles(N, across, rows);
     double total[POOL_SUMS][N] = {};
-    if (row < down && c < op.dims.C)
-        pool_walk<E, N>(op, n, c, row, down, total);
-    if (row < down)
+    if (row < rows && c0 + group * N < op.dims.C)
+        pool_walk<E, N>(op, n, c0 + group * N, row, rows, total);
+    if (row < rows)
 #pragma unroll
         for (int s = 0; s < POOL_SUMS; s++)
-#pragma unroll
-            for (int j = 0; j < N; j++)
-                sums[s * size + row * op.width + c - c0 + j] = total[s][j];
+            thread_rows_put<N>(sums + s * size, across, row, group, total[s]);
     __syncthreads();
     for (int e = t; e < POOL_SUMS * op.width; e += POOL_THREADS) {
-        int s = e / op.width, column = e % op.width;
-        double sum = 0;
-        for (int i = 0; i < down; i++)
-            sum += sums[s * size + i * op.width + column];
-        if (c0 + column < op.dims.C)
-            pool_store(op, n, c0 + column, s, sum);
+        int s = e / op.width, place = e % op.width;
+        int c = c0 + thread_rows_channel<N>(across, place);
+        double sum = thread_rows_sum<N>(sums + s * size, across, rows, place);
+        if (c < op.dims.C)
+            pool_store(op, n, c, s, sum);
     }
 }
 

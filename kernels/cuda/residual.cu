@@ -4,7 +4,7 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/view.cuh"
 
-enum { THREADS = 256, ROWS_AT_ONCE = 2, TURNS = 4 };
+enum { THREADS = 256, ROWS_AT_ONCE = 2, TURNS = 2 };
 
 struct residual {
     struct dims map;
@@ -13,13 +13,38 @@ struct residual {
     size_t rows; /* N H W */
 };
 
+/* numbers (C) of channels c, ..., all the same where there are none. */
+template <int N>
+static __device__ __forceinline__ void load_numbers(float (&to)[N], const float *numbers, int c,
+                                                    float otherwise)
+{
+    const int step = N % 4 == 0 ? 4 : 1;
+#pragma unroll
+    for (int i = 0; i < N; i += step) {
+        float some[step];
+#pragma unroll
+        for (int j = 0; j < step; j++)
+            some[j] = otherwise;
+        if (numbers)
+            map_load(some, numbers + c + i);
+#pragma unroll
+        for (int j = 0; j < step; j++)
+            to[i + j] = some[j];
+    }
+}
+
 template <int N>
 static __device__ __forceinline__ void load_channels(view_channel (&k)[N], const struct view &view,
                                                      int c)
 {
+    float scale[N], shift[N];
+    load_numbers(scale, view.scale, c, 1);
+    load_numbers(shift, view.shift, c, 0);
 #pragma unroll
-    for (int i = 0; i < N; i++)
-        k[i] = view_channel_load(view, c + i);
+    for (int i = 0; i < N; i++) {
+        k[i].scale = scale[i];
+        k[i].shift = shift[i];
+    }
 }
 
 /* values (N) seen through the view, in place. */
@@ -90,9 +115,20 @@ template <typename E, int N> static void queue(struct cuda *cuda, const struct r
     cuda_launch(cuda, "residual_forward_kernel", residual_forward_kernel<E, N>, grid, block, 0, op);
 }
 
+static bool is_wide(const void *memory)
+{
+    return (uintptr_t)memory % 16 == 0;
+}
+
+static bool is_view_wide(const struct view *view)
+{
+    return is_wide(view->z) && is_wide(view->scale) && is_wide(view->shift);
+}
+
 template <typename E> static void run(struct cuda *cuda, const struct residual *op)
 {
-    if (op->map.C % map_width<E>::value == 0)
+    if (op->map.C % map_width<E>::value == 0 && is_view_wide(&op->x) && is_view_wide(&op->y) &&
+        is_wide(op->sum))
         queue<E, map_width<E>::value>(cuda, op);
     else
         queue<E, 1>(cuda, op);

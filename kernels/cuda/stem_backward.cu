@@ -63,7 +63,6 @@ static __device__ __forceinline__ void fill_dz(const struct stem_backward &op,
 
 struct taps {   /* what a thread adds up */
     int k;      /* first channel, from the block's on */
-    int tap;    /* the first of TAPS */
     int window; /* where its pixel is in a window, floats of shared memory */
     int slice;  /* columns slice, slice + slices, ...; not below slices: nothing */
     int slices;
@@ -76,7 +75,6 @@ static __device__ __forceinline__ taps taps_of(const struct stem &plan, const st
     int run = (int)threadIdx.x / across % runs, per_row = plan.in.C; /* runs in a row of taps */
     taps own;
     own.k = (int)threadIdx.x % across * N;
-    own.tap = run * TAPS;
     own.window = run / per_row * plan.row_floats + run % per_row * TAPS;
     own.slice = (int)threadIdx.x / per_slice;
     own.slices = STEM_THREADS / per_slice;
@@ -141,18 +139,20 @@ static __device__ __forceinline__ void walk(const struct stem_backward &op, cons
     __syncthreads();
 }
 
-/* The slices' totals to the block's partial sums, (taps,width). */
+/* The slices' totals to the block's partial sums. They are numbered so that threads that are
+ * neighbours store to neighbours: number (i N + j) threads_of_a_slice + thread. */
 template <int N>
-static __device__ __forceinline__ void store_partial(const taps &own, int width, int columns,
+static __device__ __forceinline__ void store_partial(const taps &own, int columns,
                                                      const double (&total)[TAPS][N], double *to,
                                                      shared<double> memory)
 {
+    int threads = columns / (TAPS * N), thread = (int)threadIdx.x % threads;
     if (own.slice < own.slices)
 #pragma unroll
         for (int i = 0; i < TAPS; i++)
 #pragma unroll
             for (int j = 0; j < N; j++)
-                memory[own.slice * columns + (own.tap + i) * width + own.k + j] = total[i][j];
+                memory[own.slice * columns + (i * N + j) * threads + thread] = total[i][j];
     __syncthreads();
     for (int e = threadIdx.x; e < columns; e += STEM_THREADS) {
         double sum = 0;
@@ -161,6 +161,18 @@ static __device__ __forceinline__ void store_partial(const taps &own, int width,
         gpu_store(to + e, sum);
     }
     __syncthreads();
+}
+
+/* dw += sum number e. */
+template <int N>
+static __device__ __forceinline__ void
+add_weight(const struct stem_backward &op, const stem_share &mine, int columns, int e, double sum)
+{
+    int threads = columns / (TAPS * N), across = mine.width / N;
+    int part = e / threads, thread = e % threads;
+    int tap = thread / across * TAPS + part / N, k = thread % across * N + part % N;
+    float *to = op.dw + (size_t)tap * op.plan.ld + mine.k0 + k;
+    gpu_store(to, gpu_load(to) + (float)sum);
 }
 
 template <typename E, int N> static __global__ void stem_backward_kernel(struct stem_backward op)
@@ -178,14 +190,12 @@ template <typename E, int N> static __global__ void stem_backward_kernel(struct 
     walk<E, N>(op, mine, own, patch, dz, total);
     size_t size = (size_t)(STEM_R * STEM_R * plan.in.C * plan.run);
     double *partial = op.partial + blockIdx.y * gridDim.x * size;
-    store_partial<N>(own, mine.width, columns, total, partial + (size_t)blockIdx.x * columns, sums);
+    store_partial<N>(own, columns, total, partial + (size_t)blockIdx.x * columns, sums);
     if (!gpu_is_last_block(op.tickets + blockIdx.y, gridDim.x))
         return;
     stem_add_blocks(partial, (int)gridDim.x, columns, sums);
-    for (int e = threadIdx.x; e < columns; e += STEM_THREADS) {
-        float *to = op.dw + (size_t)(e / mine.width) * plan.ld + mine.k0 + e % mine.width;
-        gpu_store(to, gpu_load(to) + (float)sums[e]);
-    }
+    for (int e = threadIdx.x; e < columns; e += STEM_THREADS)
+        add_weight<N>(op, mine, columns, e, sums[e]);
 }
 
 static struct stem plan_of(const struct conv *conv)

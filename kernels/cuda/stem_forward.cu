@@ -5,6 +5,7 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/stem.cuh"
 #include "kernels/cuda/sums.cuh"
+#include "kernels/cuda/thread_rows.cuh"
 
 enum { PIXELS = 8, PAIR = 2 };
 
@@ -121,36 +122,33 @@ static __device__ __forceinline__ void walk(const struct stem_forward &op, const
     __syncthreads();
 }
 
-/* The threads' totals to the block's partial sums, (2,width). */
+/* The threads' totals to the block's partial sums, (2,width), by places. */
 template <int N>
 static __device__ __forceinline__ void store_partial(const stem_share &mine,
                                                      const double (&total)[PAIR][N], double *to,
                                                      shared<double> memory)
 {
-    int size = mine.down * mine.width;
+    int across = mine.width / N, size = thread_rows_doubles(N, across, mine.down);
     if (mine.row < mine.down)
 #pragma unroll
         for (int s = 0; s < PAIR; s++)
-#pragma unroll
-            for (int j = 0; j < N; j++)
-                memory[s * size + mine.row * mine.width + mine.k + j] = total[s][j];
+            thread_rows_put<N>(memory + s * size, across, mine.row, mine.k / N, total[s]);
     __syncthreads();
-    for (int e = threadIdx.x; e < PAIR * mine.width; e += STEM_THREADS) {
-        double sum = 0;
-        for (int i = 0; i < mine.down; i++)
-            sum += memory[e / mine.width * size + i * mine.width + e % mine.width];
-        gpu_store(to + e, sum);
-    }
+    for (int e = threadIdx.x; e < PAIR * mine.width; e += STEM_THREADS)
+        gpu_store(to + e, thread_rows_sum<N>(memory + e / mine.width * size, across, mine.down,
+                                             e % mine.width));
 }
 
+template <int N>
 static __device__ __forceinline__ void finish(const struct stem_forward &op, const stem_share &mine,
                                               const double *partial, shared<double> memory)
 {
     stem_add_blocks(partial, (int)gridDim.x, PAIR * mine.width, memory);
-    int k = threadIdx.x;
-    if (k < mine.width) {
-        double sum = memory[k], square = memory[mine.width + k];
-        norm_finish(op.norm, op.plan.out.C, mine.k0 + k, op.count, sum, square);
+    int place = threadIdx.x;
+    if (place < mine.width) {
+        int k = mine.k0 + thread_rows_channel<N>(mine.width / N, place);
+        double sum = memory[place], square = memory[mine.width + place];
+        norm_finish(op.norm, op.plan.out.C, k, op.count, sum, square);
     }
 }
 
@@ -174,7 +172,7 @@ template <typename E, int N> static __global__ void stem_forward_kernel(struct s
     double *own = partial + (size_t)blockIdx.x * PAIR * mine.width;
     store_partial<N>(mine, total, own, shared_cast<double>(memory));
     if (gpu_is_last_block(op.tickets + blockIdx.y, gridDim.x))
-        finish(op, mine, partial, shared_cast<double>(memory));
+        finish<N>(op, mine, partial, shared_cast<double>(memory));
 }
 
 static size_t partial_bytes(const struct stem *plan)
@@ -185,7 +183,7 @@ static size_t partial_bytes(const struct stem *plan)
 static size_t shared_bytes(const struct stem *plan, int N)
 {
     size_t tile = sizeof(float) * ((size_t)weight_floats(*plan) + stem_patch_floats(plan));
-    size_t sums = sizeof(double) * PAIR * STEM_THREADS * (size_t)N;
+    size_t sums = sizeof(double) * PAIR * (size_t)thread_rows_doubles(N, STEM_THREADS, 1);
     return tile > sums ? tile : sums;
 }
 
