@@ -4,7 +4,7 @@
 #ifndef KERNELS_CUDA_MAP_CUH
 #define KERNELS_CUDA_MAP_CUH
 
-#include "kernels/cuda/gpu.cuh"
+#include "kernels/cuda/ptx.cuh"
 
 struct bf16 {
     uint16_t bits;
@@ -28,10 +28,7 @@ static __device__ __forceinline__ float map_widen(bf16 value)
 /* Nearest, ties to even; a NaN stays one. */
 static __device__ __forceinline__ bf16 bf16_round(float value)
 {
-    uint32_t bits = __float_as_uint(value);
-    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-    bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    bf16 narrow = {(uint16_t)(is_nan ? bits >> 16 | 0x40 : rounded)};
+    bf16 narrow = {(uint16_t)ptx_bf16_pair(value, 0)};
     return narrow;
 }
 
@@ -97,8 +94,10 @@ static __device__ __forceinline__ void map_store(E *to, const float (&values)[N]
     for (int i = 0; i < N; i++)
         if (sizeof(E) == 4)
             bits.words[sizeof(E) == 4 ? i : 0] = __float_as_uint(values[i]);
-        else
-            bits.halves[i] = bf16_round(values[i]).bits;
+        else if (N == 1)
+            bits.halves[0] = bf16_round(values[0]).bits;
+        else if (i % 2)
+            bits.words[i / 2] = ptx_bf16_pair(values[i ? i - 1 : 0], values[i]);
     gpu_store(reinterpret_cast<access *>(to), bits.access);
 }
 

@@ -5,9 +5,19 @@
 #ifndef KERNELS_CUDA_PTX_CUH
 #define KERNELS_CUDA_PTX_CUH
 
-#include "kernels/cuda/map.cuh"
+#include "kernels/cuda/gpu.cuh"
+
+struct bf16; /* map.cuh */
 
 #ifndef GPU_EMULATED
+
+/* Two bf16, the lower half first: to nearest, ties to even; a NaN becomes 0x7fff. */
+static __device__ __forceinline__ uint32_t ptx_bf16_pair(float low, float high)
+{
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
 
 /* mma.sync.m16n8k16, row by column: d (16,8) += a (16,16) b (16,8); bf16 operands, two to a word,
  * fp32 sums. Lane l has, with g = l / 4 and t = l % 4: a[0] (g, 2t..), a[1] (g + 8, 2t..), a[2] (g,

@@ -9,7 +9,7 @@
 
 static __device__ __forceinline__ float act_ramp(float x) /* relu6(x + 3) / 6 */
 {
-    return fminf(6.0f, fmaxf(0.0f, x + 3.0f)) * (1.0f / 6);
+    return __saturatef(fmaf(x, 1.0f / 6, 0.5f)); /* one instruction */
 }
 
 static __device__ __forceinline__ float act_value(enum act act, float x)
@@ -18,7 +18,7 @@ static __device__ __forceinline__ float act_value(enum act act, float x)
         return x;
     if (act == ACT_HSWISH)
         return x * act_ramp(x);
-    float positive = x > 0.0f || x != x ? x : 0.0f; /* a NaN stays one */
+    float positive = x <= 0.0f ? 0.0f : x; /* a NaN stays one */
     return act == ACT_RELU6 && positive > 6.0f ? 6.0f : positive;
 }
 
@@ -27,10 +27,8 @@ static __device__ __forceinline__ float act_slope(enum act act, float x)
 {
     if (act == ACT_NONE)
         return 1.0f;
-    if (act == ACT_HSWISH) {
-        float moved = x + 3.0f;
-        return act_ramp(x) + (moved > 0.0f && moved < 6.0f ? x * (1.0f / 6) : 0.0f);
-    }
+    if (act == ACT_HSWISH)
+        return x <= -3.0f ? 0.0f : x >= 3.0f ? 1.0f : fmaf(x, 1.0f / 3, 0.5f);
     return x > 0.0f && (act == ACT_RELU || x < 6.0f) ? 1.0f : 0.0f;
 }
 

@@ -18,7 +18,7 @@ extern "C" {
 }
 
 #include "kernels/cuda/gpu.cuh"
-#include "kernels/cuda/ptx.cuh"
+#include "kernels/cuda/map.cuh"
 #include <cuda_runtime.h>
 
 static inline void check_cuda(cudaError_t error)

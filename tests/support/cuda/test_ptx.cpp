@@ -95,6 +95,21 @@ static void ldmatrix_loads_the_fragments_of_mma(void **)
     check_product("ldmatrix", ldmatrix_kernel);
 }
 
+static void pairs_round_to_nearest_and_ties_to_even(void **)
+{
+    static const struct {
+        uint32_t bits, want;
+    } cases[] = {{0x3f800000, 0x3f80}, {0x3f807fff, 0x3f80}, {0x3f808000, 0x3f80},
+                 {0x3f808001, 0x3f81}, {0x3f818000, 0x3f82}, {0xbf818000, 0xbf82},
+                 {0x7f7fffff, 0x7f80}, {0xff800000, 0xff80}, {0x7f800001, 0x7fff},
+                 {0xffc00000, 0x7fff}, {0x00008000, 0x0000}, {0x00008001, 0x0001}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float value = __uint_as_float(cases[i].bits);
+        assert_int_equal(ptx_bf16_pair(value, 1), 0x3f800000 | cases[i].want);
+        assert_int_equal(ptx_bf16_pair(1, value), cases[i].want << 16 | 0x3f80);
+    }
+}
+
 /* ---- cp.async */
 
 enum { ROWS = 8, WORDS = 4 * 32 };
@@ -213,6 +228,7 @@ static void faults_of_copies_are_found(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_round_to_nearest_and_ties_to_even),
         cmocka_unit_test(mma_multiplies_its_fragments),
         cmocka_unit_test(ldmatrix_loads_the_fragments_of_mma),
         cmocka_unit_test(copies_land_at_their_wait),

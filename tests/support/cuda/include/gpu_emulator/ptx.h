@@ -2,6 +2,7 @@
 #ifndef TESTS_SUPPORT_CUDA_PTX_H
 #define TESTS_SUPPORT_CUDA_PTX_H
 
+#include "numbers.h"
 #include "shared.h"
 
 struct bf16; /* kernels/cuda/map.cuh */
@@ -11,6 +12,18 @@ void gpu_ldmatrix(uint32_t *to, const void *row, bool is_transposed);
 void gpu_copy_async(void *to, const void *from, bool is_there);
 void gpu_copy_commit(void);
 void gpu_copy_wait(int pending);
+
+static inline uint32_t gpu_bf16(float value)
+{
+    uint32_t bits = __float_as_uint(value);
+    bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    return is_nan ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+}
+
+static inline uint32_t ptx_bf16_pair(float low, float high)
+{
+    return gpu_bf16(high) << 16 | gpu_bf16(low);
+}
 
 static inline void ptx_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2])
 {
