@@ -45,12 +45,6 @@ struct dw_walk {
     int groups;     /* at most: what they leave behind is added up by one block */
 };
 
-/* Threads that a multiprocessor shall have room for: what bounds a thread's registers. */
-static constexpr int dw_bound(int R)
-{
-    return R == 3 ? 512 : R == 5 ? 384 : DW_WARPS * GPU_WARP;
-}
-
 static inline int dw_ceil(int count, int by)
 {
     return (count + by - 1) / by;

@@ -30,11 +30,22 @@ dw_backward_fill(const struct dw_backward_args &op, const dw_backward_shared<E> 
                  const dw_place &place, const dw_backward_item &item, int base)
 {
     const int above = item.from * S - op.cut.top; /* the input row in slot `base` */
-    E row[T];
+    enum { AT_ONCE = 4 };
 #pragma unroll 1
-    for (int k = max(0, item.first - above); k < min(R, item.end - above); k++) {
-        dw_backward_load(op, place, item, op.x.z, above + k, row);
-        dw_backward_keep(op, memory, place, item, (base + k) % R, row);
+    for (int first = 0; first < R; first += AT_ONCE) {
+        E rows[AT_ONCE][T];
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; k++)
+            if (dw_has_row(item, above + first + k))
+                dw_backward_load(op, place, item, op.x.z, above + first + k, rows[k]);
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; k++)
+            if (first + k >= R)
+                break;
+            else if (dw_has_row(item, above + first + k))
+                dw_backward_keep(op, memory, place, item, (base + first + k) % R, rows[k]);
+            else
+                dw_backward_skip<E, T>(memory, (base + first + k) % R);
     }
 }
 
@@ -43,8 +54,7 @@ dw_backward_fill(const struct dw_backward_args &op, const dw_backward_shared<E> 
 template <typename E, int R, int S, int T>
 static __device__ __forceinline__ void
 dw_backward_step(const struct dw_backward_args &op, const dw_backward_shared<E> &memory,
-                 const dw_backward_item &item, dw_backward_lane<E, R, S, T> *lane,
-                 shared<float> row, int above, int base)
+                 dw_backward_lane<E, R, S, T> *lane, shared<float> row, int base)
 {
     const int reach = dw_backward_tile<R, S, T>::reach;
     float dz[reach];
@@ -56,8 +66,6 @@ dw_backward_step(const struct dw_backward_args &op, const dw_backward_shared<E> 
 #pragma unroll
     for (int k = 0; k < R; k++) {
         float y[T];
-        if (above + k < item.first || above + k >= item.end)
-            continue;
         dw_ring_read(memory.y, base + k < R ? base + k : base + k - R, y);
         dw_backward_weights(lane, k, dz, y);
     }
@@ -96,19 +104,21 @@ dw_backward_run(const struct dw_backward_args &op, const dw_backward_shared<E> &
         }
 #pragma unroll
         for (int f = 0; f < S; f++)
-            if (above + R + f >= item.first && above + R + f < item.end)
+            if (dw_has_row(item, above + R + f))
                 dw_backward_load(op, place, item, op.x.z, above + R + f, lane->coming[f]);
         if (o < end)
-            dw_backward_step(op, memory, item, lane, row + mine, above, base);
+            dw_backward_step(op, memory, lane, row + mine, base);
         else
             dw_backward_move_up(lane);
 #pragma unroll
         for (int f = 0; f < S; f++) {
             int slot = base + f < R ? base + f : base + f - R;
-            if (op.has_sink && above + f >= item.first && above + f < item.end)
+            if (op.has_sink && dw_has_row(item, above + f))
                 dw_backward_store(op, memory, place, item, lane, f, above + f, slot);
-            if (above + R + f >= item.first && above + R + f < item.end)
+            if (dw_has_row(item, above + R + f))
                 dw_backward_keep(op, memory, place, item, slot, lane->coming[f]);
+            else
+                dw_backward_skip<E, T>(memory, slot);
         }
         base = base + S < R ? base + S : base + S - R;
     }
@@ -184,7 +194,8 @@ static __device__ __forceinline__ dw_backward_shared<E> dw_backward_carve(const 
 }
 
 template <typename E, int R, int S, int T>
-static __global__ void __launch_bounds__(dw_bound(R)) dw_backward_kernel(struct dw_backward_args op)
+static __global__ void __launch_bounds__(dw_backward_bound(R))
+    dw_backward_kernel(struct dw_backward_args op)
 {
     enum { TILE_PIXELS = 512 }; /* summed in fp32 at most */
     GPU_SHARED_DYNAMIC(bytes);
@@ -215,13 +226,13 @@ static __global__ void __launch_bounds__(dw_bound(R)) dw_backward_kernel(struct 
     dw_backward_finish<E, R>(op, memory, place);
 }
 
-static struct dw_cut dw_backward_cut(const struct conv *conv)
+static struct dw_cut dw_backward_cut(const struct conv *conv, size_t element_bytes)
 {
     int R = conv->R, least = dw_is_small(conv->in) ? 4 : 16 * (R - 1);
     int left = pad_before(conv->pad, conv->in.W, R, conv->S);
     struct dw_walk walk = {conv->in.H,
                            conv->in.W + left % conv->S, /* tiles begin at even columns of zeros */
-                           BACKWARD_WIDTH,
+                           backward_width(element_bytes, R),
                            least,
                            512,
                            dw_clamp((1 << 13) / (R * R), 1, 256)};
@@ -263,8 +274,7 @@ static size_t pieces_sum(const struct pieces *bytes)
 
 size_t cuda_dw_backward_plan(const struct work *work, enum precision precision)
 {
-    struct dw_cut cut = dw_backward_cut(&work->conv);
-    (void)precision;
+    struct dw_cut cut = dw_backward_cut(&work->conv, precision_map_bytes(precision));
     struct pieces bytes = pieces_of(&work->conv, &cut);
     return pieces_sum(&bytes);
 }
@@ -280,7 +290,7 @@ static void carve(struct dw_backward_args *op, const struct pieces *bytes, void 
 
 static size_t shared_bytes(const struct conv *conv, const struct dw_cut *cut, size_t element_bytes)
 {
-    const int R = conv->R, T = BACKWARD_WIDTH, threads = dw_threads(cut);
+    const int R = conv->R, T = backward_width(element_bytes, R), threads = dw_threads(cut);
     size_t doubles = (size_t)(R * R * DW_LANES + GATE_SUMS * threads);
     size_t floats = (size_t)(2 * dw_backward_columns(*cut, R, conv->S, T) * DW_LANES +
                              R * T * threads + BACKWARD_ROWS * DW_LANES);
@@ -292,8 +302,8 @@ typedef void dw_backward_fn(struct dw_backward_args);
 
 template <typename E, int R> static dw_backward_fn *kernel_of_side(int S)
 {
-    return S == 1 ? dw_backward_kernel<E, R, 1, BACKWARD_WIDTH>
-                  : dw_backward_kernel<E, R, 2, BACKWARD_WIDTH>;
+    const int T = backward_width(sizeof(E), R);
+    return S == 1 ? dw_backward_kernel<E, R, 1, T> : dw_backward_kernel<E, R, 2, T>;
 }
 
 template <typename E> static dw_backward_fn *kernel_of(int R, int S)
@@ -321,7 +331,7 @@ void cuda_dw_backward(struct device *device, const struct conv *conv, const stru
     struct cuda *cuda = cuda_of(device);
     struct work work = {};
     struct dw_backward_args op = {};
-    op.cut = dw_backward_cut(conv);
+    op.cut = dw_backward_cut(conv, device->map_bytes);
     struct pieces bytes = pieces_of(conv, &op.cut);
     work.kind = WORK_DW_BACKWARD;
     work.conv = *conv;

@@ -24,10 +24,19 @@ struct dw_backward_args {
     unsigned *tickets;   /* (tiles) and (tiles,teams) */
 };
 
-enum {
-    BACKWARD_WIDTH = 4, /* input columns of a thread */
-    GATE_SUMS = 3
-};
+enum { GATE_SUMS = 3 };
+
+/* T, the input columns of a thread: its registers hold R rows of them beside the taps, twice. */
+static constexpr int backward_width(size_t element_bytes, int R)
+{
+    return R == 7 || (R == 5 && element_bytes == 4) ? 4 : 8;
+}
+
+/* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
+static constexpr int dw_backward_bound(int R)
+{
+    return R == 3 ? 384 : 256;
+}
 
 /* Of a thread: T columns of the input. */
 template <int R, int S, int T> struct dw_backward_tile {
@@ -78,6 +87,7 @@ struct dw_backward_item {
     int from, last;          /* rows of dz that meet them, those behind the map too */
     int column;              /* the first of this thread's, may be -1 */
     bool is_there;           /* image and channel */
+    bool is_whole;           /* and all of its columns */
 };
 
 template <int R, int S, int T>
@@ -100,6 +110,7 @@ dw_backward_item_at(const struct dw_backward_args &op, const dw_place &place, in
         item.last = min(item.last, cut.out.H - 1);
     item.column = column + place.tile * T;
     item.is_there = place.image < item.at.images && place.c < cut.in.C;
+    item.is_whole = item.is_there && item.column >= 0 && item.column + T <= cut.in.W;
     return item;
 }
 
@@ -108,6 +119,11 @@ static __device__ __forceinline__ bool dw_has_column(const struct dw_backward_ar
                                                      const dw_backward_item &item, int t)
 {
     return item.is_there && item.column + t >= 0 && item.column + t < op.cut.in.W;
+}
+
+static __device__ __forceinline__ bool dw_has_row(const dw_backward_item &item, int row)
+{
+    return row >= item.first && row < item.end;
 }
 
 /* Where a row's element of column 0 of this thread is, in the maps of the input. */
@@ -127,6 +143,12 @@ dw_backward_load(const struct dw_backward_args &op, const dw_place &place,
                  const dw_backward_item &item, const void *map, int row, E (&to)[T])
 {
     const E *from = (const E *)map + dw_backward_at(op, place, item, row);
+    if (item.is_whole) {
+#pragma unroll
+        for (int t = 0; t < T; t++)
+            to[t] = gpu_load(from + t * op.cut.in.C);
+        return;
+    }
 #pragma unroll
     for (int t = 0; t < T; t++)
         to[t] = dw_has_column(op, item, t) ? gpu_load(from + t * op.cut.in.C) : map_narrow<E>(0);
@@ -193,10 +215,22 @@ dw_backward_keep(const struct dw_backward_args &op, const dw_backward_shared<E> 
     dw_act(op.x.act, y);
 #pragma unroll
     for (int t = 0; t < T; t++)
-        y[t] = dw_has_column(op, item, t) ? y[t] * gate : 0.0f;
+        y[t] *= gate;
+#pragma unroll
+    for (int t = 0; t < T && !item.is_whole; t++)
+        y[t] = dw_has_column(op, item, t) ? y[t] : 0.0f;
     dw_ring_write(memory.y, slot, y);
     if (op.is_x)
         dw_ring_write(memory.z, slot, row);
+}
+
+/* A row that is none of the item's: it adds nothing to the weights. */
+template <typename E, int T>
+static __device__ __forceinline__ void dw_backward_skip(const dw_backward_shared<E> &memory,
+                                                        int slot)
+{
+    const float zeros[T] = {};
+    dw_ring_write(memory.y, slot, zeros);
 }
 
 /* dz of four channels; `channels` at the first of them. */
@@ -334,15 +368,26 @@ dw_backward_store(const struct dw_backward_args &op, const dw_backward_shared<E>
     E *to = (E *)op.sink.q + dw_backward_at(op, place, item, row);
     E other[T];
     float q[T], z[T];
-    if (op.sink.add)
+    if (op.sink.add) {
         dw_backward_load(op, place, item, op.sink.add, row, other);
 #pragma unroll
-    for (int t = 0; t < T; t++) {
-        float sum = lane->q[s][t] + (op.sink.add ? map_widen(other[t]) : 0.0f);
-        E narrow = map_narrow<E>(sum);
-        if (dw_has_column(op, item, t))
-            gpu_store(to + t * op.cut.in.C, narrow);
-        q[t] = dw_has_column(op, item, t) ? map_widen(narrow) : 0.0f;
+        for (int t = 0; t < T; t++)
+            lane->q[s][t] += map_widen(other[t]);
+    }
+#pragma unroll
+    for (int t = 0; t < T; t++)
+        q[t] = map_stored<E>(lane->q[s][t]);
+    if (item.is_whole) {
+#pragma unroll
+        for (int t = 0; t < T; t++)
+            gpu_store(to + t * op.cut.in.C, map_narrow<E>(q[t]));
+    } else {
+#pragma unroll
+        for (int t = 0; t < T; t++)
+            if (dw_has_column(op, item, t))
+                gpu_store(to + t * op.cut.in.C, map_narrow<E>(q[t]));
+            else
+                q[t] = 0;
     }
     if (!op.sink.sums && !op.sink.gate_sums)
         return;

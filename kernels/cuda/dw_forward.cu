@@ -20,6 +20,12 @@ struct dw_forward_args {
     unsigned *tickets;
 };
 
+/* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
+static constexpr int dw_forward_bound(int R)
+{
+    return R == 3 ? 512 : R == 5 ? 384 : 256;
+}
+
 /* Of E elements, side R, stride S, T columns a thread. */
 template <int R, int S, int T> struct dw_forward_tile {
     static const int slots = (R - 1) / S + 1; /* output rows that an input row meets */
@@ -269,7 +275,8 @@ static __device__ __forceinline__ void dw_forward_norm(const struct dw_forward_a
 }
 
 template <typename E, int R, int S, int T>
-static __global__ void __launch_bounds__(dw_bound(R)) dw_forward_kernel(struct dw_forward_args op)
+static __global__ void __launch_bounds__(dw_forward_bound(R))
+    dw_forward_kernel(struct dw_forward_args op)
 {
     GPU_SHARED_DYNAMIC(rows);
     GPU_SHARED(float, channels, FORWARD_CHANNELS);
