@@ -37,7 +37,7 @@
  *         read, written     32 for each sector that a block touches, however often, added over
  *                           blocks: what comes from beyond a multiprocessor that keeps all
  *         read_once, written_once  bytes that the launch touches at all
- *     and `shared`, the shared memory of a block.
+ *     and `shared`, the shared memory of a block. launches.py prints it for people.
  * and, of trouble that a machine may have:
  *   GPU_EMULATOR_DEVICES=N (1), GPU_EMULATOR_MEMORY_MB=N (8192; read once),
  *   GPU_EMULATOR_DRIVER=VERSION (13000; less than the runtime's is "too old"),
