@@ -49,6 +49,7 @@ cuda_plan_fn cuda_plan;
 cuda_plan_fn cuda_stem_forward_plan, cuda_stem_backward_plan, cuda_excite_backward_plan;
 cuda_plan_fn cuda_dw_forward_plan, cuda_dw_backward_plan, cuda_kernel_backward_plan;
 cuda_plan_fn cuda_loss_forward_plan;
+cuda_plan_fn cuda_pw_forward_plan, cuda_pw_backward_plan;
 
 /* The operations; comments in kernels/device.h. */
 #define CUDA_OPERATION(name) __typeof__(*((struct device_ops *)0)->name) cuda_##name

@@ -8,6 +8,8 @@ static cuda_plan_fn *const plans[WORK_KINDS] = {
     [WORK_DW_BACKWARD] = cuda_dw_backward_plan,
     [WORK_KERNEL_BACKWARD] = cuda_kernel_backward_plan,
     [WORK_LOSS_FORWARD] = cuda_loss_forward_plan,
+    [WORK_PW_FORWARD] = cuda_pw_forward_plan,
+    [WORK_PW_BACKWARD] = cuda_pw_backward_plan,
 };
 
 size_t cuda_plan(const struct work *work, enum precision precision)
