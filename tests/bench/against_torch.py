@@ -6,12 +6,13 @@ First each way PyTorch has (channels-last or not, eager or compiled, fp32 or bf1
 of each precision stay, and so many rounds follow in which Glowworm and they take turns. A way compiles and warms up
 before anything is timed. A row of bf16 compares with the faster of PyTorch's fp32 and bf16. The "floor" columns give the
 images/s of bench_floor with arithmetic and memory at the same time, and without overlap, and Glowworm's share of each.
+With --device cuda both are on the GPU, on work of its size, channels-last alone, and there is no floor.
 
 Each finished case is kept in --results, with what was built and how it was measured; a run that is started again measures
 only what is not there. Compiled code is kept beside the peer's environment, so that a second run warms up faster.
 
 usage: against_torch.py BUILD_FOLDER [--python build/peer/bin/python3] [--case NAME ...] [--precision fp32|bf16 ...]
-           [--rounds 3] [--seconds 8] [--threads 2] [--results FILE] [--json] [--list]
+           [--device cpu|cuda] [--rounds 3] [--seconds 8] [--threads 2] [--results FILE] [--json] [--list]
 The peer: tests/bench/peer.sh makes build/peer; --python /usr/bin/python3 is Debian's (cluster/setup.sh --bench), which
 does not compile.
 """
@@ -32,8 +33,8 @@ Case = namedtuple("Case", "name space resolution batch subnet")  # subnet None: 
 Way = namedtuple("Way", "layout compiled precision")
 
 
-def both_ends(space, resolution, batch):
-    return [Case(f"{space} {name}, {resolution} px", f"configs/spaces/{space}.yaml", resolution, batch, genes)
+def both_ends(space, resolution, batch, more=""):
+    return [Case(f"{space} {name}, {resolution} px{more}", f"configs/spaces/{space}.yaml", resolution, batch, genes)
             for name, genes in (("biggest", "k=7 e=6 d=4"), ("smallest", "k=3 e=3 d=2"))]
 
 
@@ -41,6 +42,10 @@ CASES = [*both_ends("mbv3", 32, 128), *both_ends("mbv3", 128, 64),
          *both_ends("firefly", 96, 64), *both_ends("firefly", 224, 32),
          Case("mbv3 width-2 step, 32 px", "configs/spaces/mbv3.yaml", 32, 128, None),
          Case("mbv3 width-2 step, 128 px", "configs/spaces/mbv3.yaml", 128, 64, None)]
+GPU_CASES = [*(case for resolution in (224, 128) for batch in (64, 512)
+               for case in both_ends("mbv3", resolution, batch, f", batch {batch}")),
+             *(Case(f"mbv3 width-2 step, {resolution} px", "configs/spaces/mbv3.yaml", resolution, 128, None)
+               for resolution in (128, 224))]
 
 
 def say(text):
@@ -54,8 +59,8 @@ def describe(way):
 class Bench:
     """Glowworm's programs."""
 
-    def __init__(self, build, threads):
-        self.build, self.threads = build, threads
+    def __init__(self, build, device, threads):
+        self.build, self.device, self.threads = build, device, threads
 
     def call(self, program, *words):
         command = [os.path.join(self.build, "bin", program), *map(str, words), "--threads", str(self.threads)]
@@ -67,12 +72,15 @@ class Bench:
         else:
             words = ["bench_train", case.space, case.resolution, "--phase", "width-2", "--fixed", "--global", case.batch,
                      "--micro", case.batch]
-        return self.call(*words, "--precision", precision, "--seconds", seconds)
+        return self.call(*words, "--device", self.device, "--precision", precision, "--seconds", seconds)
 
     def subnets(self, case):
         return [case.subnet] if case.subnet else self.measure(case, "fp32", 0)["subnets"]
 
     def floor(self, case, subnets):
+        """Of this machine's processors; None: of a GPU nothing is known here."""
+        if self.device != "cpu":
+            return None
         teacher = [] if case.subnet else ["--teacher"]
         return self.call("bench_floor", case.space, *(f"r={case.resolution} {subnet}" for subnet in subnets), *teacher,
                          "--batch", case.batch, "--json")
@@ -85,9 +93,9 @@ class Bench:
 class Peer:
     """One way of PyTorch's, warmed up and waiting."""
 
-    def __init__(self, command, build, case, subnets, way, threads):
+    def __init__(self, command, build, case, subnets, way, device, threads):
         options = ["--resolution", case.resolution, "--batch", case.batch, "--layout", way.layout, "--precision",
-                   way.precision, "--threads", threads, *(["--compile"] if way.compiled else []),
+                   way.precision, "--device", device, "--threads", threads, *(["--compile"] if way.compiled else []),
                    *([] if case.subnet else ["--elastic"])]
         env = dict(os.environ, OMP_NUM_THREADS=str(threads),
                    TORCHINDUCTOR_CACHE_DIR=os.path.join(os.path.dirname(os.path.dirname(command[0])), "inductor"))
@@ -118,8 +126,9 @@ class Peer:
 def ways(args):
     """A row of bf16 compares with the peer's fp32 as well."""
     compiled = [False, True] if args.compiles else [False]
-    precisions = sorted({"fp32", *args.precision}, reverse=True)
-    return [Way(*way) for way in itertools.product(("nhwc", "nchw"), compiled, precisions)]
+    precisions = sorted({"fp32", *args.precision}, reverse=True) if args.device == "cpu" else args.precision
+    layouts = ("nhwc", "nchw") if args.device == "cpu" else ("nhwc",)
+    return [Way(*way) for way in itertools.product(layouts, compiled, precisions)]
 
 
 def keep_fastest(peers, precision):
@@ -135,7 +144,7 @@ def try_ways(args, case, subnets, peers):
     tried = {}
     for way in ways(args):
         try:
-            peer = Peer(args.command, args.build, case, subnets, way, args.threads)
+            peer = Peer(args.command, args.build, case, subnets, way, args.device, args.threads)
         except RuntimeError as failure:
             say(f"{case.name}: {failure}")
             tried[describe(way)] = None
@@ -183,22 +192,29 @@ def row_of(result, precision):
     """What the table says of one precision. A bf16 row may take any of the peer's ways, an fp32 row those of fp32."""
     rivals = [way for way in result["theirs"] if way["precision"] in ("fp32", precision)]
     best = max(rivals, key=lambda way: statistics.median(way["rates"]))
-    floor = result["floor"][precision]
     ours, theirs = statistics.median(result["ours"][precision]), statistics.median(best["rates"])
-    overlap, apart = floor["max_images_per_second"], floor["sum_images_per_second"]
-    return {"case": result["case"], "precision": precision, "batch": result["batch"], "glowworm": ours, "torch": theirs,
-            "way": best["way"], "ratio": ours / theirs, "floor_overlap": overlap, "share_overlap": ours / overlap,
-            "floor_apart": apart, "share_apart": ours / apart}
+    row = {"case": result["case"], "precision": precision, "batch": result["batch"], "glowworm": ours, "torch": theirs,
+           "way": best["way"], "ratio": ours / theirs}
+    if result["floor"]:
+        floor = result["floor"][precision]
+        overlap, apart = floor["max_images_per_second"], floor["sum_images_per_second"]
+        row |= {"floor_overlap": overlap, "share_overlap": ours / overlap, "floor_apart": apart, "share_apart": ours / apart}
+    return row
 
 
-HEAD = ("| work | precision | batch | Glowworm img/s | PyTorch img/s (its fastest way) | ratio | floor, overlapping "
-        "| share | floor, one after the other | share |\n|---|---|---|---|---|---|---|---|---|---|")
+HEAD = ["work", "precision", "batch", "Glowworm img/s", "PyTorch img/s (its fastest way)", "ratio"]
+FLOOR_HEAD = ["floor, overlapping", "share", "floor, one after the other", "share"]
+
+
+def head(device):
+    cells = HEAD + (FLOOR_HEAD if device == "cpu" else [])
+    return f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}"
 
 
 def markdown(row):
     cells = [row["case"], row["precision"], str(row["batch"]), f"{row['glowworm']:,.0f}",
              f"{row['torch']:,.0f} ({row['way']})", f"{row['ratio']:.2f}"]
-    for floor in ("overlap", "apart"):
+    for floor in ("overlap", "apart") if "floor_overlap" in row else ():
         cells += [f"{row['floor_' + floor]:,.0f}", f"{100 * row['share_' + floor]:.0f} %"]
     return f"| {' | '.join(cells)} |"
 
@@ -231,6 +247,7 @@ def read_arguments(words):
     parser.add_argument("--python", default=os.path.join(ROOT, "build/peer/bin/python3"))
     parser.add_argument("--case", nargs="+", help="each a part of a case's name")
     parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--threads", type=int, default=2)
@@ -254,12 +271,13 @@ def can_compile(python):
 
 
 def chosen(args):
-    return [case for case in CASES if not args.case or any(part in case.name for part in args.case)]
+    cases = CASES if args.device == "cpu" else GPU_CASES
+    return [case for case in cases if not args.case or any(part in case.name for part in args.case)]
 
 
 def run(args, cases):
-    bench, results, rows = Bench(args.build, args.threads), Results(args.results), []
-    settings = f"{bench.version()} {args.command[0]} {args.threads} threads, {args.rounds} rounds of {args.seconds} s"
+    bench, results, rows = Bench(args.build, args.device, args.threads), Results(args.results), []
+    settings = f"{bench.version()} {args.command[0]} {args.device} {args.threads} threads, {args.rounds} rounds of {args.seconds} s"
     for case in cases:
         key = f"{case.name} {' '.join(args.precision)}: {settings}"
         result = results.get(key, lambda case=case: measure_case(args, bench, case))
@@ -270,11 +288,11 @@ def run(args, cases):
 def main():
     args = read_arguments(sys.argv[1:])
     if args.list:
-        print("\n".join(case.name for case in CASES))
+        print("\n".join(case.name for case in (CASES if args.device == "cpu" else GPU_CASES)))
         return
     args.compiles = can_compile(args.python)
     rows = run(args, chosen(args))
-    print(json.dumps(rows, indent=1) if args.json else "\n".join([HEAD, *map(markdown, rows)]))
+    print(json.dumps(rows, indent=1) if args.json else "\n".join([head(args.device), *map(markdown, rows)]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ struct row { /* one operation on one shape */
 
 /* Static: the operations have no room for a pointer of ours. */
 static struct {
+    struct device *device;
     const struct device_ops *ops; /* the device's own */
     struct device_ops timed;
     void (*ended)(const char *name, double seconds);
@@ -21,9 +22,17 @@ static struct {
     int count;
 } layers;
 
+/* What was queued before is not counted. */
+static double begin(void)
+{
+    if (layers.ops->sync(layers.device) != ERR_OK)
+        BUG("%s", err_text());
+    return clock_seconds();
+}
+
 static void add(const char *name, double start, double flops, double bytes)
 {
-    double seconds = clock_seconds() - start;
+    double seconds = begin() - start;
     int i = 0;
     if (layers.ended)
         layers.ended(name, seconds);
@@ -40,6 +49,11 @@ static void add(const char *name, double start, double flops, double bytes)
     row->calls++;
 }
 
+static double map_bytes(double elements)
+{
+    return (double)layers.device->map_bytes * elements;
+}
+
 static void add_conv(const char *op, double start, const struct conv *conv, int passes, int maps)
 {
     char name[80];
@@ -50,13 +64,13 @@ static void add_conv(const char *op, double start, const struct conv *conv, int 
     double elements = (double)out.N * out.H * out.W * out.C;
     snprintf(name, sizeof name, "%-12s %3dx%-3d %4d->%-4d k%d s%d", op, conv->in.H, conv->in.W,
              conv->in.C, conv->K, conv->R, conv->S);
-    add(name, start, 2.0 * taps * elements * passes, 4.0 * (in + elements) * maps);
+    add(name, start, 2.0 * taps * elements * passes, map_bytes(in + elements) * maps);
 }
 
 static void stem_forward(struct device *device, const struct conv *conv, struct view x,
                          const void *w, void *z, const struct norm_forward *norm)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->stem_forward(device, conv, x, w, z, norm);
     add_conv("stem_forward", start, conv, 1, 1);
 }
@@ -64,7 +78,7 @@ static void stem_forward(struct device *device, const struct conv *conv, struct 
 static void stem_backward(struct device *device, const struct conv *conv, const struct grad *dz,
                           struct view x, float *dw)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->stem_backward(device, conv, dz, x, dw);
     add_conv("stem_backward", start, conv, 1, 2);
 }
@@ -72,7 +86,7 @@ static void stem_backward(struct device *device, const struct conv *conv, const 
 static void pw_forward(struct device *device, const struct conv *conv, struct view x, const void *w,
                        void *z, const struct norm_forward *norm)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->pw_forward(device, conv, x, w, z, norm);
     add_conv("pw_forward", start, conv, 1, 1);
 }
@@ -80,7 +94,7 @@ static void pw_forward(struct device *device, const struct conv *conv, struct vi
 static void pw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
                         struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->pw_backward(device, conv, dz, x, w, sink, dw);
     add_conv("pw_backward", start, conv, 2, 2);
 }
@@ -88,7 +102,7 @@ static void pw_backward(struct device *device, const struct conv *conv, const st
 static void dw_forward(struct device *device, const struct conv *conv, struct view x, const void *w,
                        void *z, const struct norm_forward *norm)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->dw_forward(device, conv, x, w, z, norm);
     add_conv("dw_forward", start, conv, 1, 1);
 }
@@ -96,7 +110,7 @@ static void dw_forward(struct device *device, const struct conv *conv, struct vi
 static void dw_backward(struct device *device, const struct conv *conv, const struct grad *dz,
                         struct view x, const void *w, const struct grad_sink *sink, float *dw)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->dw_backward(device, conv, dz, x, w, sink, dw);
     add_conv("dw_backward", start, conv, 2, 2);
 }
@@ -104,7 +118,7 @@ static void dw_backward(struct device *device, const struct conv *conv, const st
 static void linear_forward(struct device *device, const struct conv *conv, struct view x,
                            const float *w, const float *bias, float *y)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->linear_forward(device, conv, x, w, bias, y);
     add_conv("linear_forward", start, conv, 1, 1);
 }
@@ -112,7 +126,7 @@ static void linear_forward(struct device *device, const struct conv *conv, struc
 static void linear_backward(struct device *device, const struct conv *conv, const float *dy,
                             struct view x, const float *w, float *dx, float *dw, float *dbias)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->linear_backward(device, conv, dy, x, w, dx, dw, dbias);
     add_conv("linear_backward", start, conv, 2, 1);
 }
@@ -120,22 +134,22 @@ static void linear_backward(struct device *device, const struct conv *conv, cons
 static void residual_forward(struct device *device, struct dims dims, struct view x, struct view y,
                              void *sum)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->residual_forward(device, dims, x, y, sum);
-    add("residual_forward", start, 0, 12.0 * dims.N * dims.H * dims.W * dims.C);
+    add("residual_forward", start, 0, 3 * map_bytes(dims_pixels(dims) * dims.C));
 }
 
 static void pool_forward(struct device *device, struct dims dims, struct view x, const float *mean,
                          float *pooled, double *pool_sums)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->pool_forward(device, dims, x, mean, pooled, pool_sums);
-    add("pool_forward", start, 0, 4.0 * dims.N * dims.H * dims.W * dims.C);
+    add("pool_forward", start, 0, map_bytes(dims_pixels(dims) * dims.C));
 }
 
 static void pool_backward(struct device *device, struct dims dims, const struct pool_grad *grad)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->pool_backward(device, dims, grad);
     add("pool_backward", start, 0, 0);
 }
@@ -143,24 +157,24 @@ static void pool_backward(struct device *device, struct dims dims, const struct 
 static void excite_forward(struct device *device, struct dims dims, const struct squeeze_excite *se,
                            struct view x, const float *mean, const struct excitation *out)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->excite_forward(device, dims, se, x, mean, out);
     add("excite_forward", start, 4.0 * dims.N * se->C * se->Cr,
-        4.0 * dims.N * dims.H * dims.W * dims.C);
+        map_bytes(dims_pixels(dims) * dims.C));
 }
 
 static void excite_backward(struct device *device, struct dims dims,
                             const struct squeeze_excite *se, const struct excitation *kept,
                             const struct excitation_grad *grad)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->excite_backward(device, dims, se, kept, grad);
     add("excite_backward", start, 8.0 * dims.N * se->C * se->Cr, 0);
 }
 
 static void kernel_forward(struct device *device, int count, const struct kernel_transform *kernels)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->kernel_forward(device, count, kernels);
     add("kernel_forward", start, 0, 0);
 }
@@ -168,21 +182,21 @@ static void kernel_forward(struct device *device, int count, const struct kernel
 static void kernel_backward(struct device *device, int count,
                             const struct kernel_gradient *gradients)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->kernel_backward(device, count, gradients);
     add("kernel_backward", start, 0, 0);
 }
 
 static void loss_forward(struct device *device, const struct loss *loss, float *dlogits)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->loss_forward(device, loss, dlogits);
     add("loss_forward", start, 0, 0);
 }
 
 static void sgd_step(struct device *device, const struct sgd *sgd)
 {
-    double start = clock_seconds(), count = 0;
+    double start = begin(), count = 0;
     layers.ops->sgd_step(device, sgd);
     for (int i = 0; i < sgd->segment_count; i++)
         count += (double)sgd->segments[i].count;
@@ -191,7 +205,7 @@ static void sgd_step(struct device *device, const struct sgd *sgd)
 
 static void zero(struct device *device, size_t size_bytes, void *memory)
 {
-    double start = clock_seconds();
+    double start = begin();
     layers.ops->zero(device, size_bytes, memory);
     add("zero", start, 0, (double)size_bytes);
 }
@@ -199,6 +213,7 @@ static void zero(struct device *device, size_t size_bytes, void *memory)
 void layers_begin(struct device *device, void (*ended)(const char *name, double seconds))
 {
     layers.ended = ended;
+    layers.device = device;
     layers.ops = device->ops;
     layers.count = 0;
     memset(layers.rows, 0, sizeof layers.rows);

@@ -93,7 +93,8 @@ out:
 enum err bench_options_device(const struct bench_options *options, struct device_cfg *cfg)
 {
     enum err err = ERR_OK;
-    *cfg = (struct device_cfg){.name = "cpu", .threads = options->threads};
+    *cfg = (struct device_cfg){.name = options->device ? options->device : "cpu",
+                               .threads = options->threads};
     TRY(isa_parse(options->isa, &cfg->isa));
     TRY(precision_parse(options->precision, &cfg->precision));
 out:

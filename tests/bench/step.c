@@ -1,8 +1,8 @@
-/* bench_step SPACE SUBNET [--batch 64] [--threads 2] [--seconds 2] [--isa auto] [--precision fp32]
- * [--layers]: images/s of training steps (forward, loss, backward, SGD) of one sub-network alone,
- * as JSON. Batches are random images; at least 3 steps and the given seconds are timed after one to
- * warm up. With --layers each operation of the device table is timed apart instead, shape by shape,
- * slowest first: where the time goes. */
+/* bench_step SPACE SUBNET [--batch 64] [--device cpu] [--threads 2] [--seconds 2] [--isa auto]
+ * [--precision fp32] [--layers]: images/s of training steps (forward, loss, backward, SGD) of one
+ * sub-network alone, as JSON. Batches are random images; at least 3 steps and the given seconds are
+ * timed after one to warm up. With --layers each operation of the device table is timed apart
+ * instead, shape by shape, slowest first: where the time goes. */
 #include "base/clock.h"
 #include "tests/bench/layers.h"
 #include "tests/bench/options.h"
@@ -79,11 +79,12 @@ int main(int argc, char **argv)
     enum err err = ERR_OK;
     struct bench bench = {
         .options = {.batch = 64, .threads = 2, .seconds = 2, .isa = "auto", .precision = "fp32"}};
-    TRY(bench_options_read(argc, argv, " batch threads seconds isa precision layers ",
+    TRY(bench_options_read(argc, argv, " batch device threads seconds isa precision layers ",
                            &bench.options));
     if (bench.options.word_count != 2)
-        TRY(err_set(ERR_USAGE, "usage: bench_step SPACE SUBNET [--batch 64] [--threads 2] "
-                               "[--seconds 2] [--isa auto] [--precision fp32] [--layers]"));
+        TRY(err_set(ERR_USAGE,
+                    "usage: bench_step SPACE SUBNET [--batch 64] [--device cpu] [--threads 2] "
+                    "[--seconds 2] [--isa auto] [--precision fp32] [--layers]"));
     char **words = bench.options.words;
     TRY(passes_open_subnet(&bench.options, words[0], words[1], &bench.device, &bench.subnet,
                            &bench.passes));

@@ -74,9 +74,12 @@ class Table(unittest.TestCase):
         self.assertEqual(against_torch.row_of(result, "fp32")["way"], "nhwc, eager, fp32")
 
     def test_a_row_has_a_cell_for_every_head(self):
-        head, rule = against_torch.HEAD.splitlines()
-        for line in (rule, against_torch.markdown(against_torch.row_of(invented(), "bf16"))):
-            self.assertEqual(line.count("|"), head.count("|"))
+        for device in ("cpu", "cuda"):
+            result = invented()
+            result["floor"] = result["floor"] if device == "cpu" else None
+            head, rule = against_torch.head(device).splitlines()
+            for line in (rule, against_torch.markdown(against_torch.row_of(result, "bf16"))):
+                self.assertEqual(line.count("|"), head.count("|"))
 
 
 class Run(unittest.TestCase):
@@ -129,7 +132,7 @@ class Run(unittest.TestCase):
     def test_a_whole_step_has_the_same_subnets_on_both_sides(self):
         self.args.precision, self.args.compiles = ["fp32"], False
         against_torch.run(self.args, [against_torch.Case("step", TINY, 20, 2, None)])
-        subnets = against_torch.Bench(self.args.build, 1).subnets(against_torch.Case("step", TINY, 20, 2, None))
+        subnets = against_torch.Bench(self.args.build, "cpu", 1).subnets(against_torch.Case("step", TINY, 20, 2, None))
         self.assertEqual(len(set(subnets)), 4)
         for line in self.asked():
             self.assertIn("--elastic", line)

@@ -9,7 +9,7 @@ Builds the network from what `glowworm space show` prints, and refuses to run un
 input, a number of seconds, with a JSON line: images/s by the median step. Compiling is never part of what is timed.
 
 usage: torch_step.py BUILD_FOLDER SPACE_FILE --resolution 32 --batch 128 [--layout nhwc|nchw] [--precision fp32|bf16]
-           [--compile] [--elastic] [--threads 2] SUBNET...
+           [--compile] [--elastic] [--device cpu|cuda] [--threads 2] SUBNET...
 """
 import argparse
 import contextlib
@@ -38,8 +38,8 @@ def optimiser_of(net):
         return torch.optim.SGD(groups, **settings)
 
 
-def autocast(precision):
-    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+def autocast(args):
+    return torch.autocast(args.device, dtype=torch.bfloat16) if args.precision == "bf16" else contextlib.nullcontext()
 
 
 def compiled(function, args):
@@ -49,7 +49,7 @@ def compiled(function, args):
 def static_step(args, space, images, labels):
     net = static_net(shapes(space, args.subnets[0]))
     check_parameters(args.build, args.space, args.subnets[0], parameter_count(net))
-    net = net.to(memory_format=args.memory_format)
+    net = net.to(args.device, memory_format=args.memory_format)
     optimiser = optimiser_of(net)
 
     def loss_of(batch):
@@ -59,7 +59,7 @@ def static_step(args, space, images, labels):
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        with autocast(args.precision):
+        with autocast(args):
             loss = forward(images)
         loss.backward()
         optimiser.step()
@@ -77,7 +77,7 @@ def elastic_step(args, space, images, labels):
     net, teacher = ElasticNet(full), static_net(full)
     for counted in (net, teacher):
         check_parameters(args.build, args.space, biggest, parameter_count(counted))
-    net, teacher = (module.to(memory_format=args.memory_format) for module in (net, teacher))
+    net, teacher = (module.to(args.device, memory_format=args.memory_format) for module in (net, teacher))
     optimiser = optimiser_of(net)
 
     def student(blocks):
@@ -92,10 +92,10 @@ def elastic_step(args, space, images, labels):
 
     def step():
         optimiser.zero_grad(set_to_none=False)  # momentum and decay act on weights that no sub-network has touched
-        with torch.no_grad(), autocast(args.precision):
+        with torch.no_grad(), autocast(args):
             soft = teach(images)
         for forward in students:
-            with autocast(args.precision):
+            with autocast(args):
                 loss = forward(images, soft)
             loss.backward()
         optimiser.step()
@@ -103,11 +103,17 @@ def elastic_step(args, space, images, labels):
     return net, step
 
 
-def images_per_second(step, batch, seconds):
+def finish(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def images_per_second(step, batch, device, seconds):
     times, started = [], time.perf_counter()
     while time.perf_counter() - started < seconds or len(times) < 3:
         before = time.perf_counter()
         step()
+        finish(device)
         times.append(time.perf_counter() - before)
     return {"images_per_second": round(batch / statistics.median(times), 2), "steps": len(times)}
 
@@ -122,6 +128,7 @@ def read_arguments():
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--elastic", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("subnets", nargs="+")
     args = parser.parse_args()
@@ -142,16 +149,17 @@ def main():
         config.recompile_limit = 64  # every sub-network has code of its own
     space = glowworm(args.build, "space", "show", args.space)
     images = torch.randn(args.batch, space["channels"], args.resolution, args.resolution)
-    images = images.contiguous(memory_format=args.memory_format)
-    labels = torch.randint(0, space["classes"], (args.batch,))
+    images = images.to(args.device).contiguous(memory_format=args.memory_format)
+    labels = torch.randint(0, space["classes"], (args.batch,)).to(args.device)
     net, step = (elastic_step if args.elastic else static_step)(args, space, images, labels)
     started = time.perf_counter()
     for _ in range(2):
         step()
+    finish(args.device)
     print(json.dumps({"torch": torch.__version__, "parameters": parameter_count(net),
                       "warm_up_seconds": round(time.perf_counter() - started, 1)}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(images_per_second(step, args.batch, float(line))), flush=True)
+        print(json.dumps(images_per_second(step, args.batch, args.device, float(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-/* bench_train SPACE RESOLUTION [--phase kernel] [--fixed] [--global 256] [--micro 32] [--threads 2]
- * [--seconds 5] [--isa auto] [--precision fp32]: images/s of whole steps of a phase of the schedule
- * "ofa" as train_stage takes them, as JSON: of every leaf the teacher's forward, and the phase's
- * sub-networks forward and backward; the tree of gradients; the update. A gang of one; random
- * images that are on the device already. At least 3 steps and the given seconds are timed after one
- * to warm up. Each step draws its sub-networks with seed 1; with --fixed all of them take those of
- * step 0, which are named, so that others can do the same work. */
+/* bench_train SPACE RESOLUTION [--phase kernel] [--fixed] [--global 256] [--micro 32] [--device
+ * cpu]
+ * [--threads 2] [--seconds 5] [--isa auto] [--precision fp32]: images/s of whole steps of a phase
+ * of the schedule "ofa" as train_stage takes them, as JSON: of every leaf the teacher's forward,
+ * and the phase's sub-networks forward and backward; the tree of gradients; the update. A gang of
+ * one; random images that are on the device already. At least 3 steps and the given seconds are
+ * timed after one to warm up. Each step draws its sub-networks with seed 1; with --fixed all of
+ * them take those of step 0, which are named, so that others can do the same work. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -186,12 +187,12 @@ static enum err read_command(struct bench *bench, int argc, char **argv)
     enum err err = ERR_OK;
     struct bench_options *options = &bench->options;
     long resolution = 0;
-    TRY(bench_options_read(argc, argv, " phase fixed global micro threads seconds isa precision ",
-                           options));
+    TRY(bench_options_read(
+        argc, argv, " phase fixed global micro device threads seconds isa precision ", options));
     if (options->word_count != 2 || options->global % options->micro != 0)
         TRY(err_set(ERR_USAGE,
                     "usage: bench_train SPACE RESOLUTION [--phase kernel] [--fixed] [--global 256] "
-                    "[--micro 32, which divides it] [--threads 2] [--seconds 5] "
+                    "[--micro 32, which divides it] [--device cpu] [--threads 2] [--seconds 5] "
                     "[--isa auto] [--precision fp32]"));
     TRY(text_to_int(options->words[1], 1, 4096, &resolution));
     bench->resolution = (int)resolution;
