@@ -47,6 +47,12 @@ static void print_stage(const struct plan_view *plan, int i)
 static void print_memory(const struct plan_view *plan)
 {
     const struct run_memory *memory = &plan->memory;
+    if (memory->device_stage >= 0)
+        printf(
+            "memory of device %s: up to %.2f GB a rank in stage %s, and what its operations work "
+            "in\n",
+            plan->run->campaign.resources.device, (double)memory->device_bytes / 1e9,
+            plan->run->graph.stages[memory->device_stage].name);
     if (memory->stage < 0)
         return;
     printf("memory: up to %.2f GB", (double)memory->footprint.gang_bytes / 1e9);
@@ -112,13 +118,14 @@ static json_t *memory_json(const struct plan_view *plan)
     const struct footprint *footprint = &memory->footprint;
     const char *stage = memory->stage < 0 ? "" : plan->run->graph.stages[memory->stage].name;
     return json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "stage", stage, "ranks",
+        "{s:s, s:i, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "stage", stage, "ranks",
         memory->ranks, "needed", (json_int_t)footprint->gang_bytes, "there",
         (json_int_t)plan->machine.total_bytes, "of_rank_0", (json_int_t)footprint->rank_bytes,
-        "parts", "weights", (json_int_t)footprint->weight_bytes, "sums",
-        (json_int_t)footprint->sum_bytes, "activations", (json_int_t)footprint->activation_bytes,
-        "images", (json_int_t)footprint->image_bytes, "checkpoint",
-        (json_int_t)footprint->checkpoint_bytes, "program", (json_int_t)footprint->program_bytes);
+        "of_device", (json_int_t)memory->device_bytes, "parts", "weights",
+        (json_int_t)footprint->weight_bytes, "sums", (json_int_t)footprint->sum_bytes,
+        "activations", (json_int_t)footprint->activation_bytes, "images",
+        (json_int_t)footprint->image_bytes, "checkpoint", (json_int_t)footprint->checkpoint_bytes,
+        "program", (json_int_t)footprint->program_bytes);
 }
 
 static void print_json(const struct plan_view *plan)

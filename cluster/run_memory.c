@@ -60,9 +60,18 @@ static void count_stage(const struct campaign_run *run, const struct campaign *c
                         const struct phase *phase, struct run_memory *memory)
 {
     struct footprint footprint = stage_footprint(run, campaign, stage, phase);
-    if (footprint.gang_bytes > memory->footprint.gang_bytes)
-        *memory =
-            (struct run_memory){stage, ranks_of(campaign, &run->graph.stages[stage]), footprint};
+    size_t device_bytes = footprint.weight_bytes + footprint.sum_bytes +
+                          footprint.activation_bytes + footprint.image_bytes;
+    if (!device_is_host(campaign->resources.device)) {
+        if (device_bytes > memory->device_bytes) {
+            memory->device_stage = stage;
+            memory->device_bytes = device_bytes;
+        }
+    } else if (footprint.gang_bytes > memory->footprint.gang_bytes) {
+        memory->stage = stage;
+        memory->ranks = ranks_of(campaign, &run->graph.stages[stage]);
+        memory->footprint = footprint;
+    }
 }
 
 void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_STAGES])
@@ -87,9 +96,7 @@ static void count_run(const struct campaign_run *run, const struct campaign *cam
                       const bool *done, struct run_memory *memory)
 {
     const struct phase *phase = run->schedule.phases;
-    *memory = (struct run_memory){.stage = -1};
-    if (!device_is_host(campaign->resources.device)) /* its memory is its own: not known here */
-        return;
+    *memory = (struct run_memory){.stage = -1, .device_stage = -1};
     for (int i = 0; i < run->graph.count; i++) {
         enum stage_kind kind = run->graph.stages[i].kind;
         if (!done[i] && kind != STAGE_REPORT && !stage_is_verdict(kind))

@@ -11,10 +11,14 @@ struct run_memory {             /* of the stage that takes most of those that ar
     int stage;                  /* in the run's graph; -1: nothing is to be run in memory */
     int ranks;                  /* at once, on this machine */
     struct footprint footprint; /* all zero without a stage */
+    int device_stage;    /* where a module's device computes: the stage that takes most of its
+                            memory; -1: none */
+    size_t device_bytes; /* of a rank there: weights, sums, activations and images; what operations
+                            work in comes on top */
 };
 
-/* done[stage]: not run again. Counts nothing where a module's device computes: what memory that has
- * is not known here. */
+/* done[stage]: not run again. Where a module's device computes, what it takes there is counted, and
+ * nothing of this machine's memory; how much the device has is not known here. */
 void run_memory_of(const struct campaign_run *run, const bool *done, struct run_memory *memory);
 
 /* What each stage of the run takes; zero where it is not known. */

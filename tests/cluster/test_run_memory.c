@@ -183,12 +183,20 @@ static void only_what_is_still_to_be_run_counts(void **state)
     memset(stand->done, 0, sizeof stand->done);
 }
 
-static void nothing_is_refused_for_the_memory_of_another_device(void **state)
+static void nothing_is_refused_for_the_memory_of_another_device_but_it_is_counted(void **state)
 {
     struct stand *stand = *state;
+    struct run_memory host = memory_of(stand);
+    assert_int_equal(host.device_stage, -1);
     snprintf(stand->run.campaign.resources.device, sizeof stand->run.campaign.resources.device,
              "other");
     assert_int_equal(check(stand, 0), ERR_OK);
+    struct run_memory other = memory_of(stand);
+    assert_int_equal(other.stage, -1);
+    assert_true(other.device_stage >= 0);
+    assert_int_equal(stand->run.graph.stages[other.device_stage].kind, STAGE_TRAIN);
+    /* what its ranks hold on the CPU but for the program and a checkpoint */
+    assert_in_range(other.device_bytes, host.footprint.rank_bytes / 2, host.footprint.rank_bytes);
     snprintf(stand->run.campaign.resources.device, sizeof stand->run.campaign.resources.device,
              "cpu");
     assert_int_equal(check(stand, 0), ERR_CONFIG);
@@ -219,7 +227,7 @@ int main(void)
         cmocka_unit_test(a_refusal_names_the_micro_batch_that_fits),
         cmocka_unit_test(where_only_both_help_that_is_said),
         cmocka_unit_test(only_what_is_still_to_be_run_counts),
-        cmocka_unit_test(nothing_is_refused_for_the_memory_of_another_device),
+        cmocka_unit_test(nothing_is_refused_for_the_memory_of_another_device_but_it_is_counted),
         cmocka_unit_test(few_images_need_no_large_batch),
     };
     return cmocka_run_group_tests(tests, open_stand, close_stand);
