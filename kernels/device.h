@@ -435,8 +435,8 @@ void device_close(struct device **device); /* accepts NULL and a pointer to NULL
  * device_open() takes, else the most that can be pinned. The environment's GLOWWORM_ISA_LIMIT makes
  * it a machine that has no more than that. ISA_AUTO: of another device, or nothing is known. */
 enum isa device_isa(const struct device_cfg *cfg);
-/* Bytes of scratch that the CPU device of this cfg holds when it was prepared for this workload, on
- * the best instruction set of this machine where the cfg pins none. Opens nothing. */
+/* Bytes of scratch that a device of this cfg holds when prepared for this workload, the CPU's on
+ * the best instruction set here where none is pinned. Opens nothing. 0: a module does not say. */
 size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 MUST_CHECK enum err isa_parse(const char *name,

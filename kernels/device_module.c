@@ -96,6 +96,31 @@ out:
     return err;
 }
 
+size_t device_module_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
+{
+    const struct device_module *module = NULL;
+    char *path = NULL;
+    size_t size_bytes = 0;
+    if (find_module(cfg->name, &path, &module) == ERR_OK && module->scratch_bytes)
+        size_bytes = module->scratch_bytes(cfg, workload);
+    mem_free(path);
+    return size_bytes;
+}
+
+enum err device_module_cards(const char *name, struct device_cards *cards)
+{
+    enum err err = ERR_OK;
+    const struct device_module *module = NULL;
+    char *path = NULL;
+    TRY(find_module(name, &path, &module));
+    if (!module->cards)
+        TRY(err_set(ERR_UNAVAILABLE, "%s says nothing of its cards", path));
+    TRY(module->cards(cards));
+out:
+    mem_free(path);
+    return err;
+}
+
 enum err device_module_open(const struct device_cfg *cfg, struct device **device)
 {
     enum err err = ERR_OK;

@@ -19,7 +19,7 @@
 
 /* Raised by hand whenever what a module sees changes its meaning: device.h, workload.h,
  * device_comm.h, this page, the headers of base named above. */
-enum { DEVICE_BORDER = 7 };
+enum { DEVICE_BORDER = 8 };
 /* The sizes make an operation or a field that somebody forgot to raise it for another border. */
 #define DEVICE_ABI                                                                                 \
     ((uint32_t)DEVICE_BORDER << 20 | (uint32_t)(sizeof(struct device_ops) + sizeof(struct device)))
@@ -39,6 +39,11 @@ struct device_gang {
 /* is_missing: several ranks would do without it; then the sentence has the cure. */
 typedef void device_found_fn(void *own, bool is_missing, const char *text);
 
+struct device_cards { /* of its hardware, that this process sees */
+    int count;
+    size_t least_bytes; /* the memory of the one that has least */
+};
+
 struct device_module {
     uint32_t abi;     /* DEVICE_ABI; first, whatever else changes */
     const char *name; /* as in the file's name */
@@ -54,6 +59,10 @@ struct device_module {
      * libraries, in front of any device_open(), which says what is amiss for one rank. NULL:
      * nothing to say. */
     void (*survey)(device_found_fn *found, void *own);
+    /* As device_scratch_bytes(), without any of the hardware. NULL: it does not say. */
+    size_t (*scratch_bytes)(const struct device_cfg *, const struct workload *);
+    /* Opens none. ERR_UNAVAILABLE: there is none. NULL: it does not say. */
+    MUST_CHECK enum err (*cards)(struct device_cards *);
 };
 
 #define DEVICE_MODULE_EXPORT __attribute__((visibility("default")))
@@ -65,5 +74,9 @@ DEVICE_MODULE_EXPORT const struct device_module *glowworm_device_module(void);
 MUST_CHECK enum err device_module_open(const struct device_cfg *cfg, struct device **device);
 /* What that module says of its hardware; errors as those of device_module_open(). */
 MUST_CHECK enum err device_module_survey(const char *name, device_found_fn *found, void *own);
+/* Of that module; 0 where it is not there, or does not say. */
+size_t device_module_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
+/* ERR_UNAVAILABLE, too, where the module does not say. */
+MUST_CHECK enum err device_module_cards(const char *name, struct device_cards *cards);
 
 #endif

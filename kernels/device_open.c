@@ -36,7 +36,8 @@ void device_close(struct device **device)
 
 size_t device_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
 {
-    return cpu_scratch_bytes(cfg, workload);
+    return device_is_host(cfg->name) ? cpu_scratch_bytes(cfg, workload)
+                                     : device_module_scratch_bytes(cfg, workload);
 }
 
 size_t precision_map_bytes(enum precision precision)

@@ -61,18 +61,33 @@ static int local_rank(void)
     return 0;
 }
 
-static enum err choose_card(struct cuda *cuda)
+static enum err count_cards(int *count)
 {
-    int count = 0;
-    cudaError_t error = cudaGetDeviceCount(&count);
-    if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    cudaError_t error = cudaGetDeviceCount(count);
+    if (error == cudaErrorNoDevice || (error == cudaSuccess && *count == 0)) {
         (void)cudaGetLastError();
         return err_set(ERR_UNAVAILABLE,
                        "there is a driver but no GPU that this process may use; look at "
                        "nvidia-smi, and at CUDA_VISIBLE_DEVICES, which may hide them");
     }
-    cuda->ordinal = count > 0 ? local_rank() % count : 0;
     return CUDA(error);
+}
+
+enum err cuda_cards(struct device_cards *cards)
+{
+    enum err err = ERR_OK;
+    struct device_cards found = {0, SIZE_MAX};
+    TRY(check_driver());
+    TRY(count_cards(&found.count));
+    for (int i = 0; i < found.count; i++) {
+        struct cudaDeviceProp card;
+        TRY(CUDA(cudaGetDeviceProperties(&card, i)));
+        if (card.totalGlobalMem < found.least_bytes)
+            found.least_bytes = card.totalGlobalMem;
+    }
+    *cards = found;
+out:
+    return err;
 }
 
 static void write_lineage(struct cuda *cuda, const struct cudaDeviceProp *card)
@@ -117,13 +132,15 @@ out:
 enum err cuda_open(const struct device_cfg *cfg, struct device **device)
 {
     enum err err = ERR_OK;
+    int count = 0;
     struct cuda *cuda = mem_alloc(sizeof *cuda);
     cuda->face.own = cuda;
     cuda->face.ops = &cuda_ops;
     cuda->face.map_bytes = precision_map_bytes(cfg->precision);
     cuda->precision = cfg->precision;
     TRY(check_driver());
-    TRY(choose_card(cuda));
+    TRY(count_cards(&count));
+    cuda->ordinal = local_rank() % count;
     TRY(check_card(cuda));
     TRY(take_resources(cuda));
     *device = &cuda->face;

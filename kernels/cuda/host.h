@@ -35,6 +35,9 @@ void cuda_uploads_follow_download(struct cuda *cuda);
 size_t cuda_most_needed(const struct workload *workload, enum precision precision);
 
 extern const struct device_ops cuda_ops;
+/* What the module offers (kernels/device_module.h). */
 MUST_CHECK enum err cuda_open(const struct device_cfg *cfg, struct device **device);
+MUST_CHECK enum err cuda_cards(struct device_cards *cards);
+size_t cuda_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload);
 
 #endif

@@ -8,6 +8,8 @@ const struct device_module *glowworm_device_module(void)
                                                 .name = CUDA_DEVICE_NAME,
                                                 .open = cuda_open,
                                                 .open_comm = cuda_open_comm,
-                                                .survey = cuda_survey};
+                                                .survey = cuda_survey,
+                                                .scratch_bytes = cuda_scratch_bytes,
+                                                .cards = cuda_cards};
     return &module;
 }

@@ -26,3 +26,8 @@ size_t cuda_most_needed(const struct workload *workload, enum precision precisio
     }
     return most;
 }
+
+size_t cuda_scratch_bytes(const struct device_cfg *cfg, const struct workload *workload)
+{
+    return cuda_most_needed(workload, cfg->precision);
+}

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/device_module.h"
 #include "kernels/workload.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -293,6 +294,29 @@ static void what_it_was_prepared_for_runs_and_what_is_beyond_leaves_an_error(voi
     device_close(&device);
 }
 
+static void what_it_holds_and_has_is_said_without_opening_one(void **state)
+{
+    (void)state;
+    struct device *device = open_device();
+    struct workload workload = {0};
+    workload_add(&workload, &(struct work){.kind = WORK_LOSS_FORWARD,
+                                           .conv = {.in = {.N = 256}, .K = CLASSES}});
+    assert_true(run_loss(device, 256) == 256);
+    assert_int_equal(device_scratch_bytes(&fp32, &workload), device->traffic.working_peak_bytes);
+    workload_fini(&workload);
+    device_close(&device);
+    struct device_cards cards = {0};
+    setenv("GPU_EMULATOR_DEVICES", "3", 1);
+    must(device_module_cards(DEVICE, &cards));
+    assert_int_equal(cards.count, 3);
+    assert_int_equal(cards.least_bytes, 64 * MEGABYTE);
+    setenv("GPU_EMULATOR_DEVICES", "0", 1);
+    check_error(device_module_cards(DEVICE, &cards), ERR_UNAVAILABLE,
+                "no GPU that this process may use");
+    unsetenv("GPU_EMULATOR_DEVICES");
+    assert_int_equal(cards.count, 3);
+}
+
 static void a_device_that_nobody_prepared_grows(void **state)
 {
     (void)state;
@@ -383,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_long_upload_overtakes_nothing),
         cmocka_unit_test(memory_is_freed_behind_what_was_queued),
         cmocka_unit_test(what_it_was_prepared_for_runs_and_what_is_beyond_leaves_an_error),
+        cmocka_unit_test(what_it_holds_and_has_is_said_without_opening_one),
         cmocka_unit_test(a_device_that_nobody_prepared_grows),
         cmocka_unit_test(a_lost_card_is_told_to_whoever_calls_or_waits),
     };
