@@ -44,15 +44,25 @@ static void print_stage(const struct plan_view *plan, int i)
            stage->verdict == SURVEY_DONE ? "took " : "", time);
 }
 
+static void print_device_memory(const struct plan_view *plan)
+{
+    const struct run_memory *memory = &plan->memory;
+    if (memory->device_stage < 0)
+        return;
+    printf("memory of device %s: up to %.2f GB a rank in stage %s",
+           plan->run->campaign.resources.device, (double)memory->device_bytes / 1e9,
+           plan->run->graph.stages[memory->device_stage].name);
+    if (memory->scratch_bytes == 0)
+        printf(", and what its operations work in");
+    if (plan->machine.card_bytes > 0)
+        printf("; a card here has %.2f GB", (double)plan->machine.card_bytes / 1e9);
+    printf("\n");
+}
+
 static void print_memory(const struct plan_view *plan)
 {
     const struct run_memory *memory = &plan->memory;
-    if (memory->device_stage >= 0)
-        printf(
-            "memory of device %s: up to %.2f GB a rank in stage %s, and what its operations work "
-            "in\n",
-            plan->run->campaign.resources.device, (double)memory->device_bytes / 1e9,
-            plan->run->graph.stages[memory->device_stage].name);
+    print_device_memory(plan);
     if (memory->stage < 0)
         return;
     printf("memory: up to %.2f GB", (double)memory->footprint.gang_bytes / 1e9);
@@ -118,10 +128,11 @@ static json_t *memory_json(const struct plan_view *plan)
     const struct footprint *footprint = &memory->footprint;
     const char *stage = memory->stage < 0 ? "" : plan->run->graph.stages[memory->stage].name;
     return json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "stage", stage, "ranks",
-        memory->ranks, "needed", (json_int_t)footprint->gang_bytes, "there",
+        "{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "stage", stage,
+        "ranks", memory->ranks, "needed", (json_int_t)footprint->gang_bytes, "there",
         (json_int_t)plan->machine.total_bytes, "of_rank_0", (json_int_t)footprint->rank_bytes,
-        "of_device", (json_int_t)memory->device_bytes, "parts", "weights",
+        "of_device", (json_int_t)memory->device_bytes, "of_card",
+        (json_int_t)plan->machine.card_bytes, "parts", "weights",
         (json_int_t)footprint->weight_bytes, "sums", (json_int_t)footprint->sum_bytes,
         "activations", (json_int_t)footprint->activation_bytes, "images",
         (json_int_t)footprint->image_bytes, "checkpoint", (json_int_t)footprint->checkpoint_bytes,

@@ -121,7 +121,7 @@ static enum err find_needs(const struct campaign_run *run, Gwd__Submit *message)
     const struct campaign *campaign = &run->campaign;
     double cores =
         (double)campaign->resources.ranks * campaign->resources.threads * campaign->resources.gangs;
-    TRY(machine_memory_read("", &machine));
+    TRY(run_memory_there(campaign, &machine));
     TRY(run_memory_check(run, done, &machine, &memory));
     uint64_t gangs = (uint64_t)campaign->resources.gangs * memory.footprint.gang_bytes;
     message->memory_bytes = gangs < machine.total_bytes ? gangs : machine.total_bytes;

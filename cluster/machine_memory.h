@@ -8,7 +8,8 @@
 
 struct machine_memory {
     size_t total_bytes;
-    char whose[512]; /* "this machine has", "the control group X allows" */
+    char whose[512];   /* "this machine has", "the control group X allows" */
+    size_t card_bytes; /* of a module's device here, the smallest; 0: none is here, or not known */
 };
 
 /* root: "" for this machine; a test may point to a folder that has proc/meminfo, proc/self/cgroup

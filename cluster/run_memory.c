@@ -1,7 +1,7 @@
 #include "cluster/run_memory.h"
 #include "base/mem.h"
 #include "cluster/check/check.h"
-#include "kernels/device.h"
+#include "kernels/device_module.h"
 #include "trainer/compile.h"
 #include "trainer/spec/cost.h"
 #include <string.h>
@@ -60,12 +60,11 @@ static void count_stage(const struct campaign_run *run, const struct campaign *c
                         const struct phase *phase, struct run_memory *memory)
 {
     struct footprint footprint = stage_footprint(run, campaign, stage, phase);
-    size_t device_bytes = footprint.weight_bytes + footprint.sum_bytes +
-                          footprint.activation_bytes + footprint.image_bytes;
     if (!device_is_host(campaign->resources.device)) {
-        if (device_bytes > memory->device_bytes) {
+        if (footprint.device_bytes > memory->device_bytes) {
             memory->device_stage = stage;
-            memory->device_bytes = device_bytes;
+            memory->device_bytes = footprint.device_bytes;
+            memory->scratch_bytes = footprint.scratch_bytes;
         }
     } else if (footprint.gang_bytes > memory->footprint.gang_bytes) {
         memory->stage = stage;
@@ -110,12 +109,22 @@ void run_memory_of(const struct campaign_run *run, const bool *done, struct run_
     count_run(run, &run->campaign, done, memory);
 }
 
+static bool fits_card(const struct machine_memory *machine, const struct run_memory *memory)
+{
+    return machine->card_bytes == 0 || memory->device_bytes <= machine->card_bytes;
+}
+
+static bool is_enough(const struct machine_memory *machine, const struct run_memory *memory)
+{
+    return memory->footprint.gang_bytes <= machine->total_bytes && fits_card(machine, memory);
+}
+
 static bool fits(const struct campaign_run *run, const struct campaign *campaign, const bool *done,
                  const struct machine_memory *machine)
 {
     struct run_memory memory;
     count_run(run, campaign, done, &memory);
-    return memory.footprint.gang_bytes <= machine->total_bytes;
+    return is_enough(machine, &memory);
 }
 
 /* The largest evaluate.calibration_batch that fits; 0: none does. A smaller one takes no more. */
@@ -168,9 +177,12 @@ static bool fits_with_smallest(const struct campaign_run *run, const bool *done,
     return is_fitting;
 }
 
+/* On the host threads and ranks count, too. */
 static void say_cure(const struct campaign_run *run, const bool *done,
                      const struct machine_memory *machine, struct text *text)
 {
+    bool is_host = device_is_host(run->campaign.resources.device);
+    const char *or_lower = ", or lower ";
     int calibration = largest_calibration(run, done, machine);
     int micro = calibration > 0 ? 0 : largest_micro(run, done, machine);
     if (calibration > 0)
@@ -180,32 +192,58 @@ static void say_cure(const struct campaign_run *run, const bool *done,
     else if (fits_with_smallest(run, done, machine))
         text_add(text, "neither evaluate.calibration_batch nor batch.micro is enough by itself: "
                        "lower both");
-    else
-        text_add(text,
-                 "no evaluate.calibration_batch and no batch.micro is small enough: lower "
-                 "resources.threads (now %d)",
-                 run->campaign.resources.threads);
-    text_add(text,
-             ", or lower resources.ranks (now %d), resources.image_cache or resolutions, or take a "
-             "smaller space or width",
-             run->campaign.resources.ranks);
+    else {
+        text_add(text, "no evaluate.calibration_batch and no batch.micro is small enough");
+        or_lower = ": lower ";
+        if (is_host)
+            text_add(text, ": lower resources.threads (now %d)", run->campaign.resources.threads);
+    }
+    text_add(text, "%s", is_host ? ", or lower " : or_lower);
+    if (is_host)
+        text_add(text, "resources.ranks (now %d), ", run->campaign.resources.ranks);
+    text_add(text, "resources.image_cache or resolutions, or take a smaller space or width");
 }
 
 static void say_need(const struct campaign_run *run, const struct run_memory *memory,
                      struct text *text)
 {
     const struct footprint *footprint = &memory->footprint;
-    const struct space *space = &run->space;
-    struct calibration_set set = campaign_calibration(&run->campaign, run->train_images);
     text_add(text, "stage %s needs %.2f GB of memory", run->graph.stages[memory->stage].name,
              (double)footprint->gang_bytes / GB);
     if (memory->ranks > 1)
         text_add(text, " on %d ranks", memory->ranks);
+}
+
+static void say_activations(const struct campaign_run *run, const struct footprint *footprint,
+                            struct text *text)
+{
+    const struct space *space = &run->space;
+    struct calibration_set set = campaign_calibration(&run->campaign, run->train_images);
     text_add(text,
              " (activations at %d px take %.2f GB of a rank for batch.micro %d, %.2f GB for "
              "evaluate.calibration_batch %d)",
              space->resolutions[space->resolution_count - 1], (double)footprint->micro_bytes / GB,
              run->campaign.batch.micro, (double)footprint->calibration_bytes / GB, set.batch);
+}
+
+static struct footprint footprint_of_stage(const struct campaign_run *run, int stage)
+{
+    const struct phase *phase = run->schedule.phases;
+    for (int i = 0; i < stage; i++)
+        phase += run->graph.stages[i].kind == STAGE_TRAIN;
+    bool trains = run->graph.stages[stage].kind == STAGE_TRAIN;
+    return stage_footprint(run, &run->campaign, stage, trains ? phase : NULL);
+}
+
+static void say_card(const struct campaign_run *run, const struct machine_memory *machine,
+                     const struct run_memory *memory, struct text *text)
+{
+    struct footprint footprint = footprint_of_stage(run, memory->device_stage);
+    text_add(text, "stage %s needs %.2f GB of its device's memory for a rank",
+             run->graph.stages[memory->device_stage].name, (double)memory->device_bytes / GB);
+    say_activations(run, &footprint, text);
+    text_add(text, ", but a card of device %s here has %.2f GB: ", run->campaign.resources.device,
+             (double)machine->card_bytes / GB);
 }
 
 enum err run_memory_check(const struct campaign_run *run, const bool *done,
@@ -215,14 +253,31 @@ enum err run_memory_check(const struct campaign_run *run, const bool *done,
     struct text text;
     text_init(&text);
     run_memory_of(run, done, memory);
-    if (memory->footprint.gang_bytes <= machine->total_bytes)
+    if (is_enough(machine, memory))
         goto out;
-    say_need(run, memory, &text);
-    text_add(&text, ", but %s %.2f GB: ", machine->whose, (double)machine->total_bytes / GB);
+    if (!fits_card(machine, memory)) {
+        say_card(run, machine, memory, &text);
+    } else {
+        say_need(run, memory, &text);
+        say_activations(run, &memory->footprint, &text);
+        text_add(&text, ", but %s %.2f GB: ", machine->whose, (double)machine->total_bytes / GB);
+    }
     say_cure(run, done, machine, &text);
     err = err_set(ERR_CONFIG, "%s", text_get(&text));
 out:
     text_fini(&text);
+    return err;
+}
+
+enum err run_memory_there(const struct campaign *campaign, struct machine_memory *machine)
+{
+    enum err err = ERR_OK;
+    const char *device = campaign->resources.device;
+    struct device_cards cards;
+    TRY(machine_memory_read("", machine));
+    if (!device_is_host(device) && device_module_cards(device, &cards) == ERR_OK)
+        machine->card_bytes = cards.least_bytes; /* else it is run elsewhere, or says so itself */
+out:
     return err;
 }
 
@@ -233,7 +288,7 @@ enum err run_memory_survey(const struct campaign_run *run, const struct survey *
     bool done[PLAN_MAX_STAGES] = {false};
     for (int i = 0; i < survey->count; i++)
         done[i] = survey->stages[i].verdict == SURVEY_DONE;
-    TRY(machine_memory_read("", machine));
+    TRY(run_memory_there(&run->campaign, machine));
     TRY(run_memory_check(run, done, machine, memory));
 out:
     return err;

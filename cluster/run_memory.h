@@ -13,16 +13,20 @@ struct run_memory {             /* of the stage that takes most of those that ar
     struct footprint footprint; /* all zero without a stage */
     int device_stage;    /* where a module's device computes: the stage that takes most of its
                             memory; -1: none */
-    size_t device_bytes; /* of a rank there: weights, sums, activations and images; what operations
-                            work in comes on top */
+    size_t device_bytes; /* of a rank there (struct footprint) */
+    size_t scratch_bytes;
 };
 
 /* done[stage]: not run again. Where a module's device computes, what it takes there is counted, and
- * nothing of this machine's memory; how much the device has is not known here. */
+ * nothing of this machine's memory. */
 void run_memory_of(const struct campaign_run *run, const bool *done, struct run_memory *memory);
 
 /* What each stage of the run takes; zero where it is not known. */
 void run_memory_of_stages(const struct campaign_run *run, size_t bytes[PLAN_MAX_STAGES]);
+
+/* The memory of this machine, and of the cards it has for the campaign's device. ERR_IO. */
+MUST_CHECK enum err run_memory_there(const struct campaign *campaign,
+                                     struct machine_memory *machine);
 
 /* ERR_CONFIG with what is needed, what there is, and what would fit. */
 MUST_CHECK enum err run_memory_check(const struct campaign_run *run, const bool *done,

@@ -145,24 +145,23 @@ static size_t checkpoint_bytes(const struct counting *counting, const struct foo
     return larger(written, read > behind ? read - behind : 0);
 }
 
-/* The CPU: what another device needs lies on it. */
-static struct device_cfg device_cfg_of(const struct footprint_cfg *cfg)
+static struct device_cfg device_cfg_of(const struct footprint_cfg *cfg, const char *name)
 {
     const struct campaign *campaign = cfg->campaign;
     const char *precision = cfg->precision ? cfg->precision : campaign->precision;
-    struct device_cfg device = {.name = "cpu", .threads = campaign->resources.threads};
+    struct device_cfg device = {.name = name, .threads = campaign->resources.threads};
     if (isa_parse(campaign->resources.isa, &device.isa) != ERR_OK ||
         precision_parse(precision, &device.precision) != ERR_OK)
         BUG("%s", err_text());
     return device;
 }
 
-/* What operations work in. */
-static size_t scratch_bytes(const struct counting *counting)
+/* What operations of the device of this name work in. */
+static size_t scratch_bytes(const struct counting *counting, const char *name)
 {
     const struct footprint_cfg *cfg = counting->cfg;
     const struct campaign *campaign = cfg->campaign;
-    struct device_cfg device = device_cfg_of(cfg);
+    struct device_cfg device = device_cfg_of(cfg, name);
     struct workload workload = {0};
     struct stage_workload stage = {.net = counting->net,
                                    .campaign = campaign,
@@ -178,6 +177,18 @@ static size_t scratch_bytes(const struct counting *counting)
     return size_bytes;
 }
 
+/* Of a rank's, as if all that its host holds of these lay there: no more does. */
+static void count_device(const struct counting *counting, struct footprint *footprint)
+{
+    const char *name = counting->cfg->campaign->resources.device;
+    if (device_is_host(name))
+        return;
+    footprint->scratch_bytes = scratch_bytes(counting, name);
+    footprint->device_bytes = footprint->weight_bytes + footprint->sum_bytes +
+                              footprint->activation_bytes + footprint->image_bytes +
+                              footprint->scratch_bytes;
+}
+
 void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
 {
     const struct campaign *campaign = cfg->campaign;
@@ -187,7 +198,7 @@ void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
                                 .micro = campaign->batch.micro};
     int threads = campaign->resources.threads + campaign->resources.loader_threads;
     *footprint = (struct footprint){0};
-    enum precision precision = device_cfg_of(cfg).precision;
+    enum precision precision = device_cfg_of(cfg, "cpu").precision;
     supernet_describe(cfg->space, precision_map_bytes(precision), &counting.net);
     counting.weights = counting.net->weight_count * sizeof(float);
     count_weights(&counting, footprint);
@@ -196,7 +207,8 @@ void footprint_of(const struct footprint_cfg *cfg, struct footprint *footprint)
     footprint->image_bytes = image_bytes(&counting);
     footprint->checkpoint_bytes = checkpoint_bytes(&counting, footprint);
     footprint->program_bytes =
-        PROGRAM_BYTES + THREAD_BYTES * (size_t)threads + scratch_bytes(&counting);
+        PROGRAM_BYTES + THREAD_BYTES * (size_t)threads + scratch_bytes(&counting, "cpu");
+    count_device(&counting, footprint);
     size_t other = footprint->weight_bytes + footprint->sum_bytes + footprint->activation_bytes +
                    footprint->image_bytes + footprint->program_bytes;
     footprint->rank_bytes = other + footprint->checkpoint_bytes;

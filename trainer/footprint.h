@@ -27,6 +27,8 @@ struct footprint {            /* bytes, of rank 0: it holds most */
     size_t program_bytes;     /* the program, MPI, what the device's operations work in */
     size_t rank_bytes;        /* all of these */
     size_t gang_bytes;        /* of all ranks; the others hold no checkpoint */
+    size_t device_bytes;      /* of a module's device: weights, sums, activations, images, and...*/
+    size_t scratch_bytes;     /* ...what its operations work in, where it says so. CPU: both 0 */
     size_t micro_bytes;       /* of the activations: what a micro-batch asks for, and... */
     size_t calibration_bytes; /* ...what a calibration batch does: the larger counts */
 };

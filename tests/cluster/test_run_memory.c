@@ -202,6 +202,59 @@ static void nothing_is_refused_for_the_memory_of_another_device_but_it_is_counte
     assert_int_equal(check(stand, 0), ERR_CONFIG);
 }
 
+static void set_device(struct stand *stand, const char *name)
+{
+    char *device = stand->run.campaign.resources.device;
+    snprintf(device, sizeof stand->run.campaign.resources.device, "%s", name);
+}
+
+static enum err check_card(struct stand *stand, size_t card_bytes)
+{
+    struct run_memory memory;
+    struct machine_memory machine = {.whose = "this machine has", .card_bytes = card_bytes};
+    return run_memory_check(&stand->run, stand->done, &machine, &memory);
+}
+
+static void a_card_that_is_too_small_is_refused_with_the_micro_batch_that_fits(void **state)
+{
+    struct stand *stand = *state;
+    struct campaign *campaign = &stand->run.campaign;
+    int micro = campaign->batch.micro;
+    set_device(stand, "cuda-emulated");
+    campaign->evaluate.calibration_batch = 2;
+    campaign->batch.micro = campaign->batch.global / 2;
+    struct run_memory memory = memory_of(stand);
+    assert_true(memory.scratch_bytes > 0 && memory.scratch_bytes < memory.device_bytes / 4);
+    assert_int_equal(check_card(stand, memory.device_bytes), ERR_OK);
+    assert_int_equal(check_card(stand, memory.device_bytes / 2), ERR_CONFIG);
+    print_message("%s\n", err_text());
+    assert_non_null(strstr(err_text(), " GB of its device's memory for a rank (activations at "));
+    assert_non_null(strstr(err_text(), ", but a card of device cuda-emulated here has "));
+    campaign->batch.micro = number_behind("lower batch.micro (");
+    assert_int_equal(check_card(stand, memory.device_bytes / 2), ERR_OK);
+    campaign->batch.micro *= 2;
+    assert_int_equal(check_card(stand, memory.device_bytes / 2), ERR_CONFIG);
+    assert_int_equal(check_card(stand, 1), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "is small enough: lower resources.image_cache"));
+    assert_int_equal(check_card(stand, 0), ERR_OK); /* no card here, or not known */
+    campaign->batch.micro = micro;
+    campaign->evaluate.calibration_batch = 200;
+    set_device(stand, "cpu");
+}
+
+static void the_cards_of_this_machine_are_asked_for(void **state)
+{
+    struct stand *stand = *state;
+    struct machine_memory machine;
+    set_device(stand, "cuda-emulated");
+    assert_int_equal(run_memory_there(&stand->run.campaign, &machine), ERR_OK);
+    assert_int_equal(machine.card_bytes, (size_t)64 << 20);
+    set_device(stand, "other");
+    assert_int_equal(run_memory_there(&stand->run.campaign, &machine), ERR_OK);
+    assert_int_equal(machine.card_bytes, 0);
+    set_device(stand, "cpu");
+}
+
 /* The images that calibrate bound the batch, whatever is asked for. */
 static void few_images_need_no_large_batch(void **state)
 {
@@ -228,6 +281,8 @@ int main(void)
         cmocka_unit_test(where_only_both_help_that_is_said),
         cmocka_unit_test(only_what_is_still_to_be_run_counts),
         cmocka_unit_test(nothing_is_refused_for_the_memory_of_another_device_but_it_is_counted),
+        cmocka_unit_test(a_card_that_is_too_small_is_refused_with_the_micro_batch_that_fits),
+        cmocka_unit_test(the_cards_of_this_machine_are_asked_for),
         cmocka_unit_test(few_images_need_no_large_batch),
     };
     return cmocka_run_group_tests(tests, open_stand, close_stand);
