@@ -93,11 +93,13 @@ void cuda_upload(struct device *device, void *to, const void *host, size_t size_
 }
 
 /* false: there is no memory for it, and the copy has to wait for its turn. */
-static bool can_land(struct cuda_uploads *uploads, size_t size_bytes)
+static bool can_land(struct cuda *cuda, size_t size_bytes)
 {
+    struct cuda_uploads *uploads = cuda->uploads;
     if (uploads->landed_bytes >= size_bytes)
         return true;
-    (void)cudaFree(uploads->landed); /* behind what was queued */
+    cuda_note(cuda, "upload", cudaStreamSynchronize(cuda->stream));
+    (void)cudaFree(uploads->landed);
     uploads->landed_bytes = 0;
     if (cudaMalloc(&uploads->landed, size_bytes) == cudaSuccess)
         uploads->landed_bytes = size_bytes;
@@ -131,7 +133,7 @@ void cuda_upload_async(struct device *device, void *to, const void *host, size_t
     struct cuda *cuda = cuda_of(device);
     if (cuda->err != ERR_OK || size_bytes == 0)
         return;
-    if (size_bytes >= LONG_BYTES && can_land(cuda->uploads, size_bytes))
+    if (size_bytes >= LONG_BYTES && can_land(cuda, size_bytes))
         cuda_note(cuda, "upload", copy_ahead(cuda, to, host, size_bytes));
     else
         copy_in_turn(cuda, to, host, size_bytes);
