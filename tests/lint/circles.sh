@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 
 unit() { # FILE: what it counts as
     local stem=${1%.*}
+    [ "${1##*.}" != cu ] || stem=$1 # which nobody includes; its .cuh is others', too
     stem=${stem%_internal}
     [ "${stem##*/}" != internal ] || stem=${stem%/internal}/$(basename "${stem%/internal}")
     echo "$stem"
