@@ -40,6 +40,7 @@ struct dw_cut {
 struct dw_walk {
     int H, W;
     int width;      /* of a tile, columns */
+    int warps;      /* of a strip at most */
     int least_rows; /* of a band: more would be loaded twice than it is worth */
     int blocks;     /* as many as keep a big card busy */
     int groups;     /* at most: what they leave behind is added up by one block */
@@ -71,7 +72,7 @@ static inline struct dw_cut dw_cut_of(const struct conv *conv, const struct dw_w
     cut.left = pad_before(conv->pad, conv->in.W, conv->R, conv->S);
     cut.tiles = dw_ceil(conv->in.C, DW_LANES);
     int columns = dw_ceil(walk->W, walk->width);
-    cut.strips = dw_ceil(columns, DW_WARPS);
+    cut.strips = dw_ceil(columns, walk->warps);
     cut.columns = dw_ceil(columns, cut.strips);
     cut.images = dw_clamp(DW_IMAGES / cut.columns, 1, conv->in.N);
     int whole = dw_ceil(conv->in.N, cut.images) * cut.strips;

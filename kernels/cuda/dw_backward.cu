@@ -30,14 +30,14 @@ dw_backward_fill(const struct dw_backward_args &op, const dw_backward_shared<E> 
                  const dw_place &place, const dw_backward_item &item, int base)
 {
     const int above = item.from * S - op.cut.top; /* the input row in slot `base` */
-    enum { AT_ONCE = 4 };
+    enum { AT_ONCE = 16 / T };                    /* rows on their way */
 #pragma unroll 1
     for (int first = 0; first < R; first += AT_ONCE) {
         E rows[AT_ONCE][T];
 #pragma unroll
         for (int k = 0; k < AT_ONCE; k++)
             if (dw_has_row(item, above + first + k))
-                dw_backward_load(op, place, item, op.x.z, above + first + k, rows[k]);
+                dw_backward_load(op, item, op.x.z, above + first + k, rows[k]);
 #pragma unroll
         for (int k = 0; k < AT_ONCE; k++)
             if (first + k >= R)
@@ -52,17 +52,16 @@ dw_backward_fill(const struct dw_backward_args &op, const dw_backward_shared<E> 
 /* A row of dz: to the gradients of the input rows from `above` on, whose views are in the slots
  * from `base` on, and of the weights. */
 template <typename E, int R, int S, int T>
-static __device__ __forceinline__ void
-dw_backward_step(const struct dw_backward_args &op, const dw_backward_shared<E> &memory,
-                 dw_backward_lane<E, R, S, T> *lane, shared<float> row, int base)
+static __device__ __forceinline__ void dw_backward_step(const dw_backward_shared<E> &memory,
+                                                        dw_backward_lane<E, R, S, T> *lane,
+                                                        shared<float> row, int base)
 {
     const int reach = dw_backward_tile<R, S, T>::reach;
     float dz[reach];
 #pragma unroll
     for (int i = 0; i < reach; i++)
         dz[i] = row[i * DW_LANES];
-    if (op.has_sink)
-        dw_backward_inputs(lane, dz);
+    dw_backward_inputs(lane, dz); /* without a sink, too: a branch would cost moves */
 #pragma unroll
     for (int k = 0; k < R; k++) {
         float y[T];
@@ -92,34 +91,39 @@ dw_backward_run(const struct dw_backward_args &op, const dw_backward_shared<E> &
     if (item.from < end)
         dw_backward_fetch(op, place, item.from, &rows);
     dw_backward_fill<E, R, S, T>(op, memory, place, item, base);
-    for (int o = item.from; o <= item.last; o++) {
-        const int above = o * S - op.cut.top;
+    int o = item.from;
+    for (; o < end; o++) {
+        const int above = o * S - op.cut.top, below = above + R;
         shared<float> row = memory.dz + *parity * columns * DW_LANES;
-        if (o < end) {
-            dw_backward_form(op, memory, item, rows.aim, rows.q_row, rows.z_row, row);
-            __syncthreads(); /* who is a row behind reads the other half */
-            if (o + 1 < end)
-                dw_backward_fetch(op, place, o + 1, &rows);
-            *parity ^= 1;
-        }
+        dw_backward_form(op, memory, item, rows.aim, rows.q_row, rows.z_row, row);
+        __syncthreads(); /* who is a row behind reads the other half */
+        *parity ^= 1;
+        if (o + 1 < end)
+            dw_backward_fetch(op, place, o + 1, &rows);
 #pragma unroll
         for (int f = 0; f < S; f++)
-            if (dw_has_row(item, above + R + f))
-                dw_backward_load(op, place, item, op.x.z, above + R + f, lane->coming[f]);
-        if (o < end)
-            dw_backward_step(op, memory, lane, row + mine, base);
-        else
-            dw_backward_move_up(lane);
+            if (dw_has_row(item, below + f))
+                dw_backward_load(op, item, op.x.z, below + f, lane->coming[f]);
+        dw_backward_step(memory, lane, row + mine, base);
 #pragma unroll
         for (int f = 0; f < S; f++) {
             int slot = base + f < R ? base + f : base + f - R;
             if (op.has_sink && dw_has_row(item, above + f))
                 dw_backward_store(op, memory, place, item, lane, f, above + f, slot);
-            if (dw_has_row(item, above + R + f))
+            if (dw_has_row(item, below + f))
                 dw_backward_keep(op, memory, place, item, slot, lane->coming[f]);
             else
                 dw_backward_skip<E, T>(memory, slot);
         }
+        base = base + S < R ? base + S : base + S - R;
+    }
+    for (; o <= item.last; o++) { /* dz has no more rows */
+        dw_backward_move_up(lane);
+#pragma unroll
+        for (int f = 0; f < S; f++)
+            if (op.has_sink && dw_has_row(item, o * S - op.cut.top + f))
+                dw_backward_store(op, memory, place, item, lane, f, o * S - op.cut.top + f,
+                                  base + f < R ? base + f : base + f - R);
         base = base + S < R ? base + S : base + S - R;
     }
 }
@@ -194,7 +198,7 @@ static __device__ __forceinline__ dw_backward_shared<E> dw_backward_carve(const 
 }
 
 template <typename E, int R, int S, int T>
-static __global__ void __launch_bounds__(dw_backward_bound(R))
+static __global__ void __launch_bounds__(dw_backward_bound(sizeof(E), R))
     dw_backward_kernel(struct dw_backward_args op)
 {
     enum { TILE_PIXELS = 512 }; /* summed in fp32 at most */
@@ -228,14 +232,16 @@ static __global__ void __launch_bounds__(dw_backward_bound(R))
 
 static struct dw_cut dw_backward_cut(const struct conv *conv, size_t element_bytes)
 {
-    int R = conv->R, least = dw_is_small(conv->in) ? 4 : 16 * (R - 1);
-    int left = pad_before(conv->pad, conv->in.W, R, conv->S);
-    struct dw_walk walk = {conv->in.H,
-                           conv->in.W + left % conv->S, /* tiles begin at even columns of zeros */
-                           backward_width(element_bytes, R),
-                           least,
-                           512,
-                           dw_clamp((1 << 13) / (R * R), 1, 256)};
+    int R = conv->R, odd = pad_before(conv->pad, conv->in.W, R, conv->S) % conv->S;
+    struct dw_walk walk = {};
+    walk.H = conv->in.H;
+    walk.W = conv->in.W + odd; /* tiles begin at even columns of the padded map */
+    walk.width = backward_width(element_bytes, R);
+    walk.warps =
+        dw_backward_bound(element_bytes, R) == DW_WARPS * GPU_WARP ? DW_WARPS : DW_WARPS / 2;
+    walk.least_rows = dw_is_small(conv->in) ? 4 : 16 * (R - 1);
+    walk.blocks = R == 3 ? 512 : 256; /* each leaves R * R sums of a channel */
+    walk.groups = dw_clamp((1 << 13) / (R * R), 1, 256);
     return dw_cut_of(conv, &walk);
 }
 

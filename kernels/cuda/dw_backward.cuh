@@ -33,9 +33,9 @@ static constexpr int backward_width(size_t element_bytes, int R)
 }
 
 /* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
-static constexpr int dw_backward_bound(int R)
+static constexpr int dw_backward_bound(size_t element_bytes, int R)
 {
-    return R == 3 ? 384 : 256;
+    return R == 3 && element_bytes == 2 ? 384 : 256;
 }
 
 /* Of a thread: T columns of the input. */
@@ -86,6 +86,7 @@ struct dw_backward_item {
     int first, end;          /* input rows */
     int from, last;          /* rows of dz that meet them, those behind the map too */
     int column;              /* the first of this thread's, may be -1 */
+    ptrdiff_t base;          /* of its element in row 0 of the image, in the maps of the input */
     bool is_there;           /* image and channel */
     bool is_whole;           /* and all of its columns */
 };
@@ -109,6 +110,8 @@ dw_backward_item_at(const struct dw_backward_args &op, const dw_place &place, in
     if (!op.has_sink)
         item.last = min(item.last, cut.out.H - 1);
     item.column = column + place.tile * T;
+    ptrdiff_t rows = (ptrdiff_t)(item.at.image + place.image) * cut.in.H;
+    item.base = (rows * cut.in.W + item.column) * cut.in.C + place.c;
     item.is_there = place.image < item.at.images && place.c < cut.in.C;
     item.is_whole = item.is_there && item.column >= 0 && item.column + T <= cut.in.W;
     return item;
@@ -126,32 +129,23 @@ static __device__ __forceinline__ bool dw_has_row(const dw_backward_item &item, 
     return row >= item.first && row < item.end;
 }
 
-/* Where a row's element of column 0 of this thread is, in the maps of the input. */
-static __device__ __forceinline__ ptrdiff_t dw_backward_at(const struct dw_backward_args &op,
-                                                           const dw_place &place,
-                                                           const dw_backward_item &item, int row)
-{
-    const struct dims &in = op.cut.in;
-    ptrdiff_t rows = (ptrdiff_t)(item.at.image + place.image) * in.H + row;
-    return (rows * in.W + item.column) * in.C + place.c;
-}
-
 /* Row `row` of x, or what is left of the map's columns. */
 template <typename E, int T>
-static __device__ __forceinline__ void
-dw_backward_load(const struct dw_backward_args &op, const dw_place &place,
-                 const dw_backward_item &item, const void *map, int row, E (&to)[T])
+static __device__ __forceinline__ void dw_backward_load(const struct dw_backward_args &op,
+                                                        const dw_backward_item &item,
+                                                        const void *map, int row, E (&to)[T])
 {
-    const E *from = (const E *)map + dw_backward_at(op, place, item, row);
+    const int C = op.cut.in.C;
+    const E *from = (const E *)map + item.base + row * op.cut.in.W * C;
     if (item.is_whole) {
 #pragma unroll
         for (int t = 0; t < T; t++)
-            to[t] = gpu_load(from + t * op.cut.in.C);
+            to[t] = gpu_load(from + t * C);
         return;
     }
 #pragma unroll
     for (int t = 0; t < T; t++)
-        to[t] = dw_has_column(op, item, t) ? gpu_load(from + t * op.cut.in.C) : map_narrow<E>(0);
+        to[t] = dw_has_column(op, item, t) ? gpu_load(from + t * C) : map_narrow<E>(0);
 }
 
 /* Four numbers of a thread at a time: (T / 4,threads,4) of a slot. */
@@ -365,36 +359,40 @@ dw_backward_store(const struct dw_backward_args &op, const dw_backward_shared<E>
                   const dw_place &place, const dw_backward_item &item,
                   dw_backward_lane<E, R, S, T> *lane, int s, int row, int slot)
 {
-    E *to = (E *)op.sink.q + dw_backward_at(op, place, item, row);
+    const int C = op.cut.in.C;
+    E *to = (E *)op.sink.q + item.base + row * op.cut.in.W * C;
     E other[T];
     float q[T], z[T];
     if (op.sink.add) {
-        dw_backward_load(op, place, item, op.sink.add, row, other);
+        dw_backward_load(op, item, op.sink.add, row, other);
 #pragma unroll
         for (int t = 0; t < T; t++)
             lane->q[s][t] += map_widen(other[t]);
     }
 #pragma unroll
     for (int t = 0; t < T; t++)
-        q[t] = map_stored<E>(lane->q[s][t]);
+        other[t] = map_narrow<E>(lane->q[s][t]);
     if (item.is_whole) {
 #pragma unroll
         for (int t = 0; t < T; t++)
-            gpu_store(to + t * op.cut.in.C, map_narrow<E>(q[t]));
+            gpu_store(to + t * C, other[t]);
     } else {
 #pragma unroll
         for (int t = 0; t < T; t++)
             if (dw_has_column(op, item, t))
-                gpu_store(to + t * op.cut.in.C, map_narrow<E>(q[t]));
+                gpu_store(to + t * C, other[t]);
             else
-                q[t] = 0;
+                other[t] = map_narrow<E>(0);
     }
+#pragma unroll
+    for (int t = 0; t < T; t++)
+        q[t] = map_widen(other[t]);
     if (!op.sink.sums && !op.sink.gate_sums)
         return;
     if (op.is_x) {
         dw_ring_read(memory.z, slot, z);
     } else {
-        dw_backward_load(op, place, item, op.sink.of.z, row, other);
+        dw_backward_load(op, item, op.sink.of.z, row, other);
 #pragma unroll
         for (int t = 0; t < T; t++)
             z[t] = map_widen(other[t]);

@@ -21,9 +21,9 @@ struct dw_forward_args {
 };
 
 /* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
-static constexpr int dw_forward_bound(int R)
+static constexpr int dw_forward_bound(size_t element_bytes, int R)
 {
-    return R == 3 ? 512 : R == 5 ? 384 : 256;
+    return R == 7 ? 256 : R == 5 && element_bytes == 4 ? 384 : 512;
 }
 
 /* Of E elements, side R, stride S, T columns a thread. */
@@ -113,7 +113,8 @@ dw_forward_show(const struct dw_forward_args &op, const dw_forward_shared &memor
     }
 }
 
-/* Adds row f of a step to the output rows that it meets. */
+/* Adds row f of a step to the output rows that it meets. With the first row of a step they move up:
+ * each goes on where the one below it was. */
 template <int R, int S, int T>
 static __device__ __forceinline__ void dw_forward_row(dw_forward_lane<R, S, T> *lane, int f,
                                                       shared<float> row)
@@ -125,36 +126,19 @@ static __device__ __forceinline__ void dw_forward_row(dw_forward_lane<R, S, T> *
         x[i] = row[i * DW_LANES];
 #pragma unroll
     for (int k = 0; k < slots; k++) {
-        const int tap = S * (slots - 1 - k) + f;
+        const int tap = S * (slots - 1 - k) + f, from = f > 0 ? k : k + 1;
 #pragma unroll
-        for (int t = 0; t < T && tap < R; t++)
+        for (int t = 0; t < T && tap < R; t++) {
+            float z = from < slots ? lane->z[from < slots ? from : 0][t] : 0.0f;
 #pragma unroll
             for (int i = 0; i < R; i++)
-                lane->z[k][t] =
-                    fmaf(x[t * S + i], lane->w[(tap < R ? tap : 0) * R + i], lane->z[k][t]);
+                z = fmaf(x[t * S + i], lane->w[(tap < R ? tap : 0) * R + i], z);
+            lane->z[k][t] = z;
+        }
     }
 }
 
-/* The uppermost output row is complete. */
-template <typename E, int R, int S, int T>
-static __device__ __forceinline__ void dw_forward_store(dw_forward_lane<R, S, T> *lane, E *z, int C,
-                                                        int count)
-{
-    raw_sums *sums = &lane->sums;
-    if (sums->count == 0 && count > 0)
-        sums->shift = map_stored<E>(lane->z[0][0]);
-    sums->count += count;
-#pragma unroll
-    for (int t = 0; t < T; t++)
-        if (t < count) {
-            E narrow = map_narrow<E>(lane->z[0][t]);
-            float about = map_widen(narrow) - sums->shift;
-            gpu_store(z + t * C, narrow);
-            sums->sum += about;
-            sums->square = fmaf(about, about, sums->square);
-        }
-}
-
+/* What a step below the map does. */
 template <int R, int S, int T>
 static __device__ __forceinline__ void dw_forward_move_up(dw_forward_lane<R, S, T> *lane)
 {
@@ -164,6 +148,37 @@ static __device__ __forceinline__ void dw_forward_move_up(dw_forward_lane<R, S, 
 #pragma unroll
         for (int t = 0; t < T; t++)
             lane->z[k][t] = k + 1 < slots ? lane->z[k + 1 < slots ? k + 1 : 0][t] : 0.0f;
+}
+
+template <typename E>
+static __device__ __forceinline__ void dw_forward_put(raw_sums *sums, E *z, float value)
+{
+    E stored = map_narrow<E>(value);
+    float about = map_widen(stored) - sums->shift;
+    gpu_store(z, stored);
+    sums->sum += about;
+    sums->square = fmaf(about, about, sums->square);
+}
+
+/* The uppermost output row, at z + at, is complete. */
+template <typename E, int R, int S, int T>
+static __device__ __forceinline__ void dw_forward_store(dw_forward_lane<R, S, T> *lane, E *z,
+                                                        int at, int C, int count)
+{
+    raw_sums *sums = &lane->sums;
+    if (sums->count == 0 && count > 0)
+        sums->shift = map_stored<E>(lane->z[0][0]);
+    sums->count += count;
+    if (count == T) {
+#pragma unroll
+        for (int t = 0; t < T; t++)
+            dw_forward_put(sums, z + (at + t * C), lane->z[0][t]);
+        return;
+    }
+#pragma unroll
+    for (int t = 0; t < T; t++)
+        if (t < count)
+            dw_forward_put(sums, z + (at + t * C), lane->z[0][t]);
 }
 
 template <typename E, int R, int S, int T>
@@ -184,11 +199,12 @@ dw_forward_run(const struct dw_forward_args &op, const dw_forward_shared &memory
     dw_row<E, loads> row;
     dw_aim_at(&aim, item.window, place.quad);
     dw_row_load(&row, aim, x + (item.from - cut.top) * pitch, count, op.is_aligned);
-    for (int step = item.first; step < item.end + slots - 1; step++) {
+    int step = item.from / S;
+    for (; step <= item.last / S; step++) {
 #pragma unroll
         for (int f = 0; f < S; f++) {
             int r = step * S + f;
-            if (r < item.from || r > item.last)
+            if (r < item.from || r > item.last) /* of the first step, of the last */
                 continue;
             shared<float> rows = memory.rows + *parity * columns * DW_LANES;
             dw_forward_show<E>(op, memory, item, aim, row, rows);
@@ -200,8 +216,13 @@ dw_forward_run(const struct dw_forward_args &op, const dw_forward_shared &memory
         }
         int o = step - (slots - 1);
         if (o >= item.first)
-            dw_forward_store<E>(lane, z + o * cut.out.W * C, C, item.count);
+            dw_forward_store<E>(lane, z, o * cut.out.W * C, C, item.count);
+    }
+    for (; step < item.end + slots - 1; step++) { /* below the map */
+        int o = step - (slots - 1);
         dw_forward_move_up(lane);
+        if (o >= item.first)
+            dw_forward_store<E>(lane, z, o * cut.out.W * C, C, item.count);
     }
 }
 
@@ -275,7 +296,7 @@ static __device__ __forceinline__ void dw_forward_norm(const struct dw_forward_a
 }
 
 template <typename E, int R, int S, int T>
-static __global__ void __launch_bounds__(dw_forward_bound(R))
+static __global__ void __launch_bounds__(dw_forward_bound(sizeof(E), R))
     dw_forward_kernel(struct dw_forward_args op)
 {
     GPU_SHARED_DYNAMIC(rows);
@@ -306,10 +327,16 @@ static __global__ void __launch_bounds__(dw_forward_bound(R))
 
 static struct dw_cut dw_forward_cut(const struct conv *conv)
 {
-    int most = 16 * (conv->R - 1) / conv->S;
+    int least = 16 * (conv->R - 1) / conv->S;
     struct dims out = conv_out(conv);
-    struct dw_walk walk = {out.H, out.W, FORWARD_WIDTH, dw_is_small(conv->in) ? 4 : most,
-                           1024,  256};
+    struct dw_walk walk = {};
+    walk.H = out.H;
+    walk.W = out.W;
+    walk.width = FORWARD_WIDTH;
+    walk.warps = DW_WARPS;
+    walk.least_rows = dw_is_small(conv->in) ? 4 : least;
+    walk.blocks = 1024;
+    walk.groups = 256;
     return dw_cut_of(conv, &walk);
 }
 
