@@ -8,9 +8,9 @@
 #include <string.h>
 
 static const int shapes[][4] = {/* N, C, K, ld - C */
-                                {1, 8, 10, 0},    {3, 40, 7, 8},     {17, 100, 33, 0},
-                                {5, 3, 200, 1},   {130, 96, 161, 0}, {64, 1280, 100, 0},
-                                {200, 960, 16, 4}};
+                                {1, 8, 10, 0},     {3, 40, 7, 8},     {17, 100, 33, 0},
+                                {5, 3, 200, 1},    {130, 96, 161, 0}, {64, 1280, 100, 0},
+                                {200, 960, 16, 4}, {520, 5, 1000, 0}, {3, 520, 1000, 1}};
 static const enum act acts[] = {ACT_NONE, ACT_HSWISH, ACT_RELU, ACT_RELU6};
 
 struct layer { /* one shape with its numbers and what should come of them */

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct dims maps[] = {{3, 1, 1, 0}, {2, 2, 3, 0},   {2, 5, 4, 0},
-                                   {2, 9, 9, 0}, {1, 17, 22, 0}, {40, 6, 7, 0}};
-static const int channels[] = {8, 5, 16, 24, 11, 64, 20};
+static const struct dims maps[] = {{3, 1, 1, 0},   {2, 2, 3, 0},  {2, 5, 4, 0}, {2, 9, 9, 0},
+                                   {1, 17, 22, 0}, {40, 6, 7, 0}, {3, 4, 3, 0}};
+static const int channels[] = {8, 5, 16, 24, 11, 64, 20, 37, 72};
 static const enum act acts[] = {ACT_NONE, ACT_RELU, ACT_RELU6, ACT_HSWISH};
 
 static void for_each_shape(void (*test)(const struct conv *conv, int number))
@@ -20,7 +20,7 @@ static void for_each_shape(void (*test)(const struct conv *conv, int number))
                 struct conv conv = {.in = maps[map], .R = 3, .S = turn ? 2 : 1};
                 conv.pad = turn == 1 || number % 2 ? PAD_SAME : PAD_SYMMETRIC;
                 conv.in.C = C;
-                conv.K = channels[number % 7];
+                conv.K = channels[number % 9];
                 conv.ld = conv.K + number % 3 * 8;
                 test(&conv, number);
             }
@@ -153,6 +153,15 @@ static void check_differences(const struct conv *conv, int number)
     fixture_fini(&fixture);
 }
 
+/* More tiles than a GPU's launch has blocks. */
+static void more_images_than_blocks_are_walked_through(void **state)
+{
+    (void)state;
+    struct conv conv = {.in = {600, 2, 1, 3}, .K = 12, .R = 3, .S = 1, .ld = 12};
+    check_forward(&conv, 1);
+    check_backward(&conv, 2);
+}
+
 static void weight_gradients_are_finite_differences(void **state)
 {
     (void)state;
@@ -192,6 +201,7 @@ static int run_group(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_plain_convolution_of_the_view),
         cmocka_unit_test(backward_is_the_plain_gradient_added_to_what_was_there),
+        cmocka_unit_test(more_images_than_blocks_are_walked_through),
         cmocka_unit_test(weight_gradients_are_finite_differences),
         cmocka_unit_test(sums_keep_their_digits_at_large_means),
     };
