@@ -5,10 +5,12 @@
 #ifndef KERNELS_CUDA_STEM_CUH
 #define KERNELS_CUDA_STEM_CUH
 
+#include "kernels/cuda/partials.cuh"
 #include "kernels/cuda/view.cuh"
 
-/* MARGIN: floats in front of a row, so that its first pixel is 16-aligned. */
-enum { STEM_R = 3, STEM_THREADS = 256, STEM_MARGIN = 4 };
+/* MARGIN: floats in front of a row, so that its first pixel is 16-aligned. BLOCKS: at most, of a
+ * run of channels: about as many as a large GPU holds at once, two for each multiprocessor. */
+enum { STEM_R = 3, STEM_THREADS = 256, STEM_MARGIN = 4, STEM_BLOCKS = 256 };
 
 /* Channels of a block whose threads have N each: 1 where the count is no multiple of 4. */
 static inline int stem_run(int N)
@@ -33,7 +35,6 @@ struct stem {
 struct stem_limits {
     int pixels;     /* of the output in a tile, about */
     int least_rows; /* in a tile: its first and last rows of the image are read for another, too */
-    int blocks;     /* at most */
 };
 
 /* N: channels of a thread. */
@@ -56,7 +57,7 @@ static inline struct stem stem_plan(const struct conv *conv, int N, struct stem_
     rows = rows < limits.least_rows ? limits.least_rows : rows;
     plan.tile_rows = rows < out.H ? rows : out.H;
     plan.tiles = (out.H + plan.tile_rows - 1) / plan.tile_rows;
-    plan.blocks = in.N * plan.tiles < limits.blocks ? in.N * plan.tiles : limits.blocks;
+    plan.blocks = in.N * plan.tiles < STEM_BLOCKS ? in.N * plan.tiles : STEM_BLOCKS;
     plan.run = conv->K < stem_run(N) ? conv->K : stem_run(N);
     plan.rows_per_pixel = 1.0f / (float)out.W;
     return plan;
@@ -190,29 +191,6 @@ static __device__ __forceinline__ void stem_fill(const struct stem &op, const st
         stem_fill_wide<E, 4>(op, tile, patch);
     else
         stem_fill_wide<E, 1>(op, tile, patch);
-}
-
-/* What `blocks` blocks left in rows of `columns` doubles, added in order of parts of them: to
- * (max(columns, STEM_THREADS)). All threads call it. */
-static __device__ __forceinline__ void stem_add_blocks(const double *from, int blocks, int columns,
-                                                       shared<double> to)
-{
-    int parts = columns < STEM_THREADS ? STEM_THREADS / columns : 1;
-    for (int e = threadIdx.x; e < columns * parts; e += STEM_THREADS) {
-        int part = e / columns, end = blocks * (part + 1) / parts;
-        double sum = 0;
-        for (int i = blocks * part / parts; i < end; i++)
-            sum += gpu_load_fresh(from + (size_t)i * columns + e % columns);
-        to[e] = sum;
-    }
-    __syncthreads();
-    for (int e = threadIdx.x; e < columns; e += STEM_THREADS) {
-        double sum = to[e];
-        for (int part = 1; part < parts; part++)
-            sum += to[part * columns + e];
-        to[e] = sum;
-    }
-    __syncthreads();
 }
 
 #endif

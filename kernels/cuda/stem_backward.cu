@@ -2,7 +2,6 @@
  * image: a tile's dz lies in shared memory beside the rows of the image around it, and a thread
  * adds up N channels of three neighbouring taps over every slices-th column, in fp32 over a tile,
  * in fp64 over the block's tiles. */
-#include "kernels/cuda/last_block.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/stem.cuh"
 
@@ -12,9 +11,8 @@ enum { TAPS = 3 };
 struct stem_backward {
     struct stem plan;
     struct grad dz;
-    float *dw;         /* (taps,ld) += */
-    double *partial;   /* scratch (runs of channels,blocks,taps,run) */
-    unsigned *tickets; /* one for a run of channels */
+    float *dw;                    /* (taps,ld) += */
+    struct partials<double> sums; /* (taps,run), of the first run of channels */
 };
 
 template <int N> struct grad_channels {
@@ -160,7 +158,6 @@ static __device__ __forceinline__ void store_partial(const taps &own, int column
             sum += memory[slice * columns + e];
         gpu_store(to + e, sum);
     }
-    __syncthreads();
 }
 
 /* dw += sum number e. */
@@ -184,38 +181,41 @@ template <typename E, int N> static __global__ void stem_backward_kernel(struct 
     int columns = STEM_R * STEM_R * plan.in.C * mine.width;
     int patch_floats = ((plan.tile_rows - 1) * plan.S + STEM_R) * plan.row_floats;
     shared<float> patch = shared_cast<float>(memory), dz = patch + patch_floats;
-    shared<double> sums = shared_cast<double>(memory);
     double total[TAPS][N] = {};
     stem_clear(plan, patch);
     walk<E, N>(op, mine, own, patch, dz, total);
-    size_t size = (size_t)(STEM_R * STEM_R * plan.in.C * plan.run);
-    double *partial = op.partial + blockIdx.y * gridDim.x * size;
-    store_partial<N>(own, columns, total, partial + (size_t)blockIdx.x * columns, sums);
-    if (!gpu_is_last_block(op.tickets + blockIdx.y, gridDim.x))
+    partials<double> sums = partials_of(op.sums, (int)blockIdx.y);
+    sums.count = (size_t)columns;
+    store_partial<N>(own, columns, total, partials_part(sums, (int)blockIdx.x),
+                     shared_cast<double>(memory));
+    if (!partials_are_whole(sums, (int)blockIdx.x))
         return;
-    stem_add_blocks(partial, (int)gridDim.x, columns, sums);
     for (int e = threadIdx.x; e < columns; e += STEM_THREADS)
-        add_weight<N>(op, mine, columns, e, sums[e]);
+        add_weight<N>(op, mine, columns, e, partials_sum(sums, (size_t)e));
+}
+
+static size_t columns_of(const struct stem *plan)
+{
+    return (size_t)(STEM_R * STEM_R * plan->in.C * plan->run);
 }
 
 static struct stem plan_of(const struct conv *conv)
 {
     int N = conv->K % 4 == 0 ? 4 : 1, run = conv->K < stem_run(N) ? conv->K : stem_run(N);
-    const struct stem_limits limits = {8192 / run, 2, 256}; /* 32 KB of dz in a tile */
+    const struct stem_limits limits = {8192 / run, 2}; /* 32 KB of dz in a tile */
     return stem_plan(conv, N, limits);
 }
 
 static size_t partial_bytes(const struct stem *plan)
 {
-    size_t columns = (size_t)(STEM_R * STEM_R * plan->in.C * plan->run);
-    return sizeof(double) * stem_runs(plan) * (size_t)plan->blocks * columns;
+    return sizeof(double) * stem_runs(plan) * partials_elements(plan->blocks, columns_of(plan));
 }
 
 static size_t shared_bytes(const struct stem *plan, int N)
 {
     size_t dz = (size_t)plan->tile_rows * (size_t)plan->out.W * (size_t)plan->run;
     size_t tile = sizeof(float) * (stem_patch_floats(plan) + dz);
-    size_t sums = sizeof(double) * TAPS * STEM_THREADS * (size_t)N; /* of slices, or of blocks */
+    size_t sums = sizeof(double) * TAPS * STEM_THREADS * (size_t)N;
     return tile > sums ? tile : sums;
 }
 
@@ -250,13 +250,13 @@ void cuda_stem_backward(struct device *device, const struct conv *conv, const st
     work.kind = WORK_STEM_BACKWARD;
     work.conv = *conv;
     op.plan = plan_of(conv);
-    op.partial = static_cast<double *>(cuda_scratch(cuda, &work, partial_bytes(&op.plan)));
-    if (!op.partial)
+    double *partial = static_cast<double *>(cuda_scratch(cuda, &work, partial_bytes(&op.plan)));
+    if (!partial)
         return;
+    op.sums = partials_make(op.plan.blocks, columns_of(&op.plan), partial, cuda->tickets);
     op.plan.x = x;
     op.dz = *dz;
     op.dw = dw;
-    op.tickets = cuda->tickets;
     if (cuda->precision == PRECISION_BF16)
         run<bf16>(cuda, &op);
     else

@@ -1,7 +1,6 @@
 /* The stem's forward: fp32 on CUDA cores in either precision. A thread has N channels of PIXELS
  * pixels at once: a tap costs it one read of weights and PIXELS of the image for N PIXELS products.
  */
-#include "kernels/cuda/last_block.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/stem.cuh"
 #include "kernels/cuda/sums.cuh"
@@ -15,9 +14,8 @@ struct stem_forward {
     void *z;
     bool has_norm;
     struct norm_forward norm;
-    double count;      /* pixels of a channel */
-    double *partial;   /* scratch (runs of channels,blocks,2,run) */
-    unsigned *tickets; /* one for a run of channels */
+    double count;                 /* pixels of a channel */
+    struct partials<double> sums; /* (2,run), of the first run of channels */
 };
 
 /* In shared memory, in front of what is 16-aligned. */
@@ -141,15 +139,12 @@ static __device__ __forceinline__ void store_partial(const stem_share &mine,
 
 template <int N>
 static __device__ __forceinline__ void finish(const struct stem_forward &op, const stem_share &mine,
-                                              const double *partial, shared<double> memory)
+                                              const partials<double> &sums)
 {
-    stem_add_blocks(partial, (int)gridDim.x, PAIR * mine.width, memory);
-    int place = threadIdx.x;
-    if (place < mine.width) {
-        int k = mine.k0 + thread_rows_channel<N>(mine.width / N, place);
-        double sum = memory[place], square = memory[mine.width + place];
-        norm_finish(op.norm, op.plan.out.C, k, op.count, sum, square);
-    }
+    int place = threadIdx.x, k = mine.k0 + thread_rows_channel<N>(mine.width / N, place);
+    if (place < mine.width)
+        norm_finish(op.norm, op.plan.out.C, k, op.count, partials_sum(sums, (size_t)place),
+                    partials_sum(sums, (size_t)(mine.width + place)));
 }
 
 template <typename E, int N> static __global__ void stem_forward_kernel(struct stem_forward op)
@@ -168,16 +163,18 @@ template <typename E, int N> static __global__ void stem_forward_kernel(struct s
         norm_fix(op.norm, mine.k0 + (int)threadIdx.x);
     if (!op.has_norm || op.norm.kind != NORM_BATCH)
         return;
-    double *partial = op.partial + (size_t)blockIdx.y * gridDim.x * PAIR * plan.run;
-    double *own = partial + (size_t)blockIdx.x * PAIR * mine.width;
-    store_partial<N>(mine, total, own, shared_cast<double>(memory));
-    if (gpu_is_last_block(op.tickets + blockIdx.y, gridDim.x))
-        finish<N>(op, mine, partial, shared_cast<double>(memory));
+    partials<double> sums = partials_of(op.sums, (int)blockIdx.y);
+    sums.count = (size_t)(PAIR * mine.width);
+    store_partial<N>(mine, total, partials_part(sums, (int)blockIdx.x),
+                     shared_cast<double>(memory));
+    if (partials_are_whole(sums, (int)blockIdx.x))
+        finish<N>(op, mine, sums);
 }
 
 static size_t partial_bytes(const struct stem *plan)
 {
-    return sizeof(double) * PAIR * stem_runs(plan) * (size_t)plan->blocks * (size_t)plan->run;
+    size_t count = PAIR * (size_t)plan->run;
+    return sizeof(double) * stem_runs(plan) * partials_elements(plan->blocks, count);
 }
 
 static size_t shared_bytes(const struct stem *plan, int N)
@@ -189,7 +186,7 @@ static size_t shared_bytes(const struct stem *plan, int N)
 
 static struct stem plan_of(const struct conv *conv)
 {
-    const struct stem_limits limits = {512, 4, 512};
+    const struct stem_limits limits = {512, 4};
     return stem_plan(conv, conv->K % 4 == 0 ? 4 : 1, limits);
 }
 
@@ -225,9 +222,10 @@ void cuda_stem_forward(struct device *device, const struct conv *conv, struct vi
     work.kind = WORK_STEM_FORWARD;
     work.conv = *conv;
     op.plan = plan_of(conv);
-    op.partial = static_cast<double *>(cuda_scratch(cuda, &work, partial_bytes(&op.plan)));
-    if (!op.partial)
+    double *partial = static_cast<double *>(cuda_scratch(cuda, &work, partial_bytes(&op.plan)));
+    if (!partial)
         return;
+    op.sums = partials_make(op.plan.blocks, PAIR * (size_t)op.plan.run, partial, cuda->tickets);
     op.plan.x = x;
     op.w = w;
     op.z = z;
@@ -235,7 +233,6 @@ void cuda_stem_forward(struct device *device, const struct conv *conv, struct vi
     if (norm)
         op.norm = *norm;
     op.count = dims_pixels(op.plan.out);
-    op.tickets = cuda->tickets;
     if (cuda->precision == PRECISION_BF16)
         run<bf16>(cuda, &op);
     else
