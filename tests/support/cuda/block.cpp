@@ -1,5 +1,5 @@
 /* A grid is run block by block, a block warp by warp, a warp lane by lane, each until it waits. */
-#include "tests/support/cuda/internal.h"
+#include "tests/support/cuda/use.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,10 +86,19 @@ void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand)
         fibre_yield();
 }
 
+/* A barrier of the block or of a warp is passed. */
+static uint32_t next_time(void)
+{
+    if (++gpu_block.time == USE_LAST_STAMP)
+        block_refuse("more than %u barriers in one block: the emulator does not count so far",
+                     USE_LAST_STAMP / 2);
+    return gpu_block.time;
+}
+
 static void order_memory(struct warp *warp, const struct meeting *meeting, uint32_t lanes)
 {
     (void)meeting, (void)lanes;
-    shared_sync_warp(warp);
+    warp->synced = next_time();
 }
 
 void gpu_warp_barrier(uint32_t lanes)
@@ -180,7 +189,7 @@ static void pass_barrier(struct block *block)
     if (block->at_barrier != block->threads_count)
         refuse_deadlock(block);
     block->at_barrier = 0;
-    shared_pass_barrier();
+    block->synced = next_time();
     for (int i = 0; i < block->threads_count; i++)
         block->threads[i].is_at_barrier = false;
     for (int i = 0; i < block->warps_count; i++)
@@ -210,9 +219,20 @@ static void begin_threads(struct block *block)
     block->ended = block->at_barrier = 0;
 }
 
+/* Stamps of shared memory go on from block to block, as long as they can. */
+static void begin_time(struct block *block)
+{
+    if (block->time > USE_LAST_STAMP / 2) {
+        shared_forget();
+        block->time = 0;
+    }
+    block->synced = next_time();
+}
+
 static void run_block(struct block *block)
 {
     uint32_t numbers[MOST_WARPS];
+    begin_time(block);
     shared_begin_block();
     watch_begin_block();
     begin_threads(block);
@@ -262,6 +282,7 @@ void block_run_grid(const struct gpu_kernel *kernel, const void *argument)
     block->argument = argument;
     block->order = order_read();
     block->launch++;
+    block->time = 0;
     gpu_block_shape = kernel->block;
     gpu_grid_shape = grid;
     init_threads(block, kernel->block);

@@ -52,7 +52,7 @@ struct warp {
     struct thread *threads; /* (LANES) */
     int number;
     uint32_t live, ready, waiting; /* lanes that have not ended; may run; are at a meeting */
-    uint32_t synced;               /* the time of its last __syncwarp (shared.cpp) */
+    uint32_t synced;               /* the time of its last __syncwarp (use.h) */
 };
 
 struct block {
@@ -61,7 +61,7 @@ struct block {
     struct order order;
     uint64_t launch, number; /* launch: since the start; number: in its grid */
     int threads_count, warps_count, ended, at_barrier;
-    uint32_t synced; /* the time of the last barrier */
+    uint32_t time, synced; /* a count of barriers (use.h); that of the last of the block */
     struct thread *current;
     struct thread threads[MOST_THREADS];
     struct warp warps[MOST_WARPS];
@@ -82,9 +82,8 @@ void shared_begin_launch(size_t dynamic_bytes);
 size_t shared_static_bytes(void);
 /* As gpu_shared_note_load(); code: where in the kernel. */
 void shared_note_load(const void *at, size_t size_bytes, const void *code);
-void shared_begin_block(void); /* full of NaN, used by nobody */
-void shared_pass_barrier(void);
-void shared_sync_warp(struct warp *warp);
+void shared_begin_block(void); /* full of NaN */
+void shared_forget(void);      /* as if nobody had used it */
 /* Between them nobody may use what the copy stores. */
 void shared_begin_copy(const void *to, size_t size_bytes, const void *code);
 void shared_end_copy(const void *to, size_t size_bytes);

@@ -2,15 +2,16 @@
  * in this launch. A word that one block stores no other block may use, unless it has passed a
  * ticket (last_block.cuh: an atomic operation, then a fence) and loads it by gpu_load_fresh(), or
  * stores. Single bytes are not watched. */
-#include "tests/support/cuda/internal.h"
+#include "tests/support/cuda/use.h"
 #include <stdlib.h>
 
 enum { UNIT_BYTES = 2 };
 static const uint32_t SEVERAL = UINT32_C(1) << 31; /* blocks loaded it */
 
-/* Blocks, as they are numbered since the start; 0: none. */
+/* Blocks, as they are numbered since the start, and threads of them; 0: none. */
 struct uses {
-    uint32_t stored, loaded;
+    uint32_t stored_block, loaded_block;
+    use stored, loaded;
 };
 
 static struct {
@@ -74,24 +75,45 @@ static bool is_other(uint32_t block)
                  (block & ~SEVERAL) - races.first, then);
 }
 
+[[noreturn]] static void refuse_thread(const char *now, const char *then, uint64_t from, use done)
+{
+    char where[256];
+    const uint3 t = gpu_block.threads[use_thread(done)].index;
+    memory_say_where(reinterpret_cast<const void *>(gpu_space.base + from), where, sizeof where);
+    block_refuse("a race of threads: it %s %s, which thread (%u, %u, %u) of its block has %s since "
+                 "the last barrier",
+                 now, where, t.x, t.y, t.z, then);
+}
+
 static void note_load(struct uses *uses, bool is_fresh, uint64_t from)
 {
-    if (is_other(uses->stored) && !is_fresh)
-        refuse("loads", "has stored (gpu_load_fresh(), behind a ticket, may)", from, uses->stored);
-    if (is_other(uses->stored) && !races.has_passed)
-        refuse("loads without having passed a ticket", "has stored", from, uses->stored);
-    uint32_t several = is_other(uses->loaded) ? SEVERAL : 0;
-    uses->loaded = races.mine | several;
+    const struct thread *mine = gpu_block.current;
+    if (is_other(uses->stored_block) && !is_fresh)
+        refuse("loads", "has stored (gpu_load_fresh(), behind a ticket, may)", from,
+               uses->stored_block);
+    if (is_other(uses->stored_block) && !races.has_passed)
+        refuse("loads without having passed a ticket", "has stored", from, uses->stored_block);
+    if (uses->stored_block == races.mine && !use_is_before(uses->stored, mine))
+        refuse_thread("loads", "stored", from, uses->stored);
+    use before = (uses->loaded_block & ~SEVERAL) == races.mine ? uses->loaded : 0;
+    uses->loaded = use_add_load(before, mine);
+    uses->loaded_block = races.mine | (is_other(uses->loaded_block) ? SEVERAL : 0);
 }
 
 static void note_store(struct uses *uses, uint64_t from)
 {
-    if (is_other(uses->stored) && !races.has_passed)
-        refuse("stores", "has stored", from, uses->stored);
-    if (is_other(uses->loaded) && !races.has_passed)
-        refuse("stores", "has loaded", from, uses->loaded);
-    uses->stored = races.mine;
-    uses->loaded = 0;
+    const struct thread *mine = gpu_block.current;
+    if (is_other(uses->stored_block) && !races.has_passed)
+        refuse("stores", "has stored", from, uses->stored_block);
+    if (is_other(uses->loaded_block) && !races.has_passed)
+        refuse("stores", "has loaded", from, uses->loaded_block);
+    if (uses->stored_block == races.mine && !use_is_before(uses->stored, mine))
+        refuse_thread("stores", "stored", from, uses->stored);
+    if (uses->loaded_block == races.mine && !use_is_before(uses->loaded, mine))
+        refuse_thread("stores", "loaded", from, uses->loaded);
+    uses->stored_block = races.mine;
+    uses->stored = use_make(USE_ONE, mine->number);
+    uses->loaded_block = 0;
 }
 
 void races_note(enum gpu_access access, uint64_t from, size_t size_bytes)

@@ -1,11 +1,6 @@
 /* The shared memory of the block that runs: the dynamic part first, then what is declared, each
- * piece 128-aligned with a gap behind it; and who used which two bytes of it last.
- *
- * Time is a count of barriers (clock). What a thread does has the time as its stamp; it comes
- * before all that follows a later barrier of the block, and before what lanes of its warp do behind
- * a later __syncwarp. What is ordered by neither, of two threads, one of them storing, is a race.
- */
-#include "tests/support/cuda/internal.h"
+ * piece 128-aligned with a gap behind it; and who used which two bytes of it last. */
+#include "tests/support/cuda/use.h"
 
 enum {
     MOST_PIECES = 64,
@@ -15,14 +10,9 @@ enum {
     UNITS = MEMORY_BYTES / UNIT_BYTES,
 };
 
-/* A stamp, who, and of loads: one thread, several of its warp, or of several warps. */
-typedef uint32_t use;
-enum use_kind { USE_ONE, USE_WARP, USE_MANY };
-enum { THREAD_BITS = 10, KIND_BITS = 2, STAMP_SHIFT = THREAD_BITS + KIND_BITS };
-static const uint32_t NEVER_STAMP = UINT32_MAX >> STAMP_SHIFT;
 static const use NOBODYS = UINT32_MAX; /* no piece has the unit */
 /* + thread: a copy behind the thread's back will store */
-static const use ON_ITS_WAY = NEVER_STAMP << STAMP_SHIFT | USE_MANY << THREAD_BITS;
+static const use ON_ITS_WAY = USE_LAST_STAMP << USE_STAMP_SHIFT | USE_MANY << USE_THREAD_BITS;
 
 struct unit {
     use stored, loaded;
@@ -37,7 +27,7 @@ static struct {
     struct piece pieces[MOST_PIECES];
     int count;
     size_t static_bytes, dynamic_bytes, used_bytes;
-    uint32_t clock;
+    bool is_begun;
     struct unit units[UNITS];
     alignas(PIECE_ALIGN) unsigned char memory[MEMORY_BYTES];
 } memory;
@@ -61,10 +51,10 @@ static void *add_piece(const void *site, size_t size_bytes)
 void shared_begin_launch(size_t dynamic_bytes)
 {
     size_t used_units = (memory.used_bytes + 1) / UNIT_BYTES;
-    if (memory.clock == 0)
+    if (!memory.is_begun)
         used_units = UNITS;
     memset(memory.units, 0xff, used_units * sizeof *memory.units);
-    memory.clock = 1;
+    memory.is_begun = true;
     memory.count = 0;
     memory.static_bytes = 0;
     memory.dynamic_bytes = dynamic_bytes;
@@ -76,7 +66,15 @@ void shared_begin_block(void)
     for (int i = 0; i < memory.count; i++)
         memset(memory.memory + memory.pieces[i].begin, 0xff,
                memory.pieces[i].end - memory.pieces[i].begin);
-    shared_pass_barrier();
+}
+
+void shared_forget(void)
+{
+    for (int i = 0; i < memory.count; i++) {
+        const struct piece *piece = &memory.pieces[i];
+        memset(memory.units + piece->begin / UNIT_BYTES, 0,
+               (piece->end - piece->begin + 1) / UNIT_BYTES * sizeof *memory.units);
+    }
 }
 
 void *gpu_shared_static(const void *site, size_t size_bytes)
@@ -103,70 +101,7 @@ void *gpu_shared_dynamic(void)
     return memory.memory;
 }
 
-/* ---- time */
-
-/* Everybody forgets: as if nobody had used it. */
-static void begin_time(void)
-{
-    for (int i = 0; i < memory.count; i++) {
-        const struct piece *piece = &memory.pieces[i];
-        memset(memory.units + piece->begin / UNIT_BYTES, 0,
-               (piece->end - piece->begin + 1) / UNIT_BYTES * sizeof *memory.units);
-    }
-    for (int i = 0; i < gpu_block.warps_count; i++)
-        gpu_block.warps[i].synced = 1;
-    memory.clock = 1;
-}
-
-static uint32_t next_time(void)
-{
-    if (memory.clock == NEVER_STAMP - 1)
-        begin_time();
-    return ++memory.clock;
-}
-
-void shared_pass_barrier(void)
-{
-    gpu_block.synced = next_time();
-}
-
-void shared_sync_warp(struct warp *warp)
-{
-    warp->synced = next_time();
-}
-
 /* ---- uses */
-
-static use use_make(enum use_kind kind, int thread)
-{
-    return memory.clock << STAMP_SHIFT | (uint32_t)kind << THREAD_BITS | (uint32_t)thread;
-}
-
-static uint32_t use_stamp(use of)
-{
-    return of >> STAMP_SHIFT;
-}
-
-static int use_thread(use of)
-{
-    return (int)(of & ((1u << THREAD_BITS) - 1));
-}
-
-static enum use_kind use_kind(use of)
-{
-    return (enum use_kind)(of >> THREAD_BITS & ((1u << KIND_BITS) - 1));
-}
-
-/* Whether what was done comes before all that this thread does now. */
-static bool is_before(use done, const struct thread *mine)
-{
-    if (use_stamp(done) < gpu_block.synced)
-        return true;
-    if (use_kind(done) == USE_ONE && use_thread(done) == mine->number)
-        return true;
-    return use_kind(done) < USE_MANY && use_thread(done) / LANES == mine->warp->number &&
-           use_stamp(done) < mine->warp->synced;
-}
 
 /* 0: it is inside. */
 static ptrdiff_t distance(const struct piece *piece, ptrdiff_t from)
@@ -200,7 +135,7 @@ static ptrdiff_t distance(const struct piece *piece, ptrdiff_t from)
                  "thread (%u, %u, %u) %s",
                  now, size_bytes, from - memory.pieces[i].begin,
                  memory.pieces[i].end - memory.pieces[i].begin, i ? "declared" : "dynamic",
-                 use_stamp(done) == NEVER_STAMP ? "cp.async of" : "", t.x, t.y, t.z, then);
+                 use_stamp(done) == USE_LAST_STAMP ? "cp.async of" : "", t.x, t.y, t.z, then);
 }
 
 [[noreturn]] static void refuse(const char *now, const void *at, size_t size_bytes,
@@ -209,27 +144,12 @@ static ptrdiff_t distance(const struct piece *piece, ptrdiff_t from)
     const struct thread *mine = gpu_block.current;
     if (unit->stored == NOBODYS)
         refuse_place(at, size_bytes);
-    if (!is_before(unit->stored, mine))
+    if (!use_is_before(unit->stored, mine))
         refuse_race(now, at, size_bytes,
-                    use_stamp(unit->stored) == NEVER_STAMP ? "has yet to store"
-                                                           : "has stored since the last barrier",
+                    use_stamp(unit->stored) == USE_LAST_STAMP ? "has yet to store"
+                                                              : "has stored since the last barrier",
                     unit->stored);
     refuse_race(now, at, size_bytes, "has loaded since the last barrier", unit->loaded);
-}
-
-/* since: the least use behind the last barrier. */
-static inline void note_load(struct unit *unit, const struct thread *mine, use since)
-{
-    use before = unit->loaded;
-    if (before < since)
-        unit->loaded = use_make(USE_ONE, mine->number);
-    else if (use_kind(before) == USE_MANY)
-        return;
-    else if (use_thread(before) == mine->number)
-        unit->loaded = use_make(use_kind(before), mine->number);
-    else
-        unit->loaded = use_make(
-            use_thread(before) / LANES == mine->warp->number ? USE_WARP : USE_MANY, mine->number);
 }
 
 static struct unit *units_at(const void *at, size_t size_bytes)
@@ -246,11 +166,11 @@ void shared_note_load(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
-    const use since = gpu_block.synced << STAMP_SHIFT;
+    const use since = use_since();
     for (; unit < end; unit++) {
-        if (unit->stored >= since && !is_before(unit->stored, mine))
+        if (unit->stored >= since && !use_is_before(unit->stored, mine))
             refuse("loads", at, size_bytes, unit);
-        note_load(unit, mine, since);
+        unit->loaded = use_add_load(unit->loaded, mine);
     }
     if (counters_are_on())
         counters_note(WATCHED_SHARED_LOAD, (uintptr_t)at, size_bytes, code);
@@ -265,10 +185,10 @@ static void note_store(const void *at, size_t size_bytes, const void *code)
 {
     struct unit *unit = units_at(at, size_bytes), *end = unit + (size_bytes + 1) / UNIT_BYTES;
     const struct thread *mine = gpu_block.current;
-    const use since = gpu_block.synced << STAMP_SHIFT, now = use_make(USE_ONE, mine->number);
+    const use since = use_since(), now = use_make(USE_ONE, mine->number);
     for (; unit < end; unit++) {
-        if ((unit->stored >= since && !is_before(unit->stored, mine)) ||
-            (unit->loaded >= since && !is_before(unit->loaded, mine)))
+        if ((unit->stored >= since && !use_is_before(unit->stored, mine)) ||
+            (unit->loaded >= since && !use_is_before(unit->loaded, mine)))
             refuse("stores", at, size_bytes, unit);
         unit->stored = now;
         unit->loaded = 0;

@@ -181,6 +181,8 @@ struct race {
 
 enum { BLOCKS = 4 };
 
+enum thread_fault_kind { SAME_WORD, NEIGHBOURS, NEIGHBOURS_STORE, LANES, LANES_SYNCED, SYNCED };
+
 static __global__ void race_kernel(struct race op)
 {
     int block = (int)blockIdx.x, other = (block + 1) % BLOCKS;
@@ -209,6 +211,51 @@ static void run_race(int kind)
     check_launch("race", race_kernel, dim3(BLOCKS), dim3(1), 0, op);
 }
 
+static __global__ void threads_kernel(struct race op)
+{
+    int i = (int)threadIdx.x, next = (i + 1) % (int)blockDim.x, lane = i ^ 1;
+    float got = 0;
+    switch (op.kind) {
+    case SAME_WORD:
+        gpu_store(op.to, (float)i);
+        break;
+    case NEIGHBOURS:
+        gpu_store(op.to + i, (float)i);
+        got = gpu_load(op.to + next);
+        break;
+    case NEIGHBOURS_STORE:
+        got = gpu_load(op.to + i);
+        gpu_store(op.to + next, got);
+        break;
+    case SYNCED:
+        gpu_store(op.to + i, (float)i);
+        __syncthreads();
+        got = gpu_load(op.to + next);
+        __syncthreads();
+        gpu_store(op.to + i, got);
+        break;
+    default:
+        gpu_store(op.to + i, (float)i);
+        if (op.kind == LANES_SYNCED)
+            __syncwarp();
+        got = gpu_load(op.to + lane);
+    }
+}
+
+static void run_threads(int kind)
+{
+    struct race op = {kind, (float *)check_upload(NULL, 256), NULL};
+    check_launch("threads", threads_kernel, dim3(1), dim3(64), 0, op);
+}
+
+static void races_of_threads_in_device_memory_are_found(void **)
+{
+    for (int kind = SAME_WORD; kind <= LANES; kind++)
+        check_dies(run_threads, kind, "a race of threads: it");
+    run_threads(LANES_SYNCED);
+    run_threads(SYNCED);
+}
+
 static void races_of_blocks_are_found(void **)
 {
     check_dies(run_race, BOTH_STORE, "a race of blocks: it stores");
@@ -231,6 +278,7 @@ int main(void)
         cmocka_unit_test(what_blocks_read_again_counts_again_and_what_a_block_does_not),
         cmocka_unit_test(lanes_that_read_one_word_use_it_once),
         cmocka_unit_test(lanes_of_one_bank_wait_for_each_other),
+        cmocka_unit_test(races_of_threads_in_device_memory_are_found),
         cmocka_unit_test(races_of_blocks_are_found),
         cmocka_unit_test(a_last_block_behind_its_ticket_is_no_race),
     };

@@ -239,22 +239,22 @@ static __global__ void fault_kernel(struct fault op)
         __syncthreads();
     if (op.kind == SOME_AT_SHUFFLE) {
         if (lane < 16)
-            gpu_store(op.to, __shfl_sync(0xffffffffu, lane, 0));
+            gpu_store(op.to + threadIdx.x, __shfl_sync(0xffffffffu, lane, 0));
         __syncthreads();
     }
     if (op.kind == OTHER_COLLECTIVE) {
         if (lane < 16)
-            gpu_store(op.to, __shfl_sync(0xffffffffu, lane, 0));
+            gpu_store(op.to + threadIdx.x, __shfl_sync(0xffffffffu, lane, 0));
         else
-            gpu_store(op.to, __ballot_sync(0xffffffffu, 1));
+            gpu_store(op.to + threadIdx.x, __ballot_sync(0xffffffffu, 1));
     }
     if (op.kind == WITHOUT_ITSELF)
-        gpu_store(op.to, __shfl_sync(0x0000ffffu, lane, 0));
+        gpu_store(op.to + threadIdx.x, __shfl_sync(0x0000ffffu, lane, 0));
 }
 
 static void run_fault(int kind)
 {
-    struct fault op = {kind, (unsigned *)check_upload(NULL, 4)};
+    struct fault op = {kind, (unsigned *)check_upload(NULL, 256)};
     check_launch("fault", fault_kernel, dim3(1), dim3(64), 0, op);
 }
 
