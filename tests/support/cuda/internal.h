@@ -1,4 +1,4 @@
-/* The emulator's parts among each other. One host thread at a time is in here: streams.cpp has the
+/* The emulator's parts among each other. One host thread at a time is in here: queue.cpp has the
  * lock. */
 #ifndef TESTS_SUPPORT_CUDA_INTERNAL_H
 #define TESTS_SUPPORT_CUDA_INTERNAL_H
@@ -151,7 +151,7 @@ void races_forget(struct gpu_allocation *allocation);
 void fault_begin_launch(void);
 void fault_end_launch(void);
 
-/* streams.cpp */
+/* queue.cpp, streams.cpp */
 void streams_lock(void);
 void streams_unlock(void);
 /* Runs all that was queued. */
