@@ -4,6 +4,7 @@
 #define TESTS_SUPPORT_CUDA_INTERNAL_H
 
 #include "gpu_emulator.h"
+#include "tests/support/cuda/emulator.h"
 #include "tests/support/cuda/fibre.h"
 
 enum {

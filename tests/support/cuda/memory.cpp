@@ -1,7 +1,6 @@
 /* Device memory: one reservation of twice GPU_SPACE_BYTES, whose first half nobody can touch; a
  * handle lies in it, its bytes as far into the second half. Pinned memory is the host's. */
 #include "tests/support/cuda/internal.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* GPU_EMULATOR_ORDER (emulator.h). */
 #include "tests/support/cuda/internal.h"
 #include <stdlib.h>
 

@@ -223,6 +223,18 @@ static void the_environment_says_in_which_order_they_run(void **)
         assert_int_equal(times, 1);
 }
 
+static void what_no_card_launches_is_an_error(void **)
+{
+    struct place op = {NULL};
+    const struct launch wrong[] = {{"place", dim3(0), dim3(1), 0, NULL},
+                                   {"place", dim3(1), dim3(1025), 0, NULL},
+                                   {"place", dim3(1, 65536), dim3(1), 0, NULL},
+                                   {"place", dim3(1), dim3(1, 1, 65), 0, NULL},
+                                   {"place", dim3(1), dim3(1), (163 << 10) + 1, NULL}};
+    for (const struct launch &at : wrong)
+        assert_int_equal(gpu_launch(place_kernel, &at, &op), cudaErrorInvalidConfiguration);
+}
+
 /* ---- planted faults */
 
 struct fault {
@@ -281,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_block_of_1024_threads_meets_at_barriers),
         cmocka_unit_test(lanes_shuffle_and_vote),
         cmocka_unit_test(lanes_that_have_ended_are_not_waited_for),
+        cmocka_unit_test(what_no_card_launches_is_an_error),
         cmocka_unit_test(the_environment_says_in_which_order_they_run),
         cmocka_unit_test(a_barrier_that_not_all_threads_reach_is_found),
         cmocka_unit_test(a_collective_that_not_all_lanes_reach_is_found),
