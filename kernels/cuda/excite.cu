@@ -3,8 +3,8 @@
  * weights, 2 C Cr floats for every IMAGES images; with one image a block it would be the reads of
  * all blocks together, with many images the one block's. Backward is two launches, since weights
  * and p want the hidden gradient of all channels. */
-#include "kernels/cuda/last_block.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/partials.cuh"
 #include "kernels/cuda/pool.cuh"
 #include "kernels/cuda/product.cuh"
 #include "kernels/cuda/sums.cuh"
@@ -165,10 +165,9 @@ struct excite_backward {
     float share;  /* 1 / HW */
     double count; /* pixels of a channel */
     int ld_reduce, ld_expand;
-    float *dhidden;  /* scratch (N,Cr), before ReLU */
-    double *partial; /* scratch (tiles of images,2,C) */
-    unsigned *tickets;
-    int first_blocks; /* those that have tiles of the first product of a launch */
+    float *dhidden;               /* scratch (N,Cr), before ReLU */
+    struct partials<double> sums; /* (2,TILE), over tiles of images, of the first TILE channels */
+    int first_blocks;             /* those that have tiles of the first product of a launch */
 };
 
 /* Where number (u, v) of this thread's sums of a tile is. */
@@ -247,41 +246,39 @@ static __device__ __forceinline__ void make_p(const struct excite_backward &op, 
         pair[s] += gate * gpu_load(gated + s * C) + (double)p * gpu_load(pool + s * C);
 }
 
-/* Of a tile's channel c: what the rows of its threads give, in their order. */
-static __device__ __forceinline__ void store_partial(const struct excite_backward &op, int tile,
-                                                     int j0, shared<double> sums)
+/* Of a tile's channels: what the rows of its threads give, in their order. */
+static __device__ __forceinline__ void store_partial(double *to, shared<double> sums)
 {
-    int C = op.data.columns, s = (int)threadIdx.x / TILE, c = (int)threadIdx.x % TILE;
-    __syncthreads();
-    if (s >= PAIR || j0 + c >= C)
-        return;
+    int s = (int)threadIdx.x / TILE, c = (int)threadIdx.x % TILE;
     double sum = 0;
+    __syncthreads();
+    if (s >= PAIR)
+        return;
     for (int i = 0; i < PRODUCT_SIDE; i++)
         sum += sums[(s * PRODUCT_SIDE + i) * TILE + c];
-    gpu_store(op.partial + ((size_t)tile * PAIR + s) * C + j0 + c, sum);
+    gpu_store(to + threadIdx.x, sum);
 }
 
-/* The last tile of images of some channels. */
-static __device__ __forceinline__ void finish(const struct excite_backward &op, int tiles, int j0)
+/* The last tile of images of channels j0, .... */
+static __device__ __forceinline__ void finish(const struct excite_backward &op,
+                                              const partials<double> &sums, int j0)
 {
     int C = op.data.columns, c = j0 + (int)threadIdx.x;
-    double pair[PAIR] = {};
     if (threadIdx.x >= TILE || c >= C)
         return;
-    for (int tile = 0; tile < tiles; tile++)
-        for (int s = 0; s < PAIR; s++)
-            pair[s] += gpu_load_fresh(op.partial + ((size_t)tile * PAIR + s) * C + c);
-    gpu_store(op.grad.sums + c, pair[0]);
-    gpu_store(op.grad.sums + C + c, pair[1]);
+    double sum = partials_sum(sums, threadIdx.x), moment = partials_sum(sums, TILE + threadIdx.x);
+    gpu_store(op.grad.sums + c, sum);
+    gpu_store(op.grad.sums + C + c, moment);
     if (op.grad.norm)
-        norm_backward_finish(op.norm, c, op.count, pair[0], pair[1]);
+        norm_backward_finish(op.norm, c, op.count, sum, moment);
 }
 
 static __device__ __forceinline__ void make_data(const struct excite_backward &op, int block)
 {
     GPU_SHARED(double, parts, PAIR *PRODUCT_SIDE *TILE);
     int N = op.data.rows, C = op.data.columns, across = (C + TILE - 1) / TILE;
-    int tiles = (N + TILE - 1) / TILE, tile = block / across, j0 = block % across * TILE;
+    int tile = block / across, j0 = block % across * TILE;
+    partials<double> whole = partials_of(op.sums, block % across);
     float sums[OWN][OWN];
     product_make<TILE>(op.data, tile * TILE, j0, sums);
 #pragma unroll
@@ -295,9 +292,9 @@ static __device__ __forceinline__ void make_data(const struct excite_backward &o
         for (int s = 0; s < PAIR; s++)
             parts[(s * PRODUCT_SIDE + row_at(0, 0)) * TILE + column_at(0, v)] = pair[s];
     }
-    store_partial(op, tile, j0, parts);
-    if (gpu_is_last_block(op.tickets + block % across, (unsigned)tiles))
-        finish(op, tiles, j0);
+    store_partial(partials_part(whole, tile), parts);
+    if (partials_are_whole(whole, tile))
+        finish(op, whole, j0);
 }
 
 /* Through reduce, down to the pool. */
@@ -320,8 +317,9 @@ static size_t hidden_bytes(const struct work *work)
 size_t cuda_excite_backward_plan(const struct work *work, enum precision precision)
 {
     (void)precision;
-    return hidden_bytes(work) + sizeof(double) * PAIR * (size_t)work->conv.in.C *
-                                    (size_t)product_blocks(work->conv.in.N, TILE);
+    int tiles = product_blocks(work->conv.in.N, TILE);
+    return hidden_bytes(work) + sizeof(double) * partials_elements(tiles, PAIR * TILE) *
+                                    (size_t)product_blocks(work->conv.in.C, TILE);
 }
 
 static struct product product_of(struct operand a, int rows, struct operand b, int columns,
@@ -380,8 +378,9 @@ void cuda_excite_backward(struct device *device, struct dims dims, const struct 
     op.share = 1.0f / (float)(dims.H * dims.W);
     op.count = dims_pixels(dims);
     op.dhidden = reinterpret_cast<float *>(scratch);
-    op.partial = reinterpret_cast<double *>(scratch + hidden_bytes(&work));
-    op.tickets = cuda->tickets;
+    op.sums =
+        partials_make(product_blocks(dims.N, TILE), PAIR * TILE,
+                      reinterpret_cast<double *>(scratch + hidden_bytes(&work)), cuda->tickets);
     set_products(&op, dims.N, se);
     queue(cuda, "excite_backward_expand_kernel", excite_backward_expand_kernel, &op, &op.hidden,
           &op.expand);
