@@ -6,8 +6,8 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/partials.cuh"
 #include "kernels/cuda/pool.cuh"
-#include "kernels/cuda/product.cuh"
 #include "kernels/cuda/sums.cuh"
+#include "kernels/cuda/vector_product.cuh"
 
 enum { IMAGES = 4, ROWS = 4, DOTS = ROWS * IMAGES };
 
@@ -152,13 +152,13 @@ void cuda_excite_forward(struct device *device, struct dims dims, const struct s
         run<float>(cuda, &op);
 }
 
-enum { TILE = 32, OWN = TILE / PRODUCT_SIDE, PAIR = 2 };
+enum { TILE = 32, OWN = TILE / VECTOR_PRODUCT_SIDE, PAIR = 2 };
 
 struct excite_backward {
-    struct product hidden; /* rows n, columns r, over c: dhidden */
-    struct product expand; /* rows c, columns r, over n: dexpand_w */
-    struct product data;   /* rows n, columns c, over r: p HW */
-    struct product reduce; /* rows r, columns c, over n: dreduce_w */
+    struct vector_product hidden; /* rows n, columns r, over c: dhidden */
+    struct vector_product expand; /* rows c, columns r, over n: dexpand_w */
+    struct vector_product data;   /* rows n, columns c, over r: p HW */
+    struct vector_product reduce; /* rows r, columns c, over n: dreduce_w */
     struct excitation kept;
     struct excitation_grad grad;
     struct norm_backward norm;
@@ -173,22 +173,22 @@ struct excite_backward {
 /* Where number (u, v) of this thread's sums of a tile is. */
 static __device__ __forceinline__ int row_at(int i0, int u)
 {
-    return i0 + (int)threadIdx.x / PRODUCT_SIDE + u * PRODUCT_SIDE;
+    return i0 + (int)threadIdx.x / VECTOR_PRODUCT_SIDE + u * VECTOR_PRODUCT_SIDE;
 }
 
 static __device__ __forceinline__ int column_at(int j0, int v)
 {
-    return j0 + (int)threadIdx.x % PRODUCT_SIDE + v * PRODUCT_SIDE;
+    return j0 + (int)threadIdx.x % VECTOR_PRODUCT_SIDE + v * VECTOR_PRODUCT_SIDE;
 }
 
 /* dw (rows,ld) += the product, tile number `block`, dbias += the sums of a. */
-static __device__ __forceinline__ void add_weights(const struct product &op, int block, float *dw,
-                                                   int ld, float *dbias)
+static __device__ __forceinline__ void add_weights(const struct vector_product &op, int block,
+                                                   float *dw, int ld, float *dbias)
 {
     int across = (op.columns + TILE - 1) / TILE;
     int i0 = block / across * TILE, j0 = block % across * TILE;
     float sums[OWN][OWN];
-    product_make<TILE>(op, i0, j0, sums);
+    vector_product_make<TILE>(op, i0, j0, sums);
 #pragma unroll
     for (int u = 0; u < OWN; u++)
 #pragma unroll
@@ -207,7 +207,7 @@ static __device__ __forceinline__ void make_hidden(const struct excite_backward 
     int Cr = op.hidden.columns, across = (Cr + TILE - 1) / TILE;
     int i0 = block / across * TILE, j0 = block % across * TILE;
     float sums[OWN][OWN];
-    product_make<TILE>(op.hidden, i0, j0, sums);
+    vector_product_make<TILE>(op.hidden, i0, j0, sums);
 #pragma unroll
     for (int u = 0; u < OWN; u++)
 #pragma unroll
@@ -254,8 +254,8 @@ static __device__ __forceinline__ void store_partial(double *to, shared<double> 
     __syncthreads();
     if (s >= PAIR)
         return;
-    for (int i = 0; i < PRODUCT_SIDE; i++)
-        sum += sums[(s * PRODUCT_SIDE + i) * TILE + c];
+    for (int i = 0; i < VECTOR_PRODUCT_SIDE; i++)
+        sum += sums[(s * VECTOR_PRODUCT_SIDE + i) * TILE + c];
     gpu_store(to + threadIdx.x, sum);
 }
 
@@ -275,12 +275,12 @@ static __device__ __forceinline__ void finish(const struct excite_backward &op,
 
 static __device__ __forceinline__ void make_data(const struct excite_backward &op, int block)
 {
-    GPU_SHARED(double, parts, PAIR *PRODUCT_SIDE *TILE);
+    GPU_SHARED(double, parts, PAIR *VECTOR_PRODUCT_SIDE *TILE);
     int N = op.data.rows, C = op.data.columns, across = (C + TILE - 1) / TILE;
     int tile = block / across, j0 = block % across * TILE;
     partials<double> whole = partials_of(op.sums, block % across);
     float sums[OWN][OWN];
-    product_make<TILE>(op.data, tile * TILE, j0, sums);
+    vector_product_make<TILE>(op.data, tile * TILE, j0, sums);
 #pragma unroll
     for (int v = 0; v < OWN; v++) {
         double pair[PAIR] = {};
@@ -290,7 +290,7 @@ static __device__ __forceinline__ void make_data(const struct excite_backward &o
                 make_p(op, row_at(tile * TILE, u), column_at(j0, v), sums[u][v], pair);
 #pragma unroll
         for (int s = 0; s < PAIR; s++)
-            parts[(s * PRODUCT_SIDE + row_at(0, 0)) * TILE + column_at(0, v)] = pair[s];
+            parts[(s * VECTOR_PRODUCT_SIDE + row_at(0, 0)) * TILE + column_at(0, v)] = pair[s];
     }
     store_partial(partials_part(whole, tile), parts);
     if (partials_are_whole(whole, tile))
@@ -317,15 +317,15 @@ static size_t hidden_bytes(const struct work *work)
 size_t cuda_excite_backward_plan(const struct work *work, enum precision precision)
 {
     (void)precision;
-    int tiles = product_blocks(work->conv.in.N, TILE);
+    int tiles = vector_product_blocks(work->conv.in.N, TILE);
     return hidden_bytes(work) + sizeof(double) * partials_elements(tiles, PAIR * TILE) *
-                                    (size_t)product_blocks(work->conv.in.C, TILE);
+                                    (size_t)vector_product_blocks(work->conv.in.C, TILE);
 }
 
-static struct product product_of(struct operand a, int rows, struct operand b, int columns,
-                                 int inner)
+static struct vector_product product_of(struct operand a, int rows, struct operand b, int columns,
+                                        int inner)
 {
-    struct product product = {a, b, rows, columns, inner};
+    struct vector_product product = {a, b, rows, columns, inner};
     return product;
 }
 
@@ -349,13 +349,15 @@ static void set_products(struct excite_backward *op, int N, const struct squeeze
 }
 
 static void queue(struct cuda *cuda, const char *name, void (*kernel)(struct excite_backward),
-                  struct excite_backward *op, const struct product *first,
-                  const struct product *second)
+                  struct excite_backward *op, const struct vector_product *first,
+                  const struct vector_product *second)
 {
-    op->first_blocks = product_blocks(first->rows, TILE) * product_blocks(first->columns, TILE);
-    int others = product_blocks(second->rows, TILE) * product_blocks(second->columns, TILE);
+    op->first_blocks =
+        vector_product_blocks(first->rows, TILE) * vector_product_blocks(first->columns, TILE);
+    int others =
+        vector_product_blocks(second->rows, TILE) * vector_product_blocks(second->columns, TILE);
     cuda_launch(cuda, name, kernel, dim3((unsigned)(op->first_blocks + others)),
-                dim3(PRODUCT_THREADS), 0, op);
+                dim3(VECTOR_PRODUCT_THREADS), 0, op);
 }
 
 void cuda_excite_backward(struct device *device, struct dims dims, const struct squeeze_excite *se,
@@ -379,7 +381,7 @@ void cuda_excite_backward(struct device *device, struct dims dims, const struct 
     op.count = dims_pixels(dims);
     op.dhidden = reinterpret_cast<float *>(scratch);
     op.sums =
-        partials_make(product_blocks(dims.N, TILE), PAIR * TILE,
+        partials_make(vector_product_blocks(dims.N, TILE), PAIR * TILE,
                       reinterpret_cast<double *>(scratch + hidden_bytes(&work)), cuda->tickets);
     set_products(&op, dims.N, se);
     queue(cuda, "excite_backward_expand_kernel", excite_backward_expand_kernel, &op, &op.hidden,

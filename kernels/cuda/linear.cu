@@ -1,28 +1,29 @@
 /* Linear layers: fp32 in either precision, one launch each way. */
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/product.cuh"
+#include "kernels/cuda/vector_product.cuh"
 
 /* Tiles of SMALL where there would be fewer than MANY of LARGE: as much as fills a GPU. */
 enum { SMALL = 32, LARGE = 64, MANY = 128 };
 
 struct linear_forward {
-    struct product product; /* rows n, columns k */
+    struct vector_product product; /* rows n, columns k */
     const float *bias;
     float *y;
 };
 
 template <int T> static __global__ void linear_forward_kernel(struct linear_forward op)
 {
-    const int own = product_tile<T>::own;
+    const int own = vector_product_tile<T>::own;
     int i0 = (int)blockIdx.y * T, j0 = (int)blockIdx.x * T;
     float sums[own][own];
-    product_make<T>(op.product, i0, j0, sums);
+    vector_product_make<T>(op.product, i0, j0, sums);
 #pragma unroll
     for (int u = 0; u < own; u++)
 #pragma unroll
         for (int v = 0; v < own; v++) {
-            int n = i0 + (int)threadIdx.x / PRODUCT_SIDE + u * PRODUCT_SIDE;
-            int k = j0 + (int)threadIdx.x % PRODUCT_SIDE + v * PRODUCT_SIDE, K = op.product.columns;
+            int n = i0 + (int)threadIdx.x / VECTOR_PRODUCT_SIDE + u * VECTOR_PRODUCT_SIDE;
+            int k = j0 + (int)threadIdx.x % VECTOR_PRODUCT_SIDE + v * VECTOR_PRODUCT_SIDE,
+                K = op.product.columns;
             if (n < op.product.rows && k < K)
                 gpu_store(op.y + (size_t)n * K + k, sums[u][v] + gpu_load_or(op.bias, k, 0));
         }
@@ -30,15 +31,15 @@ template <int T> static __global__ void linear_forward_kernel(struct linear_forw
 
 static bool is_many(int rows, int columns)
 {
-    return product_blocks(rows, LARGE) * product_blocks(columns, LARGE) >= MANY;
+    return vector_product_blocks(rows, LARGE) * vector_product_blocks(columns, LARGE) >= MANY;
 }
 
 template <int T> static void queue(struct cuda *cuda, const struct linear_forward *op)
 {
-    dim3 grid((unsigned)product_blocks(op->product.columns, T),
-              (unsigned)product_blocks(op->product.rows, T));
+    dim3 grid((unsigned)vector_product_blocks(op->product.columns, T),
+              (unsigned)vector_product_blocks(op->product.rows, T));
     cuda_launch(cuda, "linear_forward_kernel", linear_forward_kernel<T>, grid,
-                dim3(PRODUCT_THREADS), 0, op);
+                dim3(VECTOR_PRODUCT_THREADS), 0, op);
 }
 
 void cuda_linear_forward(struct device *device, const struct conv *conv, struct view x,
@@ -60,8 +61,8 @@ void cuda_linear_forward(struct device *device, const struct conv *conv, struct 
 
 /* Two products: blocks below weight_blocks have tiles of dw, the others of dx. */
 struct linear_backward {
-    struct product weight; /* rows k, columns c, over n */
-    struct product data;   /* rows n, columns c, over k */
+    struct vector_product weight; /* rows k, columns c, over n */
+    struct vector_product data;   /* rows n, columns c, over k */
     struct view x;
     int ld;
     float *dx, *dw, *dbias;
@@ -71,16 +72,16 @@ struct linear_backward {
 template <int T>
 static __device__ __forceinline__ void add_weights(const struct linear_backward &op, int block)
 {
-    const int own = product_tile<T>::own;
+    const int own = vector_product_tile<T>::own;
     int across = (op.weight.columns + T - 1) / T, i0 = block / across * T, j0 = block % across * T;
     float sums[own][own];
-    product_make<T>(op.weight, i0, j0, sums);
+    vector_product_make<T>(op.weight, i0, j0, sums);
 #pragma unroll
     for (int u = 0; u < own; u++)
 #pragma unroll
         for (int v = 0; v < own; v++) {
-            int k = i0 + (int)threadIdx.x / PRODUCT_SIDE + u * PRODUCT_SIDE;
-            int c = j0 + (int)threadIdx.x % PRODUCT_SIDE + v * PRODUCT_SIDE;
+            int k = i0 + (int)threadIdx.x / VECTOR_PRODUCT_SIDE + u * VECTOR_PRODUCT_SIDE;
+            int c = j0 + (int)threadIdx.x % VECTOR_PRODUCT_SIDE + v * VECTOR_PRODUCT_SIDE;
             float *to = op.dw + (size_t)k * op.ld + c;
             if (k < op.weight.rows && c < op.weight.columns)
                 gpu_store(to, gpu_load(to) + sums[u][v]);
@@ -103,17 +104,17 @@ static __device__ __forceinline__ float pull_back(const struct view &x, int C, i
 template <int T>
 static __device__ __forceinline__ void make_data(const struct linear_backward &op, int block)
 {
-    const int own = product_tile<T>::own;
+    const int own = vector_product_tile<T>::own;
     int C = op.data.columns, across = (C + T - 1) / T;
     int i0 = block / across * T, j0 = block % across * T;
     float sums[own][own];
-    product_make<T>(op.data, i0, j0, sums);
+    vector_product_make<T>(op.data, i0, j0, sums);
 #pragma unroll
     for (int u = 0; u < own; u++)
 #pragma unroll
         for (int v = 0; v < own; v++) {
-            int n = i0 + (int)threadIdx.x / PRODUCT_SIDE + u * PRODUCT_SIDE;
-            int c = j0 + (int)threadIdx.x % PRODUCT_SIDE + v * PRODUCT_SIDE;
+            int n = i0 + (int)threadIdx.x / VECTOR_PRODUCT_SIDE + u * VECTOR_PRODUCT_SIDE;
+            int c = j0 + (int)threadIdx.x % VECTOR_PRODUCT_SIDE + v * VECTOR_PRODUCT_SIDE;
             if (n < op.data.rows && c < C)
                 gpu_store(op.dx + (size_t)n * C + c, pull_back(op.x, C, n, c, sums[u][v]));
         }
@@ -130,11 +131,12 @@ template <int T> static __global__ void linear_backward_kernel(struct linear_bac
 
 template <int T> static void queue(struct cuda *cuda, struct linear_backward *op)
 {
-    int across = product_blocks(op->weight.columns, T);
-    op->weight_blocks = across * product_blocks(op->weight.rows, T);
-    int data_blocks = op->dx ? across * product_blocks(op->data.rows, T) : 0;
+    int across = vector_product_blocks(op->weight.columns, T);
+    op->weight_blocks = across * vector_product_blocks(op->weight.rows, T);
+    int data_blocks = op->dx ? across * vector_product_blocks(op->data.rows, T) : 0;
     cuda_launch(cuda, "linear_backward_kernel", linear_backward_kernel<T>,
-                dim3((unsigned)(op->weight_blocks + data_blocks)), dim3(PRODUCT_THREADS), 0, op);
+                dim3((unsigned)(op->weight_blocks + data_blocks)), dim3(VECTOR_PRODUCT_THREADS), 0,
+                op);
 }
 
 void cuda_linear_backward(struct device *device, const struct conv *conv, const float *dy,

@@ -2,8 +2,8 @@
  * squeeze-excite. A block has a tile of T x T sums, a thread (T / 16)^2 of them; operands are
  * formed while they are loaded and lie in shared memory, two tiles in turn. Every sum is one
  * thread's, in order. */
-#ifndef KERNELS_CUDA_PRODUCT_CUH
-#define KERNELS_CUDA_PRODUCT_CUH
+#ifndef KERNELS_CUDA_VECTOR_PRODUCT_CUH
+#define KERNELS_CUDA_VECTOR_PRODUCT_CUH
 
 #include "kernels/cuda/view.cuh"
 
@@ -26,24 +26,25 @@ struct operand {
 };
 
 /* sum[i,j] = a[i,0] b[j,0] + a[i,1] b[j,1] + ... */
-struct product {
+struct vector_product {
     struct operand a, b;
     int rows, columns; /* of the sums: a's, and b's */
     int inner;
 };
 
-enum { PRODUCT_THREADS = 256, PRODUCT_SIDE = 16, PRODUCT_LOADS = 4 };
+enum { VECTOR_PRODUCT_THREADS = 256, VECTOR_PRODUCT_SIDE = 16, VECTOR_PRODUCT_LOADS = 4 };
 
 /* T: the side of a tile of sums. */
-template <int T> struct product_tile {
-    static const int own = T / PRODUCT_SIDE; /* rows, and columns, of a thread: 16 apart */
-    static const int step = PRODUCT_LOADS * PRODUCT_THREADS / T; /* of the inner dimension */
+template <int T> struct vector_product_tile {
+    static const int own = T / VECTOR_PRODUCT_SIDE; /* rows, and columns, of a thread: 16 apart */
+    static const int step =
+        VECTOR_PRODUCT_LOADS * VECTOR_PRODUCT_THREADS / T; /* of the inner dimension */
     /* from one step to the next in shared memory: a warp that stores along it, and one that reads
      * across, meets no bank twice */
     static const int ld = T == 64 ? T + 2 : T + 1;
 };
 
-static inline int product_blocks(int rows, int T)
+static inline int vector_product_blocks(int rows, int T)
 {
     return (rows + T - 1) / T;
 }
@@ -91,12 +92,13 @@ static __device__ __forceinline__ float operand_value(const struct operand &op, 
  * 0 outside. */
 template <int T>
 static __device__ __forceinline__ void operand_load(const struct operand &op, int rows, int inner,
-                                                    int i0, int k0, float (&values)[PRODUCT_LOADS])
+                                                    int i0, int k0,
+                                                    float (&values)[VECTOR_PRODUCT_LOADS])
 {
-    const int step = product_tile<T>::step;
+    const int step = vector_product_tile<T>::step;
 #pragma unroll
-    for (int l = 0; l < PRODUCT_LOADS; l++) {
-        int e = (int)threadIdx.x + l * PRODUCT_THREADS;
+    for (int l = 0; l < VECTOR_PRODUCT_LOADS; l++) {
+        int e = (int)threadIdx.x + l * VECTOR_PRODUCT_THREADS;
         int i = i0 + (op.is_transposed ? e % T : e / step);
         int k = k0 + (op.is_transposed ? e / T : e % step);
         values[l] = 0;
@@ -107,12 +109,12 @@ static __device__ __forceinline__ void operand_load(const struct operand &op, in
 
 template <int T>
 static __device__ __forceinline__ void
-operand_place(bool is_transposed, const float (&values)[PRODUCT_LOADS], shared<float> tile)
+operand_place(bool is_transposed, const float (&values)[VECTOR_PRODUCT_LOADS], shared<float> tile)
 {
-    const int step = product_tile<T>::step, ld = product_tile<T>::ld;
+    const int step = vector_product_tile<T>::step, ld = vector_product_tile<T>::ld;
 #pragma unroll
-    for (int l = 0; l < PRODUCT_LOADS; l++) {
-        int e = (int)threadIdx.x + l * PRODUCT_THREADS;
+    for (int l = 0; l < VECTOR_PRODUCT_LOADS; l++) {
+        int e = (int)threadIdx.x + l * VECTOR_PRODUCT_THREADS;
         int i = is_transposed ? e % T : e / step, k = is_transposed ? e / T : e % step;
         tile[k * ld + i] = values[l];
     }
@@ -120,18 +122,18 @@ operand_place(bool is_transposed, const float (&values)[PRODUCT_LOADS], shared<f
 
 template <int T>
 static __device__ __forceinline__ void
-product_step(shared<float> a, shared<float> b,
-             float (&sums)[product_tile<T>::own][product_tile<T>::own])
+vector_product_step(shared<float> a, shared<float> b,
+                    float (&sums)[vector_product_tile<T>::own][vector_product_tile<T>::own])
 {
-    const int own = product_tile<T>::own, ld = product_tile<T>::ld;
-    int row = threadIdx.x / PRODUCT_SIDE, column = threadIdx.x % PRODUCT_SIDE;
+    const int own = vector_product_tile<T>::own, ld = vector_product_tile<T>::ld;
+    int row = threadIdx.x / VECTOR_PRODUCT_SIDE, column = threadIdx.x % VECTOR_PRODUCT_SIDE;
 #pragma unroll
-    for (int k = 0; k < product_tile<T>::step; k++) {
+    for (int k = 0; k < vector_product_tile<T>::step; k++) {
         float left[own], right[own];
 #pragma unroll
         for (int u = 0; u < own; u++) {
-            left[u] = a[k * ld + row + u * PRODUCT_SIDE];
-            right[u] = b[k * ld + column + u * PRODUCT_SIDE];
+            left[u] = a[k * ld + row + u * VECTOR_PRODUCT_SIDE];
+            right[u] = b[k * ld + column + u * VECTOR_PRODUCT_SIDE];
         }
 #pragma unroll
         for (int u = 0; u < own; u++)
@@ -142,16 +144,17 @@ product_step(shared<float> a, shared<float> b,
 }
 
 /* The tile at (i0, j0): thread t has in sums[u][v] the sum of row i0 + t / 16 + 16 u and column j0
- * + t % 16 + 16 v, whatever lies outside. All of a block's PRODUCT_THREADS threads call it. */
+ * + t % 16 + 16 v, whatever lies outside. All of a block's VECTOR_PRODUCT_THREADS threads call it.
+ */
 template <int T>
 static __device__ __forceinline__ void
-product_make(const struct product &op, int i0, int j0,
-             float (&sums)[product_tile<T>::own][product_tile<T>::own])
+vector_product_make(const struct vector_product &op, int i0, int j0,
+                    float (&sums)[vector_product_tile<T>::own][vector_product_tile<T>::own])
 {
-    const int own = product_tile<T>::own, step = product_tile<T>::step;
-    const int size = step * product_tile<T>::ld;
+    const int own = vector_product_tile<T>::own, step = vector_product_tile<T>::step;
+    const int size = step * vector_product_tile<T>::ld;
     GPU_SHARED(float, tiles, 4 * size);
-    float a[PRODUCT_LOADS], b[PRODUCT_LOADS];
+    float a[VECTOR_PRODUCT_LOADS], b[VECTOR_PRODUCT_LOADS];
     shared<float> to = tiles, other = to + 2 * size;
 #pragma unroll
     for (int u = 0; u < own; u++)
@@ -166,21 +169,21 @@ product_make(const struct product &op, int i0, int j0,
         __syncthreads();
         operand_load<T>(op.a, op.rows, op.inner, i0, k + step, a);
         operand_load<T>(op.b, op.columns, op.inner, j0, k + step, b);
-        product_step<T>(to, to + size, sums);
+        vector_product_step<T>(to, to + size, sums);
         shared<float> next = other;
         other = to;
         to = next;
     }
 }
 
-/* to[i] += the sum over n of operand (n,i) for i0 <= i < i0 + T, fp64 in order over PRODUCT_THREADS
- * / T parts; the operand is transposed. All threads call it. */
+/* to[i] += the sum over n of operand (n,i) for i0 <= i < i0 + T, fp64 in order over
+ * VECTOR_PRODUCT_THREADS / T parts; the operand is transposed. All threads call it. */
 template <int T>
 static __device__ __forceinline__ void operand_add_rows(const struct operand &op, int rows,
                                                         int inner, int i0, float *to)
 {
-    const int parts = PRODUCT_THREADS / T;
-    GPU_SHARED(double, sums, PRODUCT_THREADS);
+    const int parts = VECTOR_PRODUCT_THREADS / T;
+    GPU_SHARED(double, sums, VECTOR_PRODUCT_THREADS);
     int column = (int)threadIdx.x % T, part = (int)threadIdx.x / T, i = i0 + column;
     double sum = 0;
     for (int n = part; i < rows && n < inner; n += parts)
