@@ -1,6 +1,7 @@
 /* Images out of u8 pixels and the numbers of their crops, against the formula in double precision:
  * odd sizes, grey and colour, mirrored or not, crops that end at a border and such that do not. */
 #include "base/rng.h"
+#include "kernels/image.h"
 #include "tests/kernels/check.h"
 #include "tests/kernels/fixture.h"
 #include <math.h>
@@ -191,12 +192,49 @@ static void no_product_is_fused_with_a_sum(void **state)
     check_same("the middle", &found[1], &expected, sizeof expected);
 }
 
+/* What the host makes of the same crops, rounded as maps are. */
+static float *make_on_the_host(const struct scene *scene)
+{
+    const struct image_batch *batch = &scene->batch;
+    size_t values = scene->count / N;
+    float *images = check_filled(scene->count, NAN);
+    for (int n = 0; n < N; n++) {
+        const struct image_crop *crop = &batch->crops[n];
+        void *scratch = malloc(image_scratch_bytes(crop->W, batch->R, batch->C));
+        image_make(crop, batch->pixels + crop->first, batch->R, batch->C, batch->scale,
+                   batch->shift, scratch, images + (size_t)n * values);
+        free(scratch);
+    }
+    for (size_t i = 0; i < scene->count; i++) {
+        double held = (double)images[i];
+        check_round_operands(&held, 1);
+        images[i] = (float)held;
+    }
+    return images;
+}
+
+static void images_are_the_hosts_bit_for_bit(void **state)
+{
+    static const int sides[] = {20, 33};
+    (void)state;
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        for (int C = 1; C <= 3; C += 2) {
+            struct scene scene;
+            make(&scene, sides[i], C);
+            float *want = fixture_keep(&scene.fixture, make_on_the_host(&scene));
+            float *got = fixture_keep(&scene.fixture, run(&scene, 1));
+            check_same("images", got, want, scene.count * sizeof *got);
+            fixture_fini(&scene.fixture);
+        }
+}
+
 static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_are_the_formula_at_any_size),
         cmocka_unit_test(a_mirrored_image_is_the_image_mirrored),
         cmocka_unit_test(no_product_is_fused_with_a_sum),
+        cmocka_unit_test(images_are_the_hosts_bit_for_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
