@@ -61,7 +61,10 @@ static __device__ __forceinline__ void dw_backward_step(const dw_backward_shared
 #pragma unroll
     for (int i = 0; i < reach; i++)
         dz[i] = row[i * DW_LANES];
-    dw_backward_inputs(lane, dz); /* without a sink, too: a branch would cost moves */
+    dw_backward_inputs(lane, dz,
+                       memory.w +
+                           (int)threadIdx.x %
+                               GPU_WARP); /* without a sink, too: a branch would cost moves */
 #pragma unroll
     for (int k = 0; k < R; k++) {
         float y[T];
@@ -160,8 +163,13 @@ dw_backward_begin(const struct dw_backward_args &op, const dw_backward_shared<E>
     const E *w = (const E *)op.w + place.c;
 #pragma unroll
     for (int tap = 0; tap < R * R; tap++) {
-        lane->w[tap] =
-            op.has_sink && place.c < C ? map_widen(gpu_load(w + (size_t)tap * op.cut.ld)) : 0.0f;
+        float value = 0;
+        if (op.has_sink && place.c < C && (R != 7 || tap % place.warps == place.warp))
+            value = map_widen(gpu_load(w + (size_t)tap * op.cut.ld));
+        if (R != 7)
+            lane->w[R == 7 ? 0 : tap] = value;
+        else if (tap % place.warps == place.warp)
+            memory.w[tap * DW_LANES + place.lane] = value;
         lane->dw[tap] = 0;
     }
 #pragma unroll
@@ -193,7 +201,8 @@ static __device__ __forceinline__ dw_backward_shared<E> dw_backward_carve(const 
     memory.dz = shared_cast<float>(memory.sums + GATE_SUMS * threads);
     memory.y = memory.dz + 2 * columns * DW_LANES;
     memory.channels = memory.y + R * T * threads;
-    memory.z = shared_cast<E>(memory.channels + BACKWARD_ROWS * DW_LANES);
+    memory.w = memory.channels + BACKWARD_ROWS * DW_LANES;
+    memory.z = shared_cast<E>(memory.w + (R == 7 ? R * R * DW_LANES : 0));
     return memory;
 }
 
@@ -237,8 +246,7 @@ static struct dw_cut dw_backward_cut(const struct conv *conv, size_t element_byt
     walk.H = conv->in.H;
     walk.W = conv->in.W + odd; /* tiles begin at even columns of the padded map */
     walk.width = backward_width(element_bytes, R);
-    walk.warps =
-        dw_backward_bound(element_bytes, R) == DW_WARPS * GPU_WARP ? DW_WARPS : DW_WARPS / 2;
+    walk.warps = 32 / walk.width; /* two blocks of a multiprocessor do not wait for each other */
     walk.least_rows = dw_is_small(conv->in) ? 4 : 16 * (R - 1);
     walk.blocks = R == 3 ? 512 : 256; /* each leaves R * R sums of a channel */
     walk.groups = dw_clamp((1 << 13) / (R * R), 1, 256);
@@ -299,7 +307,7 @@ static size_t shared_bytes(const struct conv *conv, const struct dw_cut *cut, si
     const int R = conv->R, T = backward_width(element_bytes, R), threads = dw_threads(cut);
     size_t doubles = (size_t)(R * R * DW_LANES + GATE_SUMS * threads);
     size_t floats = (size_t)(2 * dw_backward_columns(*cut, R, conv->S, T) * DW_LANES +
-                             R * T * threads + BACKWARD_ROWS * DW_LANES);
+                             R * T * threads + (BACKWARD_ROWS + (R == 7 ? R * R : 0)) * DW_LANES);
     return doubles * sizeof(double) + floats * sizeof(float) +
            (size_t)(R * T * threads) * element_bytes;
 }

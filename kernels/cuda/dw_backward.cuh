@@ -29,7 +29,7 @@ enum { GATE_SUMS = 3 };
 /* T, the input columns of a thread: its registers hold R rows of them beside the taps, twice. */
 static constexpr int backward_width(size_t element_bytes, int R)
 {
-    return R == 7 || (R == 5 && element_bytes == 4) ? 4 : 8;
+    return R > 3 && element_bytes == 4 ? 4 : 8;
 }
 
 /* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
@@ -46,7 +46,8 @@ template <int R, int S, int T> struct dw_backward_tile {
 
 /* One thread's registers. */
 template <typename E, int R, int S, int T> struct dw_backward_lane {
-    float w[R * R], dw[R * R];
+    float w[R == 7 ? 1 : R * R]; /* those of a side of 7 stay in shared memory */
+    float dw[R * R];
     float q[R][T];
     E coming[S][T]; /* rows of x on their way */
     sink_sums sums; /* of this item */
@@ -77,6 +78,7 @@ template <typename E> struct dw_backward_shared {
     shared<float> dz;       /* (2,images * columns,DW_LANES) */
     shared<float> y;        /* (R,T,threads) the view of x */
     shared<float> channels; /* (BACKWARD_ROWS,DW_LANES) */
+    shared<float> w;        /* (R*R,DW_LANES) */
     shared<E> z;            /* (R,T,threads) x as it is stored */
 };
 
@@ -284,19 +286,24 @@ dw_backward_form(const struct dw_backward_args &op, const dw_backward_shared<E> 
  * The input rows move up by S and get what the row of dz adds to them. */
 template <typename E, int R, int S, int T, int D>
 static __device__ __forceinline__ void dw_backward_inputs(dw_backward_lane<E, R, S, T> *lane,
-                                                          const float (&dz)[D])
+                                                          const float (&dz)[D], shared<float> taps)
 {
 #pragma unroll
-    for (int k = 0; k < R; k++)
+    for (int k = 0; k < R; k++) {
+        float w[R];
+#pragma unroll
+        for (int i = 0; i < R; i++)
+            w[i] = R == 7 ? (float)taps[(k * R + i) * DW_LANES] : lane->w[R == 7 ? 0 : k * R + i];
 #pragma unroll
         for (int t = 0; t < T; t++) {
             float q = k + S < R ? lane->q[k + S < R ? k + S : 0][t] : 0.0f;
 #pragma unroll
             for (int i = 0; i < R; i++)
                 if ((t - i + R - 1) % S == 0)
-                    q = fmaf(dz[(t - i + R - 1) / S], lane->w[k * R + i], q);
+                    q = fmaf(dz[(t - i + R - 1) / S], w[i], q);
             lane->q[k][t] = q;
         }
+    }
 }
 
 template <typename E, int R, int S, int T>

@@ -21,9 +21,9 @@ struct dw_forward_args {
 };
 
 /* Threads that a multiprocessor shall have room for: what bounds the registers of one. */
-static constexpr int dw_forward_bound(size_t element_bytes, int R)
+static constexpr int dw_forward_bound(size_t element_bytes, int R, int S)
 {
-    return R == 7 ? 256 : R == 5 && element_bytes == 4 ? 384 : 512;
+    return (R > 3 && element_bytes == 4) || (R == 5 && S == 2) ? 384 : 512;
 }
 
 /* Of E elements, side R, stride S, T columns a thread. */
@@ -35,16 +35,17 @@ template <int R, int S, int T> struct dw_forward_tile {
 
 /* One thread's registers. */
 template <int R, int S, int T> struct dw_forward_lane {
-    float w[R * R];
+    float w[R == 7 ? 1 : R * R]; /* those of a side of 7 stay in shared memory */
     float z[dw_forward_tile<R, S, T>::slots][T];
-    raw_sums sums;      /* of this item */
-    double sum, square; /* of those before */
+    raw_sums sums; /* of this item */
 };
 
 /* Shared memory of a block. */
 struct dw_forward_shared {
     shared<float> rows;               /* (2,images * columns,DW_LANES): the view of the input */
     shared<float> scale, shift, gate; /* (DW_LANES), gate (DW_IMAGES,DW_LANES) */
+    shared<float> w;                  /* (R*R,DW_LANES) */
+    shared<double> sums;              /* (warps,DW_SUMS,DW_LANES) of the items before */
 };
 
 /* All of an item's numbers. */
@@ -117,7 +118,7 @@ dw_forward_show(const struct dw_forward_args &op, const dw_forward_shared &memor
  * each goes on where the one below it was. */
 template <int R, int S, int T>
 static __device__ __forceinline__ void dw_forward_row(dw_forward_lane<R, S, T> *lane, int f,
-                                                      shared<float> row)
+                                                      shared<float> row, shared<float> taps)
 {
     const int slots = dw_forward_tile<R, S, T>::slots, reach = dw_forward_tile<R, S, T>::reach;
     float x[reach];
@@ -127,12 +128,19 @@ static __device__ __forceinline__ void dw_forward_row(dw_forward_lane<R, S, T> *
 #pragma unroll
     for (int k = 0; k < slots; k++) {
         const int tap = S * (slots - 1 - k) + f, from = f > 0 ? k : k + 1;
+        float w[R];
+        if (tap >= R)
+            continue;
 #pragma unroll
-        for (int t = 0; t < T && tap < R; t++) {
+        for (int i = 0; i < R; i++)
+            w[i] =
+                R == 7 ? (float)taps[(tap * R + i) * DW_LANES] : lane->w[R == 7 ? 0 : tap * R + i];
+#pragma unroll
+        for (int t = 0; t < T; t++) {
             float z = from < slots ? lane->z[from < slots ? from : 0][t] : 0.0f;
 #pragma unroll
             for (int i = 0; i < R; i++)
-                z = fmaf(x[t * S + i], lane->w[(tap < R ? tap : 0) * R + i], z);
+                z = fmaf(x[t * S + i], w[i], z);
             lane->z[k][t] = z;
         }
     }
@@ -211,7 +219,7 @@ dw_forward_run(const struct dw_forward_args &op, const dw_forward_shared &memory
             __syncthreads(); /* who is a row behind reads the other half */
             if (r < item.last)
                 dw_row_load(&row, aim, x + (r + 1 - cut.top) * pitch, count, op.is_aligned);
-            dw_forward_row(lane, f, rows + mine);
+            dw_forward_row(lane, f, rows + mine, memory.w + place.lane);
             *parity ^= 1;
         }
         int o = step - (slots - 1);
@@ -233,10 +241,18 @@ dw_forward_begin(const struct dw_forward_args &op, const dw_forward_shared &memo
 {
     const E *w = (const E *)op.w + place.c;
 #pragma unroll
-    for (int tap = 0; tap < R * R; tap++)
-        lane->w[tap] =
-            place.c < op.cut.in.C ? map_widen(gpu_load(w + (size_t)tap * op.cut.ld)) : 0.0f;
-    lane->sum = lane->square = 0;
+    for (int tap = 0; tap < R * R; tap++) {
+        bool is_mine = R != 7 || tap % place.warps == place.warp;
+        float value = 0;
+        if (is_mine && place.c < op.cut.in.C)
+            value = map_widen(gpu_load(w + (size_t)tap * op.cut.ld));
+        if (R != 7)
+            lane->w[R == 7 ? 0 : tap] = value;
+        else if (is_mine)
+            memory.w[tap * DW_LANES + place.lane] = value;
+    }
+    for (int i = 0; i < DW_SUMS; i++)
+        memory.sums[(place.warp * DW_SUMS + i) * DW_LANES + place.lane] = 0;
     if (place.warp == 0) {
         dw_fetch(memory.scale, op.x.scale, place, op.cut.in.C, 1);
         dw_fetch(memory.shift, op.x.shift, place, op.cut.in.C, 0);
@@ -257,27 +273,34 @@ static __device__ __forceinline__ void dw_forward_gates(const struct dw_forward_
     __syncthreads();
 }
 
+/* An item's sums, about a value of it, to this thread's. */
+static __device__ __forceinline__ void dw_forward_end(shared<double> sums, const dw_place &place,
+                                                      const raw_sums &item)
+{
+    shared<double> mine = sums + place.warp * DW_SUMS * DW_LANES + place.lane;
+    double sum = mine[0], square = mine[DW_LANES];
+    raw_sums_end(&item, &sum, &square);
+    mine[0] = sum;
+    mine[DW_LANES] = square;
+}
+
 /* This block's sums of its channels, to its part. */
-static __device__ __forceinline__ void dw_forward_sums(const struct dw_forward_args &op,
-                                                       const dw_place &place, double sum,
-                                                       double square, shared<double> room)
+static __device__ __forceinline__ void dw_forward_leave(const struct dw_forward_args &op,
+                                                        const dw_place &place, shared<double> sums)
 {
     const int block = (int)(blockIdx.x * gridDim.y + blockIdx.y);
     double *part = op.parts + (size_t)block * DW_SUMS * DW_LANES + place.lane;
-    room[place.warp * DW_SUMS * DW_LANES + place.lane] = sum;
-    room[(place.warp * DW_SUMS + 1) * DW_LANES + place.lane] = square;
     __syncthreads();
     for (int i = 0; i < DW_SUMS && place.warp == 0; i++) {
         double total = 0;
         for (int warp = 0; warp < place.warps; warp++)
-            total += room[(warp * DW_SUMS + i) * DW_LANES + place.lane];
+            total += sums[(warp * DW_SUMS + i) * DW_LANES + place.lane];
         gpu_store(part + i * DW_LANES, total);
     }
 }
 
 static __device__ __forceinline__ void dw_forward_norm(const struct dw_forward_args &op,
-                                                       const dw_place &place, double sum,
-                                                       double square, shared<double> room)
+                                                       const dw_place &place, shared<double> sums)
 {
     const bool has_channel = place.warp == 0 && place.c < op.cut.out.C;
     double total[DW_SUMS];
@@ -286,24 +309,25 @@ static __device__ __forceinline__ void dw_forward_norm(const struct dw_forward_a
             norm_fix(op.norm, place.c);
         return;
     }
-    dw_forward_sums(op, place, sum, square, room);
+    dw_forward_leave(op, place, sums);
     if (!gpu_is_last_block(op.tickets + blockIdx.x, gridDim.y))
         return;
     dw_total(total, op.parts + (size_t)blockIdx.x * gridDim.y * DW_SUMS * DW_LANES, (int)gridDim.y,
-             room, place);
+             sums, place);
     if (has_channel)
         norm_finish(op.norm, op.cut.out.C, place.c, op.pixels, total[0], total[1]);
 }
 
 template <typename E, int R, int S, int T>
-static __global__ void __launch_bounds__(dw_forward_bound(sizeof(E), R))
+static __global__ void __launch_bounds__(dw_forward_bound(sizeof(E), R, S))
     dw_forward_kernel(struct dw_forward_args op)
 {
     GPU_SHARED_DYNAMIC(rows);
     GPU_SHARED(float, channels, FORWARD_CHANNELS);
+    GPU_SHARED(float, taps, R == 7 ? R * R * DW_LANES : 1);
     GPU_SHARED(double, room, DW_ROOM);
     const dw_forward_shared memory = {shared_cast<float>(rows), channels, channels + DW_LANES,
-                                      channels + 2 * DW_LANES};
+                                      channels + 2 * DW_LANES,  taps,     room};
     const dw_place place = dw_place_of(op.cut);
     const int first = (int)blockIdx.y * op.cut.run;
     int parity = 0;
@@ -319,10 +343,10 @@ static __global__ void __launch_bounds__(dw_forward_bound(sizeof(E), R))
             for (int t = 0; t < T; t++)
                 lane.z[k][t] = 0;
         dw_forward_run<E>(op, memory, place, item, &lane, &parity);
-        raw_sums_end(&lane.sums, &lane.sum, &lane.square);
+        dw_forward_end(memory.sums, place, lane.sums);
     }
     if (op.has_norm)
-        dw_forward_norm(op, place, lane.sum, lane.square, room);
+        dw_forward_norm(op, place, memory.sums);
 }
 
 static struct dw_cut dw_forward_cut(const struct conv *conv)
