@@ -31,6 +31,8 @@ double *fixture_widen(struct fixture *fixture, const float *from, size_t count);
 
 /* Calls test for every depthwise kernel, stride and map, with channels and prefix in turn. */
 void fixture_each_shape(void (*test)(const struct conv *conv, int number));
+/* And for a few with more images, or columns, than a block of a GPU takes at once. */
+void fixture_each_long_shape(void (*test)(const struct conv *conv, int number));
 enum act fixture_act(int number); /* every activation in turn */
 /* What a failure says; borrowed until the next call. */
 const char *fixture_title(const struct conv *conv, const char *what, int threads);

@@ -35,6 +35,12 @@ static void forward_is_the_plain_convolution_of_the_view(void **state)
     fixture_each_shape(check_forward);
 }
 
+static void many_images_and_wide_maps_are_no_different(void **state)
+{
+    (void)state;
+    fixture_each_long_shape(check_forward);
+}
+
 /* Inside the map z is about 256 deviations from 0; the variance still has to have five digits. */
 static void sums_keep_their_digits_at_large_means(void **state)
 {
@@ -129,6 +135,7 @@ static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_plain_convolution_of_the_view),
+        cmocka_unit_test(many_images_and_wide_maps_are_no_different),
         cmocka_unit_test(sums_keep_their_digits_at_large_means),
         cmocka_unit_test(forward_needs_no_sums),
         cmocka_unit_test(big_maps_are_the_same_as_their_images_one_by_one),

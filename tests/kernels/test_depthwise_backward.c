@@ -50,6 +50,12 @@ static void backward_is_the_plain_gradient(void **state)
     fixture_each_shape(check_backward);
 }
 
+static void many_images_and_wide_maps_are_no_different(void **state)
+{
+    (void)state;
+    fixture_each_long_shape(check_backward);
+}
+
 static void backward_takes_every_kind_of_gradient_and_sink(void **state)
 {
     (void)state;
@@ -142,6 +148,7 @@ static int run_group(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backward_is_the_plain_gradient),
+        cmocka_unit_test(many_images_and_wide_maps_are_no_different),
         cmocka_unit_test(backward_takes_every_kind_of_gradient_and_sink),
         cmocka_unit_test(backward_without_a_sink_gives_the_same_weights),
         cmocka_unit_test(backward_sums_keep_their_digits_at_large_means),
