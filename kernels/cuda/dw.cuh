@@ -1,10 +1,10 @@
 /* What both directions of a depthwise convolution share: how the work is cut, and how rows of a map
  * come in.
  *
- * A lane has one channel, a warp 32 of them: all that is multiplied lies in registers and moves
- * down the map with the rows, so that a row is loaded once, seen through its view once, and waits
- * in shared memory only until the next one is there. A warp has a tile of columns; the warps of a
- * block stand side by side along a strip of the map, or of several small images. */
+ * A lane has one channel, a warp 32 of them: what is added up lies in registers and moves down the
+ * map with the rows, so that a row is loaded once, seen through its view once, and waits in shared
+ * memory only until the next one is there. A warp has a tile of columns; the warps of a block stand
+ * side by side along a strip of the map, or of several small images. */
 #ifndef KERNELS_CUDA_DW_CUH
 #define KERNELS_CUDA_DW_CUH
 

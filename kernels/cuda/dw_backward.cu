@@ -49,27 +49,49 @@ dw_backward_fill(const struct dw_backward_args &op, const dw_backward_shared<E> 
     }
 }
 
-/* A row of dz: to the gradients of the input rows from `above` on, whose views are in the slots
- * from `base` on, and of the weights. */
+/* The slot that is `by` behind another in a ring of R. */
+template <int R> static __device__ __forceinline__ int dw_slot(int slot, int by)
+{
+    return slot + by < R ? slot + by : slot + by - R;
+}
+
+/* A row of dz: to the gradients of the R input rows that it met, whose views are in the slots from
+ * `base` on, and of the weights. Without a sink, too: a branch would move registers. */
 template <typename E, int R, int S, int T>
 static __device__ __forceinline__ void dw_backward_step(const dw_backward_shared<E> &memory,
                                                         dw_backward_lane<E, R, S, T> *lane,
                                                         shared<float> row, int base)
 {
-    const int reach = dw_backward_tile<R, S, T>::reach;
+    const int reach = dw_backward_tile<R, S, T>::reach, lane_of_warp = (int)threadIdx.x % GPU_WARP;
     float dz[reach];
 #pragma unroll
     for (int i = 0; i < reach; i++)
         dz[i] = row[i * DW_LANES];
-    dw_backward_inputs(lane, dz,
-                       memory.w +
-                           (int)threadIdx.x %
-                               GPU_WARP); /* without a sink, too: a branch would cost moves */
+    dw_backward_inputs(lane, dz, memory.w + lane_of_warp);
 #pragma unroll
     for (int k = 0; k < R; k++) {
         float y[T];
-        dw_ring_read(memory.y, base + k < R ? base + k : base + k - R, y);
+        dw_ring_read(memory.y, dw_slot<R>(base, k), y);
         dw_backward_weights(lane, k, dz, y);
+    }
+}
+
+/* The uppermost S input rows, from `above` on, are complete; those that came take their slots. */
+template <typename E, int R, int S, int T>
+static __device__ __forceinline__ void
+dw_backward_change(const struct dw_backward_args &op, const dw_backward_shared<E> &memory,
+                   const dw_place &place, const dw_backward_item &item,
+                   dw_backward_lane<E, R, S, T> *lane, int above, int base)
+{
+#pragma unroll
+    for (int f = 0; f < S; f++) {
+        int slot = dw_slot<R>(base, f);
+        if (op.has_sink && dw_has_row(item, above + f))
+            dw_backward_store(op, memory, place, item, lane, f, above + f, slot);
+        if (dw_has_row(item, above + R + f))
+            dw_backward_keep(op, memory, place, item, slot, lane->coming[f]);
+        else
+            dw_backward_skip<E, T>(memory, slot);
     }
 }
 
@@ -79,25 +101,22 @@ dw_backward_run(const struct dw_backward_args &op, const dw_backward_shared<E> &
                 const dw_place &place, const dw_backward_item &item,
                 dw_backward_lane<E, R, S, T> *lane, int *parity)
 {
-    const int loads = dw_backward_tile<R, S, T>::loads;
     const struct dims &out = op.cut.out;
-    const int columns = op.cut.images * item.window.columns;
-    const int mine =
-        (place.image * item.window.columns + place.tile * T / S) * DW_LANES + place.lane;
+    const int columns = item.window.columns, half = op.cut.images * columns * DW_LANES;
+    const int mine = (place.image * columns + place.tile * T / S) * DW_LANES + place.lane;
     const size_t first = (size_t)item.at.image * out.H * out.W * out.C;
     const int end = min(item.last + 1, out.H); /* of the rows of dz */
-    int base = item.from * S % R;
-    dw_backward_rows<E, loads> rows = {};
+    int base = item.from * S % R, o = item.from;
+    dw_backward_rows<E, dw_backward_tile<R, S, T>::loads> rows = {};
     rows.q = op.dz.q ? (const E *)op.dz.q + first : NULL;
     rows.z = (const E *)op.dz.of.z + first;
     dw_aim_at(&rows.aim, item.window, place.quad);
-    if (item.from < end)
-        dw_backward_fetch(op, place, item.from, &rows);
+    if (o < end)
+        dw_backward_fetch(op, place, o, &rows);
     dw_backward_fill<E, R, S, T>(op, memory, place, item, base);
-    int o = item.from;
-    for (; o < end; o++) {
-        const int above = o * S - op.cut.top, below = above + R;
-        shared<float> row = memory.dz + *parity * columns * DW_LANES;
+    for (; o < end; o++, base = dw_slot<R>(base, S)) {
+        const int above = o * S - op.cut.top;
+        shared<float> row = memory.dz + *parity * half;
         dw_backward_form(op, memory, item, rows.aim, rows.q_row, rows.z_row, row);
         __syncthreads(); /* who is a row behind reads the other half */
         *parity ^= 1;
@@ -105,29 +124,14 @@ dw_backward_run(const struct dw_backward_args &op, const dw_backward_shared<E> &
             dw_backward_fetch(op, place, o + 1, &rows);
 #pragma unroll
         for (int f = 0; f < S; f++)
-            if (dw_has_row(item, below + f))
-                dw_backward_load(op, item, op.x.z, below + f, lane->coming[f]);
+            if (dw_has_row(item, above + R + f))
+                dw_backward_load(op, item, op.x.z, above + R + f, lane->coming[f]);
         dw_backward_step(memory, lane, row + mine, base);
-#pragma unroll
-        for (int f = 0; f < S; f++) {
-            int slot = base + f < R ? base + f : base + f - R;
-            if (op.has_sink && dw_has_row(item, above + f))
-                dw_backward_store(op, memory, place, item, lane, f, above + f, slot);
-            if (dw_has_row(item, below + f))
-                dw_backward_keep(op, memory, place, item, slot, lane->coming[f]);
-            else
-                dw_backward_skip<E, T>(memory, slot);
-        }
-        base = base + S < R ? base + S : base + S - R;
+        dw_backward_change(op, memory, place, item, lane, above, base);
     }
-    for (; o <= item.last; o++) { /* dz has no more rows */
+    for (; o <= item.last; o++, base = dw_slot<R>(base, S)) { /* dz has no more rows */
         dw_backward_move_up(lane);
-#pragma unroll
-        for (int f = 0; f < S; f++)
-            if (op.has_sink && dw_has_row(item, o * S - op.cut.top + f))
-                dw_backward_store(op, memory, place, item, lane, f, o * S - op.cut.top + f,
-                                  base + f < R ? base + f : base + f - R);
-        base = base + S < R ? base + S : base + S - R;
+        dw_backward_change(op, memory, place, item, lane, o * S - op.cut.top, base);
     }
 }
 
@@ -150,34 +154,44 @@ dw_backward_images(const struct dw_backward_args &op, const dw_backward_shared<E
     __syncthreads();
 }
 
+/* The taps: in registers, or those of a side of 7 in shared memory; and nothing of their gradient.
+ */
 template <typename E, int R, int S, int T>
 static __device__ __forceinline__ void
-dw_backward_begin(const struct dw_backward_args &op, const dw_backward_shared<E> &memory,
-                  const dw_place &place, dw_backward_lane<E, R, S, T> *lane)
+dw_backward_taps(const struct dw_backward_args &op, const dw_backward_shared<E> &memory,
+                 const dw_place &place, dw_backward_lane<E, R, S, T> *lane)
 {
-    const int C = op.cut.in.C;
+    const E *w = (const E *)op.w + place.c;
+#pragma unroll
+    for (int tap = 0; tap < R * R; tap++) {
+        bool is_mine = R != 7 || tap % place.warps == place.warp;
+        float value = 0;
+        if (is_mine && op.has_sink && place.c < op.cut.in.C)
+            value = map_widen(gpu_load(w + (size_t)tap * op.cut.ld));
+        if (R != 7)
+            lane->w[R == 7 ? 0 : tap] = value;
+        else if (is_mine)
+            memory.w[tap * DW_LANES + place.lane] = value;
+        lane->dw[tap] = 0;
+    }
+    for (int i = (int)threadIdx.x; i < R * R * DW_LANES; i += (int)blockDim.x)
+        memory.weights[i] = 0;
+}
+
+/* The channels' numbers, and no sums. */
+template <typename E>
+static __device__ __forceinline__ void dw_backward_begin(const struct dw_backward_args &op,
+                                                         const dw_backward_shared<E> &memory,
+                                                         const dw_place &place)
+{
     const struct view &of = op.sink.of;
     const float *const rows[] = {op.dz.of.scale, op.dz.of.shift, op.dz.a,  op.dz.b,  op.dz.c,
                                  op.x.scale,     op.x.shift,     of.scale, of.shift, op.sink.mean};
     const float otherwise[] = {1, 0, 1, 0, 0, 1, 0, 1, 0, 0};
-    const E *w = (const E *)op.w + place.c;
-#pragma unroll
-    for (int tap = 0; tap < R * R; tap++) {
-        float value = 0;
-        if (op.has_sink && place.c < C && (R != 7 || tap % place.warps == place.warp))
-            value = map_widen(gpu_load(w + (size_t)tap * op.cut.ld));
-        if (R != 7)
-            lane->w[R == 7 ? 0 : tap] = value;
-        else if (tap % place.warps == place.warp)
-            memory.w[tap * DW_LANES + place.lane] = value;
-        lane->dw[tap] = 0;
-    }
 #pragma unroll
     for (int i = 0; i < ROW_S; i++)
         if (place.warp == 0)
-            dw_fetch(memory.channels + i * DW_LANES, rows[i], place, C, otherwise[i]);
-    for (int i = (int)threadIdx.x; i < R * R * DW_LANES; i += (int)blockDim.x)
-        memory.weights[i] = 0;
+            dw_fetch(memory.channels + i * DW_LANES, rows[i], place, op.cut.in.C, otherwise[i]);
 #pragma unroll
     for (int i = 0; i < GATE_SUMS; i++)
         memory.sums[i * (int)blockDim.x + (int)threadIdx.x] = 0;
@@ -210,7 +224,7 @@ template <typename E, int R, int S, int T>
 static __global__ void __launch_bounds__(dw_backward_bound(sizeof(E), R))
     dw_backward_kernel(struct dw_backward_args op)
 {
-    enum { TILE_PIXELS = 512 }; /* summed in fp32 at most */
+    enum { TILE_PIXELS = 512 }; /* summed in fp32 at most, or what an item has */
     GPU_SHARED_DYNAMIC(bytes);
     const dw_backward_shared<E> memory =
         dw_backward_carve<E, R, S, T>(op.cut, shared_cast<double>(bytes));
@@ -218,7 +232,8 @@ static __global__ void __launch_bounds__(dw_backward_bound(sizeof(E), R))
     const int first = (int)blockIdx.y * op.cut.run, end = min(first + op.cut.run, op.cut.items);
     int parity = 0, pixels = 0;
     dw_backward_lane<E, R, S, T> lane;
-    dw_backward_begin(op, memory, place, &lane);
+    dw_backward_taps(op, memory, place, &lane);
+    dw_backward_begin(op, memory, place);
     for (int i = first; i < end; i++) {
         dw_backward_item item = dw_backward_item_at<R, S, T>(op, place, i);
         dw_backward_images(op, memory, place, item.at);

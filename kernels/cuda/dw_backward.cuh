@@ -26,7 +26,8 @@ struct dw_backward_args {
 
 enum { GATE_SUMS = 3 };
 
-/* T, the input columns of a thread: its registers hold R rows of them beside the taps, twice. */
+/* T, the input columns of a thread: its registers hold R rows of them beside the taps' gradients.
+ */
 static constexpr int backward_width(size_t element_bytes, int R)
 {
     return R > 3 && element_bytes == 4 ? 4 : 8;
@@ -210,7 +211,7 @@ dw_backward_keep(const struct dw_backward_args &op, const dw_backward_shared<E> 
         y[t] = fmaf(map_widen(row[t]), scale, shift);
     dw_act(op.x.act, y);
 #pragma unroll
-    for (int t = 0; t < T; t++)
+    for (int t = 0; t < T && op.x.gate; t++)
         y[t] *= gate;
 #pragma unroll
     for (int t = 0; t < T && !item.is_whole; t++)
