@@ -87,7 +87,7 @@ struct launch {
 template <typename A>
 static cudaError_t gpu_launch(void (*kernel)(A), const struct launch *at, const A *arguments)
 {
-    enum { WITHOUT_ASKING = 48 << 10 };
+    enum { WITHOUT_ASKING = 32 << 10 }; /* of 48 KB, of which the kernel may have declared some */
     void *list[] = {const_cast<A *>(arguments)};
     const void *function = reinterpret_cast<const void *>(kernel);
     cudaError_t error = cudaSuccess;
