@@ -11,7 +11,10 @@
 extern "C" {
 #endif
 
-enum { CUDA_TICKETS = 4096 };
+enum {
+    CUDA_TICKETS = 4096,
+    CUDA_SHARED_BYTES = 163 << 10 /* that a block may have: what kernels are cut for; A100's */
+};
 
 struct cuda_uploads; /* uploads.c */
 

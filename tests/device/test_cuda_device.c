@@ -60,6 +60,8 @@ static void a_host_that_lacks_something_says_what_and_the_cure(void **state)
          "driver has CUDA 12.8, this module was built with CUDA 13.0"},
         {"GPU_EMULATOR_DEVICES", "0", "no GPU that this process may use"},
         {"GPU_EMULATOR_CAPABILITY", "75", "has compute capability 7.5; 8.0 (Ampere) is the least"},
+        {"GPU_EMULATOR_CAPABILITY", "86",
+         "has 99 KB of shared memory for a block; 163 are the least"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {

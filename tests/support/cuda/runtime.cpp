@@ -50,6 +50,14 @@ cudaError_t cudaGetDeviceCount(int *count)
     return leave(error);
 }
 
+/* CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": of a block. */
+static size_t shared_bytes_of(int capability)
+{
+    return capability == 80 || capability == 87   ? 163u << 10
+           : capability >= 90 && capability < 120 ? 227u << 10
+                                                  : 99u << 10;
+}
+
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int ordinal)
 {
     size_t free_bytes, total_bytes;
@@ -64,8 +72,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int ordin
     snprintf(properties->name, sizeof properties->name, "Emulated GPU");
     properties->totalGlobalMem = total_bytes;
     properties->sharedMemPerBlock = MOST_STATIC_BYTES;
-    properties->sharedMemPerBlockOptin = MOST_SHARED_BYTES;
-    properties->sharedMemPerMultiprocessor = MOST_SHARED_BYTES + 1024;
+    properties->sharedMemPerBlockOptin = shared_bytes_of(capability);
+    properties->sharedMemPerMultiprocessor = properties->sharedMemPerBlockOptin + 1024;
     properties->regsPerBlock = 65536;
     properties->warpSize = LANES;
     properties->maxThreadsPerBlock = MOST_THREADS;
