@@ -45,7 +45,9 @@ enum err cuda_event_create(struct device *device, struct event **out)
     struct cuda *cuda = cuda_of(device);
     struct event *event = mem_alloc(sizeof *event);
     TRY(cuda_left(cuda));
-    TRY(CUDA(cudaEventCreateWithFlags(&event->passed, cudaEventDisableTiming)));
+    /* Who waits sleeps: a loader's threads do for most of a step, beside others that work. */
+    TRY(CUDA(
+        cudaEventCreateWithFlags(&event->passed, cudaEventDisableTiming | cudaEventBlockingSync)));
     *out = event;
     event = NULL;
 out:
