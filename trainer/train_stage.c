@@ -255,6 +255,7 @@ static enum err compute_leaves(struct training *training)
         TRY(err);
         reporter_is_alive(&training->bench->reporter);
     }
+    prefetch_ahead(prefetch); /* it crosses the bus while this step is computed */
 out:
     return err;
 }

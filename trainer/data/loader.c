@@ -368,6 +368,15 @@ enum err loader_take(struct loader *loader, struct batch *batch)
     return ERR_OK;
 }
 
+bool loader_is_ready(struct loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    const struct job *job = loader->queue_count > 0 ? loader->queue[0] : NULL;
+    bool is_ready = job && job->done == job->N && job->err == ERR_OK;
+    pthread_mutex_unlock(&loader->lock);
+    return is_ready;
+}
+
 void loader_release(struct loader *loader, struct batch *batch)
 {
     for (int i = 0; i < LOADER_BATCHES && batch->pinned; i++) {

@@ -58,6 +58,8 @@ MUST_CHECK enum err loader_ask(struct loader *loader, const struct batch_request
  * cannot be decoded, and the dataset; the request is then done with, and the next one can be taken.
  */
 MUST_CHECK enum err loader_take(struct loader *loader, struct batch *batch);
+/* Whether there is a batch to take, without an error, that nobody would wait for. */
+bool loader_is_ready(struct loader *loader);
 void loader_release(struct loader *loader, struct batch *batch); /* accepts a zeroed batch */
 
 /* Bytes of the largest batch. */

@@ -8,7 +8,9 @@ struct prefetch {
     uint64_t asked, taken;
     struct batch_request request; /* the memory of its positions is reused */
     void *uploaded;               /* device: a batch as the loader has it */
-    void *images, *own_images;    /* device: its map. own_images NULL: the caller's is used */
+    struct batch next;            /* that lies there already */
+    bool has_next;
+    void *images, *own_images; /* device: its map. own_images NULL: the caller's is used */
 };
 
 static size_t most_pixels(const struct loader_cfg *cfg)
@@ -68,12 +70,17 @@ void prefetch_destroy(struct prefetch **pointer)
 }
 
 /* Queued and not waited for: the event says when the loader may write there again. */
-static void bring(struct prefetch *prefetch, struct prefetched *prefetched)
+static void upload(struct prefetch *prefetch, const struct batch *host)
+{
+    struct device *device = prefetch->cfg.device;
+    device->ops->upload_async(device, prefetch->uploaded, host->pinned, host->size_bytes);
+    device->ops->event_record(device, host->uploaded);
+}
+
+static void make_images(struct prefetch *prefetch, struct prefetched *prefetched)
 {
     struct device *device = prefetch->cfg.device;
     const struct batch *host = &prefetched->host;
-    device->ops->upload_async(device, prefetch->uploaded, host->pinned, host->size_bytes);
-    device->ops->event_record(device, host->uploaded);
     const struct dataset_info *info = dataset_info(prefetch->cfg.loader.dataset);
     struct image_batch batch = loader_image_batch(info, host, prefetch->uploaded);
     device->ops->image_forward(device, &batch, prefetch->images);
@@ -101,9 +108,15 @@ enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched)
         BUG("batch %llu taken of a prefetch that ends at %llu", (unsigned long long)prefetch->taken,
             (unsigned long long)prefetch->cfg.end);
     TRY(ask_ahead(prefetch));
-    TRY(take_loaded(prefetch, &prefetched->host));
+    if (prefetch->has_next) {
+        prefetched->host = prefetch->next;
+        prefetch->has_next = false;
+    } else {
+        TRY(take_loaded(prefetch, &prefetched->host));
+        upload(prefetch, &prefetched->host);
+    }
     prefetch->taken++;
-    bring(prefetch, prefetched);
+    make_images(prefetch, prefetched);
     TRY(ask_ahead(prefetch)); /* the threads work on while this batch is computed */
 out:
     return err;
@@ -112,4 +125,14 @@ out:
 void prefetch_release(struct prefetch *prefetch, struct prefetched *prefetched)
 {
     loader_release(prefetch->loader, &prefetched->host);
+}
+
+void prefetch_ahead(struct prefetch *prefetch)
+{
+    if (prefetch->has_next || !loader_is_ready(prefetch->loader))
+        return;
+    if (loader_take(prefetch->loader, &prefetch->next) != ERR_OK)
+        BUG("a batch that is ready: %s", err_text());
+    prefetch->has_next = true;
+    upload(prefetch, &prefetch->next);
 }

@@ -25,7 +25,7 @@ struct prefetch_cfg {
 };
 
 struct prefetched { /* borrowed until prefetch_release; device memory until the next prefetch_take
-                     */
+                       or prefetch_ahead */
     const void *images;    /* device map (N,R,R,C), normalised */
     const int32_t *labels; /* device (N) */
     const void *uploaded;  /* device: what they were made of, as loader_image_batch() reads it */
@@ -40,5 +40,9 @@ void prefetch_destroy(struct prefetch **prefetch); /* accepts NULL */
 
 MUST_CHECK enum err prefetch_take(struct prefetch *prefetch, struct prefetched *prefetched);
 void prefetch_release(struct prefetch *prefetch, struct prefetched *prefetched);
+/* Uploads what will be taken next, if the loader has it by now: to call when all is queued that
+ * reads the batch taken last, and before somebody waits for the device. What is taken stays the
+ * same. */
+void prefetch_ahead(struct prefetch *prefetch);
 
 #endif
