@@ -112,6 +112,11 @@ endfunction()
 # glowworm_on_cuda(test...): on the device "cuda-emulated", which is kernels/cuda on the GPU that tests/support/cuda emulates.
 function(glowworm_on_cuda)
   glowworm_on(cuda-emulated cuda ${ARGN})
+  if(NOT TARGET gpu)
+    add_custom_target(gpu) # all that tests/gpu/run.sh runs
+  endif()
+  list(TRANSFORM ARGN PREPEND test_)
+  add_dependencies(gpu ${ARGN})
 endfunction()
 
 # glowworm_on_each_isa(suite...): again on x86-64-v2 and x86-64-v3; by itself a suite takes the best there is.

@@ -41,7 +41,8 @@ static void check_device(const struct doctor_subject *subject, struct findings *
         .name = subject->device, .threads = 1, .precision = subject->precision};
     if (device_module_survey(subject->device, hear, &hearing) != ERR_OK ||
         device_open(&cfg, &device) != ERR_OK)
-        finding_add(findings, FINDING_PROBLEM, "or set resources.device: cpu",
+        finding_add(findings, FINDING_PROBLEM,
+                    "mend that, run on a node that has it, or set resources.device: cpu",
                     "resources.device is %s: %s", subject->device, err_text());
     else
         finding_add(findings, FINDING_OK, "", "device %s opens: %s", subject->device,

@@ -208,7 +208,8 @@ static const struct knob campaign_knobs[] = {
              "batch, is taken for hung, and its gang is started again"},
     {"resources.device", KNOB_TEXT, FIELD(resources.device), .fallback = "auto",
      .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH, .is_input_when_set = true,
-     .help = "where a rank computes: auto, cpu, or a module's device by its name"},
+     .help = "where a rank computes: auto, cpu, cuda (an NVIDIA GPU), or another module's "
+             "device by its name"},
     {"resources.isa", KNOB_WORD, FIELD(resources.isa), .fallback = "auto",
      .words = "auto|x86-64-v2|x86-64-v3|x86-64-v4|x86-64-v4-bf16",
      .affects = AFFECTS_TRAINING | AFFECTS_EVALUATE | AFFECTS_SEARCH,
