@@ -273,13 +273,14 @@ struct pieces { /* bytes */
     size_t weight_sums, sum_parts, weight_parts, gate_parts;
 };
 
-/* Groups of a team: as many as there are teams. */
+/* Groups of a team: all of a few, or else as many as there are teams. */
 static int team_of(int groups)
 {
+    enum { FEW = 16 };
     int team = 1;
     while (team * team < groups)
         team++;
-    return team;
+    return groups <= FEW ? groups : team;
 }
 
 static struct pieces pieces_of(const struct conv *conv, const struct dw_cut *cut)

@@ -18,7 +18,7 @@ struct dw_backward_args {
     float *dw;
     int teams, team;     /* of groups, whose weights are added up by the last of them */
     float *weight_parts; /* (tiles,groups,R*R,DW_LANES) */
-    double *weight_sums; /* (tiles,teams,R*R,DW_LANES) */
+    double *weight_sums; /* (tiles,teams,R*R,DW_LANES), of several teams */
     double *sum_parts;   /* (tiles,groups,DW_SUMS,DW_LANES) */
     double *gate_parts;  /* (N,strips * bands,3,C), or NULL: an image has one item */
     unsigned *tickets;   /* (tiles) and (tiles,teams) */

@@ -108,18 +108,17 @@ static __device__ __forceinline__ void dw_backward_team(const float *parts, int 
     }
 }
 
-/* The teams' weights, in order: into dw. */
-template <int R>
-static __device__ __forceinline__ void dw_backward_add(const struct dw_backward_args &op,
-                                                       const dw_place &place)
+/* What groups, or teams, have of the weights, in order: into dw. */
+template <int R, typename P>
+static __device__ __forceinline__ void
+dw_backward_add(const struct dw_backward_args &op, const dw_place &place, const P *parts, int count)
 {
-    const double *teams = op.weight_sums + (size_t)blockIdx.x * op.teams * R * R * DW_LANES;
     for (int tap = place.warp; tap < R * R && place.c < op.cut.in.C; tap += place.warps) {
         float *dw = op.dw + (size_t)tap * op.cut.ld + place.c;
         double total = 0;
 #pragma unroll 8
-        for (int team = 0; team < op.teams; team++)
-            total += gpu_load_fresh(teams + (team * R * R + tap) * DW_LANES + place.lane);
+        for (int i = 0; i < count; i++)
+            total += (double)gpu_load_fresh(parts + (i * R * R + tap) * DW_LANES + place.lane);
         gpu_store(dw, gpu_load(dw) + (float)total);
     }
 }
@@ -155,28 +154,41 @@ static __device__ __forceinline__ void dw_backward_norm(const struct dw_backward
         norm_backward_finish(op.norm, place.c, op.pixels, total[0], total[1]);
 }
 
-/* The last block of a team adds up its weights, the last of these all that is left. */
+/* The last block of a team adds up its weights, the last of these those of the teams. True in the
+ * block that is left: the weights of this tile are done, and all sums are there. */
+template <int R>
+static __device__ __forceinline__ bool dw_backward_is_last(const struct dw_backward_args &op,
+                                                           const dw_place &place)
+{
+    const int groups = (int)gridDim.y, tile = (int)blockIdx.x, count = R * R * DW_LANES;
+    const int team = (int)blockIdx.y / op.team, first = team * op.team;
+    const int members = min(op.team, groups - first);
+    const float *parts = op.weight_parts + ((size_t)tile * groups + first) * count;
+    double *sums = op.weight_sums + (size_t)tile * op.teams * count;
+    if (!gpu_is_last_block(op.tickets + gridDim.x + tile * op.teams + team, (unsigned)members))
+        return false;
+    if (op.teams == 1) {
+        dw_backward_add<R>(op, place, parts, members);
+        return true;
+    }
+    dw_backward_team<R>(parts, members, sums + team * count);
+    if (!gpu_is_last_block(op.tickets + tile, (unsigned)op.teams))
+        return false;
+    dw_backward_add<R>(op, place, sums, op.teams);
+    return true;
+}
+
 template <typename E, int R>
 static __device__ __forceinline__ void dw_backward_finish(const struct dw_backward_args &op,
                                                           const dw_backward_shared<E> &memory,
                                                           const dw_place &place)
 {
-    const int groups = (int)gridDim.y, tile = (int)blockIdx.x;
-    const int team = (int)blockIdx.y / op.team, first = team * op.team;
-    const int members = min(op.team, groups - first);
-    const size_t count = R * R * DW_LANES;
-    unsigned *ticket = op.tickets + gridDim.x + tile * op.teams + team;
     dw_backward_leave<E, R>(op, memory, place);
-    if (!gpu_is_last_block(ticket, (unsigned)members))
+    if (!dw_backward_is_last<R>(op, place) || !op.has_sink)
         return;
-    dw_backward_team<R>(op.weight_parts + ((size_t)tile * groups + first) * count, members,
-                        op.weight_sums + ((size_t)tile * op.teams + team) * count);
-    if (!gpu_is_last_block(op.tickets + tile, (unsigned)op.teams))
-        return;
-    dw_backward_add<R>(op, place);
-    if (op.has_sink && op.sink.gate_sums && op.gate_parts)
+    if (op.sink.gate_sums && op.gate_parts)
         dw_backward_add_gates(op, place);
-    if (op.has_sink && op.sink.sums)
+    if (op.sink.sums)
         dw_backward_norm(op, place, memory.sums);
 }
 
