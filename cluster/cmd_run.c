@@ -309,6 +309,7 @@ static enum err run_locked(struct running *running, const char *command)
     struct status_writer_cfg cfg = {.run_folder = run->folder,
                                     .claim = running->launch->claim,
                                     .campaign = run->campaign.name,
+                                    .device = run->campaign.resources.device,
                                     .command = command,
                                     .graph = &run->graph,
                                     .stop = interrupt_first,

@@ -68,6 +68,7 @@ static const struct field stage_fields[] = {
 
 static const struct field run_fields[] = {
     RUN(FIELD_TEXT, campaign),
+    RUN(FIELD_TEXT, device),
     RUN(FIELD_TEXT, run_folder),
     RUN(FIELD_TEXT, command),
     RUN(FIELD_TEXT, work_folder),

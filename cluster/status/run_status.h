@@ -59,6 +59,7 @@ enum run_state {
 
 struct run_status {
     char campaign[CAMPAIGN_TEXT];
+    char device[64];                   /* resources.device; "": not known */
     char run_folder[RUN_STATUS_PATH];  /* absolute, as its runner sees it */
     char command[RUN_STATUS_PATH];     /* that was typed... */
     char work_folder[RUN_STATUS_PATH]; /* ...there */

@@ -67,6 +67,7 @@ static enum err list_stages(const char *path, struct run_status *status)
     campaign_schedule(campaign, space, schedule);
     campaign_expand(campaign, schedule, plan);
     snprintf(status->campaign, sizeof status->campaign, "%s", campaign->name);
+    snprintf(status->device, sizeof status->device, "%s", campaign->resources.device);
     status->stage_count = plan->stage_count;
     for (int i = 0; i < plan->stage_count; i++) {
         struct stage_status *row = &status->stages[i];

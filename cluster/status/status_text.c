@@ -73,11 +73,19 @@ static void add_runner(const struct found_status *found, struct text *out)
     text_add(out, "\n");
 }
 
+/* The processor, as most runs compute on, is not. */
+static bool is_worth_saying(const char *device)
+{
+    return device[0] && strcmp(device, "auto") != 0 && strcmp(device, "cpu") != 0;
+}
+
 void status_text_head(const struct found_status *found, const char *folder, struct text *out)
 {
     const struct run_status *status = &found->status;
     char left[32];
-    text_add(out, "%s in %s: %s, %d of %d stages done", status->campaign, folder, state_of(found),
+    bool is_named = is_worth_saying(status->device);
+    text_add(out, "%s in %s%s%s: %s, %d of %d stages done", status->campaign, folder,
+             is_named ? " on " : "", is_named ? status->device : "", state_of(found),
              run_status_count(status, STAGE_STATE_DONE), status->stage_count);
     duration(status->eta_seconds, left);
     if (is_under_way(found) && isfinite(status->eta_seconds) && !run_state_is_end(status->state))

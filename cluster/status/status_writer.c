@@ -326,6 +326,7 @@ static void set_runner(struct status_writer *writer)
     const struct status_writer_cfg *cfg = &writer->cfg;
     char *folder = realpath(cfg->run_folder, NULL);
     snprintf(status->campaign, sizeof status->campaign, "%s", cfg->campaign);
+    snprintf(status->device, sizeof status->device, "%s", cfg->device);
     snprintf(status->run_folder, sizeof status->run_folder, "%s",
              folder ? folder : cfg->run_folder);
     free(folder);

@@ -14,6 +14,7 @@ struct status_writer_cfg { /* all borrowed */
     const char *run_folder;
     uint64_t claim;       /* ours of the run (base/fence.h); 0: none */
     const char *campaign; /* its name */
+    const char *device;   /* resources.device */
     const char *command;  /* what was typed */
     const struct graph *graph;
     void (*stop)(void);       /* called in the loop's tick when somebody left a stop file */

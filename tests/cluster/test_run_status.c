@@ -17,6 +17,7 @@ static struct run_status *make(void)
     struct run_status *status = mem_alloc(sizeof *status);
     run_status_init(status);
     snprintf(status->campaign, sizeof status->campaign, "road");
+    snprintf(status->device, sizeof status->device, "cuda");
     snprintf(status->text, sizeof status->text, "two\nlines of \xc3\xa9");
     status->state = RUN_STATE_STOPPING;
     status->pid = 4711;

@@ -22,6 +22,7 @@
 #include "cluster/estimate.h"
 #include "cluster/status/publisher.h"
 #include "cluster/status/status_reader.h"
+#include "cluster/status/status_text.h"
 #include "cluster/status/status_writer.h"
 #include "cluster/status/stop_file.h"
 #include "tests/scratch.h"
@@ -64,6 +65,7 @@ static struct status_writer *create(void)
 {
     struct status_writer_cfg cfg = {.run_folder = folder,
                                     .campaign = "road",
+                                    .device = "cuda",
                                     .command = "glowworm run road.yaml",
                                     .graph = &graph,
                                     .stop = count_stop};
@@ -103,6 +105,16 @@ static bool is_kernel_at_4(const struct found_status *found)
     return found->status.stages[1].step == 4;
 }
 
+static void expect_head(const struct found_status *found, const char *begins)
+{
+    struct text head;
+    text_init(&head);
+    status_text_head(found, "runs/road", &head);
+    if (strncmp(text_get(&head), begins, strlen(begins)) != 0)
+        fail_msg("not \"%s\" but %s", begins, text_get(&head));
+    text_fini(&head);
+}
+
 static void stages_are_told_with_why_they_wait(void **unused)
 {
     (void)unused;
@@ -133,6 +145,9 @@ static void stages_are_told_with_why_they_wait(void **unused)
     assert_int_equal(stages[2].state, STAGE_STATE_WAITING);
     assert_string_equal(stages[2].needs, "kernel");
     assert_string_equal(stages[2].why, "needs kernel");
+    expect_head(found, "road in runs/road on cuda: running, 1 of 4 stages done");
+    snprintf(found->status.device, sizeof found->status.device, "auto");
+    expect_head(found, "road in runs/road: running, 1 of 4 stages done");
     status_writer_end(writer, ERR_OK);
     status_writer_destroy(&writer);
     mem_free(found);
