@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles everything, tests and benchmarks too, with warnings as errors: by gcc as the tests run it, by clang for debugging;
-# by gcc for release what is installed. usage: tests/builds.sh
+# by gcc for release what is installed, kernels of GPUs included where CUDA's toolkit is. usage: tests/builds.sh
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1

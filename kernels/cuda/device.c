@@ -70,7 +70,7 @@ static enum err count_cards(int *count)
                        "there is a driver but no GPU that this process may use; look at "
                        "nvidia-smi, and at CUDA_VISIBLE_DEVICES, which may hide them");
     }
-    return CUDA(error);
+    return cuda_error(error, "cudaGetDeviceCount");
 }
 
 enum err cuda_cards(struct device_cards *cards)

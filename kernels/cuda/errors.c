@@ -10,6 +10,9 @@ static bool is_lost(cudaError_t error)
     case cudaErrorNoDevice:
     case cudaErrorDevicesUnavailable:
     case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorHardwareStackError:
+    case cudaErrorSystemNotReady:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorUnknown:
         return true;

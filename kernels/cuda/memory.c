@@ -5,7 +5,7 @@ enum err cuda_take(struct cuda *cuda, size_t size_bytes, void **memory)
     size_t free_bytes = 0, total_bytes = 0;
     cudaError_t error = cudaMalloc(memory, size_bytes ? size_bytes : 1);
     if (error != cudaErrorMemoryAllocation)
-        return CUDA(error);
+        return cuda_error(error, "cudaMalloc");
     (void)cudaGetLastError();
     if (cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
         (void)cudaGetLastError();
@@ -49,7 +49,7 @@ enum err cuda_pin(struct device *device, size_t size_bytes, void **host)
         return left;
     cudaError_t error = cudaHostAlloc(host, size_bytes ? size_bytes : 1, cudaHostAllocDefault);
     if (error != cudaErrorMemoryAllocation)
-        return CUDA(error);
+        return cuda_error(error, "cudaHostAlloc");
     (void)cudaGetLastError();
     return err_set(ERR_MEMORY, "no pinned host memory for %zu bytes", size_bytes);
 }

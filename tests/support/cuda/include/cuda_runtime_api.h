@@ -31,6 +31,8 @@ extern "C" {
     ERROR(cudaErrorNoKernelImageForDevice, 209,                                                    \
           "no kernel image is available for execution on the device")                              \
     ERROR(cudaErrorECCUncorrectable, 214, "uncorrectable ECC error encountered")                   \
+    ERROR(cudaErrorNvlinkUncorrectable, 220,                                                       \
+          "uncorrectable NVLink error detected during the execution")                              \
     ERROR(cudaErrorUnsupportedPtxVersion, 222,                                                     \
           "the provided PTX was compiled with an unsupported toolchain.")                          \
     ERROR(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                          \
@@ -38,9 +40,11 @@ extern "C" {
     ERROR(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")                \
     ERROR(cudaErrorLaunchOutOfResources, 701, "too many resources requested for launch")           \
     ERROR(cudaErrorLaunchTimeout, 702, "the launch timed out and was terminated")                  \
+    ERROR(cudaErrorHardwareStackError, 714, "hardware stack error")                                \
     ERROR(cudaErrorMisalignedAddress, 716, "misaligned address")                                   \
     ERROR(cudaErrorLaunchFailure, 719, "unspecified launch failure")                               \
     ERROR(cudaErrorNotSupported, 801, "operation not supported")                                   \
+    ERROR(cudaErrorSystemNotReady, 802, "system not yet initialized")                              \
     ERROR(cudaErrorSystemDriverMismatch, 803,                                                      \
           "system has unsupported display driver / cuda driver combination")                       \
     ERROR(cudaErrorUnknown, 999, "unknown error")
