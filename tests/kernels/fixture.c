@@ -108,7 +108,8 @@ void fixture_each_long_shape(void (*test)(const struct conv *conv, int number))
         int R, S;
     } shapes[] = {{106, {1100, 2, 3, 8}, 7, 1}, {120, {1100, 3, 2, 8}, 5, 2},
                   {102, {700, 3, 3, 40}, 3, 1}, {114, {1, 5, 150, 13}, 7, 1},
-                  {112, {2, 4, 131, 27}, 3, 2}, {115, {1, 9, 133, 24}, 5, 1}};
+                  {112, {2, 4, 131, 27}, 3, 2}, {115, {1, 9, 133, 24}, 5, 1},
+                  {124, {1100, 4, 2, 8}, 3, 2}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct conv conv = {.in = shapes[i].in,
                             .K = shapes[i].in.C,
