@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SECTOR_BYTES = 32, BANKS = 32, BANK_BYTES = 4, MOST_SITES = 1024 };
+enum { SECTOR_BYTES = 32, BANKS = 32, BANK_BYTES = 4, MOST_SITES = 8192 };
 
 /* The accesses that are one instruction. */
 struct together {
