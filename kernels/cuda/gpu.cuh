@@ -76,6 +76,8 @@ static __device__ __forceinline__ void shared_store(T *to, V value)
 #endif
 
 struct launch {
+    /* Dynamic shared memory: of 48 KB, of which the kernel may have declared some. */
+    enum { WITHOUT_ASKING = 32 << 10 };
     const char *name; /* of the kernel, for messages and counts */
     dim3 grid, block;
     size_t shared_bytes; /* dynamic */
@@ -87,11 +89,10 @@ struct launch {
 template <typename A>
 static cudaError_t gpu_launch(void (*kernel)(A), const struct launch *at, const A *arguments)
 {
-    enum { WITHOUT_ASKING = 32 << 10 }; /* of 48 KB, of which the kernel may have declared some */
     void *list[] = {const_cast<A *>(arguments)};
     const void *function = reinterpret_cast<const void *>(kernel);
     cudaError_t error = cudaSuccess;
-    if (at->shared_bytes > WITHOUT_ASKING)
+    if (at->shared_bytes > launch::WITHOUT_ASKING)
         error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                      (int)at->shared_bytes);
     if (error == cudaSuccess)

@@ -286,7 +286,7 @@ void block_run_grid(const struct gpu_kernel *kernel, const void *argument)
     gpu_block_shape = kernel->block;
     gpu_grid_shape = grid;
     init_threads(block, kernel->block);
-    shared_begin_launch(kernel->shared_bytes);
+    shared_begin_launch(kernel->shared_bytes, kernel->most_shared_bytes);
     watch_begin_launch();
     fault_begin_launch();
     order_fill(&block->order, numbers, count);

@@ -79,7 +79,7 @@ void block_meet(const struct meeting *meeting, uint32_t lanes, void *operand);
 [[noreturn]] void emulator_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* shared.cpp */
-void shared_begin_launch(size_t dynamic_bytes);
+void shared_begin_launch(size_t dynamic_bytes, size_t most_bytes);
 size_t shared_static_bytes(void);
 /* As gpu_shared_note_load(); code: where in the kernel. */
 void shared_note_load(const void *at, size_t size_bytes, const void *code);

@@ -26,7 +26,7 @@ struct piece {
 static struct {
     struct piece pieces[MOST_PIECES];
     int count;
-    size_t static_bytes, dynamic_bytes, used_bytes;
+    size_t static_bytes, dynamic_bytes, most_bytes, used_bytes;
     bool is_begun;
     struct unit units[UNITS];
     alignas(PIECE_ALIGN) unsigned char memory[MEMORY_BYTES];
@@ -48,7 +48,7 @@ static void *add_piece(const void *site, size_t size_bytes)
     return memory.memory + begin;
 }
 
-void shared_begin_launch(size_t dynamic_bytes)
+void shared_begin_launch(size_t dynamic_bytes, size_t most_bytes)
 {
     size_t used_units = (memory.used_bytes + 1) / UNIT_BYTES;
     if (!memory.is_begun)
@@ -58,6 +58,7 @@ void shared_begin_launch(size_t dynamic_bytes)
     memory.count = 0;
     memory.static_bytes = 0;
     memory.dynamic_bytes = dynamic_bytes;
+    memory.most_bytes = most_bytes;
     add_piece(NULL, dynamic_bytes);
 }
 
@@ -84,7 +85,7 @@ void *gpu_shared_static(const void *site, size_t size_bytes)
             return memory.memory + memory.pieces[i].begin;
     memory.static_bytes += size_bytes;
     if (memory.count == MOST_PIECES || memory.static_bytes > MOST_STATIC_BYTES ||
-        memory.static_bytes + memory.dynamic_bytes > MOST_SHARED_BYTES)
+        memory.static_bytes + memory.dynamic_bytes > memory.most_bytes)
         block_refuse("%zu bytes of static shared memory beside %zu of dynamic, in %d pieces: too "
                      "much",
                      memory.static_bytes, memory.dynamic_bytes, memory.count);

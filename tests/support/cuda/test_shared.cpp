@@ -184,6 +184,22 @@ static __global__ void huge_kernel(struct fault op)
     gpu_store(op.to, (unsigned)words[0]);
 }
 
+static __global__ void brink_kernel(struct fault op)
+{
+    GPU_SHARED_DYNAMIC(memory);
+    GPU_SHARED(unsigned, words, (16 << 10) / 4 + 1);
+    shared<unsigned> more = shared_cast<unsigned>(memory);
+    words[0] = more[0] = 1u;
+    gpu_store(op.to, (unsigned)words[0]);
+}
+
+static void run_brink(int beyond)
+{
+    struct fault op = {0, (unsigned *)check_upload(NULL, 4 * THREADS)};
+    check_launch("brink", brink_kernel, dim3(1), dim3(1), (32 << 10) + 4 * (size_t)beyond, op);
+    check_cuda(cudaDeviceSynchronize());
+}
+
 static void run_race(int kind)
 {
     struct fault op = {kind, (unsigned *)check_upload(NULL, 4 * THREADS)};
@@ -214,6 +230,8 @@ static void what_is_outside_or_misaligned_is_found(void **)
     check_dies(run_place, IN_FRONT, "4 bytes at byte -4 of a piece");
     check_dies(run_place, MISALIGNED, "misaligned: 8 bytes of shared memory at byte");
     check_dies(run_place, TOO_MUCH, "49156 bytes of static shared memory");
+    check_dies(run_brink, 0, "16388 bytes of static shared memory beside 32768 of dynamic");
+    run_brink(1); /* who asks has more */
 }
 
 int main(void)
