@@ -32,6 +32,9 @@ enum err cuda_code(cudaError_t error)
 
 static const char *cure(cudaError_t error)
 {
+    if (error == cudaErrorDevicesUnavailable)
+        return "; another process has the GPU to itself: \"nvidia-smi -q -d COMPUTE\" tells its "
+               "mode, \"nvidia-smi\" which process";
     if (is_lost(error))
         return "; the GPU is lost to this process: the kernel's log (dmesg, lines with Xid) says "
                "why";
