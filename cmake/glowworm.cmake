@@ -115,8 +115,20 @@ function(glowworm_on_cuda)
   if(NOT TARGET gpu)
     add_custom_target(gpu) # all that tests/gpu/run.sh runs
   endif()
+  foreach(name ${ARGN})
+    set_tests_properties(${name}_cuda PROPERTIES TIMEOUT 400)
+  endforeach()
   list(TRANSFORM ARGN PREPEND test_)
   add_dependencies(gpu ${ARGN})
+endfunction()
+
+# glowworm_on_cuda_bf16(test...): again as <test>_cuda_bf16, with maps of bf16.
+function(glowworm_on_cuda_bf16)
+  foreach(name ${ARGN})
+    glowworm_on(cuda-emulated cuda_bf16 ${name})
+    set_tests_properties(${name}_cuda_bf16 PROPERTIES TIMEOUT 400)
+    set_property(TEST ${name}_cuda_bf16 APPEND PROPERTY ENVIRONMENT GLOWWORM_TEST_PRECISION=bf16)
+  endforeach()
 endfunction()
 
 # glowworm_on_each_isa(suite...): again on x86-64-v2 and x86-64-v3; by itself a suite takes the best there is.

@@ -25,7 +25,8 @@ struct golden {
     const char *space, *data;
     /* what a step's gradients may be off, as fractions of their norms */
     double median[MEASURES], worst[MEASURES];
-    double worst_v2[MEASURES]; /* on x86-64-v2, which rounds twice where the others do once */
+    double worst_v2[MEASURES]; /* on x86-64-v2, which rounds twice where the others do once, and on
+                                  GPUs, which round elsewhere */
     /* With bf16 maps: of logits by running statistics and by those of the few images; the loss; the
      * gradients. */
     double fixed_bf16, batch_bf16, loss_bf16, median_bf16[MEASURES], worst_bf16[MEASURES];
@@ -116,6 +117,12 @@ static void read_genes(const json_t *object, const char *key, int8_t *genes)
         genes[i] = (int8_t)json_integer_value(json_array_get(list, i));
 }
 
+static bool is_left_out(const json_t *entry)
+{
+    enum { EMULATED_PIXELS = 64 };
+    return test_is_emulated() && integer(entry, "resolution") > EMULATED_PIXELS;
+}
+
 /* The entry's sub-network, with its images on the device. */
 static struct subnet read_entry(struct golden *golden, const json_t *entry)
 {
@@ -186,6 +193,8 @@ static void logits_are_the_reference_s_in_both_modes(void **state)
     formula_fill(golden->rig.net, golden->seed);
     json_array_foreach(json_object_get(golden->root, "forward"), index, entry)
     {
+        if (is_left_out(entry))
+            continue;
         struct subnet subnet = read_entry(golden, entry);
         enum pass_mode modes[] = {PASS_FIXED, PASS_BATCH_NORM, PASS_TRAIN};
         for (int m = 0; m < 3; m++) {
@@ -293,7 +302,8 @@ static int ascending(const void *left, const void *right)
 static void check_found(const struct golden *golden, struct found *found)
 {
     static const char *const names[] = {"norm", "sum", "head"};
-    bool is_v2 = strstr(golden->rig.device->lineage, "x86-64-v2") != NULL;
+    const char *lineage = golden->rig.device->lineage;
+    bool is_v2 = strstr(lineage, "x86-64-v2") || strncmp(lineage, "cuda ", 5) == 0;
     for (int m = 0; m < MEASURES; m++) {
         qsort(found->off[m], (size_t)found->count, sizeof(double), ascending);
         double median = found->off[m][found->count / 2], worst = found->most[m];
@@ -329,6 +339,8 @@ static void a_distilled_step_has_the_reference_s_loss_and_gradients(void **state
     formula_fill(rig->net, golden->seed);
     json_array_foreach(json_object_get(golden->root, "distilled_step"), index, entry)
     {
+        if (is_left_out(entry))
+            continue;
         struct subnet subnet = read_entry(golden, entry);
         struct forward forward = rig_forward(rig, &subnet, PASS_TRAIN);
         const json_t *gradients = json_object_get(entry, "gradients");

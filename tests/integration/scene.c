@@ -13,14 +13,12 @@
 
 #include <cmocka.h>
 
-#define TRAIN   580
-#define TEST    60
 #define SIDE    20
 #define CLASSES 4
 #define LOG_END 900 /* cmocka cuts messages at about a thousand characters */
 
 static const char campaign_text[] = "campaign: scene\n"
-                                    "dataset: {path: %s/data, holdout: 100, augment: {crop: 0.8, "
+                                    "dataset: {path: %s/data, holdout: %u, augment: {crop: 0.8, "
                                     "flip: no}}\n"
                                     "space: configs/spaces/firefly-tiny.yaml\n"
                                     "resolutions: [16, 20]\n"
@@ -70,15 +68,19 @@ static void write_idx(const char *folder, const char *stem, uint32_t first, uint
     fclose(labels);
 }
 
-static void make_data(const char *folder)
+struct sizes { /* images; train's last are the hold-out */
+    uint32_t train, holdout, test;
+};
+
+static void make_data(const char *folder, const struct sizes *sizes)
 {
     char names[4][400], data[400];
     const char *sources[4];
     struct import_report report = {0};
     static const char *const files[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
-    write_idx(folder, "train", 0, TRAIN);
-    write_idx(folder, "t10k", TRAIN, TEST);
+    write_idx(folder, "train", 0, sizes->train);
+    write_idx(folder, "t10k", sizes->train, sizes->test);
     for (int i = 0; i < 4; i++) {
         snprintf(names[i], sizeof names[i], "%s/%s", folder, files[i]);
         sources[i] = names[i];
@@ -91,7 +93,7 @@ static void make_data(const char *folder)
     import_report_fini(&report);
 }
 
-int scene_make(void **state)
+static int make(void **state, const struct sizes *sizes)
 {
     const char *root = getenv("TMPDIR");
     struct scene *scene = mem_alloc(sizeof *scene);
@@ -101,15 +103,26 @@ int scene_make(void **state)
         return -1;
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    make_data(scene->folder);
+    make_data(scene->folder, sizes);
     snprintf(scene->campaign, sizeof scene->campaign, "%s/campaign.yaml", scene->folder);
     snprintf(scene->output, sizeof scene->output, "%s/output", scene->folder);
     snprintf(scene->log, sizeof scene->log, "%s/log", scene->folder);
-    int used = snprintf(text, sizeof text, campaign_text, scene->folder, test_device());
+    int used =
+        snprintf(text, sizeof text, campaign_text, scene->folder, sizes->holdout, test_device());
     if (test_precision() == PRECISION_BF16)
         snprintf(text + used, sizeof text - (size_t)used, "precision: bf16\n");
     *state = scene;
     return file_write(scene->campaign, text, strlen(text)) == ERR_OK ? 0 : -1;
+}
+
+int scene_make(void **state)
+{
+    return make(state, &(struct sizes){580, 100, 60});
+}
+
+int scene_make_tiny(void **state)
+{
+    return make(state, &(struct sizes){112, 16, 16});
 }
 
 int scene_remove(void **state)

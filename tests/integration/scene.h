@@ -24,6 +24,7 @@ struct scene {
 
 /* cmocka's setup and teardown; *state is a struct scene. The log is shown when a test failed. */
 int scene_make(void **state);
+int scene_make_tiny(void **state); /* of 96 training images */
 int scene_remove(void **state);
 
 struct gang_cfg {
