@@ -48,117 +48,141 @@ static __device__ __forceinline__ granule granule_load(const E *from, int there)
     return to;
 }
 
-template <typename E, int W>
-static __device__ __forceinline__ void granule_widen(float (&to)[W], granule from)
+/* An operand is made four channels at a time, which keeps registers few: `fours` of a granule. */
+template <typename E> struct granule_fours {
+    static const int value = map_width<E>::value / 4;
+};
+
+template <typename E>
+static __device__ __forceinline__ void granule_widen(float (&to)[4], granule from, int four)
 {
 #pragma unroll
-    for (int i = 0; i < W; i++)
-        to[i] = sizeof(E) == 4 ? __uint_as_float(from.words[sizeof(E) == 4 ? i : 0])
-                               : __uint_as_float((uint32_t)from.halves[i] << 16);
+    for (int i = 0; i < 4; i++)
+        to[i] = sizeof(E) == 4 ? __uint_as_float(from.words[i])
+                               : __uint_as_float((uint32_t)from.halves[four * 4 + i] << 16);
 }
 
-template <typename E, int W>
-static __device__ __forceinline__ granule granule_narrow(const float (&from)[W])
+template <typename E>
+static __device__ __forceinline__ void granule_narrow(granule *to, int four, const float (&from)[4])
 {
-    granule to;
 #pragma unroll
-    for (int i = 0; i < W; i++)
+    for (int i = 0; i < 4; i++)
         if (sizeof(E) == 4)
-            to.words[sizeof(E) == 4 ? i : 0] = __float_as_uint(from[i]);
+            to->words[i] = __float_as_uint(from[i]);
         else if (i % 2)
-            to.words[i / 2] = ptx_bf16_pair(from[i ? i - 1 : 0], from[i]);
-    return to;
+            to->words[four * 2 + i / 2] = ptx_bf16_pair(from[i ? i - 1 : 0], from[i]);
 }
 
-/* W floats of a table in shared memory, 16-aligned. */
-template <int W>
-static __device__ __forceinline__ void granule_numbers(float (&to)[W], shared<float> table)
-{
-#pragma unroll
-    for (int i = 0; i < W; i += 4) {
-        float4 four = shared_load<float4>(table + i);
-        to[i] = four.x;
-        to[i + 1] = four.y;
-        to[i + 2] = four.z;
-        to[i + 3] = four.w;
-    }
-}
-
-/* The same of a row of gates or of p in memory; NULL: `otherwise`. V > 1: 16-aligned. */
-template <int V, int W>
-static __device__ __forceinline__ void granule_row(float (&to)[W], const float *row, int there,
+/* Four of a row of gates or of p in memory; NULL: `otherwise`. V > 1: 16-aligned. */
+template <int V>
+static __device__ __forceinline__ void granule_row(float (&to)[4], const float *row, int there,
                                                    float otherwise)
 {
+    float4 four = make_float4(otherwise, otherwise, otherwise, otherwise);
+    if (V > 1 && row && there > 0)
+        four = gpu_load(reinterpret_cast<const float4 *>(row));
+    to[0] = four.x;
+    to[1] = four.y;
+    to[2] = four.z;
+    to[3] = four.w;
 #pragma unroll
-    for (int i = 0; i < W; i++)
-        to[i] = otherwise;
-    if (!row)
-        return;
-#pragma unroll
-    for (int i = 0; i < W; i += 4) {
-        if (V > 1 && i < there) {
-            float4 four = gpu_load(reinterpret_cast<const float4 *>(row + i));
-            to[i] = four.x;
-            to[i + 1] = four.y;
-            to[i + 2] = four.z;
-            to[i + 3] = four.w;
-        }
-        for (int j = i; V == 1 && j < i + 4; j++)
-            if (j < there)
-                to[j] = gpu_load(row + j);
-    }
+    for (int i = 0; i < 4; i++)
+        if (V == 1 && row && i < there)
+            to[i] = gpu_load(row + i);
 }
 
 /* Numbers per channel, each array padded with zeros to `padded`: scale, shift; behind them of a
- * gradient a, b, c. */
+ * gradient a, b, c. An array has the first fours of all granules, then the second ones: neighbours
+ * read neighbours. */
 struct channel_tables {
     shared<float> first;
     int padded;
 };
 
-enum { VIEW_TABLES = 2, GRAD_TABLES = 5 };
+enum channel_table {
+    TABLE_SCALE,
+    TABLE_SHIFT,
+    VIEW_TABLES,
+    TABLE_A = VIEW_TABLES,
+    TABLE_B,
+    TABLE_C,
+    GRAD_TABLES
+};
+
+template <typename E>
+static __device__ __forceinline__ int channel_tables_index(channel_tables tables, int i)
+{
+    const int W = map_width<E>::value, FOURS = granule_fours<E>::value;
+    return i % W / 4 * (tables.padded / FOURS) + i / W * 4 + i % 4;
+}
 
 /* Channels [c0, c0 + padded) of C. By all threads of a block; a __syncthreads() makes it whole. */
+template <typename E>
 static __device__ __forceinline__ void channel_tables_view(channel_tables tables,
                                                            const struct view &view, int c0, int C)
 {
     for (int i = (int)threadIdx.x; i < tables.padded; i += (int)blockDim.x) {
+        shared<float> to = tables.first + channel_tables_index<E>(tables, i);
         view_channel k = {0, 0};
         if (c0 + i < C)
             k = view_channel_load(view, c0 + i);
-        tables.first[i] = k.scale;
-        tables.first[tables.padded + i] = k.shift;
+        to[TABLE_SCALE * tables.padded] = k.scale;
+        to[TABLE_SHIFT * tables.padded] = k.shift;
     }
 }
 
+template <typename E>
 static __device__ __forceinline__ void channel_tables_grad(channel_tables tables,
                                                            const struct grad &grad, int c0, int C)
 {
     for (int i = (int)threadIdx.x; i < tables.padded; i += (int)blockDim.x) {
+        shared<float> to = tables.first + channel_tables_index<E>(tables, i);
         grad_channel k = {0, 0, 0, 0, 0};
         if (c0 + i < C)
             k = grad_channel_load(grad, c0 + i);
-        tables.first[i] = k.scale;
-        tables.first[tables.padded + i] = k.shift;
-        tables.first[2 * tables.padded + i] = k.a;
-        tables.first[3 * tables.padded + i] = k.b;
-        tables.first[4 * tables.padded + i] = k.c;
+        to[TABLE_SCALE * tables.padded] = k.scale;
+        to[TABLE_SHIFT * tables.padded] = k.shift;
+        to[TABLE_A * tables.padded] = k.a;
+        to[TABLE_B * tables.padded] = k.b;
+        to[TABLE_C * tables.padded] = k.c;
     }
 }
 
-template <int W> struct granule_channels { /* of one granule */
-    float scale[W], shift[W];
-};
+/* A four of the granule that begins at channel i of the tables. */
+template <typename E>
+static __device__ __forceinline__ void granule_numbers(float (&to)[4], channel_tables tables,
+                                                       enum channel_table table, int i, int four)
+{
+    int at = (int)table * tables.padded + four * (tables.padded / granule_fours<E>::value) +
+             i / granule_fours<E>::value;
+    float4 numbers = shared_load<float4>(tables.first + at);
+    to[0] = numbers.x;
+    to[1] = numbers.y;
+    to[2] = numbers.z;
+    to[3] = numbers.w;
+}
 
-template <int W>
-static __device__ __forceinline__ void granule_act(const enum act act, float (&z)[W],
-                                                   const granule_channels<W> &k)
+static __device__ __forceinline__ void granule_act(const enum act act, float (&z)[4],
+                                                   const float (&scale)[4], const float (&shift)[4])
 {
 #pragma unroll
-    for (int i = 0; i < W; i++) {
-        view_channel channel = {k.scale[i], k.shift[i]};
+    for (int i = 0; i < 4; i++) {
+        view_channel channel = {scale[i], shift[i]};
         z[i] = view_value(act, channel, z[i]);
     }
+}
+
+static __device__ __forceinline__ void
+granule_activate(enum act act, float (&z)[4], const float (&scale)[4], const float (&shift)[4])
+{
+    if (act == ACT_NONE)
+        granule_act(ACT_NONE, z, scale, shift);
+    else if (act == ACT_RELU)
+        granule_act(ACT_RELU, z, scale, shift);
+    else if (act == ACT_RELU6)
+        granule_act(ACT_RELU6, z, scale, shift);
+    else
+        granule_act(ACT_HSWISH, z, scale, shift);
 }
 
 /* y of a granule whose first channel is i in the tables; `gate` its place in the image's row of
@@ -168,96 +192,100 @@ static __device__ __forceinline__ granule granule_view(const struct view &view,
                                                        channel_tables tables, int i, granule raw,
                                                        const float *gate, int there)
 {
-    const int W = map_width<E>::value;
-    float z[W], factor[W];
-    granule_channels<W> k;
-    granule_widen<E>(z, raw);
-    granule_numbers(k.scale, tables.first + i);
-    granule_numbers(k.shift, tables.first + tables.padded + i);
-    switch (view.act) {
-    case ACT_NONE:
-        granule_act(ACT_NONE, z, k);
-        break;
-    case ACT_RELU:
-        granule_act(ACT_RELU, z, k);
-        break;
-    case ACT_RELU6:
-        granule_act(ACT_RELU6, z, k);
-        break;
-    case ACT_HSWISH:
-        granule_act(ACT_HSWISH, z, k);
-        break;
-    }
-    if (gate) {
-        granule_row<V>(factor, gate, there, 0);
+    granule made;
 #pragma unroll
-        for (int j = 0; j < W; j++)
-            z[j] *= factor[j];
+    for (int four = 0; four < granule_fours<E>::value; four++) {
+        float z[4], k[4], shift[4];
+        granule_widen<E>(z, raw, four);
+        granule_numbers<E>(k, tables, TABLE_SCALE, i, four);
+        granule_numbers<E>(shift, tables, TABLE_SHIFT, i, four);
+        granule_activate(view.act, z, k, shift);
+        if (gate) {
+            granule_row<V>(k, gate + four * 4, there - four * 4, 0);
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                z[j] *= k[j];
+        }
+        granule_narrow<E>(&made, four, z);
     }
-    return granule_narrow<E>(z);
+    return made;
 }
 
-/* g of a granule: q becomes (q s + p) act'(scale z + shift). */
-template <int W>
-static __device__ __forceinline__ void
-granule_slope(const enum act act, float (&q)[W], const float (&z)[W], const granule_channels<W> &k)
+/* g: q becomes q act'(scale z + shift). */
+static __device__ __forceinline__ void granule_slope(const enum act act, float (&q)[4],
+                                                     const float (&z)[4], const float (&scale)[4],
+                                                     const float (&shift)[4])
 {
 #pragma unroll
-    for (int i = 0; i < W; i++)
-        q[i] = act_backward(act, q[i], fmaf(z[i], k.scale[i], k.shift[i]));
+    for (int i = 0; i < 4; i++)
+        q[i] = act_backward(act, q[i], fmaf(z[i], scale[i], shift[i]));
 }
 
-template <int W>
-static __device__ __forceinline__ void
-granule_chain(enum act act, float (&q)[W], const float (&z)[W], channel_tables tables, int i)
+template <typename E>
+static __device__ __forceinline__ void granule_chain(enum act act, float (&q)[4],
+                                                     const float (&z)[4], channel_tables tables,
+                                                     int i, int four)
 {
-    granule_channels<W> k;
+    float scale[4], shift[4];
     if (act == ACT_NONE)
         return;
-    granule_numbers(k.scale, tables.first + i);
-    granule_numbers(k.shift, tables.first + tables.padded + i);
+    granule_numbers<E>(scale, tables, TABLE_SCALE, i, four);
+    granule_numbers<E>(shift, tables, TABLE_SHIFT, i, four);
     if (act == ACT_RELU)
-        granule_slope(ACT_RELU, q, z, k);
+        granule_slope(ACT_RELU, q, z, scale, shift);
     else if (act == ACT_RELU6)
-        granule_slope(ACT_RELU6, q, z, k);
+        granule_slope(ACT_RELU6, q, z, scale, shift);
     else
-        granule_slope(ACT_HSWISH, q, z, k);
+        granule_slope(ACT_HSWISH, q, z, scale, shift);
+}
+
+/* dz: a g + (b z + c). */
+template <typename E>
+static __device__ __forceinline__ void granule_norm(float (&q)[4], const float (&z)[4],
+                                                    channel_tables tables, int i, int four)
+{
+    float k[4], sum[4];
+    granule_numbers<E>(k, tables, TABLE_B, i, four);
+    granule_numbers<E>(sum, tables, TABLE_C, i, four);
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        sum[j] = fmaf(k[j], z[j], sum[j]);
+    granule_numbers<E>(k, tables, TABLE_A, i, four);
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        q[j] = fmaf(k[j], q[j], sum[j]);
 }
 
 struct granule_rows { /* a granule's place in the image's row of gates and of p; or NULL */
     const float *gate, *p;
 };
 
-/* dz of a granule. */
+/* dz of a granule: grad_value(). */
 template <typename E, int V>
 static __device__ __forceinline__ granule granule_grad(const struct grad &grad,
                                                        channel_tables tables, int i, granule raw_z,
                                                        granule raw_q, granule_rows rows, int there)
 {
-    const int W = map_width<E>::value;
-    float z[W], q[W], k[W], add[W];
-    granule_widen<E>(z, raw_z);
-    granule_widen<E>(q, raw_q);
-    if (rows.gate || rows.p) {
-        granule_row<V>(k, rows.gate, there, 1);
-        granule_row<V>(add, rows.p, there, 0);
+    granule made;
 #pragma unroll
-        for (int j = 0; j < W; j++)
-            q[j] = fmaf(q[j], k[j], add[j]);
+    for (int four = 0; four < granule_fours<E>::value; four++) {
+        float z[4], q[4];
+        granule_widen<E>(z, raw_z, four);
+        granule_widen<E>(q, raw_q, four);
+        if (rows.gate || rows.p) {
+            float s[4], p[4];
+            granule_row<V>(s, rows.gate ? rows.gate + four * 4 : NULL, there - four * 4, 1);
+            granule_row<V>(p, rows.p ? rows.p + four * 4 : NULL, there - four * 4, 0);
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                q[j] = fmaf(q[j], s[j], p[j]);
+        }
+        granule_chain<E>(grad.of.act, q, z, tables, i, four);
+        if (grad.a)
+            granule_norm<E>(q, z, tables, i, four);
+        granule_narrow<E>(&made, four, q);
     }
-    granule_chain(grad.of.act, q, z, tables, i);
-    if (grad.a) {
-        granule_numbers(k, tables.first + 3 * tables.padded + i);
-        granule_numbers(add, tables.first + 4 * tables.padded + i);
-#pragma unroll
-        for (int j = 0; j < W; j++)
-            add[j] = fmaf(k[j], z[j], add[j]);
-        granule_numbers(k, tables.first + 2 * tables.padded + i);
-#pragma unroll
-        for (int j = 0; j < W; j++)
-            q[j] = fmaf(k[j], q[j], add[j]);
-    }
-    return granule_narrow<E>(q);
+    return made;
 }
 
 /* Two neighbours of a row, as a lane of a product has them. */

@@ -1,6 +1,5 @@
 /* dx = dz w into the sink, and dw += dz^T view(x): dz is formed while it is loaded. */
-#include "kernels/cuda/pw_product.cuh"
-#include "kernels/cuda/pw_wgrad.cuh"
+#include "kernels/cuda/pw_fused.cuh"
 
 template <typename E, int V, int G>
 static __global__ void __launch_bounds__(PRODUCT_THREADS) pw_dgrad_kernel(pw_product<E> op)
@@ -14,6 +13,13 @@ static __global__ void __launch_bounds__(PRODUCT_THREADS) pw_wgrad_kernel(pw_wgr
 {
     GPU_SHARED_DYNAMIC(memory);
     pw_wgrad_block<E, V, A, G>(op, shared_cast<float>(memory));
+}
+
+template <typename E, int A, int G>
+static __global__ void __launch_bounds__(PRODUCT_THREADS) pw_fused_kernel(pw_fused<E> op)
+{
+    GPU_SHARED_DYNAMIC(memory);
+    pw_fused_block<E, map_width<E>::value, A, G>(op, shared_cast<double>(memory));
 }
 
 struct pw_backward { /* a call */
@@ -30,21 +36,34 @@ static int sums_of(const struct grad_sink *sink)
     return sink->sums ? 2 : sink->gate_sums ? 3 : 0;
 }
 
-/* Of the two launches, which follow each other. */
-static size_t scratch_bytes(const struct conv *conv, int sums, size_t element)
+struct ways { /* whose maps are read by granules */
+    bool dgrad, wgrad;
+};
+
+/* Of two launches, which follow each other. */
+static size_t apart_bytes(const struct conv *conv, int sums, size_t element, struct ways wide)
 {
-    struct pw_plan dgrad = pw_plan_make(conv, PW_DGRAD, sums, element);
-    struct pw_wgrad_plan wgrad = pw_wgrad_plan_make(conv, element);
+    struct pw_plan dgrad = pw_plan_make(conv, PW_DGRAD, sums, element, wide.dgrad);
+    struct pw_wgrad_plan wgrad = pw_wgrad_plan_make(conv, element, wide.wgrad);
     size_t dgrad_bytes = pw_sums_bytes(&dgrad), wgrad_bytes = pw_wgrad_bytes(&wgrad);
     return dgrad_bytes > wgrad_bytes ? dgrad_bytes : wgrad_bytes;
 }
 
+/* Which way it goes depends on addresses, too: the plan is for each. */
 size_t cuda_pw_backward_plan(const struct work *work, enum precision precision)
 {
-    size_t element = precision_map_bytes(precision);
-    size_t channels = scratch_bytes(&work->conv, 2, element);
-    size_t images = scratch_bytes(&work->conv, 3, element);
-    return channels > images ? channels : images;
+    const struct ways all[] = {{false, false}, {true, true}};
+    size_t element = precision_map_bytes(precision), most = 0;
+    for (int sums = 2; sums <= 3; sums++) {
+        struct pw_fused_plan fused = pw_fused_plan_make(&work->conv, sums, element);
+        size_t bytes = fused.is_there ? pw_fused_bytes(&fused) : 0;
+        most = most < bytes ? bytes : most;
+        for (int i = 0; i < 2; i++) {
+            bytes = apart_bytes(&work->conv, sums, element, all[i]);
+            most = most < bytes ? bytes : most;
+        }
+    }
+    return most;
 }
 
 template <typename E> static bool dz_is_wide(const struct pw_backward *back)
@@ -67,70 +86,54 @@ template <typename E> static bool sink_is_wide(const struct pw_backward *back)
            pw_is_aligned(sink->add) && pw_is_aligned(sink->of.z);
 }
 
-template <typename E, int V>
-static void launch_dgrad(struct cuda *cuda, const struct pw_product<E> *op)
+template <typename E> static struct ways ways_of(const struct pw_backward *back)
 {
-    const struct pw_walk *walk = &op->plan.walk;
-    dim3 grid((unsigned)(walk->images * walk->parts * op->plan.column_blocks));
-    cuda_launch(cuda, "pw_dgrad",
-                op->plan.pieces == 1   ? pw_dgrad_kernel<E, V, 1>
-                : op->plan.pieces == 2 ? pw_dgrad_kernel<E, V, 2>
-                                       : pw_dgrad_kernel<E, V, 4>,
-                grid, dim3(PRODUCT_THREADS), op->plan.shared_bytes, op);
+    bool dz = dz_is_wide<E>(back);
+    struct ways wide = {dz && back->sink && sink_is_wide<E>(back), dz && x_is_wide<E>(back)};
+    return wide;
 }
 
 template <typename E>
-static void dgrad(struct cuda *cuda, const struct pw_backward *back, void *scratch)
+static void launch_dgrad(struct cuda *cuda, const struct pw_product<E> *op, bool is_wide)
 {
+    const struct pw_walk *walk = &op->plan.walk;
+    const int W = map_width<E>::value;
+    dim3 grid((unsigned)(walk->images * walk->parts * op->plan.column_blocks));
+    cuda_launch(cuda, "pw_dgrad",
+                !is_wide               ? pw_dgrad_kernel<E, 1, 1>
+                : op->plan.pieces == 1 ? pw_dgrad_kernel<E, W, 1>
+                : op->plan.pieces == 2 ? pw_dgrad_kernel<E, W, 2>
+                                       : pw_dgrad_kernel<E, W, 4>,
+                grid, dim3(PRODUCT_THREADS), op->plan.shared_bytes, op);
+}
+
+/* What dgrad needs to know but its plan and its sums. */
+template <typename E> static struct pw_product<E> product_of(const struct pw_backward *back) {
     const struct conv *conv = back->conv;
-    bool is_wide = dz_is_wide<E>(back) && sink_is_wide<E>(back);
     struct pw_product<E> op = {
     };
-    op.plan = pw_plan_make(conv, PW_DGRAD, sums_of(back->sink), sizeof(E));
     op.depth = conv->K;
     op.columns = conv->in.C;
     op.ld = conv->ld;
     op.HW = conv->in.H * conv->in.W;
     op.w = (const E *)back->w;
-    op.w_is_wide = is_wide && op.ld % map_width<E>::value == 0 && pw_is_aligned(op.w);
+    op.w_is_wide =
+        ways_of<E>(back).dgrad && op.ld % map_width<E>::value == 0 && pw_is_aligned(op.w);
     op.to = (E *)back->sink->q;
-    op.sums = partials_make(op.plan.walk.parts, pw_sums_count(&op.plan), (double *)scratch,
-                            cuda->tickets);
     op.count = dims_pixels(conv->in);
     op.dz = *back->dz;
     op.sink = *back->sink;
     op.has_sink_norm = back->sink->norm != NULL;
     if (op.has_sink_norm)
         op.sink_norm = *back->sink->norm;
-    if (is_wide)
-        launch_dgrad<E, map_width<E>::value>(cuda, &op);
-    else
-        launch_dgrad<E, 1>(cuda, &op);
-}
-
-template <typename E, int V>
-static void launch_wgrad(struct cuda *cuda, const struct pw_wgrad<E> *op)
-{
-    const struct pw_wgrad_plan *plan = &op->plan;
-    int A = plan->row_pieces, G = plan->column_pieces;
-    dim3 grid((unsigned)(plan->groups * plan->row_tiles * plan->column_tiles));
-    cuda_launch(cuda, "pw_wgrad",
-                G == 4             ? pw_wgrad_kernel<E, V, 2, 4>
-                : G == 2 && A == 4 ? pw_wgrad_kernel<E, V, 4, 2>
-                : G == 2           ? pw_wgrad_kernel<E, V, 2, 2>
-                : A == 8           ? pw_wgrad_kernel<E, V, 8, 1>
-                : A == 4           ? pw_wgrad_kernel<E, V, 4, 1>
-                                   : pw_wgrad_kernel<E, V, 2, 1>,
-                grid, dim3(PRODUCT_THREADS), plan->shared_bytes, op);
+    return op;
 }
 
 template <typename E>
-static void wgrad(struct cuda *cuda, const struct pw_backward *back, void *scratch)
-{
+static struct pw_wgrad<E> wgrad_of(const struct pw_backward *back) {
     const struct conv *conv = back->conv;
     struct pw_wgrad<E> op = {
     };
-    op.plan = pw_wgrad_plan_make(conv, sizeof(E));
     op.rows = (int)pw_rows(conv);
     op.K = conv->K;
     op.C = conv->in.C;
@@ -139,25 +142,106 @@ static void wgrad(struct cuda *cuda, const struct pw_backward *back, void *scrat
     op.dz = *back->dz;
     op.x = back->x;
     op.dw = back->dw;
-    op.parts =
-        partials_make(op.plan.groups, pw_wgrad_count(&op.plan), (float *)scratch, cuda->tickets);
-    if (dz_is_wide<E>(back) && x_is_wide<E>(back))
-        launch_wgrad<E, map_width<E>::value>(cuda, &op);
-    else
-        launch_wgrad<E, 1>(cuda, &op);
+    return op;
 }
 
+template <typename E>
+static void dgrad(struct cuda *cuda, const struct pw_backward *back, void *scratch)
+{
+    struct pw_product<E> op = product_of<E>(back);
+    bool is_wide = ways_of<E>(back).dgrad;
+    op.plan = pw_plan_make(back->conv, PW_DGRAD, sums_of(back->sink), sizeof(E), is_wide);
+    op.sums = partials_make(op.plan.walk.parts, pw_sums_count(&op.plan), (double *)scratch,
+                            cuda->tickets);
+    launch_dgrad<E>(cuda, &op, is_wide);
+}
+
+template <typename E>
+static void launch_wgrad(struct cuda *cuda, const struct pw_wgrad<E> *op, bool is_wide)
+{
+    const struct pw_wgrad_plan *plan = &op->plan;
+    const int W = map_width<E>::value;
+    int A = plan->row_pieces, G = plan->column_pieces;
+    dim3 grid((unsigned)(plan->groups * plan->row_tiles * plan->column_tiles));
+    cuda_launch(cuda, "pw_wgrad",
+                !is_wide           ? pw_wgrad_kernel<E, 1, 2, 1>
+                : G == 4           ? pw_wgrad_kernel<E, W, 2, 4>
+                : G == 2 && A == 4 ? pw_wgrad_kernel<E, W, 4, 2>
+                : G == 2           ? pw_wgrad_kernel<E, W, 2, 2>
+                : A == 8           ? pw_wgrad_kernel<E, W, 8, 1>
+                : A == 4           ? pw_wgrad_kernel<E, W, 4, 1>
+                                   : pw_wgrad_kernel<E, W, 2, 1>,
+                grid, dim3(PRODUCT_THREADS), plan->shared_bytes, op);
+}
+
+template <typename E>
+static void wgrad(struct cuda *cuda, const struct pw_backward *back, void *scratch)
+{
+    struct pw_wgrad<E> op = wgrad_of<E>(back);
+    bool is_wide = ways_of<E>(back).wgrad;
+    op.plan = pw_wgrad_plan_make(back->conv, sizeof(E), is_wide);
+    op.parts =
+        partials_make(op.plan.groups, pw_wgrad_count(&op.plan), (float *)scratch, cuda->tickets);
+    launch_wgrad<E>(cuda, &op, is_wide);
+}
+
+template <typename E>
+static void launch_fused(struct cuda *cuda, const struct pw_fused<E> *op, size_t shared_bytes)
+{
+    const struct pw_wgrad_plan *plan = &op->wgrad.plan;
+    int A = plan->row_pieces, G = plan->column_pieces;
+    dim3 grid((unsigned)(plan->groups * plan->column_tiles));
+    cuda_launch(cuda, "pw_backward",
+                G == 4             ? pw_fused_kernel<E, 2, 4>
+                : G == 2 && A == 4 ? pw_fused_kernel<E, 4, 2>
+                : G == 2           ? pw_fused_kernel<E, 2, 2>
+                : A == 8           ? pw_fused_kernel<E, 8, 1>
+                : A == 4           ? pw_fused_kernel<E, 4, 1>
+                                   : pw_fused_kernel<E, 2, 1>,
+                grid, dim3(PRODUCT_THREADS), shared_bytes, op);
+}
+
+template <typename E>
+static void fused(struct cuda *cuda, const struct pw_backward *back,
+                  const struct pw_fused_plan *plan, char *scratch)
+{
+    struct pw_fused<E> op = {
+        product_of<E>(back), wgrad_of<E>(back), plan->block_images
+    };
+    op.product.plan = plan->product;
+    op.wgrad.plan = plan->wgrad;
+    op.product.keeps_z = plan->product.sums && back->sink->of.z == back->x.z;
+    op.wgrad.parts =
+        partials_make(plan->wgrad.groups, pw_wgrad_count(&plan->wgrad),
+                      (float *)(scratch + pw_sums_bytes(&plan->product)), cuda->tickets);
+    op.product.sums = partials_make(
+        plan->product.walk.parts, pw_sums_count(&plan->product), (double *)scratch,
+        cuda->tickets + plan->wgrad.column_tiles * partials_tickets(plan->wgrad.groups));
+    launch_fused<E>(cuda, &op, plan->shared_bytes);
+}
+
+/* One launch that reads each map once, where the shape has it, else one for dx and one for dw. */
 template <typename E> static void gradients(struct cuda *cuda, const struct pw_backward *back)
 {
     struct work work = {WORK_PW_BACKWARD, *back->conv, 0, 0, 0};
+    struct pw_fused_plan plan = {};
+    struct ways wide = ways_of<E>(back);
     int sums = back->sink ? sums_of(back->sink) : 0;
-    void *scratch = cuda_scratch(cuda, &work, scratch_bytes(back->conv, sums, sizeof(E)));
+    if (wide.dgrad && wide.wgrad)
+        plan = pw_fused_plan_make(back->conv, sums, sizeof(E));
+    void *scratch = cuda_scratch(cuda, &work,
+                                 plan.is_there ? pw_fused_bytes(&plan)
+                                               : apart_bytes(back->conv, sums, sizeof(E), wide));
     if (!scratch)
         return;
-    wgrad<E>(cuda, back, scratch);
+    if (plan.is_there)
+        fused<E>(cuda, back, &plan, (char *)scratch);
+    else
+        wgrad<E>(cuda, back, scratch);
     if (!back->sink)
         return;
-    dgrad<E>(cuda, back, scratch);
+    if (!plan.is_there)
+        dgrad<E>(cuda, back, scratch);
     cuda->face.traffic.gradient_bytes += pw_rows(back->conv) * (size_t)back->conv->in.C * sizeof(E);
 }
 

@@ -1,8 +1,13 @@
 /* z = view(x) w^T, with the sums of batch norm. */
 #include "kernels/cuda/pw_product.cuh"
 
+/* How many blocks' registers a multiprocessor is to hold: what they leave to each is enough. */
 template <typename E, int V, int G>
-static __global__ void __launch_bounds__(PRODUCT_THREADS) pw_forward_kernel(pw_product<E> op)
+static __global__ void __launch_bounds__(PRODUCT_THREADS, V == 1   ? 2
+                                                          : G == 1 ? 3
+                                                          : G == 2 ? 2
+                                                                   : 1)
+    pw_forward_kernel(pw_product<E> op)
 {
     GPU_SHARED_DYNAMIC(memory);
     pw_block<E, V, G>(op, PW_FORWARD, shared_cast<double>(memory));
@@ -15,32 +20,33 @@ static bool takes_sums(const struct norm_forward *norm)
 
 size_t cuda_pw_forward_plan(const struct work *work, enum precision precision)
 {
-    struct pw_plan plan = pw_plan_make(&work->conv, PW_FORWARD, 2, precision_map_bytes(precision));
-    return pw_sums_bytes(&plan);
+    size_t element = precision_map_bytes(precision), most = 0;
+    for (int is_wide = 0; is_wide < 2; is_wide++) { /* it depends on addresses, too */
+        struct pw_plan plan = pw_plan_make(&work->conv, PW_FORWARD, 2, element, is_wide != 0);
+        most = most < pw_sums_bytes(&plan) ? pw_sums_bytes(&plan) : most;
+    }
+    return most;
 }
 
-template <typename E, int V>
-static void launch_product(struct cuda *cuda, const struct pw_product<E> *op)
-{
-    const struct pw_walk *walk = &op->plan.walk;
-    dim3 grid((unsigned)(walk->images * walk->parts * op->plan.column_blocks));
-    cuda_launch(cuda, "pw_forward",
-                op->plan.pieces == 1   ? pw_forward_kernel<E, V, 1>
-                : op->plan.pieces == 2 ? pw_forward_kernel<E, V, 2>
-                                       : pw_forward_kernel<E, V, 4>,
-                grid, dim3(PRODUCT_THREADS), op->plan.shared_bytes, op);
-}
-
-template <typename E> static void launch_widest(struct cuda *cuda, struct pw_product<E> *op)
+template <typename E> static bool is_wide(const struct conv *conv, const struct view &x, void *z)
 {
     const int W = map_width<E>::value;
-    bool is_wide = op->depth % W == 0 && op->columns % W == 0 && pw_is_aligned(op->x.z) &&
-                   pw_is_aligned(op->to) && pw_is_aligned(op->x.gate);
-    op->w_is_wide = is_wide && op->ld % W == 0 && pw_is_aligned(op->w);
-    if (is_wide)
-        launch_product<E, W>(cuda, op);
-    else
-        launch_product<E, 1>(cuda, op);
+    return conv->in.C % W == 0 && conv->K % W == 0 && pw_is_aligned(x.z) && pw_is_aligned(z) &&
+           pw_is_aligned(x.gate);
+}
+
+template <typename E>
+static void launch_product(struct cuda *cuda, const struct pw_product<E> *op, bool is_wide)
+{
+    const struct pw_walk *walk = &op->plan.walk;
+    const int W = map_width<E>::value;
+    dim3 grid((unsigned)(walk->images * walk->parts * op->plan.column_blocks));
+    cuda_launch(cuda, "pw_forward",
+                !is_wide               ? pw_forward_kernel<E, 1, 1>
+                : op->plan.pieces == 1 ? pw_forward_kernel<E, W, 1>
+                : op->plan.pieces == 2 ? pw_forward_kernel<E, W, 2>
+                                       : pw_forward_kernel<E, W, 4>,
+                grid, dim3(PRODUCT_THREADS), op->plan.shared_bytes, op);
 }
 
 template <typename E>
@@ -50,7 +56,8 @@ static void forward(struct cuda *cuda, const struct conv *conv, struct view x, c
     struct work work = {WORK_PW_FORWARD, *conv, 0, 0, 0};
     struct pw_product<E> op = {
     };
-    op.plan = pw_plan_make(conv, PW_FORWARD, takes_sums(norm) ? 2 : 0, sizeof(E));
+    bool wide = is_wide<E>(conv, x, z);
+    op.plan = pw_plan_make(conv, PW_FORWARD, takes_sums(norm) ? 2 : 0, sizeof(E), wide);
     double *memory = (double *)cuda_scratch(cuda, &work, pw_sums_bytes(&op.plan));
     if (!memory)
         return;
@@ -59,6 +66,7 @@ static void forward(struct cuda *cuda, const struct conv *conv, struct view x, c
     op.ld = conv->ld;
     op.HW = conv->in.H * conv->in.W;
     op.w = (const E *)w;
+    op.w_is_wide = wide && op.ld % map_width<E>::value == 0 && pw_is_aligned(w);
     op.to = (E *)z;
     op.sums = partials_make(op.plan.walk.parts, pw_sums_count(&op.plan), memory, cuda->tickets);
     op.count = dims_pixels(conv->in);
@@ -66,7 +74,7 @@ static void forward(struct cuda *cuda, const struct conv *conv, struct view x, c
     op.has_norm = norm != NULL;
     if (norm)
         op.norm = *norm;
-    launch_widest(cuda, &op);
+    launch_product<E>(cuda, &op, wide);
     cuda->face.traffic.raw_bytes += pw_rows(conv) * (size_t)conv->K * sizeof(E);
 }
 

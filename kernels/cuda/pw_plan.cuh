@@ -101,9 +101,10 @@ static inline int pw_column_blocks(const struct conv *conv, const struct pw_walk
     return is_small && blocks < 128 ? (int)(256 / blocks) : 1;
 }
 
-/* sums: as in struct pw_plan; 3 are those of each image. */
+/* sums: as in struct pw_plan; 3 are those of each image. is_wide: maps are read by granules; what
+ * is not has one size of tile. */
 static inline struct pw_plan pw_plan_make(const struct conv *conv, enum pw_pass pass, int sums,
-                                          size_t element)
+                                          size_t element, bool is_wide)
 {
     struct pw_plan plan = {};
     int depth = pass == PW_FORWARD ? conv->in.C : conv->K;
@@ -112,12 +113,12 @@ static inline struct pw_plan pw_plan_make(const struct conv *conv, enum pw_pass 
     plan.walk = pw_walk_of(conv, sums == 3);
     plan.chunks = pw_cut(depth, PW_CHUNK_BYTES / (int)element);
     plan.column_blocks = pw_column_blocks(conv, &plan.walk, depth, element);
-    if (columns <= PRODUCT_COLUMNS) {
-        pw_plan_keeps(&plan, 1, columns, pass, element, PW_MOST_BYTES);
-    } else if (!pw_plan_keeps(&plan, 2, columns, pass, element, PW_EASY_BYTES) &&
-               (columns > 4 * PRODUCT_COLUMNS ||
-                !pw_plan_keeps(&plan, 4, columns, pass, element, PW_MOST_BYTES)) &&
-               !pw_plan_keeps(&plan, 2, columns, pass, element, PW_MOST_BYTES)) {
+    if (columns <= PRODUCT_COLUMNS || !is_wide
+            ? !pw_plan_keeps(&plan, 1, columns, pass, element, PW_MOST_BYTES)
+            : !pw_plan_keeps(&plan, 2, columns, pass, element, PW_EASY_BYTES) &&
+                  (columns > 4 * PRODUCT_COLUMNS ||
+                   !pw_plan_keeps(&plan, 4, columns, pass, element, PW_MOST_BYTES)) &&
+                  !pw_plan_keeps(&plan, 2, columns, pass, element, PW_MOST_BYTES)) {
         plan.buffers = 2;
         plan.shared_bytes = pw_shared_bytes(&plan, pass, element);
     }

@@ -348,7 +348,7 @@ pw_send_raw(const pw_product<E> &op, const pw_shared<E> &tiles, pw_range range, 
     int rows = pw_min(ROWS, range.end - at.row);
     raw_sums sums[2] = {raw_sums_zero(), raw_sums_zero()};
     double sum[2] = {0, 0}, square[2] = {0, 0};
-#pragma unroll 4
+#pragma unroll(V > 1 ? 4 : 1)
     for (int i = own.first; i < rows && there > 0; i += own.step) {
         float z[2];
         pair_load<E>(z, tiles.out + i * (G * PRODUCT_COLUMNS + 8) + own.column);
@@ -379,7 +379,7 @@ static __device__ __forceinline__ void pw_send_sink(const enum act act, const pw
         k[i] = view_channel_load(op.sink.of, c + i);
         mean[i] = gpu_load_or(op.sink.mean, (size_t)(c + i), 0);
     }
-#pragma unroll(V > 1 ? 2 : 1)
+#pragma unroll(V > 1 && ROWS > 32 ? 2 : 1)
     for (int i = own.first; i < rows && there > 0; i += own.step) {
         float q[2], z[2];
         size_t at_pair = (size_t)(at.row + i) * (size_t)op.columns + c;
@@ -541,9 +541,9 @@ static __device__ __forceinline__ void pw_block(const pw_product<E> &op, const e
     pw_shared<E> tiles = pw_carve<E, G>(op, pass, memory);
     pw_range range = pw_range_own(op);
     if (pass == PW_FORWARD)
-        channel_tables_view(tiles.tables, op.x, 0, op.depth);
+        channel_tables_view<E>(tiles.tables, op.x, 0, op.depth);
     else
-        channel_tables_grad(tiles.tables, op.dz, 0, op.depth);
+        channel_tables_grad<E>(tiles.tables, op.dz, 0, op.depth);
     for (int i = (int)threadIdx.x; i < op.plan.sums * G * PRODUCT_COLUMNS * op.plan.column_tiles;
          i += PRODUCT_THREADS)
         tiles.totals[i] = 0;

@@ -20,11 +20,11 @@ struct pw_wgrad_plan {
     size_t shared_bytes;
 };
 
-static inline void pw_wgrad_tile(struct pw_wgrad_plan *plan, int K, int C)
+static inline void pw_wgrad_tile(struct pw_wgrad_plan *plan, int K, int C, bool is_wide)
 {
     bool c_is_wide = C > 2 * PRODUCT_COLUMNS;
-    plan->column_pieces = C <= PRODUCT_COLUMNS ? 1 : c_is_wide && K <= 64 ? 4 : 2;
-    plan->row_pieces = K <= 64 ? 2 : K <= 128 || plan->column_pieces == 2 ? 4 : 8;
+    plan->column_pieces = C <= PRODUCT_COLUMNS || !is_wide ? 1 : c_is_wide && K <= 64 ? 4 : 2;
+    plan->row_pieces = K <= 64 || !is_wide ? 2 : K <= 128 || plan->column_pieces == 2 ? 4 : 8;
     plan->row_tiles = pw_cut(K, plan->row_pieces * PRODUCT_ROWS);
     plan->column_tiles = pw_cut(C, plan->column_pieces * PRODUCT_COLUMNS);
 }
@@ -44,10 +44,12 @@ static inline void pw_wgrad_groups(struct pw_wgrad_plan *plan, const struct conv
     plan->groups = (int)((rows + (size_t)plan->group_rows - 1) / (size_t)plan->group_rows);
 }
 
-static inline struct pw_wgrad_plan pw_wgrad_plan_make(const struct conv *conv, size_t element)
+/* is_wide: as of pw_plan_make(). */
+static inline struct pw_wgrad_plan pw_wgrad_plan_make(const struct conv *conv, size_t element,
+                                                      bool is_wide)
 {
     struct pw_wgrad_plan plan = {};
-    pw_wgrad_tile(&plan, conv->K, conv->in.C);
+    pw_wgrad_tile(&plan, conv->K, conv->in.C, is_wide);
     pw_wgrad_groups(&plan, conv, element);
     size_t K = (size_t)plan.row_pieces * PRODUCT_ROWS;
     size_t C = (size_t)plan.column_pieces * PRODUCT_COLUMNS;
@@ -288,8 +290,8 @@ static __device__ __forceinline__ void pw_wgrad_block(const pw_wgrad<E> &op, sha
     pw_wgrad_shared<E> tiles = pw_wgrad_carve<E, A, G>(memory);
     pw_wgrad_range range = pw_wgrad_range_own<E, A, G>(op);
     float sums[A][2 * G][4];
-    channel_tables_grad(tiles.grad, op.dz, range.k, op.K);
-    channel_tables_view(tiles.view, op.x, range.c, op.C);
+    channel_tables_grad<E>(tiles.grad, op.dz, range.k, op.K);
+    channel_tables_view<E>(tiles.view, op.x, range.c, op.C);
     __syncthreads();
     pw_wgrad_walk<E, V, A, G>(op, tiles, range, sums);
     pw_wgrad_finish<E, A, G>(op, range, sums);

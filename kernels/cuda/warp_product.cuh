@@ -101,34 +101,102 @@ fragment_columns_transposed(uint32_t (&b)[4], tile<bf16> from, int column, int d
                             from.at + (depth + lane % 16) * from.stride + column + lane / 16 * 8);
 }
 
-template <int A, int G>
-static __device__ __forceinline__ void product_step(float (&sums)[A][2 * G][4],
-                                                    const uint32_t (&a)[A][4],
-                                                    const uint32_t (&b)[4], int j, int pieces)
-{
-    const uint32_t left[2] = {b[0], b[1]}, right[2] = {b[2], b[3]};
-#pragma unroll
-    for (int i = 0; i < A; i++) {
-        if (i >= pieces)
-            break;
-        ptx_mma(sums[i][2 * j], a[i], left);
-        ptx_mma(sums[i][2 * j + 1], a[i], right);
-    }
-}
-
 enum product_kind {
     PRODUCT_NT, /* a (rows,depth), b (columns,depth) */
     PRODUCT_NN, /* a (rows,depth), b (depth,columns) */
     PRODUCT_TN  /* a (depth,rows), b (depth,columns) */
 };
 
-/* Of a warp's pieces of rows those that are there. */
-template <int A>
-static __device__ __forceinline__ int product_pieces(const enum product_kind kind, product_lane own,
-                                                     int rows)
+/* Piece i of a warp's rows, 16 deep. */
+static __device__ __forceinline__ void fragment_a(const enum product_kind kind, uint32_t (&to)[4],
+                                                  tile<bf16> a, product_lane own, int i, int depth)
 {
-    int there = (rows - own.row_warp * 16 + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
-    return kind == PRODUCT_TN ? there : A;
+    if (kind == PRODUCT_TN)
+        fragment_rows_transposed(to, a, product_row_piece(own, i), depth, own.lane);
+    else
+        fragment_rows(to, a, product_row_piece(own, i), depth, own.lane);
+}
+
+/* Piece j of its columns. */
+static __device__ __forceinline__ void fragment_b(const enum product_kind kind, uint32_t (&to)[4],
+                                                  tile<bf16> b, product_lane own, int j, int depth)
+{
+    if (kind == PRODUCT_NT)
+        fragment_columns(to, b, product_piece(own, j), depth, own.lane);
+    else
+        fragment_columns_transposed(to, b, product_piece(own, j), depth, own.lane);
+}
+
+static __device__ __forceinline__ void fragment_product(float (&left)[4], float (&right)[4],
+                                                        const uint32_t (&a)[4],
+                                                        const uint32_t (&b)[4])
+{
+    const uint32_t first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};
+    ptx_mma(left, a, first);
+    ptx_mma(right, a, second);
+}
+
+struct product_pieces { /* of a warp, those that are there */
+    int rows, columns;
+};
+
+/* 16 deep. What there is less of is held in registers: of rows, or of columns. */
+template <int A, int G>
+static __device__ __forceinline__ void
+product_hold_rows(const enum product_kind kind, float (&sums)[A][2 * G][4], tile<bf16> a,
+                  tile<bf16> b, product_lane own, product_pieces there, int depth)
+{
+    uint32_t left[A][4], right[4];
+#pragma unroll
+    for (int i = 0; i < A; i++)
+        if (i < there.rows)
+            fragment_a(kind, left[i], a, own, i, depth);
+#pragma unroll
+    for (int j = 0; j < G; j++) {
+        if (j >= there.columns)
+            break;
+        fragment_b(kind, right, b, own, j, depth);
+#pragma unroll
+        for (int i = 0; i < A; i++)
+            if (i < there.rows)
+                fragment_product(sums[i][2 * j], sums[i][2 * j + 1], left[i], right);
+    }
+}
+
+template <int A, int G>
+static __device__ __forceinline__ void
+product_hold_columns(const enum product_kind kind, float (&sums)[A][2 * G][4], tile<bf16> a,
+                     tile<bf16> b, product_lane own, product_pieces there, int depth)
+{
+    uint32_t left[4], right[G][4];
+#pragma unroll
+    for (int j = 0; j < G; j++)
+        if (j < there.columns)
+            fragment_b(kind, right[j], b, own, j, depth);
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        if (i >= there.rows)
+            break;
+        fragment_a(kind, left, a, own, i, depth);
+#pragma unroll
+        for (int j = 0; j < G; j++)
+            if (j < there.columns)
+                fragment_product(sums[i][2 * j], sums[i][2 * j + 1], left, right[j]);
+    }
+}
+
+/* kind TN alone leaves out rows. */
+template <int A>
+static __device__ __forceinline__ product_pieces product_pieces_own(const enum product_kind kind,
+                                                                    product_lane own, int rows,
+                                                                    int columns)
+{
+    product_pieces there = {(rows - own.row_warp * 16 + PRODUCT_ROWS - 1) / PRODUCT_ROWS,
+                            (columns - own.column_warp * 16 + PRODUCT_COLUMNS - 1) /
+                                PRODUCT_COLUMNS};
+    if (kind != PRODUCT_TN)
+        there.rows = A;
+    return there;
 }
 
 /* sums += a b. kind: a constant. */
@@ -138,31 +206,13 @@ static __device__ __forceinline__ void product_add(const enum product_kind kind,
                                                    tile<bf16> b, int depth, int rows, int columns)
 {
     product_lane own = product_lane_own();
-    int pieces = product_pieces<A>(kind, own, rows);
-#pragma unroll 2
-    for (int k = 0; k < depth; k += 16) {
-        uint32_t left[A][4];
-#pragma unroll
-        for (int i = 0; i < A; i++) {
-            if (i >= pieces)
-                break;
-            if (kind == PRODUCT_TN)
-                fragment_rows_transposed(left[i], a, product_row_piece(own, i), k, own.lane);
-            else
-                fragment_rows(left[i], a, product_row_piece(own, i), k, own.lane);
-        }
-#pragma unroll
-        for (int j = 0; j < G; j++) {
-            uint32_t right[4];
-            if (product_piece(own, j) >= columns)
-                break;
-            if (kind == PRODUCT_NT)
-                fragment_columns(right, b, product_piece(own, j), k, own.lane);
-            else
-                fragment_columns_transposed(right, b, product_piece(own, j), k, own.lane);
-            product_step<A, G>(sums, left, right, j, pieces);
-        }
-    }
+    product_pieces there = product_pieces_own<A>(kind, own, rows, columns);
+#pragma unroll(A == 2 ? 2 : 1)
+    for (int k = 0; k < depth; k += 16)
+        if (A > 2 * G)
+            product_hold_columns<A, G>(kind, sums, a, b, own, there, k);
+        else
+            product_hold_rows<A, G>(kind, sums, a, b, own, there, k);
 }
 
 /* Four elements along the depth of what a lane has of a piece: rows g and g + 8. */
@@ -211,39 +261,75 @@ static __device__ __forceinline__ void float_step(float (&sums)[4], const float 
             sums[i] = fmaf(a[i / 2][k], b[i % 2][k], sums[i]);
 }
 
+/* Four deep of rows g and g + 8 of piece i. */
+static __device__ __forceinline__ void float_rows(const enum product_kind kind, float (&to)[2][4],
+                                                  tile<float> from, int row, int depth)
+{
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+        if (kind == PRODUCT_TN)
+            floats_across(to[i], from, row + 8 * i, depth);
+        else
+            floats_along(to[i], from.at + (row + 8 * i) * from.stride + depth);
+}
+
+template <int A, int G>
+static __device__ __forceinline__ void
+product_hold_rows(const enum product_kind kind, float (&sums)[A][2 * G][4], tile<float> a,
+                  tile<float> b, product_lane own, product_pieces there, int depth)
+{
+    float left[A][2][4], right[2][4];
+#pragma unroll
+    for (int i = 0; i < A; i++)
+        if (i < there.rows)
+            float_rows(kind, left[i], a, product_row(own, i), depth);
+#pragma unroll
+    for (int j = 0; j < 2 * G; j++) {
+        if (j / 2 >= there.columns)
+            break;
+        float_columns(kind, right, b, product_column(own, j), depth);
+#pragma unroll
+        for (int i = 0; i < A; i++)
+            if (i < there.rows)
+                float_step(sums[i][j], left[i], right);
+    }
+}
+
+template <int A, int G>
+static __device__ __forceinline__ void
+product_hold_columns(const enum product_kind kind, float (&sums)[A][2 * G][4], tile<float> a,
+                     tile<float> b, product_lane own, product_pieces there, int depth)
+{
+    float left[2][4], right[2 * G][2][4];
+#pragma unroll
+    for (int j = 0; j < 2 * G; j++)
+        if (j / 2 < there.columns)
+            float_columns(kind, right[j], b, product_column(own, j), depth);
+#pragma unroll
+    for (int i = 0; i < A; i++) {
+        if (i >= there.rows)
+            break;
+        float_rows(kind, left, a, product_row(own, i), depth);
+#pragma unroll
+        for (int j = 0; j < 2 * G; j++)
+            if (j / 2 < there.columns)
+                float_step(sums[i][j], left, right[j]);
+    }
+}
+
 template <int A, int G>
 static __device__ __forceinline__ void product_add(const enum product_kind kind,
                                                    float (&sums)[A][2 * G][4], tile<float> a,
                                                    tile<float> b, int depth, int rows, int columns)
 {
     product_lane own = product_lane_own();
-    int pieces = product_pieces<A>(kind, own, rows);
-    for (int k = 0; k < depth; k += 4) {
-        float left[A][2][4];
-#pragma unroll
-        for (int i = 0; i < 2 * A; i++) {
-            int row = product_row(own, i / 2) + i % 2 * 8;
-            if (i / 2 >= pieces)
-                break;
-            if (kind == PRODUCT_TN)
-                floats_across(left[i / 2][i % 2], a, row, k);
-            else
-                floats_along(left[i / 2][i % 2], a.at + row * a.stride + k);
-        }
-#pragma unroll
-        for (int j = 0; j < 2 * G; j++) {
-            float right[2][4];
-            if (product_piece(own, j / 2) >= columns)
-                break;
-            float_columns(kind, right, b, product_column(own, j), k);
-#pragma unroll
-            for (int i = 0; i < A; i++) {
-                if (i >= pieces)
-                    break;
-                float_step(sums[i][j], left[i], right);
-            }
-        }
-    }
+    product_pieces there = product_pieces_own<A>(kind, own, rows, columns);
+#pragma unroll 1
+    for (int k = 0; k < depth; k += 4)
+        if (A > 2 * G)
+            product_hold_columns<A, G>(kind, sums, a, b, own, there, k);
+        else
+            product_hold_rows<A, G>(kind, sums, a, b, own, there, k);
 }
 
 #endif
