@@ -1,6 +1,7 @@
 /* A whole tiny campaign on the GPU that the host emulates (tests/support/cuda), by the real worker:
  * every operation in its place, at rates that move the weights. What it gives is not the CPU
- * device's to the last bit, so that losses are held to limits; ranks, and a kill, change no bit. */
+ * device's to the last bit, so that losses are held to limits; ranks, how they exchange, and a
+ * kill, change no bit. Two cards, and a stand-in for NCCL (tests/support/nccl): CMakeLists.txt. */
 #include "base/mem.h"
 #include "tests/integration/scene.h"
 #include <jansson.h>
@@ -113,30 +114,52 @@ static void one_rank_of_fp32_has_the_cpu_device_s_losses(void **state)
     mem_free(results);
 }
 
+static void must_have_said(struct scene *scene, const char *words)
+{
+    char *log = scene_log(scene);
+    if (!strstr(log, words))
+        fail_msg("\"%s\" was not said, but:\n%s", words, scene_log_end(scene));
+    mem_free(log);
+}
+
 static void two_ranks_of_bf16_do_too_and_are_one_rank_s_to_the_last_bit(void **state)
 {
     struct scene *scene = *state;
     must_run(scene, &(struct way){"cpu-bf16", 1, "cpu", "bf16", TRAINING, NULL});
     must_run(scene, &(struct way){"gpu-bf16-2", 2, "cuda-emulated", "bf16", TRAINING, NULL});
+    must_have_said(scene, "ranks exchange by NCCL");
     compare_losses(scene, "cpu-bf16", "gpu-bf16-2", 3e-3);
     must_run(scene, &(struct way){"gpu-bf16-1", 1, "cuda-emulated", "bf16", TRAINING, NULL});
     compare_contents(scene, "gpu-bf16-2", "gpu-bf16-1", NAMES);
 }
 
-/* Killed where a checkpoint in the middle gets its name; two ranks go on. */
+static void run_through_the_host(struct scene *scene, const struct way *way)
+{
+    char *library = mem_string(getenv("GLOWWORM_NCCL"));
+    setenv("GLOWWORM_NCCL", "none", 1);
+    must_run(scene, way);
+    setenv("GLOWWORM_NCCL", library, 1);
+    mem_free(library);
+    must_have_said(scene, "ranks exchange through the host");
+}
+
+/* One rank, killed where a checkpoint in the middle gets its name; two go on, through the host. Who
+ * was not killed exchanged by NCCL. */
 static void a_killed_stage_goes_on_to_the_same_hash(void **state)
 {
     struct scene *scene = *state;
     uint64_t *starts = NULL;
-    struct way way = {"whole", 1, "cuda-emulated", "fp32", "teacher", "teacher.epochs=8"};
+    struct way way = {"whole", 2, "cuda-emulated", "fp32", "teacher", "teacher.epochs=8"};
     must_run(scene, &way);
+    must_have_said(scene, "ranks exchange by NCCL");
     way.folder = "killed";
+    way.ranks = 1;
     setenv("GLOWWORM_FAULT", "checkpoint.name:3:kill", 1);
     int code = run(scene, &way);
     unsetenv("GLOWWORM_FAULT");
     assert_int_not_equal(code, 0);
     way.ranks = 2;
-    must_run(scene, &way);
+    run_through_the_host(scene, &way);
     char *metrics = scene_read(scene, "killed", "metrics/teacher.jsonl");
     int count = scene_events(metrics, "start", &starts);
     assert_true(count > 0 && starts[count - 1] > 0); /* not from the beginning */
