@@ -32,7 +32,7 @@ struct cuda {
     enum err err;      /* what was left, by an operation or by the watchdog over exchanges, with its
                           text; ERR_OK: nothing was */
     char trouble[512];
-    bool is_troubled, is_told; /* somebody has begun to leave it; has been told of it */
+    bool is_troubled, is_told; /* somebody has begun to leave it; who calls operations knows */
 };
 
 /* Its card becomes the one that this thread calls. */

@@ -62,13 +62,18 @@ void cuda_leave(struct cuda *cuda, enum err code, const char *format, ...)
     __atomic_store_n(&cuda->err, code, __ATOMIC_RELEASE);
 }
 
-enum err cuda_left(struct cuda *cuda)
+enum err cuda_peek(const struct cuda *cuda)
 {
     enum err left = __atomic_load_n(&cuda->err, __ATOMIC_ACQUIRE);
-    if (left == ERR_OK)
-        return ERR_OK;
-    __atomic_store_n(&cuda->is_told, true, __ATOMIC_RELAXED);
-    return err_set(left, "%s", cuda->trouble);
+    return left == ERR_OK ? ERR_OK : err_set(left, "%s", cuda->trouble);
+}
+
+enum err cuda_left(struct cuda *cuda)
+{
+    enum err left = cuda_peek(cuda);
+    if (left != ERR_OK)
+        __atomic_store_n(&cuda->is_told, true, __ATOMIC_RELAXED);
+    return left;
 }
 
 bool cuda_is_told(const struct cuda *cuda)

@@ -11,10 +11,13 @@ MUST_CHECK enum err cuda_error(cudaError_t error, const char *call);
  * is none; else ERR_FAILED. */
 enum err cuda_code(cudaError_t error);
 
-/* The error that an operation left, with its text; ERR_OK: none. Any thread. */
+/* The error that was left, with its text, for the thread that calls operations; ERR_OK: none. */
 MUST_CHECK enum err cuda_left(struct cuda *cuda);
-/* Whether somebody has been returned an error by it. Any thread. */
+/* Whether that thread has been returned an error by it. Any thread. */
 bool cuda_is_told(const struct cuda *cuda);
+/* The same as cuda_left() for any thread: nobody counts as told, for who calls operations may still
+ * wait in the card. */
+MUST_CHECK enum err cuda_peek(const struct cuda *cuda);
 /* Leaves this one, unless there is one. Any thread. */
 void cuda_leave(struct cuda *cuda, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
 

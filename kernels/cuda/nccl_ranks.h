@@ -4,7 +4,7 @@
  * asynchronous errors, and the stream whether an exchange that it has reached is over within the
  * gang's deadline. Where not, it logs the reason, leaves it as the device's error, aborts the
  * communicator, which ends what waits in the device, and ends the process (_exit with ERR_PEER's
- * code) if the abort hangs, or if nobody comes to hear of the error.
+ * code) if the abort hangs, or if the thread that calls operations does not come to hear of it.
  *
  * The communicator is non-blocking: each call into NCCL returns at once, and is made under the
  * lock, so that an abort never meets one. */

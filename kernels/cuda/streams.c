@@ -77,9 +77,9 @@ enum err cuda_event_wait(struct device *device, struct event *event)
 {
     enum err err = ERR_OK;
     struct cuda *cuda = cuda_of(device);
-    TRY(cuda_left(cuda));
+    TRY(cuda_peek(cuda));
     TRY(CUDA(cudaEventSynchronize(event->passed)));
-    TRY(cuda_left(cuda));
+    TRY(cuda_peek(cuda));
 out:
     return err;
 }

@@ -8,6 +8,7 @@
 #include "kernels/device_module.h"
 #include "tests/gang/processes.h"
 #include "tests/support/test_device.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -365,22 +366,52 @@ static void what_each_has_reaches_all_however_many_exchanges_are_queued(void **s
 
 struct words {
     uint64_t said[PROCESSES_MOST], heard[PROCESSES_MOST];
-    int rounds;   /* of the agreement */
-    int dies_at;  /* rank 1, in front of the exchange of this round; 0: never */
-    bool is_lazy; /* the host does not come back to the device */
+    int rounds;      /* of the agreement */
+    int dies_at;     /* rank 1, in front of the exchange of this round; 0: never */
+    bool is_lazy;    /* the host does not come back to the device */
+    bool is_awaited; /* by another thread, for an event behind the exchange, as loaders wait */
 };
+
+struct other_thread {
+    pthread_t id;
+    struct device *device;
+    struct event *event;
+};
+
+static void *wait_for_event(void *argument)
+{
+    struct other_thread *other = argument;
+    enum err err = other->device->ops->event_wait(other->device, other->event);
+    fprintf(stderr, "the other thread: %s\n", err == ERR_OK ? "no error" : err_text());
+    return NULL;
+}
+
+static enum err start_waiting(struct device *device, struct other_thread *other)
+{
+    enum err err = ERR_OK;
+    *other = (struct other_thread){.device = device};
+    TRY(device->ops->event_create(device, &other->event));
+    device->ops->event_record(device, other->event);
+    if (pthread_create(&other->id, NULL, wait_for_event, other) != 0)
+        err = err_set(ERR_FAILED, "no thread");
+out:
+    return err;
+}
 
 static enum err agree_on(struct comm *comm, struct place *place, struct words *words)
 {
     enum err err = ERR_OK;
     const struct device_ops *ops = place->device->ops;
     uint64_t *word = NULL;
+    struct other_thread other;
     TRY(ops->alloc(place->device, sizeof *word, (void **)&word));
     for (int round = 0; round < words->rounds; round++) {
         ops->set_word(place->device, words->said[comm->rank], word);
         if (comm->rank == 1 && words->dies_at == round + 1)
             raise(SIGKILL);
         TRY(place->comm->least(place->comm, word));
+        if (words->is_awaited)
+            TRY(start_waiting(place->device, &other));
         while (words->is_lazy)
             pause();
         TRY(ops->download(place->device, &words->heard[comm->rank], word, sizeof *word));
@@ -521,17 +552,20 @@ static void the_library_that_is_installed_has_all_that_is_asked_of_it(void **sta
 
 /* ---- ranks that go */
 
-/* Runs two ranks, the second with this fault at its third exchange; ends within what a deadline, an
- * abort and hearing of it may take, and the first in each of these cases with ERR_PEER's code. */
-static void run_with_fault(const char *fault, bool is_lazy, struct ending *endings)
+/* Runs two ranks with this fault, and gives the words back; the first ends within what a deadline,
+ * an abort and hearing of it may take, in each of these cases with ERR_PEER's code. */
+static void run_words_with_fault(const char *fault, struct words *words, struct ending *endings)
 {
-    struct words *words = share_words(5);
-    words->is_lazy = is_lazy;
     setenv("GLOWWORM_NCCL_FAULT", fault, 1);
     run_until(DEADLINE_S, 2, agree, words, endings);
     unsetenv("GLOWWORM_NCCL_FAULT");
     processes_unshare(words, sizeof *words);
     check_end_of_first(&endings[0]);
+}
+
+static void run_with_fault(const char *fault, struct ending *endings)
+{
+    run_words_with_fault(fault, share_words(5), endings);
 }
 
 static void a_killed_rank_ends_the_other_within_its_deadline(void **state)
@@ -540,7 +574,7 @@ static void a_killed_rank_ends_the_other_within_its_deadline(void **state)
     if (!has_stand_in())
         skip();
     struct ending endings[2];
-    run_with_fault("1:3:dies", false, endings);
+    run_with_fault("1:3:dies", endings);
     assert_int_equal(endings[1].signal, SIGKILL);
     check_said(&endings[0], "s in its GPU for the others (agreement): one of them is gone");
     assert_null(strstr(endings[0].said, "this rank ends")); /* it came back by itself */
@@ -552,7 +586,7 @@ static void a_silent_rank_ends_both_within_their_deadline(void **state)
     if (!has_stand_in())
         skip();
     struct ending endings[2];
-    run_with_fault("1:3:is-silent", false, endings);
+    run_with_fault("1:3:is-silent", endings);
     check_said(&endings[0], "rank 0 waited ");
     assert_int_equal(endings[1].code, err_exit_code(ERR_PEER));
     check_said(&endings[1], "rank 1 waited ");
@@ -564,7 +598,7 @@ static void an_asynchronous_error_is_told_before_the_deadline(void **state)
     if (!has_stand_in())
         skip();
     struct ending endings[2];
-    run_with_fault("0:3:errs", false, endings);
+    run_with_fault("0:3:errs", endings);
     check_said(&endings[0], "rank 0: NCCL, of its own accord: remote process exited");
     assert_null(strstr(endings[0].said, "waited")); /* before its deadline */
 }
@@ -575,8 +609,18 @@ static void an_abort_that_hangs_ends_the_process(void **state)
     if (!has_stand_in())
         skip();
     struct ending endings[2];
-    run_with_fault("1:3:is-silent,0:0:abort-hangs", false, endings);
+    run_with_fault("1:3:is-silent,0:0:abort-hangs", endings);
     check_said(&endings[0], "NCCL's communicator cannot be aborted: this rank ends");
+}
+
+/* The thread that calls operations never comes back to the device. */
+static void check_lazy(struct words *words, struct ending *endings)
+{
+    words->is_lazy = true;
+    run_words_with_fault("1:1:is-silent", words, endings);
+    check_said(&endings[0], "rank 0 waited ");
+    check_said(&endings[0], "nobody comes back from the GPU: this rank ends");
+    assert_int_equal(endings[1].code, err_exit_code(ERR_PEER));
 }
 
 static void a_rank_that_nobody_comes_back_to_ends_itself(void **state)
@@ -585,10 +629,19 @@ static void a_rank_that_nobody_comes_back_to_ends_itself(void **state)
     if (!has_stand_in())
         skip();
     struct ending endings[2];
-    run_with_fault("1:1:is-silent", true, endings);
-    check_said(&endings[0], "rank 0 waited ");
-    check_said(&endings[0], "nobody comes back from the GPU: this rank ends");
-    assert_int_equal(endings[1].code, err_exit_code(ERR_PEER));
+    check_lazy(share_words(1), endings);
+}
+
+static void it_does_where_another_thread_hears_of_the_error(void **state)
+{
+    (void)state;
+    if (!has_stand_in())
+        skip();
+    struct ending endings[2];
+    struct words *words = share_words(1);
+    words->is_awaited = true;
+    check_lazy(words, endings);
+    check_said(&endings[0], "the other thread: rank 0 waited ");
 }
 
 int main(void)
@@ -608,6 +661,7 @@ int main(void)
         cmocka_unit_test(an_asynchronous_error_is_told_before_the_deadline),
         cmocka_unit_test(an_abort_that_hangs_ends_the_process),
         cmocka_unit_test(a_rank_that_nobody_comes_back_to_ends_itself),
+        cmocka_unit_test(it_does_where_another_thread_hears_of_the_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
