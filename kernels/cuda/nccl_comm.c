@@ -6,14 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of a non-blocking communicator "in progress" is as good as done: nccl_ranks_end() waits. */
-static enum err check(const struct nccl_ranks *ranks, enum nccl_result result, const char *call)
-{
-    if (result == NCCL_IN_PROGRESS)
-        return ERR_OK;
-    return nccl_check(&ranks->nccl, ranks->comm, result, call);
-}
-#define NCCL(call) check(ranks, ranks->nccl.call, "nccl " #call)
+#define NCCL(call) nccl_ranks_check(ranks, ranks->nccl.call, "nccl " #call)
 
 /* What a rank sends to `to`, and receives from `from`. */
 struct piece {

@@ -19,6 +19,13 @@ void nccl_ranks_fail(struct nccl_ranks *ranks, const char *format, ...)
     pthread_cond_broadcast(&ranks->changed);
 }
 
+enum err nccl_ranks_check(const struct nccl_ranks *ranks, enum nccl_result result, const char *call)
+{
+    if (result == NCCL_IN_PROGRESS)
+        return ERR_OK;
+    return nccl_check(&ranks->nccl, ranks->comm, result, call);
+}
+
 void nccl_ranks_retire(struct nccl_ranks *ranks)
 {
     while (ranks->count > 0) {
@@ -165,8 +172,7 @@ static enum err join(struct nccl_ranks *ranks, const struct nccl_id *id)
     pthread_mutex_lock(&ranks->lock);
     enum nccl_result result = ranks->nccl.comm_init_rank_config(&ranks->comm, ranks->face.size, *id,
                                                                 ranks->face.rank, &config);
-    if (result != NCCL_IN_PROGRESS)
-        TRY(nccl_check(&ranks->nccl, NULL, result, "ncclCommInitRankConfig"));
+    TRY(nccl_ranks_check(ranks, result, "ncclCommInitRankConfig"));
     TRY(settle(ranks, ranks->deadline_s, "making NCCL's communicator"));
 out:
     err = stick(ranks, err);
@@ -211,13 +217,11 @@ out:
 static enum err finalize(struct nccl_ranks *ranks)
 {
     enum err err = ERR_OK;
-    enum nccl_result result = ranks->nccl.comm_finalize(ranks->comm);
-    if (result != NCCL_IN_PROGRESS)
-        TRY(nccl_check(&ranks->nccl, ranks->comm, result, "ncclCommFinalize"));
+    TRY(nccl_ranks_check(ranks, ranks->nccl.comm_finalize(ranks->comm), "ncclCommFinalize"));
     TRY(settle(ranks, nccl_leaving_s(ranks), "taking NCCL's communicator apart"));
-    result = ranks->nccl.comm_destroy(ranks->comm);
-    ranks->comm = NULL;
-    TRY(nccl_check(&ranks->nccl, NULL, result, "ncclCommDestroy"));
+    enum nccl_result result = ranks->nccl.comm_destroy(ranks->comm);
+    ranks->comm = NULL; /* nobody may ask it how that goes on */
+    TRY(nccl_ranks_check(ranks, result, "ncclCommDestroy"));
 out:
     return err;
 }

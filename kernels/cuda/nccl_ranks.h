@@ -59,6 +59,10 @@ void nccl_ranks_destroy(struct nccl_ranks **ranks);
 MUST_CHECK enum err nccl_ranks_begin(struct nccl_ranks *ranks, const char *name);
 MUST_CHECK enum err nccl_ranks_end(struct nccl_ranks *ranks, enum err err);
 
+/* What a call into the communicator came to; of one that is non-blocking "in progress" is as good
+ * as done. The lock is held. */
+MUST_CHECK enum err nccl_ranks_check(const struct nccl_ranks *ranks, enum nccl_result result,
+                                     const char *call);
 /* The first reason counts; the watchdog does the rest. The lock is held. */
 void nccl_ranks_fail(struct nccl_ranks *ranks, const char *format, ...) PRINTF_LIKE(2, 3);
 void nccl_ranks_retire(struct nccl_ranks *ranks); /* what is over; the lock is held */

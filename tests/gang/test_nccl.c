@@ -286,6 +286,8 @@ static enum err swap(struct comm *comm, void *own)
     TRY(open_place(comm, &place));
     for (int round = 0; round < 20; round++) /* more than are under way at once */
         TRY(swap_on(comm, &place));
+    device_comm_close(&place.comm);
+    TRY(place.device->ops->sync(place.device)); /* to leave the others is no error */
 out:
     close_place(&place);
     return err;

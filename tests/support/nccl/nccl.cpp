@@ -123,7 +123,7 @@ NCCL_API enum nccl_result ncclCommDestroy(struct ncclComm *comm)
         return NCCL_INVALID_USAGE;
     room_close(comm->room);
     free(comm);
-    return NCCL_SUCCESS;
+    return NCCL_IN_PROGRESS; /* as a non-blocking one may */
 }
 
 /* ---- */
