@@ -256,6 +256,8 @@ static void forget(struct state *state)
 static void check_update(const struct supernet *net, const struct state *before,
                          const struct state *after, const double *gradient)
 {
+    /* dlogits are the test's, and what differs in their last bit is rounded to another bf16 */
+    const double narrow = device_is_host(test_device()) ? 5e-3 : 1e-2;
     for (int p = 0; p < net->param_count; p++) {
         const struct param *param = &net->params[p];
         double most = 0, off_w = 0, off_v = 0;
@@ -267,7 +269,7 @@ static void check_update(const struct supernet *net, const struct state *before,
             off_v = fmax(off_v, fabs((double)after->v[i] - v));
             off_w = fmax(off_w, fabs((double)after->w[i] - w));
         }
-        double room = test_tolerance(1e-5, 5e-3) * most; /* dlogits themselves are rounded */
+        double room = test_tolerance(1e-5, narrow) * most;
         if (!(off_w <= room && off_v <= room))
             fail_msg("%s: weights off by %.3g, momentum by %.3g, largest %.3g", param->name, off_w,
                      off_v, most);

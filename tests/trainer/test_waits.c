@@ -24,10 +24,11 @@ static bool waits(void)
 
 enum err __wrap_loader_take(struct loader *loader, struct batch *batch);
 enum err __real_loader_take(struct loader *loader, struct batch *batch);
+/* What is there already is taken without waiting, too. */
 enum err __wrap_loader_take(struct loader *loader, struct batch *batch)
 {
-    assert_true(waits());
-    seen.loads++;
+    assert_true(waits() || loader_is_ready(loader));
+    seen.loads += waits();
     return __real_loader_take(loader, batch);
 }
 
