@@ -8,7 +8,9 @@
 #  - run_stopped_rank, whose limits are seconds of a rank's silence;
 #  - validate_sound and validate_faults: at a sanitizer's pace frames of the simulated camera are lost; camera_*, sim_* and validation
 #    have their parts;
-#  - networks and campaigns on the emulated GPU, which take minutes as they are: suites of its operations have its code;
+#  - networks, campaigns and suites of operations on the emulated GPU: under it a suite of half a second takes two minutes, a file of
+#    kernels four times as long to compile, so that they are compiled without; the emulator looks at what kernels touch. Its own suites
+#    and those of exchanges stay;
 #  - what runs again on bf16 or on a lesser instruction set: that is other code in kernels/cpu alone, whose own suites have it.
 # usage: tests/sanitize.sh [address|thread]   (without: both)
 set -uo pipefail
@@ -17,7 +19,7 @@ cd "$root" || exit 1
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
 mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
-again='_(bf16|pairs|x86-64-v[23])$|^(supernet|subnet_pass|golden|step|kernels_(depthwise|depthwise_backward|linear|pointwise|squeeze_excite))_cuda$|^cuda_(campaign|launches|traffic)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_(sound|faults)$'
+again='_(bf16|pairs|x86-64-v[23])$|^(supernet|subnet_pass|golden|step|kernels_[a-z_]+)_cuda$|^cuda_(campaign|device|launches|traffic)$|^gpu_(launches|steps_fp32)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_(sound|faults)$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.
