@@ -12,7 +12,7 @@ enum {
     LANES = 32,
     MOST_WARPS = MOST_THREADS / LANES,
     MOST_STATIC_BYTES = 48 << 10,
-    MOST_SHARED_BYTES = 163 << 10, /* of an A100, the least of those that are supported */
+    MOST_SHARED_BYTES = 163 << 10, /* an A100's: more is asked for of no card */
 };
 
 /* order.cpp: the order of blocks, threads and streams. */
@@ -151,6 +151,9 @@ void races_forget(struct gpu_allocation *allocation);
 /* fault.cpp */
 void fault_begin_launch(void);
 void fault_end_launch(void);
+
+/* runtime.cpp: that a block of this card may have; MOST_SHARED_BYTES at most. */
+size_t runtime_shared_bytes(void);
 
 /* queue.cpp, streams.cpp */
 void streams_lock(void);

@@ -50,6 +50,11 @@ cudaError_t cudaGetDeviceCount(int *count)
     return leave(error);
 }
 
+static int capability_of_cards(void)
+{
+    return number_of("GPU_EMULATOR_CAPABILITY", 80);
+}
+
 /* CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": of a block. */
 static size_t shared_bytes_of(int capability)
 {
@@ -58,13 +63,19 @@ static size_t shared_bytes_of(int capability)
                                                   : 99u << 10;
 }
 
+size_t runtime_shared_bytes(void)
+{
+    const size_t of_card = shared_bytes_of(capability_of_cards()), most = MOST_SHARED_BYTES;
+    return of_card < most ? of_card : most;
+}
+
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int ordinal)
 {
     size_t free_bytes, total_bytes;
     cudaError_t error = check_ordinal(ordinal);
     if (error != cudaSuccess)
         return leave(error);
-    int capability = number_of("GPU_EMULATOR_CAPABILITY", 80);
+    int capability = capability_of_cards();
     streams_lock();
     memory_info(&free_bytes, &total_bytes);
     streams_unlock();
@@ -202,7 +213,7 @@ cudaError_t cudaPeekAtLastError(void)
 cudaError_t cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value)
 {
     (void)function, (void)attribute;
-    return leave(value <= MOST_SHARED_BYTES ? cudaSuccess : cudaErrorInvalidValue);
+    return leave((size_t)value <= runtime_shared_bytes() ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 /* ---- */

@@ -8,7 +8,7 @@ static bool is_in_limits(const struct gpu_kernel *kernel)
     return g.x >= 1 && g.y >= 1 && g.z >= 1 && g.x <= 0x7fffffff && g.y <= 65535 && g.z <= 65535 &&
            b.x >= 1 && b.y >= 1 && b.z >= 1 && b.z <= 64 && b.x <= MOST_THREADS &&
            b.y <= MOST_THREADS && b.x * b.y * b.z <= MOST_THREADS &&
-           kernel->shared_bytes <= MOST_SHARED_BYTES;
+           kernel->shared_bytes <= runtime_shared_bytes();
 }
 
 cudaError_t gpu_queue_kernel(const struct gpu_kernel *kernel, const void *argument,
@@ -22,6 +22,8 @@ cudaError_t gpu_queue_kernel(const struct gpu_kernel *kernel, const void *argume
     queue_check(stream);
     struct job *job = job_make(JOB_KERNEL, argument_bytes);
     job->kernel = *kernel;
+    if (kernel->most_shared_bytes > runtime_shared_bytes())
+        job->kernel.most_shared_bytes = runtime_shared_bytes();
     memcpy(job->argument, argument, argument_bytes);
     queue_add(stream, job);
     streams_unlock();

@@ -233,6 +233,13 @@ static void what_no_card_launches_is_an_error(void **)
                                    {"place", dim3(1), dim3(1), (163 << 10) + 1, NULL}};
     for (const struct launch &at : wrong)
         assert_int_equal(gpu_launch(place_kernel, &at, &op), cudaErrorInvalidConfiguration);
+    setenv("GPU_EMULATOR_CAPABILITY", "86", 1);
+    const struct launch most = {"place", dim3(1), dim3(1), (99 << 10) + 1, NULL};
+    assert_int_equal(gpu_launch(place_kernel, &most, &op), cudaErrorInvalidConfiguration);
+    assert_int_equal(
+        cudaFuncSetAttribute(NULL, cudaFuncAttributeMaxDynamicSharedMemorySize, (99 << 10) + 1),
+        cudaErrorInvalidValue);
+    unsetenv("GPU_EMULATOR_CAPABILITY");
 }
 
 /* ---- planted faults */

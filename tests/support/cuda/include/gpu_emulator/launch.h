@@ -20,8 +20,8 @@ template <typename A> static void gpu_run_kernel(void (*kernel)(void), const voi
     reinterpret_cast<void (*)(A)>(kernel)(*static_cast<const A *>(argument));
 }
 
-/* 48 KB; 163, an A100's, for who asks: gpu.cuh's gpu_launch() does above L::WITHOUT_ASKING. L:
- * struct launch of kernels/cuda/gpu.cuh. */
+/* 48 KB; 163, an A100's, or as many as the card has for who asks: gpu.cuh's gpu_launch() does above
+ * L::WITHOUT_ASKING. L: struct launch of kernels/cuda/gpu.cuh. */
 template <typename A, typename L>
 static cudaError_t gpu_launch(void (*kernel)(A), const L *at, const A *argument)
 {
