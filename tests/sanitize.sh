@@ -19,7 +19,7 @@ cd "$root" || exit 1
 # Suites that start Open MPI, and those of them whose leaks are looked for: every kind of stage of a gang, the road from
 # images to bundles.
 mpi='^(gang_|late_campaign|run_stopped_rank|run_compile_beside|standard_streams)'
-again='_(bf16|pairs|x86-64-v[23])$|^(supernet|subnet_pass|golden|step|kernels_[a-z_]+)_cuda$|^cuda_(campaign|device|launches|traffic)$|^gpu_(launches|steps_fp32)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_(sound|faults)$'
+again='_(bf16|pairs|x86-64-v[23])$|^(supernet|subnet_pass|golden|step|kernels_[a-z_]+)_cuda(_86)?$|^cuda_(campaign|device|launches|traffic)$|^gpu_(launches|steps_fp32)$|^run_stopped_rank$|^gang_search|^slurm_sandbox$|^tensorboard_package$|^validate_(sound|faults)$'
 mpi_leaks='^gang_identity$'
 mpi_leaks_long=(whole_road)
 # Threads: of the devices, loaders, the import, the checkpoint writer, stores, links of the scheduler, stages, gangs.

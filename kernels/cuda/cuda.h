@@ -13,7 +13,10 @@ extern "C" {
 
 enum {
     CUDA_TICKETS = 4096,
-    CUDA_SHARED_BYTES = 163 << 10 /* that a block may have: what kernels are cut for; A100's */
+    /* That a block may have: what kernels are cut for, one of these two. Capability 8.0, 8.7, and
+     * 9.0 to 11 have as much as the first and more, 8.6, 8.9 and 12 the second. */
+    CUDA_SHARED_BYTES = 163 << 10,
+    CUDA_LITTLE_SHARED_BYTES = 99 << 10
 };
 
 struct cuda_uploads; /* uploads.c */
@@ -21,7 +24,8 @@ struct cuda_uploads; /* uploads.c */
 struct cuda {
     struct device face; /* first */
     enum precision precision;
-    int ordinal; /* of the card among those that this process sees */
+    int ordinal;         /* of the card among those that this process sees */
+    size_t shared_bytes; /* of its blocks: CUDA_SHARED_BYTES, CUDA_LITTLE_SHARED_BYTES */
     cudaStream_t stream, copies;
     struct cuda_uploads *uploads;
     void *scratch; /* device; of one operation at a time, in stream order */

@@ -107,13 +107,8 @@ static enum err check_card(struct cuda *cuda)
                     "GPU %d, %s, has compute capability %d.%d; 8.0 (Ampere) is the least; choose "
                     "another card with CUDA_VISIBLE_DEVICES, or use device cpu",
                     cuda->ordinal, card.name, card.major, card.minor));
-    if (card.sharedMemPerBlockOptin < CUDA_SHARED_BYTES)
-        TRY(err_set(ERR_UNAVAILABLE,
-                    "GPU %d, %s, has %zu KB of shared memory for a block; %d are the least (A100, "
-                    "H100 and their like); choose another card with CUDA_VISIBLE_DEVICES, or use "
-                    "device cpu",
-                    cuda->ordinal, card.name, card.sharedMemPerBlockOptin >> 10,
-                    CUDA_SHARED_BYTES >> 10));
+    cuda->shared_bytes = card.sharedMemPerBlockOptin < CUDA_SHARED_BYTES ? CUDA_LITTLE_SHARED_BYTES
+                                                                         : CUDA_SHARED_BYTES;
     write_lineage(cuda, &card);
 out:
     return err;

@@ -41,27 +41,36 @@ struct ways { /* whose maps are read by granules */
 };
 
 /* Of two launches, which follow each other. */
-static size_t apart_bytes(const struct conv *conv, int sums, size_t element, struct ways wide)
+static size_t apart_bytes(const struct conv *conv, int sums, size_t element, struct ways wide,
+                          size_t block_bytes)
 {
-    struct pw_plan dgrad = pw_plan_make(conv, PW_DGRAD, sums, element, wide.dgrad);
+    struct pw_plan dgrad = pw_plan_make(conv, PW_DGRAD, sums, element, wide.dgrad, block_bytes);
     struct pw_wgrad_plan wgrad = pw_wgrad_plan_make(conv, element, wide.wgrad);
     size_t dgrad_bytes = pw_sums_bytes(&dgrad), wgrad_bytes = pw_wgrad_bytes(&wgrad);
     return dgrad_bytes > wgrad_bytes ? dgrad_bytes : wgrad_bytes;
 }
 
-/* Which way it goes depends on addresses, too: the plan is for each. */
-size_t cuda_pw_backward_plan(const struct work *work, enum precision precision)
+static size_t any_way_bytes(const struct conv *conv, int sums, size_t element, size_t block_bytes)
 {
     const struct ways all[] = {{false, false}, {true, true}};
+    struct pw_fused_plan fused = pw_fused_plan_make(conv, sums, element, block_bytes);
+    size_t most = fused.is_there ? pw_fused_bytes(&fused) : 0;
+    for (int i = 0; i < 2; i++) {
+        size_t bytes = apart_bytes(conv, sums, element, all[i], block_bytes);
+        most = most < bytes ? bytes : most;
+    }
+    return most;
+}
+
+/* Which way it goes depends on addresses and on the card, too: the plan is for each. */
+size_t cuda_pw_backward_plan(const struct work *work, enum precision precision)
+{
     size_t element = precision_map_bytes(precision), most = 0;
     for (int sums = 2; sums <= 3; sums++) {
-        struct pw_fused_plan fused = pw_fused_plan_make(&work->conv, sums, element);
-        size_t bytes = fused.is_there ? pw_fused_bytes(&fused) : 0;
+        size_t bytes = any_way_bytes(&work->conv, sums, element, CUDA_SHARED_BYTES);
         most = most < bytes ? bytes : most;
-        for (int i = 0; i < 2; i++) {
-            bytes = apart_bytes(&work->conv, sums, element, all[i]);
-            most = most < bytes ? bytes : most;
-        }
+        bytes = any_way_bytes(&work->conv, sums, element, CUDA_LITTLE_SHARED_BYTES);
+        most = most < bytes ? bytes : most;
     }
     return most;
 }
@@ -150,7 +159,8 @@ static void dgrad(struct cuda *cuda, const struct pw_backward *back, void *scrat
 {
     struct pw_product<E> op = product_of<E>(back);
     bool is_wide = ways_of<E>(back).dgrad;
-    op.plan = pw_plan_make(back->conv, PW_DGRAD, sums_of(back->sink), sizeof(E), is_wide);
+    op.plan = pw_plan_make(back->conv, PW_DGRAD, sums_of(back->sink), sizeof(E), is_wide,
+                           cuda->shared_bytes);
     op.sums = partials_make(op.plan.walk.parts, pw_sums_count(&op.plan), (double *)scratch,
                             cuda->tickets);
     launch_dgrad<E>(cuda, &op, is_wide);
@@ -228,10 +238,11 @@ template <typename E> static void gradients(struct cuda *cuda, const struct pw_b
     struct ways wide = ways_of<E>(back);
     int sums = back->sink ? sums_of(back->sink) : 0;
     if (wide.dgrad && wide.wgrad)
-        plan = pw_fused_plan_make(back->conv, sums, sizeof(E));
-    void *scratch = cuda_scratch(cuda, &work,
-                                 plan.is_there ? pw_fused_bytes(&plan)
-                                               : apart_bytes(back->conv, sums, sizeof(E), wide));
+        plan = pw_fused_plan_make(back->conv, sums, sizeof(E), cuda->shared_bytes);
+    void *scratch = cuda_scratch(
+        cuda, &work,
+        plan.is_there ? pw_fused_bytes(&plan)
+                      : apart_bytes(back->conv, sums, sizeof(E), wide, cuda->shared_bytes));
     if (!scratch)
         return;
     if (plan.is_there)

@@ -21,8 +21,10 @@ static bool takes_sums(const struct norm_forward *norm)
 size_t cuda_pw_forward_plan(const struct work *work, enum precision precision)
 {
     size_t element = precision_map_bytes(precision), most = 0;
-    for (int is_wide = 0; is_wide < 2; is_wide++) { /* it depends on addresses, too */
-        struct pw_plan plan = pw_plan_make(&work->conv, PW_FORWARD, 2, element, is_wide != 0);
+    for (int way = 0; way < 4; way++) { /* it depends on addresses and on the card, too */
+        size_t block_bytes = way < 2 ? CUDA_SHARED_BYTES : CUDA_LITTLE_SHARED_BYTES;
+        struct pw_plan plan =
+            pw_plan_make(&work->conv, PW_FORWARD, 2, element, way % 2 != 0, block_bytes);
         most = most < pw_sums_bytes(&plan) ? pw_sums_bytes(&plan) : most;
     }
     return most;
@@ -57,7 +59,8 @@ static void forward(struct cuda *cuda, const struct conv *conv, struct view x, c
     struct pw_product<E> op = {
     };
     bool wide = is_wide<E>(conv, x, z);
-    op.plan = pw_plan_make(conv, PW_FORWARD, takes_sums(norm) ? 2 : 0, sizeof(E), wide);
+    op.plan = pw_plan_make(conv, PW_FORWARD, takes_sums(norm) ? 2 : 0, sizeof(E), wide,
+                           cuda->shared_bytes);
     double *memory = (double *)cuda_scratch(cuda, &work, pw_sums_bytes(&op.plan));
     if (!memory)
         return;

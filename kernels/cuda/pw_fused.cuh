@@ -48,9 +48,9 @@ static inline size_t pw_fused_shared_bytes(const struct pw_fused_plan *plan, int
            (size_t)pw_cut(K, 16) * 16 * (columns * element + PW_PAD_BYTES);
 }
 
-/* sums: as in struct pw_plan. */
+/* sums, block_bytes: as of pw_plan_make(). */
 static inline struct pw_fused_plan pw_fused_plan_make(const struct conv *conv, int sums,
-                                                      size_t element)
+                                                      size_t element, size_t block_bytes)
 {
     struct pw_fused_plan plan = {};
     pw_wgrad_tile(&plan.wgrad, conv->K, conv->in.C, true);
@@ -63,7 +63,7 @@ static inline struct pw_fused_plan pw_fused_plan_make(const struct conv *conv, i
     plan.product.column_blocks = plan.wgrad.column_tiles;
     plan.product.sums = sums;
     plan.shared_bytes = pw_fused_shared_bytes(&plan, conv->K, element);
-    plan.is_there = plan.shared_bytes <= PW_MOST_BYTES;
+    plan.is_there = plan.shared_bytes <= pw_most_bytes(block_bytes);
     return plan;
 }
 

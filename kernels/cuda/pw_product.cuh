@@ -32,7 +32,7 @@ template <typename E> struct pw_product {
 
 template <typename E> struct pw_shared {
     shared<double> totals; /* (sums, columns of the block) */
-    shared<double> sums;   /* (lanes of a column, sums, columns of a tile) */
+    shared<double> sums;   /* (lanes of a column, sums, columns of a tile); or where `out` is */
     channel_tables tables;
     shared<E> a, b, out;
     shared<E> z; /* of the sink, the tile's, where op.keeps_z; as out */
@@ -60,6 +60,13 @@ static __device__ __forceinline__ int pw_min(int a, int b)
     return a < b ? a : b;
 }
 
+/* For bf16 a constant. */
+template <typename E>
+static __device__ __forceinline__ bool pw_has_sums_in_out(const struct pw_plan &plan)
+{
+    return sizeof(E) == sizeof(float) && plan.sums_in_out;
+}
+
 template <typename E, int G>
 static __device__ __forceinline__ pw_shared<E>
 pw_carve(const pw_product<E> &op, const enum pw_pass pass, shared<double> memory)
@@ -69,12 +76,15 @@ pw_carve(const pw_product<E> &op, const enum pw_pass pass, shared<double> memory
     pw_shared<E> to;
     to.totals = memory;
     to.sums = to.totals + plan.sums * columns * plan.column_tiles;
-    to.tables.first = shared_cast<float>(to.sums + plan.sums * PW_LANES_PER_PAIR);
+    to.tables.first = shared_cast<float>(
+        to.sums + (pw_has_sums_in_out<E>(plan) ? 0 : plan.sums * PW_LANES_PER_PAIR));
     to.tables.padded = plan.chunks * pw_size<E>::DEPTH;
     to.a = shared_cast<E>(to.tables.first +
                           (pass == PW_FORWARD ? VIEW_TABLES : GRAD_TABLES) * to.tables.padded);
     to.b = to.a + plan.buffers * PW_ROWS * pw_size<E>::STRIDE;
     to.out = to.b + 2 * columns * pw_size<E>::STRIDE;
+    if (pw_has_sums_in_out<E>(plan))
+        to.sums = shared_cast<double>(to.out);
     return to;
 }
 
@@ -339,6 +349,14 @@ static __device__ __forceinline__ void pw_hand_in(shared<double> sums, int count
                  make_double2(left, right));
 }
 
+/* All threads call it when they have read of `out` what they had to, before they hand in. */
+template <typename E>
+static __device__ __forceinline__ void pw_leave_out(const struct pw_plan &plan)
+{
+    if (pw_has_sums_in_out<E>(plan))
+        __syncthreads();
+}
+
 template <typename E, int V, int ROWS, int G>
 static __device__ __forceinline__ void
 pw_send_raw(const pw_product<E> &op, const pw_shared<E> &tiles, pw_range range, pw_position at)
@@ -358,6 +376,7 @@ pw_send_raw(const pw_product<E> &op, const pw_shared<E> &tiles, pw_range range, 
     }
     if (op.plan.sums == 0)
         return;
+    pw_leave_out<E>(op.plan);
     raw_sums_end(&sums[0], &sum[0], &square[0]);
     raw_sums_end(&sums[1], &sum[1], &square[1]);
     pw_hand_in<G>(tiles.sums, 2, 0, sum[0], sum[1]);
@@ -396,6 +415,7 @@ static __device__ __forceinline__ void pw_send_sink(const enum act act, const pw
     }
     if (!count)
         return;
+    pw_leave_out<E>(op.plan);
     pw_hand_in<G>(tiles.sums, count, count - 2, (double)sums[0].sum, (double)sums[1].sum);
     pw_hand_in<G>(tiles.sums, count, count - 1, (double)sums[0].moment, (double)sums[1].moment);
     if (count == 3)

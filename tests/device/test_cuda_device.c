@@ -60,8 +60,6 @@ static void a_host_that_lacks_something_says_what_and_the_cure(void **state)
          "driver has CUDA 12.8, this module was built with CUDA 13.0"},
         {"GPU_EMULATOR_DEVICES", "0", "no GPU that this process may use"},
         {"GPU_EMULATOR_CAPABILITY", "75", "has compute capability 7.5; 8.0 (Ampere) is the least"},
-        {"GPU_EMULATOR_CAPABILITY", "86",
-         "has 99 KB of shared memory for a block; 163 are the least"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
@@ -91,6 +89,22 @@ static void a_rank_takes_the_card_of_its_place_on_the_host(void **state)
     check_error(device_open(&fp32, &device), ERR_UNAVAILABLE, "GPU 0, ");
     unsetenv("GPU_EMULATOR_DEVICES");
     unsetenv("GPU_EMULATOR_CAPABILITY");
+}
+
+/* Kernels are cut for what blocks of a card may share, and so results go with its capability. */
+static void cards_of_every_capability_from_8_0_on_open_and_are_told_apart(void **state)
+{
+    static const char *const capabilities[] = {"80", "86", "89", "90", "120"};
+    (void)state;
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
+        char start[32];
+        setenv("GPU_EMULATOR_CAPABILITY", capabilities[i], 1);
+        struct device *device = open_device();
+        unsetenv("GPU_EMULATOR_CAPABILITY");
+        snprintf(start, sizeof start, "cuda sm_%s ", capabilities[i]);
+        assert_ptr_equal(strstr(device->lineage, start), device->lineage);
+        device_close(&device);
+    }
 }
 
 static void it_says_what_its_results_depend_on(void **state)
@@ -319,6 +333,54 @@ static void what_it_holds_and_has_is_said_without_opening_one(void **state)
     assert_int_equal(cards.count, 3);
 }
 
+static void *zeros(struct device *device, int count, size_t element_bytes)
+{
+    void *memory = allocate(device, (size_t)count * element_bytes);
+    device->ops->zero(device, (size_t)count * element_bytes, memory);
+    return memory;
+}
+
+static void run_pointwise(struct device *device, const struct conv *conv)
+{
+    int rows = (int)dims_pixels(conv->in);
+    struct norm_forward norm = {.kind = NORM_BATCH,
+                                .sums = zeros(device, 2 * conv->K, sizeof(double))};
+    struct view x = {.z = zeros(device, rows * conv->in.C, device->map_bytes)};
+    void *w = zeros(device, conv->K * conv->ld, device->map_bytes);
+    void *z = zeros(device, rows * conv->K, device->map_bytes);
+    device->ops->pw_forward(device, conv, x, w, z, &norm);
+    device->ops->free(device, norm.sums);
+    device->ops->free(device, (void *)x.z);
+    device->ops->free(device, w);
+    device->ops->free(device, z);
+}
+
+/* A shape of which a card whose blocks share little needs more. */
+static void what_it_holds_is_enough_on_cards_of_every_capability(void **state)
+{
+    static const char *const capabilities[] = {"80", "86"};
+    const struct conv conv = {.in = {2, 14, 14, 1416}, .K = 264, .R = 1, .S = 1, .ld = 1416};
+    struct device_cfg bf16 = fp32;
+    struct workload workload = {0};
+    size_t used[2];
+    (void)state;
+    bf16.precision = PRECISION_BF16;
+    workload_add(&workload, &(struct work){.kind = WORK_PW_FORWARD, .conv = conv});
+    for (size_t i = 0; i < 2; i++) {
+        struct device *device = NULL;
+        setenv("GPU_EMULATOR_CAPABILITY", capabilities[i], 1);
+        must(device_open(&bf16, &device));
+        must(device->ops->prepare(device, &workload));
+        run_pointwise(device, &conv);
+        must(device->ops->sync(device));
+        used[i] = device->traffic.working_peak_bytes;
+        device_close(&device);
+    }
+    unsetenv("GPU_EMULATOR_CAPABILITY");
+    assert_true(used[0] < used[1] && used[1] == device_scratch_bytes(&bf16, &workload));
+    workload_fini(&workload);
+}
+
 static void a_device_that_nobody_prepared_grows(void **state)
 {
     (void)state;
@@ -402,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_that_lacks_something_says_what_and_the_cure),
         cmocka_unit_test(a_rank_takes_the_card_of_its_place_on_the_host),
+        cmocka_unit_test(cards_of_every_capability_from_8_0_on_open_and_are_told_apart),
         cmocka_unit_test(it_says_what_its_results_depend_on),
         cmocka_unit_test(memory_that_is_not_there_says_how_much_there_is),
         cmocka_unit_test(what_is_uploaded_has_been_read_when_the_call_returns),
@@ -410,6 +473,7 @@ int main(void)
         cmocka_unit_test(memory_is_freed_behind_what_was_queued),
         cmocka_unit_test(what_it_was_prepared_for_runs_and_what_is_beyond_leaves_an_error),
         cmocka_unit_test(what_it_holds_and_has_is_said_without_opening_one),
+        cmocka_unit_test(what_it_holds_is_enough_on_cards_of_every_capability),
         cmocka_unit_test(a_device_that_nobody_prepared_grows),
         cmocka_unit_test(a_lost_card_is_told_to_whoever_calls_or_waits),
     };

@@ -237,6 +237,19 @@ static void the_sink_may_be_another_tensor_than_the_map(void **state)
     fixture_fini(&fixture);
 }
 
+/* A GPU's block then has hardly any room for what its threads have summed. */
+static void images_are_summed_beside_many_channels(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 12};
+    struct conv conv = {.in = {2, 3, 2, 16}, .K = 1504, .R = 1, .S = 1, .ld = 16};
+    struct backward back = {.conv = &conv, .adding = ADD_IN_PLACE, .summing = SUM_GATES};
+    back.x = fixture_view(&fixture, conv.in, ACT_HSWISH, 0, true);
+    make_backward(&fixture, &back, GRAD_HAS_Q | GRAD_HAS_P | GRAD_HAS_NORM | GRAD_HAS_GATE);
+    check_backward(&fixture, &back);
+    fixture_fini(&fixture);
+}
+
 static void backward_without_a_sink_gives_the_same_weights(void **state)
 {
     (void)state;
@@ -334,6 +347,7 @@ static int run_group(void)
         cmocka_unit_test(backward_is_the_plain_gradient),
         cmocka_unit_test(backward_takes_every_kind_of_gradient_and_sink),
         cmocka_unit_test(the_sink_may_be_another_tensor_than_the_map),
+        cmocka_unit_test(images_are_summed_beside_many_channels),
         cmocka_unit_test(backward_without_a_sink_gives_the_same_weights),
         cmocka_unit_test(backward_sums_keep_their_digits_at_large_means),
         cmocka_unit_test(gate_sums_keep_their_digits_at_large_means),
